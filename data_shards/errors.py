@@ -1,0 +1,29 @@
+"""What a user can mend: one exception type and the did-you-mean hint.
+
+Every layer of the house raises `UserError` for a wrong name, file or
+combination; the console turns it into one line on stderr and exit code 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A fault that the user can mend: where, what came, what was wanted, what to do."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a closed list, with the nearest known ones.
+
+    Args:
+        kind: what the name names, as the user would call it ("corpus", "preset").
+        name: what came.
+        known: every accepted name.
+
+    Returns:
+        A `UserError` to raise.
+    """
+    options = sorted(known)
+    near = get_close_matches(name, options, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return UserError(f"unknown {kind} {name!r}; {hint}known: {', '.join(options)}")

@@ -1,0 +1,28 @@
+"""Fixtures shared by all tests: seeded generators and one thread for torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of tensors computed with the published implementations."""
+    folder = SHARED / "golden"
+    if not folder.is_dir():
+        pytest.skip(f"no reference tensors at {folder}")
+    return folder
