@@ -54,6 +54,7 @@ class CorpusCard(Config):
     dt_s: PositiveFloat | None = None  # None where it differs between trajectories
     native_resolution: PositiveInt
     boundary: dict[str, Side] | None = None  # None where it differs between trajectories
+    extent: tuple[float, float, float, float] | None = None  # x_min, x_max, y_min, y_max
     parameters: dict[str, Range]
     context_frames: PositiveInt = 10
     rollout_frames: PositiveInt  # frames predicted at test by the published protocol
@@ -81,7 +82,9 @@ class CorpusCard(Config):
 def card_names() -> list[str]:
     """Names of all known corpora, sorted."""
     folder = files("data_shards") / "cards"
-    return sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
+    return sorted(
+        e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml")
+    )
 
 
 @cache
