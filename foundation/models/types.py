@@ -1,0 +1,33 @@
+"""What a model gives back.
+
+Axes: B samples, T frames, C channels, H rows, W columns.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from foundation.moe.router import Routing
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Next frames and how the blocks routed the batch.
+
+    Attributes:
+        fields: (B, T_out, C, H, W), in the units of the context.
+        routing: one entry per block; empty for a dense model.
+        class_logits: (B, classes) of the auxiliary head.
+    """
+
+    fields: Tensor
+    routing: tuple[Routing, ...]
+    class_logits: Tensor
+
+
+class ParameterCounts(NamedTuple):
+    """Parameters of a model: all, and those one sample passes."""
+
+    total: int
+    activated: int

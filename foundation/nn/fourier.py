@@ -1,0 +1,69 @@
+"""Fourier layer: features in, features mixed over space in the spectrum out.
+
+Axes: B samples, H rows, W columns of patches, D width, G heads, S = D / G.
+A complex two-layer perceptron acts on every kept mode, head by head; GELU on
+real and imaginary parts apart. The layer adds its own input.
+Source: MoE-POT and DPOT (AFNO mixing without soft thresholding). Only
+`[:modes, :modes]` of the half spectrum are kept, as published: negative
+frequencies along H beyond that corner are dropped once `modes` < H.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FourierLayer(nn.Module):
+    """Spectral mixing with block-diagonal complex weights."""
+
+    def __init__(self, width: int, heads: int, modes: int) -> None:
+        super().__init__()
+        size = width // heads
+        self.heads, self.modes = heads, modes
+        self.weight_in = nn.Parameter(torch.empty(2, heads, size, size))
+        self.bias_in = nn.Parameter(torch.empty(2, heads, size))
+        self.weight_out = nn.Parameter(torch.empty(2, heads, size, size))
+        self.bias_out = nn.Parameter(torch.empty(2, heads, size))
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Uniform in (0, 1) times 1 / S^2, as published."""
+        scale = 1.0 / self.weight_in.shape[-1] ** 2
+        for parameter in (self.weight_in, self.bias_in, self.weight_out, self.bias_out):
+            with torch.no_grad():
+                parameter.uniform_(0.0, scale, generator=generator)
+
+    def forward(self, x_BHWD: Tensor) -> Tensor:
+        """(B, H, W, D) -> (B, H, W, D)."""
+        _, rows, columns, _ = x_BHWD.shape
+        # FFTs of bfloat16 do not exist; the spectrum is float32 whatever the weights are.
+        spectrum = torch.fft.rfft2(x_BHWD.float(), dim=(1, 2), norm="ortho")
+        kept_rows = min(self.modes, spectrum.shape[1])
+        kept_columns = min(self.modes, spectrum.shape[2])
+        kept = spectrum[:, :kept_rows, :kept_columns]
+        mixed = torch.view_as_complex(self._perceptron(torch.view_as_real(kept)))
+        padding = (0, 0, 0, spectrum.shape[2] - kept_columns, 0, spectrum.shape[1] - kept_rows)
+        if any(padding):
+            mixed = F.pad(mixed, padding)
+        out = torch.fft.irfft2(mixed, s=(rows, columns), dim=(1, 2), norm="ortho")
+        return x_BHWD + out.to(x_BHWD.dtype)
+
+    def _perceptron(self, modes_BHWD2: Tensor) -> Tensor:
+        """Complex perceptron as one real matrix product per head."""
+        shape = modes_BHWD2.shape
+        size = self.weight_in.shape[-1]
+        # (..., D, 2) -> (G, modes, 2 S) with real parts first
+        x = modes_BHWD2.reshape(-1, self.heads, size, 2).permute(1, 0, 3, 2)
+        x = x.reshape(self.heads, -1, 2 * size).to(self.weight_in.dtype)
+        x = F.gelu(_affine(x, self.weight_in, self.bias_in))
+        x = _affine(x, self.weight_out, self.bias_out)
+        x = x.reshape(self.heads, -1, 2, size).permute(1, 0, 3, 2)
+        return x.float().reshape(shape).contiguous()
+
+
+def _affine(x_GM2S: Tensor, weight_2GSS: Tensor, bias_2GS: Tensor) -> Tensor:
+    """Complex affine map on stacked (real, imaginary) parts, head by head."""
+    real, imaginary = weight_2GSS[0], weight_2GSS[1]
+    top = torch.cat([real, imaginary], dim=2)
+    bottom = torch.cat([-imaginary, real], dim=2)
+    bias = torch.cat([bias_2GS[0], bias_2GS[1]], dim=1)
+    return torch.baddbmm(bias[:, None], x_GM2S, torch.cat([top, bottom], dim=1))

@@ -1,0 +1,87 @@
+"""Normalisation over samples whose statistics can span several ranks.
+
+Axes: B samples, D features.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+_MOMENTUM = 0.1
+_EPSILON = 1e-5
+
+
+class SampleBatchNorm(nn.Module):
+    """Batch normalisation of (B, D), numerically torch's, exact over data-parallel ranks.
+
+    `sum_over_ranks` is the identity on one process; the parallel layer sets it
+    to a differentiable sum over all ranks. Couples the samples of a batch and
+    is the one module whose forward changes state (running statistics, in
+    training); `held` lets a recomputed forward leave them alone.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.ones(features))
+        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
+        self.sum_over_ranks: Callable[[Tensor], Tensor] = _alone
+        self.held = False
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Identity map; `generator` is unused."""
+        with torch.no_grad():
+            self.weight.fill_(1.0)
+            self.bias.zero_()
+            self.running_mean.zero_()
+            self.running_var.fill_(1.0)
+            self.num_batches_tracked.zero_()
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        """(B, D) -> (B, D), per feature zero mean and unit variance over the samples."""
+        x = x_BD.float()
+        if self.training:
+            count = torch.full_like(x[0, :1], x.shape[0])
+            sums = self.sum_over_ranks(torch.cat([x.sum(0), count]))
+            mean = sums[:-1] / sums[-1]
+            variance = self.sum_over_ranks((x - mean).square().sum(0)) / sums[-1]
+            self._track(mean.detach(), variance.detach(), sums[-1].detach())
+        else:
+            mean, variance = self.running_mean.float(), self.running_var.float()
+        y = (x - mean) * torch.rsqrt(variance + _EPSILON)
+        return (y * self.weight.float() + self.bias.float()).to(x_BD.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        if self.held:
+            return
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), _MOMENTUM)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), _MOMENTUM)
+        self.num_batches_tracked += 1
+
+
+def _alone(x: Tensor) -> Tensor:
+    return x
+
+
+@contextmanager
+def statistics_held(module: nn.Module) -> Iterator[None]:
+    """Keep running statistics below `module` as they are, for a recomputed forward."""
+    norms = [child for child in module.modules() if isinstance(child, SampleBatchNorm)]
+    before = [norm.held for norm in norms]
+    for norm in norms:
+        norm.held = True
+    try:
+        yield
+    finally:
+        for norm, held in zip(norms, before, strict=True):
+            norm.held = held

@@ -1,0 +1,79 @@
+"""Patches: frames in, one feature vector per patch out; and back to frames.
+
+Axes: N samples times frames, C channels, H rows, W columns; h, w patches;
+D width; P patch size.
+Source: MoE-POT, network items 2 and 5.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class PatchEmbedding(nn.Module):
+    """Convolution P x P with stride P, GELU, 1 x 1 to the width."""
+
+    def __init__(self, channels_in: int, channels_between: int, width: int, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.project = nn.Linear(channels_in * patch * patch, channels_between)
+        self.expand = nn.Linear(channels_between, width)
+
+    def forward(self, frames_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, h, w, D)."""
+        count, channels, rows, columns = frames_NCHW.shape
+        size = self.patch
+        # A stride equal to the kernel makes the convolution a matrix product over patches.
+        x = frames_NCHW.reshape(count, channels, rows // size, size, columns // size, size).permute(
+            0, 2, 4, 1, 3, 5
+        )
+        return self.expand(F.gelu(self.project(x.flatten(3))))
+
+
+class PatchHead(nn.Module):
+    """Transposed convolution P x P with stride P, then two 1 x 1 maps, GELU between."""
+
+    def __init__(self, width: int, between: int, channels_out: int, patch: int) -> None:
+        super().__init__()
+        self.patch, self.between = patch, between
+        self.unfold = nn.Linear(width, patch * patch * between, bias=False)
+        self.unfold_bias = nn.Parameter(torch.zeros(between))
+        self.hidden = nn.Linear(between, between)
+        self.project = nn.Linear(between, channels_out)
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Bias of the transposed convolution: uniform by its fan, as torch does it."""
+        bound = (self.between * self.patch**2) ** -0.5
+        with torch.no_grad():
+            self.unfold_bias.uniform_(-bound, bound, generator=generator)
+            # torch takes a transposed convolution's fan from its second axis.
+            self.unfold.weight.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, x_BhwD: Tensor) -> Tensor:
+        """(B, h, w, D) -> (B, C, H, W)."""
+        batch, rows, columns, _ = x_BhwD.shape
+        size = self.patch
+        x = self.unfold(x_BhwD).reshape(batch, rows, columns, size, size, self.between)
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(batch, rows * size, columns * size, self.between)
+        x = F.gelu(self.hidden(F.gelu(x + self.unfold_bias)))
+        return self.project(x).permute(0, 3, 1, 2)
+
+
+def with_coordinates(frames_BTCHW: Tensor) -> Tensor:
+    """Append grid coordinates along H, along W and in time, each from 0 to 1.
+
+    Args:
+        frames_BTCHW: (B, T, C, H, W).
+
+    Returns:
+        (B, T, C + 3, H, W).
+    """
+    batch, frames, _, rows, columns = frames_BTCHW.shape
+    options = {"dtype": frames_BTCHW.dtype, "device": frames_BTCHW.device}
+    axes = (
+        torch.linspace(0, 1, rows, **options).view(1, 1, 1, rows, 1),
+        torch.linspace(0, 1, columns, **options).view(1, 1, 1, 1, columns),
+        torch.linspace(0, 1, frames, **options).view(1, frames, 1, 1, 1),
+    )
+    shape = (batch, frames, 1, rows, columns)
+    return torch.cat([frames_BTCHW, *(axis.expand(shape) for axis in axes)], dim=2)
