@@ -1,0 +1,153 @@
+"""The DeepSpeed engine: a model and a configuration file in, a training engine out.
+
+Keys that the run decides stand as "auto" in `ds_configs/*.json` and are filled
+here; everything else in the file goes to DeepSpeed as it is.
+
+Traps stepped around (DeepSpeed 0.19): ZeRO 0 clips by rank-local norms under
+expert parallelism and steps bfloat16 late; ZeRO 3 refuses native MoE;
+"Adam" would silently mean AdamW; its fused CPU Adam takes minutes to build.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import nn
+
+from data_shards.config import Config
+from data_shards.errors import UserError
+from foundation.parallel.expert_parallel import spread_experts
+
+_RARELY = 10**9
+
+
+class OptimiserConfig(Config):
+    """AdamW; the learning rate at its peak, in the paper's values."""
+
+    lr: NonNegativeFloat = 1e-3
+    betas: tuple[float, float] = (0.9, 0.9)
+    eps: NonNegativeFloat = 1e-8
+    weight_decay: NonNegativeFloat = 1e-6
+
+
+class StepConfig(Config):
+    """What one optimiser step consists of."""
+
+    micro_batch: PositiveInt = 10  # samples per rank and forward
+    accumulation: PositiveInt = 1  # forwards per step
+    clip: NonNegativeFloat = 0.0  # of the global gradient norm; 0 is off, as published
+    optimiser: OptimiserConfig = OptimiserConfig()
+
+
+def read_deepspeed_config(path: Path) -> dict[str, Any]:
+    """The JSON file as it is.
+
+    Raises:
+        UserError: no such file, or not a JSON object.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        known = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
+        hint = f"; that folder holds {', '.join(known)}" if known else ""
+        raise UserError(f"{path}: no such DeepSpeed configuration{hint}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
+    return values
+
+
+def resolve_deepspeed_config(template: dict[str, Any], step: StepConfig) -> dict[str, Any]:
+    """Fill the "auto" keys from the run and refuse what does not work with experts.
+
+    Args:
+        template: the JSON file's values.
+        step: sizes of one optimiser step.
+
+    Raises:
+        UserError: a key that the run decides has another value in the file, or a
+            combination that trains wrongly.
+    """
+    optimiser = step.optimiser
+    ours: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": step.micro_batch,
+        "gradient_accumulation_steps": step.accumulation,
+        "gradient_clipping": step.clip,
+        "optimizer": {
+            "type": "AdamW",
+            "params": {
+                "lr": optimiser.lr,
+                "betas": list(optimiser.betas),
+                "eps": optimiser.eps,
+                "weight_decay": optimiser.weight_decay,
+                "torch_adam": True,
+            },
+        },
+    }
+    for key, value in ours.items():
+        came = template.get(key, "auto")
+        if came not in ("auto", value):
+            raise UserError(
+                f"deepspeed config: {key} is {came!r}, but the run says {value!r}; "
+                f'write "auto" and set it in the run configuration'
+            )
+    if "train_batch_size" in template:
+        raise UserError(
+            "deepspeed config: train_batch_size follows from micro_batch, accumulation and ranks; "
+            "remove it"
+        )
+    resolved = {"steps_per_print": _RARELY, **template, **ours}
+    _refuse_what_trains_wrongly(resolved, step)
+    return resolved
+
+
+def zero_stage(config: dict[str, Any]) -> int:
+    """ZeRO stage of a DeepSpeed configuration."""
+    return int(config.get("zero_optimization", {}).get("stage", 0))
+
+
+def is_bf16(config: dict[str, Any]) -> bool:
+    """Whether weights and activations are bfloat16."""
+    return bool(config.get("bf16", {}).get("enabled", False))
+
+
+def _refuse_what_trains_wrongly(config: dict[str, Any], step: StepConfig) -> None:
+    stage = zero_stage(config)
+    if stage not in (0, 1, 2):
+        raise UserError(
+            f"deepspeed config: zero_optimization.stage={stage}; expert parallelism works with "
+            "0, 1 and 2; use 1 or 2"
+        )
+    if stage == 0 and (is_bf16(config) or step.clip > 0):
+        raise UserError(
+            "deepspeed config: ZeRO 0 steps bf16 late and clips by rank-local norms under expert "
+            "parallelism; use zero_optimization.stage=1, or float32 without clipping"
+        )
+    if config.get("fp16", {}).get("enabled", False):
+        raise UserError(
+            "deepspeed config: fp16 is enabled; only fp32 and bf16 are tested: use bf16"
+        )
+
+
+def build_engine(model: nn.Module, config: dict[str, Any], ep_size: int) -> Any:
+    """Spread the experts of a model over ranks and wrap it in DeepSpeed's engine.
+
+    Args:
+        model: in plain torch, holding all experts; changed in place.
+        config: resolved by `resolve_deepspeed_config`.
+        ep_size: ranks that share one set of experts.
+
+    Returns:
+        `deepspeed.DeepSpeedEngine`.
+    """
+    spread_experts(model, ep_size)
+    if zero_stage(config) > 0:
+        # Lets DeepSpeed's converter rewrite a checkpoint for another layout of ranks.
+        model.universal_checkpoint_info = {"universal_checkpoint_version": 0.2}  # type: ignore[assignment]
+    engine, *_ = deepspeed.initialize(
+        model=model, model_parameters=list(model.parameters()), config=config
+    )
+    return engine

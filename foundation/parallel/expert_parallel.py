@@ -1,0 +1,158 @@
+"""Expert parallelism: a bank of routed experts spread over ranks, as DeepSpeed's own MoE.
+
+Axes: B samples of this rank, S of them sent (a sample once per rank that owns
+one of its experts), M received, N tokens, F features, D width, R ranks of the
+expert-parallel group, E experts in all, L of them on this rank.
+
+The bank subclasses `deepspeed.moe.layer.MoE`, so that the engine builds the
+expert groups, reduces and clips expert gradients and saves one file per
+expert; what it computes is ours: dropless, per sample, with uneven exchanges.
+
+Traps stepped around (DeepSpeed 0.19):
+- Its `Experts` copies one initialisation into a list numbered from 0 on every
+  rank. Ours is keyed by global expert id; hooks translate to the local numbers
+  that its saver and loader expect.
+- A state key with "expert" in it outside `deepspeed_moe.experts` breaks
+  saving: shared experts and router stay outside this module.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from deepspeed.moe.layer import MoE
+from deepspeed.moe.sharded_moe import MOELayer
+from torch import Tensor, nn
+
+from data_shards.errors import UserError
+from foundation.moe.experts import ExpertBank, mix_chosen
+from foundation.moe.router import Routing
+from foundation.nn.normalise import SampleBatchNorm
+from foundation.parallel.collectives import exchange, exchange_counts, sum_over_ranks
+
+_LOCAL = "deepspeed_moe.experts.deepspeed_experts."
+
+
+class _LocalExperts(nn.Module):
+    """The experts of this rank, keyed by global id."""
+
+    def __init__(self, experts: dict[str, nn.Module], group_name: str) -> None:
+        super().__init__()
+        self.deepspeed_experts = nn.ModuleDict(experts)
+        self.num_local_experts = len(experts)
+        for parameter in self.parameters():
+            parameter.allreduce = False  # type: ignore[attr-defined]
+            parameter.group_name = group_name  # type: ignore[attr-defined]
+
+
+class _NoGate(nn.Module):
+    """Routing is decided before the bank; DeepSpeed's layer still asks for a gate."""
+
+    def _set_ep_group(self, group: Any) -> None:
+        self.ep_group = group
+
+
+class _DroplessLayer(MOELayer):  # type: ignore[misc]
+    """Exchange, local experts, exchange back, sum."""
+
+    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:  # type: ignore[override]
+        weights_BRL = routing.weights_BE.unflatten(1, (self.ep_size, -1))
+        chosen_BRL = routing.chosen_BE.unflatten(1, (self.ep_size, -1))
+        experts = self.experts.deepspeed_experts.values()
+        if self.ep_size == 1:
+            return mix_chosen(rows_BNF, weights_BRL[:, 0], chosen_BRL[:, 0], experts)
+        owners, samples = chosen_BRL.any(-1).t().nonzero(as_tuple=True)
+        counts = torch.bincount(owners, minlength=self.ep_size)
+        sent, received = counts.tolist(), exchange_counts(counts, self.ep_group)
+        routes_S2L = torch.cat(
+            [weights_BRL[samples, owners], chosen_BRL[samples, owners].to(weights_BRL.dtype)], 1
+        )
+        rows_MNF = exchange(rows_BNF[samples], sent, received, self.ep_group)
+        routes_M2L = exchange(routes_S2L, sent, received, self.ep_group)
+        weights_ML, chosen_ML = routes_M2L.chunk(2, dim=1)
+        mixed_MND = mix_chosen(rows_MNF, weights_ML, chosen_ML > 0, experts)
+        parts_SND = exchange(mixed_MND, received, sent, self.ep_group)
+        out_BND = parts_SND.new_zeros(rows_BNF.shape[0], *parts_SND.shape[1:])
+        return out_BND.index_add(0, samples, parts_SND)
+
+
+class ExpertParallelBank(MoE):  # type: ignore[misc]
+    """Stands in for an `ExpertBank`; same inputs, same outputs, fewer experts held."""
+
+    def __init__(self, bank: ExpertBank, ep_size: int, ep_rank: int) -> None:
+        # DeepSpeed's own constructor would copy experts and build a token gate.
+        nn.Module.__init__(self)
+        self.use_residual = False
+        self.enable_expert_tensor_parallelism = False
+        self.ep_size = ep_size
+        self.expert_group_name = f"ep_size_{ep_size}"
+        self.num_experts = bank.num_experts
+        self.num_local_experts = bank.num_experts // ep_size
+        self._first = ep_rank * self.num_local_experts
+        owned = [str(self._first + i) for i in range(self.num_local_experts)]
+        experts = _LocalExperts({e: bank.experts[e] for e in owned}, self.expert_group_name)
+        self.deepspeed_moe = _DroplessLayer(
+            _NoGate(), experts, self.expert_group_name, ep_size, self.num_local_experts
+        )
+        self.register_state_dict_post_hook(_to_local_names)
+        self.register_load_state_dict_pre_hook(_to_global_names)
+
+    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:  # type: ignore[override]
+        """(B, N, F) -> (B, N, D), the weighted sum of each sample's experts."""
+        return self.deepspeed_moe(rows_BNF, routing)  # type: ignore[no-any-return]
+
+
+def _renumber(state: dict[str, Tensor], prefix: str, shift: int) -> None:
+    start = prefix + _LOCAL
+    for name in [name for name in state if name.startswith(start)]:
+        number, _, rest = name.removeprefix(start).partition(".")
+        state[f"{start}~{int(number) + shift}.{rest}"] = state.pop(name)
+    for name in [name for name in state if name.startswith(f"{start}~")]:
+        state[name.replace(f"{start}~", start)] = state.pop(name)
+
+
+def _to_local_names(
+    bank: ExpertParallelBank, state: dict[str, Tensor], prefix: str, _metadata: Any
+) -> None:
+    _renumber(state, prefix, -bank._first)
+
+
+def _to_global_names(
+    bank: ExpertParallelBank, state: dict[str, Tensor], prefix: str, *_rest: Any
+) -> None:
+    _renumber(state, prefix, bank._first)
+
+
+def check_layout(num_experts: int, world: int, ep_size: int) -> None:
+    """Refuse an expert-parallel size that fits neither the ranks nor the experts.
+
+    Raises:
+        UserError: `ep_size` does not divide `world` or `num_experts`.
+    """
+    for what, whole in (("ranks", world), ("routed experts", num_experts)):
+        if ep_size < 1 or whole % ep_size:
+            fitting = [n for n in range(1, whole + 1) if whole % n == 0]
+            raise UserError(
+                f"ep_size={ep_size} does not divide the {whole} {what}; "
+                f"choose one of {', '.join(map(str, fitting))}"
+            )
+
+
+def spread_experts(model: nn.Module, ep_size: int) -> None:
+    """Replace every expert bank of a model by its expert-parallel form, in place.
+
+    Also makes batch statistics those of all ranks. Call it on every rank, on
+    a model that holds all experts, before the engine is built.
+
+    Args:
+        model: in plain torch, e.g. from `build_model`.
+        ep_size: ranks that share one set of experts.
+    """
+    rank = dist.get_rank() % ep_size
+    for module in list(model.modules()):
+        if isinstance(module, SampleBatchNorm):
+            module.sum_over_ranks = sum_over_ranks
+        for name, child in module.named_children():
+            if isinstance(child, ExpertBank):
+                check_layout(child.num_experts, dist.get_world_size(), ep_size)
+                setattr(module, name, ExpertParallelBank(child, ep_size, rank))
