@@ -1,0 +1,160 @@
+"""The manifest of a folder of shards: what lies there, and the checksums to prove it.
+
+`manifest.json` has one entry per corpus and split. It is replaced atomically
+and only ever lists shards that are complete under their final names.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from data_shards.cards import CorpusCard, Split
+from data_shards.config import Config
+from data_shards.errors import UserError, unknown_name
+from data_shards.statistics import ChannelStatistics
+
+MANIFEST = "manifest.json"
+
+
+class Provenance(Config):
+    """Who made the trajectories; with the card enough to make them again."""
+
+    producer: str  # generator or reader
+    version: PositiveInt
+    seed: int  # -1 for published files
+
+
+class ShardRecord(Config):
+    """One tar file."""
+
+    name: str
+    count: PositiveInt  # trajectories
+    bytes: PositiveInt
+    sha256: str
+
+
+class CorpusEntry(Config):
+    """One split of one corpus."""
+
+    corpus: str
+    split: Split
+    count: PositiveInt  # trajectories
+    frames: PositiveInt
+    resolution: PositiveInt
+    storage: Literal["float32", "float16"]
+    shards: tuple[ShardRecord, ...]
+    statistics: tuple[ChannelStatistics, ...]
+    provenance: Provenance
+    card: CorpusCard
+
+    @property
+    def bytes(self) -> int:
+        return sum(shard.bytes for shard in self.shards)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the shards' checksums: equal iff the data are equal byte for byte."""
+        return hashlib.sha256("".join(shard.sha256 for shard in self.shards).encode()).hexdigest()
+
+
+class Manifest(Config):
+    """Everything in one folder, sorted by corpus and split."""
+
+    format: Literal[1] = 1
+    entries: tuple[CorpusEntry, ...] = ()
+
+    def find(self, corpus: str, split: str) -> CorpusEntry | None:
+        """The entry of a corpus and split, if there is one."""
+        for entry in self.entries:
+            if (entry.corpus, entry.split) == (corpus, split):
+                return entry
+        return None
+
+    def entry(self, corpus: str, split: str) -> CorpusEntry:
+        """The entry of a corpus and split.
+
+        Raises:
+            UserError: it is not in this folder; names what is.
+        """
+        found = self.find(corpus, split)
+        if found is not None:
+            return found
+        splits = [entry.split for entry in self.entries if entry.corpus == corpus]
+        if splits:
+            raise unknown_name(f"split of {corpus}", split, splits)
+        raise unknown_name("corpus", corpus, {entry.corpus for entry in self.entries})
+
+    def without(self, corpus: str, split: str) -> "Manifest":
+        """The manifest less one entry."""
+        kept = (e for e in self.entries if (e.corpus, e.split) != (corpus, split))
+        return Manifest(entries=tuple(kept))
+
+    def with_entry(self, entry: CorpusEntry) -> "Manifest":
+        """The manifest with one entry added or replaced."""
+        entries = (*self.without(entry.corpus, entry.split).entries, entry)
+        return Manifest(entries=tuple(sorted(entries, key=lambda e: (e.corpus, e.split))))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder of shards.
+
+    Raises:
+        UserError: no such folder, no manifest in it, or it is not readable.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: no such folder; build one with `foundation shards generate all "
+            f"--out {folder}`"
+        )
+    path = folder / MANIFEST
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder}: no {MANIFEST}, so not a folder of finished shards; build one with "
+            f"`foundation shards generate all --out {folder}`"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); build the shards again") from None
+    return Manifest.read(values, str(path))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest of a folder in one step; a reader sees the old or the new one."""
+    partial = folder / f".{MANIFEST}.partial"
+    with partial.open("w") as file:
+        file.write(manifest.model_dump_json(indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, folder / MANIFEST)
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder's lock, which the system releases when its holder dies.
+
+    Raises:
+        UserError: `wait` is False and another process holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, folder, wait)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path, wait: bool) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(
+            f"{folder}: another process is writing these shards; wait for it or stop it"
+        ) from None
