@@ -1,0 +1,111 @@
+"""Records: what a score is and where it came from, one per checkpoint and task.
+
+A results file holds the records of one run; beside it lie the values of every
+sample (`samples.py`), from which each record can be aggregated again.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt
+
+from data_shards.config import Config
+from evaluation.bootstrap import standard_error
+from evaluation.metrics import MetricName
+from evaluation.task import Task
+
+
+class Score(Config):
+    """A metric's mean over samples."""
+
+    value: float
+    standard_error: float | None  # None for a single sample
+
+
+class ModelFacts(Config):
+    """What was judged."""
+
+    name: str
+    model_type: str
+    source: str  # as it was given on the command line
+    floor: bool = False
+    parameters_total: NonNegativeInt = 0
+    parameters_activated: NonNegativeInt = 0
+    fingerprint: str  # sha256 of configuration and weights
+    config_hash: str  # sha256 of the configuration alone
+
+
+class Machine(Config):
+    """Where it was judged."""
+
+    cpu: str
+    cores: PositiveInt
+    device: str
+    torch: str
+
+
+class Provenance(Config):
+    """All that is needed to judge again."""
+
+    date: str  # ISO 8601, UTC, at the end of the task
+    git_commit: str  # "unknown" outside a checkout; "-dirty" with uncommitted changes
+    machine: Machine
+    shard_fingerprint: str
+    resolution: PositiveInt  # cells per side the forecast was made on
+    stride: PositiveInt  # every which cell was scored
+    batch_size: PositiveInt
+
+
+class Record(Config):
+    """One checkpoint on one task."""
+
+    # JSON has no infinity; a diverged score is written as the string "Infinity".
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    model: ModelFacts
+    task: Task
+    task_hash: str
+    scores: dict[MetricName, Score]
+    error_per_frame: tuple[float, ...]  # L2RE of each predicted frame, mean over samples
+    num_samples: PositiveInt
+    num_available: PositiveInt  # trajectories of the split
+    num_non_finite: NonNegativeInt  # samples whose forecast diverged
+    seconds: float
+    provenance: Provenance
+
+    @property
+    def headline(self) -> Score:
+        return self.scores[self.task.headline]
+
+
+class ResultFile(Config):
+    """All records of one run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    format: Literal["foundation-evaluation"] = "foundation-evaluation"
+    version: Literal[1] = 1
+    samples_file: str  # name of the file of per-sample values, in the same folder
+    records: tuple[Record, ...]
+
+
+def aggregate(values_N: NDArray[np.float64]) -> Score:
+    """Per-sample values to a mean with its bootstrap standard error."""
+    return Score(value=float(values_N.mean()), standard_error=standard_error(values_N))
+
+
+def aggregate_all(values: dict[MetricName, NDArray[np.float64]]) -> dict[MetricName, Score]:
+    """`aggregate` for every metric."""
+    return {name: aggregate(values_N) for name, values_N in values.items()}
+
+
+def is_result_file(document: object) -> bool:
+    """Whether a parsed JSON document says it is a results file."""
+    return isinstance(document, dict) and document.get("format") == "foundation-evaluation"
+
+
+def samples_path(output: Path) -> Path:
+    """Where the per-sample values of a results file lie."""
+    return output.with_name(f"{output.name.removesuffix('.json')}.samples.npz")

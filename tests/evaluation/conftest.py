@@ -1,0 +1,50 @@
+"""Small hand-made shards, built once per session."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_shards.cards import load_card
+from data_shards.corpus import ShardedCorpus
+from data_shards.manifest import Provenance
+from data_shards.trajectory import Trajectory
+from data_shards.writer import write_corpus
+
+COUNTS = {"fno_ns_1e-5": 5, "pdebench_cns_m0.1": 3, "cfdbench": 3}
+SIDE = 8
+
+
+def _wave(name: str, index: int, growth: float = 0.05) -> Trajectory:
+    """A smooth standing wave whose amplitude grows by `growth` per frame."""
+    card = load_card(name)
+    y, x = np.meshgrid(np.arange(SIDE), np.arange(SIDE), indexing="ij")
+    t = np.arange(card.frames)[:, None, None, None]
+    c = np.arange(1, 1 + len(card.channels))[None, :, None, None]
+    wave = 2 + np.sin(2 * np.pi * (c * x + y) / SIDE + index)
+    mask = np.ones((SIDE, SIDE), np.float32)
+    if card.mask_as_channel:
+        mask[3:5, 3:5] = 0
+    fields = ((1 + growth * t) * wave * mask).astype(np.float32)
+    sides = dict.fromkeys(("left", "right", "bottom", "top"), "periodic")
+    return Trajectory(fields, name, index, 0, 1.0, (0.0, 1.0, 0.0, 1.0), sides, mask=mask)
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Test splits of three corpora: one channel, four channels, an obstacle."""
+    folder = tmp_path_factory.mktemp("shards")
+    for name, count in COUNTS.items():
+        provenance = Provenance(producer="standing wave", version=1, seed=0)
+        waves = (_wave(name, index) for index in range(count))
+        write_corpus(
+            waves, load_card(name), split="test", out=folder, count=count, provenance=provenance
+        )
+    return folder
+
+
+@pytest.fixture
+def corpus(shards: Path) -> Callable[[str], ShardedCorpus]:
+    """Open one of the test splits by the name of its corpus."""
+    return lambda name: ShardedCorpus.open(shards, name, "test")
