@@ -1,0 +1,146 @@
+"""State of an engine to and from a folder, in DeepSpeed's own checkpoint layout.
+
+The same layout of ranks loads its files as they are. Another world size,
+expert-parallel size, ZeRO stage or precision goes through DeepSpeed's
+universal form, which keeps one file per parameter.
+
+Traps stepped around (DeepSpeed 0.19): the converter knows rank 0's parameter
+shapes only, so all ranks' shapes are merged before saving; the universal load
+pairs optimiser groups by position and overwrites their names, so groups are
+reduced to what they have in common; it restores no buffers, so they travel in
+the client state.
+"""
+
+import contextlib
+import io
+import shutil
+from argparse import Namespace
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from deepspeed.checkpoint import ds_to_universal
+
+from data_shards.config import Config
+from data_shards.errors import UserError
+
+_OF_ONE_GROUP = ("params", "name", "moe")  # keys that tell optimiser groups apart
+
+
+class Layout(Config):
+    """How a run is spread over ranks: what decides the form of its files."""
+
+    world: int
+    ep_size: int
+    zero_stage: int
+    bf16: bool
+
+
+def save_state(engine: Any, folder: Path, tag: str, client: dict[str, Any]) -> None:
+    """Write the state of all ranks below `folder / tag`; collective.
+
+    Args:
+        engine: DeepSpeed engine.
+        folder: exists or is made.
+        tag: name of the checkpoint.
+        client: picklable values, the same on every rank.
+    """
+    state = {**client, "buffers": {n: b.cpu() for n, b in engine.module.named_buffers()}}
+    if engine.zero_optimization():
+        state["param_shapes"] = _shapes_of_all_ranks(engine)
+    engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False)
+    dist.barrier()
+
+
+def load_state(engine: Any, folder: Path, tag: str, saved: Layout, now: Layout) -> dict[str, Any]:
+    """Restore weights, buffers and optimiser from `folder / tag`; collective.
+
+    Args:
+        engine: freshly built for the layout `now`.
+        folder: holds the tag's folder.
+        tag: name of the checkpoint.
+        saved: layout it was saved under.
+        now: layout of this run.
+
+    Returns:
+        The client state that was saved.
+
+    Raises:
+        UserError: the layouts differ and one of them is ZeRO 0, which keeps no
+            universal form.
+    """
+    if saved == now:
+        _, client = engine.load_checkpoint(str(folder), tag=tag)
+    else:
+        client = _load_converted(engine, folder, tag, saved, now)
+    for name, buffer in engine.module.named_buffers():
+        buffer.copy_(client["buffers"][name])
+    return client  # type: ignore[no-any-return]
+
+
+def _shapes_of_all_ranks(engine: Any) -> list[Any]:
+    """Parameter shapes by optimiser group, every rank's experts among them."""
+    gathered: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, engine._get_zero_param_shapes())
+    merged = [OrderedDict() for _ in range(max(len(groups) for groups in gathered))]
+    for groups in gathered:
+        for total, group in zip(merged, groups, strict=False):
+            total.update(group)
+    return merged
+
+
+def _load_converted(
+    engine: Any, folder: Path, tag: str, saved: Layout, now: Layout
+) -> dict[str, Any]:
+    if 0 in (saved.zero_stage, now.zero_stage):
+        raise UserError(
+            f"{folder / tag}: saved under {_text(saved)}, this run is {_text(now)}; ZeRO 0 "
+            "cannot change layout: resume under the saved one, or train with ZeRO 1 or 2"
+        )
+    converted = folder / f".universal-{tag}"
+    if dist.get_rank() == 0:
+        _convert(folder / tag, converted / tag)
+        _unite_groups(converted / tag, len(engine.optimizer.optimizer.param_groups))
+    dist.barrier()
+    engine._config.load_universal_checkpoint = True
+    try:
+        _, client = engine.load_checkpoint(str(converted), tag=tag)
+    finally:
+        engine._config.load_universal_checkpoint = False
+    dist.barrier()
+    if dist.get_rank() == 0:
+        shutil.rmtree(converted)
+    return client  # type: ignore[no-any-return]
+
+
+def _convert(source: Path, target: Path) -> None:
+    """DeepSpeed's converter, in this process and without its prints."""
+    target.mkdir(parents=True, exist_ok=True)
+    arguments = Namespace(
+        input_folder=str(source),
+        output_folder=str(target),
+        num_extract_workers=1,
+        num_merge_workers=1,
+        keep_temp_folder=False,
+        strict=True,
+        inject_missing_state=False,
+    )
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        ds_to_universal.main(arguments)
+
+
+def _unite_groups(converted: Path, num_groups: int) -> None:
+    """As many optimiser groups as this run has, holding what all of them share."""
+    path = converted / "zero" / "optimizer_state.pt"
+    # Our own file, written a moment ago by the converter.
+    state = torch.load(path, weights_only=False)
+    common = {k: v for k, v in state["param_groups"][0].items() if k not in _OF_ONE_GROUP}
+    state["param_groups"] = [dict(common) for _ in range(num_groups)]
+    torch.save(state, path)
+
+
+def _text(layout: Layout) -> str:
+    precision = "bf16" if layout.bf16 else "fp32"
+    return f"{layout.world} ranks, ep_size {layout.ep_size}, ZeRO {layout.zero_stage}, {precision}"
