@@ -40,7 +40,7 @@ class ShardedCorpus:
         self.keys: tuple[str, ...] = tuple(sample.key for _, sample in self._places)
 
     @classmethod
-    def open(cls, folder: Path, name: str, split: str) -> Self:
+    def open(cls, folder: Path | str, name: str, split: str) -> Self:
         """Open a split of a corpus after a quick check of its shards.
 
         Args:
