@@ -3,6 +3,7 @@
 Axes: T frames, C channels of the corpus (no obstacle mask, no padding), H rows, W columns.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,9 +110,10 @@ class ShardedCorpus:
         return shard.array(sample.mask).astype(np.float32, copy=False)
 
     def metadata(self, trajectory: int) -> dict[str, Any]:
-        """Index, seed, dt_s, extent, boundary, parameters, ... of a trajectory."""
+        """Index, seed, dt_s, extent, boundary, parameters (a dict), ... of a trajectory."""
         shard, sample = self._place(trajectory)
-        return shard.metadata(sample)
+        meta = shard.metadata(sample)
+        return {**meta, "parameters": json.loads(meta["parameters"])}
 
     def trajectory(self, trajectory: int) -> Trajectory:
         """A whole trajectory, as it was written; a copy."""

@@ -142,10 +142,12 @@ def encode(
         "seed": trajectory.seed,
         "pde": card.pde,
         "channels": [channel.model_dump() for channel in card.channels],
-        "dt_s": trajectory.dt_s,
-        "extent": list(trajectory.extent),
+        "dt_s": float(trajectory.dt_s),
+        "extent": [float(edge) for edge in trajectory.extent],
         "boundary": trajectory.boundary,
-        "parameters": trajectory.parameters,
+        # As text: `datasets` wants one type for all samples and silently drops keys that its
+        # first five samples lack, while parameters differ between and within corpora.
+        "parameters": json.dumps(trajectory.parameters, sort_keys=True),
     }
     fields = trajectory.fields.astype(storage, copy=False)
     if not np.isfinite(fields).all():
