@@ -1,11 +1,12 @@
 """Results files on disk: written whole or not at all, read back strictly."""
 
+import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -47,20 +48,21 @@ def save_results(output: Path, judged: Sequence[tuple[Record, SampleValues]]) ->
         for position, (_, values) in enumerate(judged)
         for name, array in values.arrays(str(position)).items()
     }
-    text = results.model_dump_json(indent=1) + "\n"
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
     try:
-        _replace(samples, lambda file: np.savez_compressed(file, **arrays))
-        _replace(output, lambda file: file.write(text.encode()))
+        replace_file(samples, packed.getvalue())
+        replace_file(output, f"{results.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise UserError(f"{output}: could not be written ({error}); nothing was saved") from None
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file under a hidden name, then give it its own; readers see old or new."""
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            write(file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(partial, 0o644)

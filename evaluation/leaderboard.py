@@ -1,0 +1,181 @@
+"""A leaderboard as files: a folder of records in, Markdown, CSV and one HTML page out.
+
+Everything on it follows from the records (and the samples beside them), so the
+same records always give the same files.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_shards.errors import UserError
+from evaluation.board import Board, Cell, Row, build_board
+from evaluation.metrics import MetricName
+from evaluation.page import PicturedModel, render_page
+from evaluation.record import ResultFile
+from evaluation.results import read_folder, replace_file
+from evaluation.samples import read_samples
+from evaluation.table import markdown_table, parameters
+from evaluation.wording import (
+    factor_cell,
+    headline_text,
+    mean_rank,
+    notes,
+    provenance_cells,
+    row_label,
+    score_cell,
+)
+
+
+def write_leaderboard(records_folder: Path, output: Path) -> Board:
+    """Read all results files of a folder and write the board.
+
+    Args:
+        records_folder: searched with its subfolders.
+        output: folder for leaderboard.md, leaderboard.csv and index.html.
+
+    Returns:
+        What was written, as values.
+
+    Raises:
+        UserError: no readable records, or the output cannot be written.
+    """
+    results = read_folder(records_folder)
+    board = build_board([record for _, result in results for record in result.records])
+    files = {
+        "leaderboard.md": board_markdown(board),
+        "leaderboard.csv": board_csv(board),
+        "index.html": render_page(board, _pictures(board, results)),
+    }
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            replace_file(output / name, text.encode())
+    except OSError as error:
+        raise UserError(f"{output}: the board could not be written ({error})") from None
+    return board
+
+
+def _pictures(board: Board, results: Sequence[tuple[Path, ResultFile]]) -> dict[str, PicturedModel]:
+    """Of every column, fields of its best model, where its samples are at hand."""
+    places = {
+        id(record): (path.parent / result.samples_file, position)
+        for path, result in results
+        for position, record in enumerate(result.records)
+    }
+    pictures = {}
+    for column in board.columns:
+        for row in board.rows:
+            cell = row.cells.get(column.task.name)
+            if cell is None or not cell.best:
+                continue
+            samples, position = places[id(cell.record)]
+            picture = read_samples(samples, position).picture if samples.exists() else None
+            if picture is not None:
+                pictures[column.task.name] = PicturedModel(row.label, picture)
+                break
+    return pictures
+
+
+def scores_markdown(board: Board) -> str:
+    """The table of scores with ranks."""
+    header = ["Model", "Total", "Activated", *(column.title for column in board.columns)]
+    rows = []
+    for row in board.rows:
+        cells = [row.cells.get(column.task.name) for column in board.columns]
+        counts = (row.facts.parameters_total, row.facts.parameters_activated)
+        sizes = ["–" if row.facts.floor else parameters(count) for count in counts]
+        rows.append([row_label(row), *sizes, *map(_ranked, cells), mean_rank(row, board)])
+    return markdown_table([*header, "Mean rank"], rows)
+
+
+def _ranked(cell: Cell | None) -> str:
+    text = score_cell(cell)
+    if cell is None or cell.rank is None:
+        return text
+    return f"**{text}** (#{cell.rank})" if cell.best else f"{text} (#{cell.rank})"
+
+
+def factors_markdown(board: Board) -> str:
+    """How many times each model beats the better floor of every column."""
+    header = ["Model", *(column.title for column in board.columns)]
+    rows = [
+        [row.label, *(factor_cell(row.cells.get(column.task.name)) for column in board.columns)]
+        for row in board.rows
+        if not row.facts.floor
+    ]
+    return markdown_table(header, rows)
+
+
+def board_markdown(board: Board) -> str:
+    """The whole board as Markdown."""
+    parts = ["# Leaderboard", headline_text(board), scores_markdown(board)]
+    if any(not row.facts.floor for row in board.rows):
+        parts += ["## Factor over the better floor", factors_markdown(board)]
+    if listed := notes(board):
+        parts += ["## Notes", "\n".join(f"- {line}" for line in listed)]
+    parts += ["## Provenance", _provenance_markdown(board)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _provenance_markdown(board: Board) -> str:
+    header = ["Model", "Task", "Hash", "Shards", "Samples", "Grid", "Commit", "Machine", "s"]
+    rows = [
+        [row_label(row), *provenance_cells(column, row.cells[column.task.name].record)]
+        for row in board.rows
+        for column in board.columns
+        if column.task.name in row.cells
+    ]
+    return markdown_table(header, rows, left=4)
+
+
+def board_csv(board: Board) -> str:
+    """One line per model, task and metric, with everything in full."""
+    lines = [
+        _csv_line(row, cell, metric)
+        for row in board.rows
+        for cell in row.cells.values()
+        for metric in cell.record.scores
+    ]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def _csv_line(row: Row, cell: Cell, metric: MetricName) -> dict[str, object]:
+    record, origin, machine = cell.record, cell.record.provenance, cell.record.provenance.machine
+    score = record.scores[metric]
+    headline = metric == record.task.headline
+    return {
+        "model": row.label,
+        "floor": row.facts.floor,
+        "model_type": row.facts.model_type,
+        "parameters_total": row.facts.parameters_total,
+        "parameters_activated": row.facts.parameters_activated,
+        "task": record.task.name,
+        "task_version": record.task.version,
+        "task_hash": record.task_hash,
+        "corpus": record.task.corpus,
+        "metric": metric,
+        "value": score.value,
+        "standard_error": score.standard_error,
+        "rank": cell.rank if headline else None,
+        "factor_over_floor": cell.factor if headline else None,
+        "samples": record.num_samples,
+        "non_finite": record.num_non_finite,
+        "resolution": origin.resolution,
+        "stride": origin.stride,
+        "shard_fingerprint": origin.shard_fingerprint,
+        "checkpoint_fingerprint": row.facts.fingerprint,
+        "config_hash": row.facts.config_hash,
+        "git_commit": origin.git_commit,
+        "cpu": machine.cpu,
+        "cores": machine.cores,
+        "device": machine.device,
+        "torch": machine.torch,
+        "seconds": f"{record.seconds:.3f}",
+        "date": origin.date,
+    }

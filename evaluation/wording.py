@@ -1,0 +1,90 @@
+"""The words of a leaderboard: values of a board in, the text of cells and notes out.
+
+Markdown and HTML say the same things, so both take their words from here.
+"""
+
+from evaluation.board import Board, Cell, Column, Row
+from evaluation.record import Record
+from evaluation.table import number
+
+
+def score_cell(cell: Cell | None) -> str:
+    """`0.0682 ± 0.0011`."""
+    if cell is None:
+        return "–"
+    score = cell.record.headline
+    text = number(score.value)
+    if score.standard_error is not None and cell.record.num_non_finite == 0:
+        text += f" ± {number(score.standard_error)}"
+    return text
+
+
+def row_label(row: Row) -> str:
+    """The name of a row, which says of a floor that it is one."""
+    return f"{row.label} (floor)" if row.facts.floor else row.label
+
+
+def mean_rank(row: Row, board: Board) -> str:
+    """The mean rank; says so where the model was not judged on every task."""
+    if row.mean_rank is None:
+        return "floor"
+    judged, asked = len(row.cells), len(board.columns)
+    return f"{row.mean_rank:.2f}" + ("" if judged == asked else f" ({judged} of {asked})")
+
+
+def factor_cell(cell: Cell | None) -> str:
+    """`12.3 x`; below 1 the model is worse than the floor."""
+    if cell is None or cell.factor is None:
+        return "–"
+    return f"{number(cell.factor)} ×"
+
+
+def notes(board: Board) -> list[str]:
+    """What a reader must know beside the numbers."""
+    lines = [
+        f"{column.title}: no floor was judged; add one with `foundation evaluate "
+        f"floor:persistence floor:context_mean --tasks {column.task.name} ...`"
+        for column in board.columns
+        if not column.has_floor
+    ]
+    for row in board.rows:
+        for cell in row.cells.values():
+            if cell.record.num_non_finite:
+                lines.append(
+                    f"{row.label} on {cell.record.task.corpus}: the forecast of "
+                    f"{cell.record.num_non_finite} of {cell.record.num_samples} samples is not "
+                    "finite; its score is infinite"
+                )
+    lines += [
+        f"set aside: {aside.record.model.name} on {aside.record.task.name} of "
+        f"{aside.record.provenance.date}: {aside.reason}"
+        for aside in board.set_aside
+    ]
+    return lines
+
+
+def headline_text(board: Board) -> str:
+    """What the numbers of the main table are."""
+    metrics = sorted({column.task.headline for column in board.columns})
+    return (
+        f"{', '.join(metrics)}, mean over test trajectories ± bootstrap standard error; "
+        "the best model of a column is bold, (#n) is its rank. Floors know no physics and "
+        "are not ranked."
+    )
+
+
+def provenance_cells(column: Column, record: Record) -> list[str]:
+    """Where a score came from, shortened for a table; the CSV has it in full."""
+    origin = record.provenance
+    commit, _, dirty = origin.git_commit.partition("-")
+    every = "" if origin.stride == 1 else f", every {origin.stride}."
+    return [
+        f"{column.task.name} v{record.task.version}",
+        record.task_hash[:10],
+        origin.shard_fingerprint[:10],
+        f"{record.num_samples} of {record.num_available}",
+        f"{origin.resolution}²{every}",
+        commit[:10] + (f"-{dirty}" if dirty else ""),
+        f"{origin.machine.cpu}, {origin.machine.cores} cores, {origin.machine.device}",
+        f"{record.seconds:.1f}",
+    ]

@@ -1,0 +1,35 @@
+"""`foundation leaderboard`: a folder of records in, Markdown, CSV and one HTML page out."""
+
+import argparse
+from pathlib import Path
+
+from evaluation.leaderboard import scores_markdown, write_leaderboard
+from evaluation.wording import notes
+
+_EXAMPLE = """example:
+  foundation leaderboard records/ --output board/
+
+Writes leaderboard.md, leaderboard.csv and index.html, one page that needs no network.
+"""
+
+
+def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `leaderboard` to the console."""
+    parser = subparsers.add_parser(
+        "leaderboard",
+        help="build a leaderboard from records",
+        description="Build a leaderboard from all results files below a folder.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("records", type=Path, metavar="RECORDS_DIR", help="folder of results files")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    board = write_leaderboard(options.records, options.output)
+    print(scores_markdown(board))
+    for note in notes(board):
+        print(f"note: {note}")
+    print(f"\npage: {options.output / 'index.html'}")
