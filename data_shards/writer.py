@@ -7,7 +7,6 @@ is written to a hidden folder first; final names and the manifest appear only
 when the whole split is complete.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -15,11 +14,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from webdataset import TarWriter
 
 from data_shards.cards import CorpusCard, Split
 from data_shards.errors import UserError
@@ -28,13 +26,12 @@ from data_shards.manifest import (
     CorpusEntry,
     Manifest,
     Provenance,
-    ShardRecord,
     locked,
     read_manifest,
     write_manifest,
 )
+from data_shards.roll import ShardRoll
 from data_shards.statistics import StatisticsAccumulator
-from data_shards.tar import BLOCK, padded
 from data_shards.trajectory import Trajectory
 
 SHARD_BYTES = 1 << 30
@@ -76,15 +73,14 @@ def write_corpus(
         RuntimeError: the trajectories are fewer or more than `count`.
     """
     with _partial_folder(out, f"{card.name}-{split}") as partial:
-        shards = _ShardRoll(partial, f"{card.name}-{split}", shard_bytes)
         statistics = StatisticsAccumulator(card.channel_names)
         shape: tuple[int, ...] | None = None
         written = 0
-        for written, trajectory in enumerate(trajectories, 1):
-            shape = check_trajectory(trajectory, card, shape)
-            statistics.add(trajectory)
-            shards.write(encode(trajectory, card, split, written - 1, storage))
-        records = shards.close()
+        with ShardRoll(partial, f"{card.name}-{split}", shard_bytes) as shards:
+            for written, trajectory in enumerate(trajectories, 1):
+                shape = check_trajectory(trajectory, card, shape)
+                statistics.add(trajectory)
+                shards.write(encode(trajectory, card, split, written - 1, storage))
         if written != count or shape is None:
             raise RuntimeError(f"{card.name} {split}: {written} trajectories came, not {count}")
         entry = CorpusEntry(
@@ -94,7 +90,7 @@ def write_corpus(
             frames=card.frames,
             resolution=shape[-1],
             storage=storage,
-            shards=records,
+            shards=shards.records,
             statistics=statistics.result(),
             provenance=provenance,
             card=card,
@@ -166,71 +162,6 @@ def _npy(array: NDArray[Any]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
     return file.getvalue()
-
-
-class _HashingFile(io.RawIOBase):
-    """A file that knows the checksum and length of what went into it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.sha256 = hashlib.sha256()
-        self.length = 0
-
-    def write(self, data: Any) -> int:
-        self._file.write(data)
-        self.sha256.update(data)
-        self.length += len(data)
-        return len(data)
-
-    def finish(self) -> None:
-        """Bring everything to the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-
-
-class _ShardRoll:
-    """A sequence of tars, a new one whenever the current one is full."""
-
-    def __init__(self, folder: Path, stem: str, shard_bytes: int) -> None:
-        self._folder, self._stem, self._limit = folder, stem, shard_bytes
-        self._records: list[ShardRecord] = []
-        self._file: _HashingFile | None = None
-        self._tar: TarWriter | None = None
-        self._size = self._count = 0
-
-    def write(self, sample: dict[str, Any]) -> None:
-        size = sum(BLOCK + padded(len(v)) for k, v in sample.items() if k != "__key__")
-        if self._tar is None or self._size + size > self._limit:
-            self._finish()
-            path = self._folder / f"{self._stem}-{len(self._records):06d}.tar"
-            self._file = _HashingFile(path.open("wb"))
-            # mtime, owner and mode are fixed: they would make equal data differ in bytes.
-            self._tar = TarWriter(
-                self._file, user="root", group="root", mode=0o444, mtime=0, encoder=False
-            )
-        self._tar.write(sample)
-        self._size += size
-        self._count += 1
-
-    def close(self) -> tuple[ShardRecord, ...]:
-        self._finish()
-        return tuple(self._records)
-
-    def _finish(self) -> None:
-        if self._tar is None or self._file is None:
-            return
-        self._tar.close()
-        self._file.finish()
-        record = ShardRecord(
-            name=f"{self._stem}-{len(self._records):06d}.tar",
-            count=self._count,
-            bytes=self._file.length,
-            sha256=self._file.sha256.hexdigest(),
-        )
-        self._records.append(record)
-        self._tar = self._file = None
-        self._size = self._count = 0
 
 
 @contextmanager
