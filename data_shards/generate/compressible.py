@@ -1,0 +1,323 @@
+"""Compressible viscous flow on the periodic square: random smooth data in, frames out.
+
+Axes: H rows (y), W columns (x), cell averages; primitive variables are ordered
+(Vx, Vy, density, pressure), conserved ones (x-momentum, y-momentum, mass, energy).
+Source: equations and initial data of PDEBench (arXiv:2210.07182); MUSCL with the
+monotonised central limiter, HLLC (Toro, chapter 10), midpoint in time.
+Departures from PDEBench: viscous stresses are conservative fluxes of the same
+step, their work enters the energy, and the grid may be coarser than 128 cells.
+"""
+
+from math import ceil, pi, sqrt
+
+import numpy as np
+from numba import njit
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
+from data_shards.cards import CorpusCard
+from data_shards.config import Config
+from data_shards.generate.solution import Array, Solution, block_average, refinement
+
+GAMMA = 5.0 / 3.0
+PRESSURE_FLOOR = 1e-4
+MAX_WAVE = 4
+PROBE_CELLS = 128  # amplitudes are normalised on one grid, so that no output grid changes them
+WINDOW_WIDTH = 0.01
+LOWEST_SHARE = 0.05  # of the mean, for density and pressure at the start
+
+
+class CompressibleOptions(Config):
+    """Equation and accuracy of one corpus."""
+
+    mach: PositiveFloat
+    eta: NonNegativeFloat
+    zeta: NonNegativeFloat
+    solver_resolution: PositiveInt = 64
+    courant: PositiveFloat = 0.3
+
+
+class _Waves:
+    """sum over i, j in [-4, 4], ij != 0, of |k|^(-1/2) sin(k.x + phase), and its window."""
+
+    def __init__(self, phases: Array, window: Array | None) -> None:
+        self.phases = phases
+        self.window = window
+
+    def on_grid(self, cells: int) -> Array:
+        """Point values at the centres of cells x cells."""
+        x = (np.arange(cells) + 0.5) / cells
+        wave = np.arange(-MAX_WAVE, MAX_WAVE + 1)
+        length = 2 * pi * np.hypot(wave[:, None], wave[None, :])
+        amplitude = np.where(np.outer(wave, wave) != 0, np.maximum(length, 1.0) ** -0.5, 0.0)
+        basis = np.exp(2j * pi * np.outer(wave, x))  # (waves, cells)
+        coefficients = amplitude * np.exp(1j * self.phases)  # rows: waves along y
+        values: Array = (basis.T @ coefficients @ basis).imag
+        if self.window is None:
+            return values
+        (low_x, low_y), (high_x, high_y) = self.window
+        along_x, along_y = _plateau(x, low_x, high_x), _plateau(x, low_y, high_y)
+        return values * along_y[:, None] * along_x[None, :]
+
+
+def _plateau(x: Array, low: float, high: float) -> Array:
+    rise, fall = np.tanh((x - low) / WINDOW_WIDTH), np.tanh((x - high) / WINDOW_WIDTH)
+    return np.asarray(0.5 * (rise - fall))
+
+
+def generate(
+    card: CorpusCard, rng: np.random.Generator, *, index: int, resolution: int
+) -> Solution:
+    """One trajectory at t = 0, 0.05, ...; the data are the same functions at every resolution."""
+    options = CompressibleOptions.read(card.generator_options, f"card {card.name}")
+    factor = refinement(resolution, options.solver_resolution)
+    start, drawn = random_state(rng, resolution * factor, options.mach)
+    frames = solve(
+        start,
+        lengths=(1.0, 1.0),
+        num_frames=card.frames,
+        frame_interval=card.dt_s or 0.05,
+        eta=options.eta,
+        zeta=options.zeta,
+        courant=options.courant,
+    )
+    fields = to_primitive(block_average(frames, factor), GAMMA)
+    fixed = {"mach": options.mach, "eta": options.eta, "zeta": options.zeta, "gamma": GAMMA}
+    return Solution(fields, {**fixed, **drawn})
+
+
+def random_state(
+    rng: np.random.Generator, cells: int, mach: float
+) -> tuple[Array, dict[str, float]]:
+    """Conserved variables (4, N, N) at the start, and the drawn parameters."""
+    density_mean, temperature_mean = rng.uniform(0.1, 10.0, 2)
+    windowed = bool(rng.random() < 0.5)
+    edges = rng.uniform([[0.1, 0.1], [0.55, 0.55]], [[0.45, 0.45], [0.9, 0.9]])
+    window = edges if windowed else None
+    span = 2 * MAX_WAVE + 1
+    shapes = [_Waves(phase, window) for phase in rng.uniform(0, 2 * pi, (4, span, span))]
+    coarse = np.stack([shape.on_grid(PROBE_CELLS) for shape in shapes])
+    fine = np.stack([shape.on_grid(cells) for shape in shapes])
+    speed = mach * sqrt(GAMMA * temperature_mean) / np.hypot(coarse[0], coarse[1]).mean()
+    means = density_mean, density_mean * temperature_mean
+    contrasts, positive = [], []
+    for mean, probe, values in zip(means, coarse[2:], fine[2:], strict=True):
+        contrast = _contrast(rng, probe)
+        contrasts.append(contrast)
+        positive.append(mean * (1 + contrast * values / np.abs(probe).mean()))
+    primitive = np.stack([fine[0] * speed, fine[1] * speed, *positive])
+    drawn = {
+        "density_mean": float(density_mean),
+        "temperature_mean": float(temperature_mean),
+        "density_contrast": contrasts[0],
+        "pressure_contrast": contrasts[1],
+        "windowed": float(windowed),
+    }
+    return to_conserved(primitive, GAMMA), drawn
+
+
+def _contrast(rng: np.random.Generator, probe: Array) -> float:
+    """U(0.01, 0.2), drawn again where the deepest trough would leave too little."""
+    trough = -probe.min() / np.abs(probe).mean()
+    while True:
+        contrast = float(rng.uniform(0.01, 0.2))
+        if contrast * trough <= 1 - LOWEST_SHARE:
+            return contrast
+
+
+def to_conserved(primitive: Array, gamma: float) -> Array:
+    """(..., 4, H, W) primitive to conserved."""
+    vx, vy, density, pressure = np.moveaxis(primitive, -3, 0)
+    energy = pressure / (gamma - 1) + 0.5 * density * (vx**2 + vy**2)
+    return np.stack([density * vx, density * vy, density, energy], axis=-3)
+
+
+def to_primitive(conserved: Array, gamma: float) -> Array:
+    """(..., 4, H, W) conserved to primitive, pressure at least the floor."""
+    mx, my, density, energy = np.moveaxis(conserved, -3, 0)
+    pressure = (gamma - 1) * (energy - 0.5 * (mx**2 + my**2) / density)
+    pressure = np.maximum(pressure, PRESSURE_FLOOR)
+    return np.stack([mx / density, my / density, density, pressure], axis=-3)
+
+
+def solve(
+    start: Array,
+    *,
+    lengths: tuple[float, float],
+    num_frames: int,
+    frame_interval: float,
+    eta: float = 0.0,
+    zeta: float = 0.0,
+    courant: float = 0.3,
+    gamma: float = GAMMA,
+) -> Array:
+    """Frames of the conserved variables at t = 0, frame_interval, ...
+
+    Args:
+        start: conserved variables (4, H, W).
+        lengths: of the periodic domain along x and y.
+        num_frames: T, the start included.
+        frame_interval: time between frames.
+        eta, zeta: shear and bulk viscosity over density.
+        courant: bound of (speed + sound) * dt / dx, in either direction.
+        gamma: adiabatic index.
+
+    Returns:
+        (T, 4, H, W).
+    """
+    _, height, width = start.shape
+    dx, dy = lengths[0] / width, lengths[1] / height
+    frames = np.empty((num_frames, *start.shape))
+    frames[0] = start
+    state = start.copy()
+    for frame in range(1, num_frames):
+        remaining = frame_interval
+        while remaining > 0:
+            steps = ceil(remaining / _stable_dt(state, dx, dy, eta, zeta, courant, gamma))
+            dt = remaining / steps
+            state = _midpoint(state, dt, dx, dy, eta, zeta, gamma)
+            remaining = remaining - dt if steps > 1 else 0.0
+        frames[frame] = state
+    return frames
+
+
+def _midpoint(
+    state: Array, dt: float, dx: float, dy: float, eta: float, zeta: float, gamma: float
+) -> Array:
+    half = state + 0.5 * dt * _rate(state, dx, dy, eta, zeta, gamma)
+    moved: Array = state + dt * _rate(half, dx, dy, eta, zeta, gamma)
+    return moved
+
+
+@njit(cache=True, error_model="numpy")
+def _stable_dt(
+    state: Array, dx: float, dy: float, eta: float, zeta: float, courant: float, gamma: float
+) -> float:
+    fastest = 0.0
+    for j in range(state.shape[1]):
+        for i in range(state.shape[2]):
+            density = state[2, j, i]
+            vx, vy = state[0, j, i] / density, state[1, j, i] / density
+            pressure = (gamma - 1) * (state[3, j, i] - 0.5 * density * (vx * vx + vy * vy))
+            sound = np.sqrt(gamma * max(pressure, PRESSURE_FLOOR) / density)
+            fastest = max(fastest, (abs(vx) + sound) / dx, (abs(vy) + sound) / dy)
+    diffusion = 2 * (eta * 4 / 3 + zeta) * (1 / dx**2 + 1 / dy**2)
+    return min(courant / fastest, 0.8 / max(diffusion, 1e-300))
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _slope(below: float, above: float) -> float:
+    """Monotonised central limiter of two one-sided differences."""
+    size = min(min(2 * abs(below), 2 * abs(above)), 0.5 * abs(below + above))
+    return float(size * 0.5 * (np.copysign(1.0, below) + np.copysign(1.0, above)))  # no branch
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _hllc(
+    un: float, ut: float, d: float, p: float, wn: float, wt: float, e: float, q: float, gamma: float
+) -> tuple[float, float, float, float]:
+    """Flux of (normal momentum, tangential momentum, mass, energy) between two states.
+
+    Left (un, ut, d, p) and right (wn, wt, e, q): normal and tangential velocity,
+    density, pressure.
+    """
+    sound_l, sound_r = np.sqrt(gamma * p / d), np.sqrt(gamma * q / e)
+    slowest = min(un - sound_l, wn - sound_r)
+    fastest = max(un + sound_l, wn + sound_r)
+    flow_l, flow_r = d * (slowest - un), e * (fastest - wn)
+    middle = (q - p + flow_l * un - flow_r * wn) / (flow_l - flow_r)
+    if middle >= 0:
+        normal, tangential, density, pressure, wave, flow = un, ut, d, p, slowest, flow_l
+    else:
+        normal, tangential, density, pressure, wave, flow = wn, wt, e, q, fastest, flow_r
+    energy = pressure / (gamma - 1) + 0.5 * density * (normal**2 + tangential**2)
+    f_normal = density * normal * normal + pressure
+    f_tangential = density * normal * tangential
+    f_mass = density * normal
+    f_energy = (energy + pressure) * normal
+    if slowest < 0 < fastest:
+        star = flow / (wave - middle)
+        star_energy = star * (energy / density + (middle - normal) * (middle + pressure / flow))
+        f_normal += wave * (star * middle - density * normal)
+        f_tangential += wave * (star * tangential - density * tangential)
+        f_mass += wave * (star - density)
+        f_energy += wave * (star_energy - energy)
+    return f_normal, f_tangential, f_mass, f_energy
+
+
+@njit(cache=True, error_model="numpy")
+def _rate(state: Array, dx: float, dy: float, eta: float, zeta: float, gamma: float) -> Array:
+    """Minus the divergence of all fluxes, (4, H, W); every face flux is used twice."""
+    _, height, width = state.shape
+    # Two periodic ghost cells per side; variables last, so that a cell is one cache line.
+    w = np.empty((height + 4, width + 4, 4))
+    for row in range(height + 4):
+        j = (row - 2 + height) % height
+        for column in range(width + 4):
+            i = (column - 2 + width) % width
+            density = state[2, j, i]
+            vx, vy = state[0, j, i] / density, state[1, j, i] / density
+            pressure = (gamma - 1) * (state[3, j, i] - 0.5 * density * (vx * vx + vy * vy))
+            cell = w[row, column]
+            cell[0], cell[1], cell[2] = vx, vy, density
+            cell[3] = max(pressure, PRESSURE_FLOOR)
+    rate = np.zeros(state.shape)
+    _add_fluxes(w, rate, dx, dy, eta, zeta, gamma, 0)
+    _add_fluxes(w, rate, dy, dx, eta, zeta, gamma, 1)
+    return rate
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _add_fluxes(
+    w: Array, rate: Array, dn: float, dt: float, eta: float, zeta: float, gamma: float, n: int
+) -> None:
+    """Fluxes through the faces between a cell and its next one along axis n (0: x, 1: y).
+
+    dn and dt are the cell sizes along the normal and the tangential direction; the face
+    before the first cell and the one after the last are the same, computed twice alike.
+    """
+    _, height, width = rate.shape
+    t = 1 - n
+    a, b = n, t  # steps along rows and columns to the next cell
+    for j in range(2 - a, height + 2):
+        for i in range(2 - b, width + 2):
+            jr, ir = j + a, i + b
+            un, wn = _edges(w, j, i, a, b, n)
+            ut, wt = _edges(w, j, i, a, b, t)
+            d, e = _edges(w, j, i, a, b, 2)
+            p, q = _edges(w, j, i, a, b, 3)
+            fn, ft, fm, fe = _hllc(un, ut, d, p, wn, wt, e, q, gamma)
+            density = 0.5 * (w[j, i, 2] + w[jr, ir, 2])
+            n_n, t_n = (w[jr, ir, n] - w[j, i, n]) / dn, (w[jr, ir, t] - w[j, i, t]) / dn
+            n_t = (_across(w, j, i, a, b, n) + _across(w, jr, ir, a, b, n)) / (4 * dt)
+            t_t = (_across(w, j, i, a, b, t) + _across(w, jr, ir, a, b, t)) / (4 * dt)
+            stress_n = density * (2 * eta * n_n + (zeta - 2 * eta / 3) * (n_n + t_t))
+            stress_t = density * eta * (t_n + n_t)
+            fe -= 0.5 * stress_n * (w[j, i, n] + w[jr, ir, n])
+            fe -= 0.5 * stress_t * (w[j, i, t] + w[jr, ir, t])
+            fn, ft, fm, fe = (fn - stress_n) / dn, (ft - stress_t) / dn, fm / dn, fe / dn
+            if i >= 2 and j >= 2:
+                rate[n, j - 2, i - 2] -= fn
+                rate[t, j - 2, i - 2] -= ft
+                rate[2, j - 2, i - 2] -= fm
+                rate[3, j - 2, i - 2] -= fe
+            if jr < height + 2 and ir < width + 2:
+                rate[n, jr - 2, ir - 2] += fn
+                rate[t, jr - 2, ir - 2] += ft
+                rate[2, jr - 2, ir - 2] += fm
+                rate[3, jr - 2, ir - 2] += fe
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _edges(w: Array, j: int, i: int, a: int, b: int, c: int) -> tuple[float, float]:
+    """Variable c on both sides of the face between cell (j, i) and its next one."""
+    here, there = w[j, i, c], w[j + a, i + b, c]
+    step = there - here
+    left = here + 0.5 * _slope(here - w[j - a, i - b, c], step)
+    right = there - 0.5 * _slope(step, w[j + 2 * a, i + 2 * b, c] - there)
+    return left, right
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _across(w: Array, j: int, i: int, a: int, b: int, c: int) -> float:
+    """Difference of variable c between the two neighbours in the tangential direction."""
+    return float(w[j + b, i + a, c] - w[j - b, i - a, c])

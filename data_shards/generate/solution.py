@@ -1,0 +1,46 @@
+"""What every solver hands over, and how solver grids relate to output grids.
+
+Axes: T frames, C channels, H rows (y, upwards), W columns (x).
+"""
+
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_shards.trajectory import Parameter
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A simulation in physical units, before it is labelled and checked.
+
+    Attributes:
+        fields: (T, C, H, W) on the output grid.
+        parameters: PDE parameters of this simulation.
+        dt_s, extent, boundary: what differs between trajectories of the corpus;
+            None where the card fixes it.
+        mask: (H, W), 1 in the fluid, 0 in the solid.
+    """
+
+    fields: NDArray[np.floating]
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    dt_s: float | None = None
+    extent: tuple[float, float, float, float] | None = None
+    boundary: dict[str, str] | None = None
+    mask: Array | None = None
+
+
+def refinement(resolution: int, solver_resolution: int) -> int:
+    """Solver cells per output cell and direction: the least with a fine enough solver grid."""
+    return ceil(solver_resolution / resolution)
+
+
+def block_average(fields: Array, factor: int) -> Array:
+    """Means over `factor` x `factor` cells of the last two axes, (..., H, W) -> (..., H/f, W/f)."""
+    *lead, height, width = fields.shape
+    blocks = fields.reshape(*lead, height // factor, factor, width // factor, factor)
+    return np.asarray(blocks.mean(axis=(-3, -1)))
