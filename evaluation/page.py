@@ -109,28 +109,43 @@ def _cell(label: str, content: str, kind: str = "") -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in header)
+    head = "".join(f'<th scope="col">{_title(title)}</th>' for title in header)
     return (
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
+def _title(title: str) -> str:
+    """A column's title that may break after an underscore or a space, but nowhere else."""
+    words = ("_<wbr>".join(_whole(part) for part in word.split("_")) for word in title.split(" "))
+    return " ".join(words)
+
+
+def _whole(part: str) -> str:
+    return f'<span class="whole">{escape(part)}</span>'
+
+
 def _scores(board: Board, styles: Mapping[str, tuple[str, str]]) -> str:
     titles = [column.title for column in board.columns]
     rows = []
     for row in board.rows:
-        counts = (row.facts.parameters_total, row.facts.parameters_activated)
-        total, activated = ("–" if row.facts.floor else parameters(count) for count in counts)
         cells = [
-            _cell("parameters", total, "size"),
-            _cell("activated", activated, "size"),
+            _cell("mean rank", "–" if row.facts.floor else mean_rank(row, board), "mean"),
+            _cell("parameters (activated)", _size(row), "size"),
             *(_score(column, row.cells.get(column.task.name)) for column in board.columns),
-            _cell("mean rank", escape(mean_rank(row, board)), "mean"),
         ]
         kind = ' class="floor"' if row.facts.floor else ""
         rows.append(f"<tr{kind}>{_name_cell(row, styles)}{''.join(cells)}</tr>")
-    return _table(["model", "parameters", "activated", *titles, "mean rank"], rows)
+    return _table(["model", "mean rank", "parameters (activated)", *titles], rows)
+
+
+def _size(row: Row) -> str:
+    if row.facts.floor:
+        return "–"
+    total, activated = row.facts.parameters_total, row.facts.parameters_activated
+    note = "" if total == activated else f' <span class="error">({parameters(activated)})</span>'
+    return f'<span class="value">{parameters(total)}</span>{note}'
 
 
 def _score(column: Column, cell: Cell | None) -> str:

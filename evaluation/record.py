@@ -17,14 +17,20 @@ from evaluation.metrics import MetricName
 from evaluation.task import Task
 
 
-class Score(Config):
+class _Stored(Config):
+    """JSON has no infinity; a diverged score is written as the string "Infinity"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class Score(_Stored):
     """A metric's mean over samples."""
 
     value: float
     standard_error: float | None  # None for a single sample
 
 
-class ModelFacts(Config):
+class ModelFacts(_Stored):
     """What was judged."""
 
     name: str
@@ -37,7 +43,7 @@ class ModelFacts(Config):
     config_hash: str  # sha256 of the configuration alone
 
 
-class Machine(Config):
+class Machine(_Stored):
     """Where it was judged."""
 
     cpu: str
@@ -46,7 +52,7 @@ class Machine(Config):
     torch: str
 
 
-class Provenance(Config):
+class Provenance(_Stored):
     """All that is needed to judge again."""
 
     date: str  # ISO 8601, UTC, at the end of the task
@@ -58,11 +64,8 @@ class Provenance(Config):
     batch_size: PositiveInt
 
 
-class Record(Config):
+class Record(_Stored):
     """One checkpoint on one task."""
-
-    # JSON has no infinity; a diverged score is written as the string "Infinity".
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     model: ModelFacts
     task: Task
@@ -80,10 +83,8 @@ class Record(Config):
         return self.scores[self.task.headline]
 
 
-class ResultFile(Config):
+class ResultFile(_Stored):
     """All records of one run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     format: Literal["foundation-evaluation"] = "foundation-evaluation"
     version: Literal[1] = 1

@@ -28,8 +28,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
     return "\n".join([line(header), line(rule), *map(line, rows)])
 
 
-def number(value: float | None) -> str:
-    """Three significant digits, without an exponent where a person would write none."""
+def number(value: float | None, digits: int = 3) -> str:
+    """A few significant digits, without an exponent where a person would write none."""
     if value is None:
         return "n/a"
     if not math.isfinite(value):
@@ -37,9 +37,17 @@ def number(value: float | None) -> str:
     if value == 0:
         return "0"
     if 1e-4 <= abs(value) < 1e5:
-        digits = max(0, 2 - math.floor(math.log10(abs(value))))
-        return f"{value:.{digits}f}"
-    return f"{value:.2e}"
+        places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        return f"{value:.{places}f}"
+    return f"{value:.{digits - 1}e}"
+
+
+_METRIC_TITLES = {"l2re": "L2RE", "nrmse": "nRMSE", "vrmse": "VRMSE", "max_error": "max error"}
+
+
+def metric_title(name: str) -> str:
+    """A metric as the field writes it: L2RE, nRMSE, VRMSE."""
+    return _METRIC_TITLES.get(name, name)
 
 
 def parameters(count: int) -> str:
@@ -65,7 +73,7 @@ def result_table(records: Sequence[Record]) -> str:
                     name,
                     "↑" if better else "↓",
                     number(score.value),
-                    number(score.standard_error),
+                    number(score.standard_error, digits=2),
                     str(record.num_samples) if position == 0 else "",
                     f"{record.seconds:.1f}" if position == 0 else "",
                 ]

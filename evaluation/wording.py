@@ -5,7 +5,7 @@ Markdown and HTML say the same things, so both take their words from here.
 
 from evaluation.board import Board, Cell, Column, Row
 from evaluation.record import Record
-from evaluation.table import number
+from evaluation.table import metric_title, number
 
 
 def score_cell(cell: Cell | None) -> str:
@@ -15,7 +15,7 @@ def score_cell(cell: Cell | None) -> str:
     score = cell.record.headline
     text = number(score.value)
     if score.standard_error is not None and cell.record.num_non_finite == 0:
-        text += f" ± {number(score.standard_error)}"
+        text += f" ± {number(score.standard_error, digits=2)}"
     return text
 
 
@@ -65,10 +65,10 @@ def notes(board: Board) -> list[str]:
 
 def headline_text(board: Board) -> str:
     """What the numbers of the main table are."""
-    metrics = sorted({column.task.headline for column in board.columns})
+    metrics = sorted({metric_title(column.task.headline) for column in board.columns})
     return (
         f"{', '.join(metrics)}, mean over test trajectories ± bootstrap standard error; "
-        "the best model of a column is bold, (#n) is its rank. Floors know no physics and "
+        "the best model of a column is bold, #n is the rank. Floors know no physics and "
         "are not ranked."
     )
 

@@ -1,0 +1,204 @@
+"""Laws of the leaderboard's files: self-contained, complete, a function of the records."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_shards.batch import Batch
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from evaluation.forecaster import Forecaster, open_forecaster
+from evaluation.leaderboard import board_csv, write_leaderboard
+from evaluation.record import ModelFacts
+from evaluation.results import save_results
+from evaluation.runner import RunSettings, run_task
+from evaluation.table import markdown_table, number, parameters
+from evaluation.task import load_tasks
+from evaluation.wording import notes
+
+VOID = {"meta", "path", "use", "image", "br", "wbr", "rect"}
+Open = Callable[[str], ShardedCorpus]
+
+
+class Reader(HTMLParser):
+    """Checks that tags close in order and collects tags and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text += data
+
+
+def _line(name: str) -> Forecaster:
+    """Continues the last two frames along a line: nearly exact on the test shards."""
+    facts = ModelFacts(
+        name=name,
+        model_type="moe_pot",
+        source=name,
+        parameters_total=30_200_000,
+        parameters_activated=17_600_000,
+        fingerprint="f" * 64,
+        config_hash="c" * 64,
+    )
+
+    def forecast(batch: Batch, steps: int) -> torch.Tensor:
+        rate = batch.fields[:, -1:] - batch.fields[:, -2:-1]
+        return batch.fields[:, -1:] + 0.9 * rate * torch.arange(1, 1 + steps).reshape(
+            1, -1, 1, 1, 1
+        )
+
+    return Forecaster(facts, forecast)
+
+
+@pytest.fixture
+def records(corpus: Open, tmp_path: Path) -> Path:
+    """Two results files: both floors, and a model whose name needs escaping."""
+    folder = tmp_path / "records"
+    folder.mkdir()
+    tasks = [load_tasks()[f"zero_shot_{n}"] for n in ("cfdbench", "pdebench_cns_m0.1")]
+    floors = [
+        open_forecaster(f"floor:{n}", torch.device("cpu")) for n in ("persistence", "context_mean")
+    ]
+    for name, forecasters in (("floors", floors), ("model", [_line("a<b>&c")])):
+        judged = [
+            run_task(forecaster, task, corpus(task.corpus), RunSettings())
+            for forecaster in forecasters
+            for task in tasks
+        ]
+        save_results(folder / f"{name}.json", judged)
+    return folder
+
+
+def test_page_is_well_formed_self_contained_and_fetches_nothing(
+    records: Path, tmp_path: Path
+) -> None:
+    write_leaderboard(records, tmp_path / "board")
+    page = (tmp_path / "board" / "index.html").read_text()
+    reader = Reader()
+    reader.feed(page)
+    assert not reader.open
+    assert not {"script", "link", "iframe", "img"} & set(reader.tags)
+    sources = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert all(source.startswith(("#", "data:image/png")) for source in sources)
+    assert "@import" not in page
+    assert "a<b>&c" in reader.text
+    assert "<b>&c" not in page
+
+
+def test_page_names_floors_factors_curves_fields_and_provenance(
+    records: Path, tmp_path: Path
+) -> None:
+    board = write_leaderboard(records, tmp_path / "board")
+    page = (tmp_path / "board" / "index.html").read_text()
+    assert page.count('aria-label="L2RE against predicted frame') == 2
+    assert page.count('aria-label="Truth, prediction and error') == 2
+    assert page.count('<span class="tag">floor</span>') >= 4  # two rows, twice in tables
+    for row in board.rows:
+        for cell in row.cells.values():
+            assert cell.record.task_hash[:10] in page
+            assert cell.record.provenance.shard_fingerprint[:10] in page
+    factor = board.rows[0].cells["zero_shot_cfdbench"].factor
+    assert factor is not None
+    assert factor > 5
+    assert f"{number(factor)} ×" in page
+
+
+def test_same_records_give_the_same_files(records: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_leaderboard(records, tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["index.html", "leaderboard.csv", "leaderboard.md"]
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_csv_has_every_score_in_full(records: Path, tmp_path: Path) -> None:
+    board = write_leaderboard(records, tmp_path / "board")
+    lines = list(csv.DictReader(io.StringIO(board_csv(board))))
+    assert len(lines) == 3 * 2 * 4  # rows, tasks, metrics
+    for line in lines:
+        row = next(row for row in board.rows if row.label == line["model"])
+        score = row.cells[line["task"]].record.scores[line["metric"]]  # type: ignore[index]
+        assert float(line["value"]) == score.value
+        assert line["floor"] == str(row.facts.floor)
+
+
+def test_markdown_marks_floors_and_the_best_model(records: Path, tmp_path: Path) -> None:
+    write_leaderboard(records, tmp_path / "board")
+    text = (tmp_path / "board" / "leaderboard.md").read_text()
+    assert "| persistence (floor)" in text
+    assert "| context_mean (floor)" in text
+    assert re.search(r"\*\*0\.0\d+ ± [\d.e-]+\*\* \(#1\)", text)
+    assert "## Factor over the better floor" in text
+
+
+def test_records_without_samples_or_floors_still_make_a_board(
+    records: Path, tmp_path: Path
+) -> None:
+    (records / "floors.json").unlink()
+    (records / "model.samples.npz").unlink()
+    board = write_leaderboard(records, tmp_path / "board")
+    assert any("no floor was judged" in note for note in notes(board))
+    assert "Truth, prediction" not in (tmp_path / "board" / "index.html").read_text()
+
+
+def test_floors_alone_make_a_board_without_ranks(records: Path, tmp_path: Path) -> None:
+    (records / "model.json").unlink()
+    board = write_leaderboard(records, tmp_path / "board")
+    assert all(row.mean_rank is None for row in board.rows)
+
+
+def test_an_output_that_cannot_be_written_is_an_error(records: Path, tmp_path: Path) -> None:
+    (tmp_path / "board").write_text("a file")
+    with pytest.raises(UserError, match="could not be written"):
+        write_leaderboard(records, tmp_path / "board")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.06824, "0.0682"),
+        (1.0, "1.00"),
+        (123.4, "123"),
+        (0.0, "0"),
+        (3.2e-7, "3.20e-07"),
+        (1.5e7, "1.50e+07"),
+        (None, "n/a"),
+        (float("inf"), "diverged"),
+    ],
+)
+def test_numbers_have_three_digits(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_parameters_are_counted_as_papers_do() -> None:
+    assert [parameters(n) for n in (30_243_111, 12_345, 12)] == ["30.2 M", "12.3 k", "12"]
+
+
+def test_markdown_columns_are_aligned() -> None:
+    lines = markdown_table(["a", "b"], [["x", "1"], ["longer", "22"]]).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1] == "| ------ | --: |"

@@ -1,0 +1,130 @@
+"""Laws of results files: what is written is what was measured, whole or not at all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from evaluation.forecaster import open_forecaster
+from evaluation.record import Record, aggregate_all
+from evaluation.results import check_writable, read_folder, read_results, replace_file, save_results
+from evaluation.runner import RunSettings, run_task
+from evaluation.samples import SampleValues, read_samples
+from evaluation.task import load_tasks
+
+Judged = list[tuple[Record, SampleValues]]
+
+
+@pytest.fixture
+def judged(corpus: Callable[[str], ShardedCorpus]) -> Judged:
+    names = ("cfdbench", "fno_ns_1e-5")
+    floor = open_forecaster("floor:persistence", torch.device("cpu"))
+    tasks = load_tasks()
+    return [run_task(floor, tasks[f"zero_shot_{n}"], corpus(n), RunSettings()) for n in names]
+
+
+def test_results_read_back_as_they_were_written(judged: Judged, tmp_path: Path) -> None:
+    output = tmp_path / "run.json"
+    save_results(output, judged)
+    result = read_results(output)
+    assert result is not None
+    assert list(result.records) == [record for record, _ in judged]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "run.samples.npz"]
+
+
+def test_every_record_aggregates_again_from_its_samples(judged: Judged, tmp_path: Path) -> None:
+    output = tmp_path / "run.json"
+    save_results(output, judged)
+    result = read_results(output)
+    assert result is not None
+    for position, record in enumerate(result.records):
+        samples = read_samples(tmp_path / result.samples_file, position)
+        assert aggregate_all(samples.values) == record.scores
+        np.testing.assert_array_equal(samples.per_frame.mean(0), record.error_per_frame)
+        picture, written = samples.picture, judged[position][1].picture
+        assert picture is not None
+        assert written is not None
+        np.testing.assert_array_equal(picture.truth, written.truth)
+
+
+def test_a_diverged_score_survives_as_strict_json(judged: Judged, tmp_path: Path) -> None:
+    record, samples = judged[0]
+    values = {name: np.array([0.1, np.inf]) for name in samples.values}
+    diverged = record.model_copy(update={"scores": aggregate_all(values)})
+    save_results(tmp_path / "run.json", [(diverged, samples)])
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is not JSON")
+
+    json.loads((tmp_path / "run.json").read_text(), parse_constant=refuse)
+    result = read_results(tmp_path / "run.json")
+    assert result is not None
+    assert result.records[0].headline.value == float("inf")
+
+
+def test_a_record_names_data_code_and_machine(judged: Judged) -> None:
+    for record, _ in judged:
+        assert record.task_hash == record.task.hash
+        assert len(record.provenance.shard_fingerprint) == 64
+        assert record.provenance.git_commit
+        assert record.provenance.machine.torch == torch.__version__
+        assert record.seconds > 0
+    assert len({record.provenance.shard_fingerprint for record, _ in judged}) == 2
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_debris(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "run.json"
+    target.write_text("old")
+
+    def full(handle: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        replace_file(target, b"new")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_save_that_fails_is_an_error(judged: Judged, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="could not be written"):
+        save_results(tmp_path / "gone" / "run.json", judged)
+
+
+def test_an_existing_output_is_refused_unless_asked(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "run.json"
+    check_writable(output, overwrite=False)
+    output.write_text("{}")
+    with pytest.raises(UserError, match="exists already; pass --overwrite"):
+        check_writable(output, overwrite=False)
+    check_writable(output, overwrite=True)
+    with pytest.raises(UserError, match="a folder"):
+        check_writable(tmp_path, overwrite=True)
+    with pytest.raises(UserError, match="cannot be made"):
+        check_writable(output / "below" / "run.json", overwrite=False)
+
+
+def test_a_folder_gives_its_results_and_passes_over_other_json(
+    judged: Judged, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="no results files"):
+        read_folder(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "moe_pot"}')
+    (tmp_path / "b").mkdir()
+    save_results(tmp_path / "b" / "run.json", judged)
+    assert [path.name for path, _ in read_folder(tmp_path)] == ["run.json"]
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(UserError, match=r"broken\.json: not readable as JSON"):
+        read_folder(tmp_path)
+
+
+def test_missing_samples_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no readable values of record 0"):
+        read_samples(tmp_path / "run.samples.npz", 0)

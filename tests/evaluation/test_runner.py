@@ -1,0 +1,190 @@
+"""Laws of the judge: closed forms of the floors, the stride, limits, diverged forecasts."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_shards.batch import Batch
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from data_shards.layout import ModelLayout
+from evaluation.forecaster import Forecaster, open_forecaster
+from evaluation.record import ModelFacts
+from evaluation.runner import RunSettings, run_task
+from evaluation.task import Task, load_tasks
+
+Open = Callable[[str], ShardedCorpus]
+CPU = torch.device("cpu")
+
+
+def _task(corpus: str) -> Task:
+    return load_tasks()[f"zero_shot_{corpus}"]
+
+
+def _model(
+    forecast: Callable[[Batch, int], Tensor],
+    resolution: int | None = None,
+    context_frames: int | None = None,
+) -> Forecaster:
+    facts = ModelFacts(
+        name="model", model_type="test", source="test", fingerprint="f" * 64, config_hash="c" * 64
+    )
+    layout = ModelLayout(resolution=resolution) if resolution else None
+    return Forecaster(facts, forecast, layout, context_frames)
+
+
+def _cut(corpus: str, frames: int) -> Task:
+    return _task(corpus).model_copy(update={"rollout_frames": frames})
+
+
+@pytest.mark.parametrize("name", ["fno_ns_1e-5", "cfdbench"])
+@pytest.mark.parametrize(("floor", "guess"), [("persistence", 1.45), ("context_mean", 1.225)])
+def test_floors_score_their_closed_form(corpus: Open, name: str, floor: str, guess: float) -> None:
+    # Frame t of the shards is (1 + 0.05 t) times a fixed field; the context ends at t = 9.
+    record, samples = run_task(
+        open_forecaster(f"floor:{floor}", CPU), _task(name), corpus(name), RunSettings()
+    )
+    true = 1 + 0.05 * torch.arange(10, 20)
+    per_frame = (true - guess).abs() / true
+    l2re = torch.linalg.vector_norm(true - guess) / torch.linalg.vector_norm(true)
+    # 1e-5: float32 sums
+    assert record.headline.value == pytest.approx(l2re.item(), rel=1e-5)
+    torch.testing.assert_close(torch.tensor(record.error_per_frame), per_frame, rtol=1e-5, atol=0)
+    assert record.model.floor
+    assert len(samples.keys) == record.num_samples == corpus(name).num_trajectories
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_batch_size_changes_no_sample(corpus: Open, batch_size: int) -> None:
+    shards, task = corpus("pdebench_cns_m0.1"), _task("pdebench_cns_m0.1")
+    floor = open_forecaster("floor:persistence", CPU)
+    _, samples = run_task(floor, task, shards, RunSettings(batch_size=batch_size))
+    _, whole = run_task(floor, task, shards, RunSettings(batch_size=3))
+    assert samples.keys == whole.keys
+    for name, values in whole.values.items():
+        assert samples.values[name] == pytest.approx(values, rel=1e-6)
+
+
+def test_a_finer_model_is_scored_on_every_kth_point_alone(corpus: Open) -> None:
+    def spoiled(batch: Batch, steps: int) -> Tensor:
+        last = batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+        kept = last.clone()
+        last += 1e3
+        last[..., ::2, ::2] = kept[..., ::2, ::2]
+        return last
+
+    def clean(batch: Batch, steps: int) -> Tensor:
+        return batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+
+    shards, task = corpus("fno_ns_1e-5"), _task("fno_ns_1e-5")
+    record, _ = run_task(_model(spoiled, resolution=16), task, shards, RunSettings())
+    expected, _ = run_task(_model(clean, resolution=16), task, shards, RunSettings())
+    assert record.provenance.stride == 2
+    assert record.scores == expected.scores
+    same_grid, _ = run_task(_model(clean, resolution=8), task, shards, RunSettings())
+    assert same_grid.provenance.stride == 1
+
+
+def test_a_perfect_forecast_scores_zero(corpus: Open) -> None:
+    def grown(batch: Batch, steps: int) -> Tensor:
+        rate = batch.fields[:, -1:] - batch.fields[:, -2:-1]
+        ahead = torch.arange(1, steps + 1).reshape(1, -1, 1, 1, 1)
+        return batch.fields[:, -1:] + ahead * rate
+
+    record, _ = run_task(
+        _model(grown, resolution=8), _task("fno_ns_1e-5"), corpus("fno_ns_1e-5"), RunSettings()
+    )
+    assert record.headline.value == pytest.approx(0.0, abs=2e-6)  # float32 differences
+
+
+def test_solid_cells_and_padding_do_not_count(corpus: Open) -> None:
+    def disturbed(batch: Batch, steps: int) -> Tensor:
+        last = batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+        unscored = (batch.channel_mask[:, None, :, None, None] * batch.valid_mask[:, None]) == 0
+        return torch.where(unscored, 1e6, last)
+
+    shards, task = corpus("cfdbench"), _task("cfdbench")
+    record, _ = run_task(_model(disturbed, resolution=8), task, shards, RunSettings())
+    floor, _ = run_task(open_forecaster("floor:persistence", CPU), task, shards, RunSettings())
+    assert record.headline.value == pytest.approx(floor.headline.value, rel=1e-6)
+
+
+def test_a_diverged_forecast_is_counted_and_scores_inf(corpus: Open) -> None:
+    def bursting(batch: Batch, steps: int) -> Tensor:
+        pred = batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+        pred[0, 3:] = torch.nan
+        return pred
+
+    record, samples = run_task(
+        _model(bursting, resolution=8),
+        _task("fno_ns_1e-5"),
+        corpus("fno_ns_1e-5"),
+        RunSettings(batch_size=5),
+    )
+    assert record.num_non_finite == 1
+    assert {score.value for score in record.scores.values()} == {float("inf")}
+    assert (samples.values["l2re"] < float("inf")).sum() == 4
+    assert record.error_per_frame[2] < float("inf") == record.error_per_frame[3]
+
+
+def test_limit_takes_the_first_trajectories_and_the_record_says_so(corpus: Open) -> None:
+    shards = corpus("fno_ns_1e-5")
+    told: list[int] = []
+    record, samples = run_task(
+        open_forecaster("floor:persistence", CPU),
+        _task("fno_ns_1e-5"),
+        shards,
+        RunSettings(limit=3, batch_size=2),
+        told.append,
+    )
+    assert (record.num_samples, record.num_available) == (3, 5)
+    assert samples.keys == tuple(f"{key}@0" for key in shards.keys[:3])
+    assert told == [2, 1]
+
+
+def test_a_model_of_shorter_context_gets_the_latest_frames(corpus: Open) -> None:
+    seen: list[Tensor] = []
+
+    def remember(batch: Batch, steps: int) -> Tensor:
+        seen.append(batch.fields)
+        return batch.fields[:, -1:].expand(-1, steps, -1, -1, -1)
+
+    shards, task = corpus("fno_ns_1e-5"), _task("fno_ns_1e-5")
+    run_task(_model(remember, 8, context_frames=4), task, shards, RunSettings(limit=1))
+    stored = torch.from_numpy(shards.window(0, 6, 4).copy())
+    torch.testing.assert_close(seen[0][0, :, :1], stored)
+    with pytest.raises(UserError, match="takes 11 frames of context"):
+        run_task(_model(remember, 8, context_frames=11), task, shards, RunSettings())
+
+
+def test_trajectories_shorter_than_the_task_are_refused(corpus: Open) -> None:
+    with pytest.raises(UserError, match="have 20 frames, task zero_shot_cfdbench needs 21"):
+        run_task(
+            open_forecaster("floor:persistence", CPU),
+            _cut("cfdbench", 11),
+            corpus("cfdbench"),
+            RunSettings(),
+        )
+
+
+def test_pictures_hold_truth_and_forecast_of_the_first_sample(corpus: Open) -> None:
+    shards = corpus("cfdbench")
+    _, samples = run_task(
+        open_forecaster("floor:persistence", CPU), _task("cfdbench"), shards, RunSettings()
+    )
+    picture = samples.picture
+    assert picture is not None
+    assert picture.frames.tolist() == [1, 4, 7, 10]
+    truth = torch.from_numpy(shards.window(0, 10, 10)[[0, 3, 6, 9]].copy())
+    torch.testing.assert_close(torch.from_numpy(picture.truth), truth)
+    assert (picture.prediction == picture.prediction[:1]).all()
+    assert picture.fluid.sum() == 64 - 4
+
+
+def test_an_unknown_floor_gets_the_nearest_known_one() -> None:
+    with pytest.raises(UserError, match="did you mean 'persistence'"):
+        open_forecaster("floor:persistance", CPU)
+    with pytest.raises(UserError, match="the floor is called floor:persistence"):
+        open_forecaster("persistence", CPU)
