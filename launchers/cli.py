@@ -1,23 +1,19 @@
-"""The console command `foundation`: verbs in, exit code out.
-
-Exit codes: 0 success, 2 a user's error (one line on stderr, no traceback),
-1 a failure of our own, 130 interrupted.
-"""
+"""The console command `foundation`: verbs in, exit code out."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from data_shards.errors import UserError
 from launchers import verbs
+from launchers.exit_codes import guarded
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every verb; each verb's module adds its own."""
     parser = argparse.ArgumentParser(
         prog="foundation",
-        description="Pre-train, judge and share foundation models of partial differential equations.",
+        description="Pre-train, judge and share foundation models of PDEs.",
         epilog="Every verb explains itself with an example: foundation shards generate --help",
     )
     parser.add_argument("--version", action="version", version=f"moe-pot {version('moe-pot')}")
@@ -27,23 +23,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def guarded(run: Callable[[], int | None]) -> int:
-    """Run a command and turn what it raises into the console's exit codes."""
-    try:
-        return run() or 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return 0
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `foundation`."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes key.path=value overrides only in one place; people write them anywhere.
+    overrides = [text for text in rest if "=" in text and not text.startswith("-")]
+    if len(overrides) < len(rest) or (rest and not hasattr(options, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.overrides += overrides
     return guarded(lambda: options.run(options))
 
 

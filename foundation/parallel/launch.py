@@ -36,6 +36,8 @@ def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT) -> Ranks:
     Args:
         timeout: after which a rank that waits for a dead one gives up.
     """
+    # Its messages of good health bury ours; warnings and errors stay.
+    deepspeed.utils.logger.setLevel("WARNING")
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     for name, value in (
         ("RANK", "0"),

@@ -52,6 +52,10 @@ def save_state(engine: Any, folder: Path, tag: str, client: dict[str, Any]) -> N
         state["param_shapes"] = _shapes_of_all_ranks(engine)
     engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False)
     dist.barrier()
+    if dist.get_rank() == 0:
+        # DeepSpeed leaves scripts that fail on, or mangle, every checkpoint with experts.
+        for script in ("zero_to_fp32.py", "zero_to_torch.py"):
+            (folder / script).unlink(missing_ok=True)
 
 
 def load_state(engine: Any, folder: Path, tag: str, saved: Layout, now: Layout) -> dict[str, Any]:

@@ -1,0 +1,126 @@
+"""Surrogate: what a user calls. Past frames of a simulation in, future frames out.
+
+Axes: B samples, T frames, C channels, H rows, W columns; E routed experts,
+K chosen. Plain torch: no process group, no DeepSpeed.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from data_shards.batch import Batch
+from data_shards.errors import UserError
+from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
+from foundation.models.registry import ModelConfig
+from foundation.models.rollout import rollout
+from foundation.models.types import ParameterCounts, Prediction
+
+
+class BlockRoute(NamedTuple):
+    """How one block routes a batch.
+
+    probabilities: softmax over all routed experts (B, E); experts: chosen ones,
+    best first (B, K); weights: theirs, summing to one (B, K).
+    """
+
+    probabilities: Tensor
+    experts: Tensor
+    weights: Tensor
+
+
+class Surrogate(nn.Module):
+    """A pre-trained network with its configuration, of any architecture we ship."""
+
+    def __init__(
+        self, network: nn.Module, config: ModelConfig, about: dict[str, Any], fingerprint: str = ""
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.about = about
+        self.fingerprint = fingerprint
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **hub: Any) -> Self:
+        """Load a checkpoint folder or a hub repository, strictly, in evaluation mode.
+
+        Args:
+            name_or_path: folder, or hub id "owner/name".
+            hub: `revision`, `cache_dir`, `local_files_only`, `token`.
+
+        Raises:
+            UserError: it cannot be found or read.
+        """
+        folder = find_folder(str(name_or_path), **hub)
+        network, config, about = load_folder(folder)
+        return cls(network, config, about, fingerprint_of(folder)).eval()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a checkpoint folder that `from_pretrained` reads."""
+        save_folder(Path(folder), self.config, self.network.state_dict(), self.about)
+
+    def forward(self, batch: Batch) -> Prediction:
+        """The network's own call."""
+        prediction: Prediction = self.network(batch)
+        return prediction
+
+    @torch.no_grad()
+    def forecast(self, context: Tensor, steps: int, mask: Tensor | None = None) -> Tensor:
+        """Predict future frames.
+
+        Args:
+            context: past frames (B, T, C, H, W) on the model's grid, physical
+                units; more frames than the model takes are cut to the last ones.
+            steps: frames wanted.
+            mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells.
+
+        Returns:
+            (B, steps, C, H, W).
+
+        Raises:
+            UserError: the context does not have the model's shape.
+        """
+        batch, channels = self._batch(context, mask)
+        return rollout(self.network, batch, steps)[:, :, :channels]
+
+    @torch.no_grad()
+    def route(self, context: Tensor) -> tuple[BlockRoute, ...]:
+        """How every block routes each sample of a context (B, T, C, H, W)."""
+        batch, _ = self._batch(context, None)
+        return tuple(
+            BlockRoute(r.probabilities_BE, r.experts_BK, r.weights_BK) for r in self(batch).routing
+        )
+
+    def parameter_counts(self) -> ParameterCounts:
+        """All parameters, and those that one sample passes."""
+        counts: ParameterCounts = self.network.parameter_counts()  # type: ignore[operator]
+        return counts
+
+    def _batch(self, context: Tensor, mask: Tensor | None) -> tuple[Batch, int]:
+        config = self.config
+        wanted = (config.context_frames, config.channels, config.resolution, config.resolution)
+        fits = (
+            context.ndim == 5
+            and context.shape[1] >= wanted[0]
+            and 1 <= context.shape[2] <= wanted[1]
+            and tuple(context.shape[3:]) == wanted[2:]
+        )
+        if not fits:
+            raise UserError(
+                f"context is {tuple(context.shape)}; this model takes (B, T, C, H, W) with "
+                f"T >= {wanted[0]}, C <= {wanted[1]}, H = W = {wanted[2]}"
+            )
+        count, _, channels, rows, columns = context.shape
+        device = next(self.parameters()).device
+        fields = torch.ones(count, wanted[0], wanted[1], rows, columns, device=device)
+        fields[:, :, :channels] = context[:, -wanted[0] :]
+        channel_mask = torch.zeros(count, wanted[1], device=device)
+        channel_mask[:, :channels] = 1.0
+        valid = torch.ones(count, 1, rows, columns, device=device)
+        if mask is not None:
+            valid = valid * mask.to(device)
+        corpus_id = torch.zeros(count, dtype=torch.int64, device=device)
+        batch = Batch(fields, fields[:, :0], channel_mask, valid, corpus_id, ("",) * count)
+        return batch, channels

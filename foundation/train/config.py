@@ -1,0 +1,152 @@
+"""The configuration of a run: a preset and overrides in, one resolved value out."""
+
+from importlib.resources import files
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from data_shards.cards import Split
+from data_shards.config import Config
+from data_shards.errors import UserError, unknown_name
+from foundation.models.registry import ModelConfig
+from foundation.parallel.engine import OptimiserConfig, StepConfig
+from foundation.train.losses import LossConfig
+from foundation.train.schedule import OneCycle
+
+SIX_CORPORA = (
+    "fno_ns_1e-5",
+    "fno_ns_1e-3",
+    "pdebench_cns_m0.1",
+    "pdebench_swe",
+    "pdebench_dr",
+    "cfdbench",
+)
+
+
+class DataConfig(Config):
+    """What is read, and how often each corpus is drawn."""
+
+    corpora: tuple[str, ...] = SIX_CORPORA
+    split: Split = "train"
+    weights: Literal["balanced", "proportional"] | dict[str, PositiveFloat] = "balanced"
+    workers: NonNegativeInt = 0  # processes per rank that decode ahead
+
+
+class ValidationConfig(Config):
+    """In-loop validation by short rollouts."""
+
+    every: PositiveInt = 500  # optimiser steps
+    split: Split = "validation"
+    horizon: PositiveInt = 5  # frames rolled out
+    limit: PositiveInt = 16  # trajectories per corpus
+
+
+class CheckpointConfig(Config):
+    """When the whole state is saved, and how many are kept."""
+
+    every: PositiveInt = 500  # optimiser steps
+    keep: PositiveInt = 2
+
+
+class RunConfig(Config):
+    """Everything that decides a pre-training run but the layout of ranks."""
+
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    steps: PositiveInt  # optimiser steps of the whole run
+    global_batch: PositiveInt = 20  # samples per optimiser step over all ranks
+    accumulation: PositiveInt = 1  # forwards per optimiser step
+    clip: float = Field(default=0.0, ge=0.0)  # of the global gradient norm; 0 is off
+    optimiser: OptimiserConfig = OptimiserConfig()
+    schedule: OneCycle = OneCycle()
+    loss: LossConfig = LossConfig()
+    recompute: bool = False  # activation checkpointing, block by block
+    seed: NonNegativeInt = 0
+    log_every: PositiveInt = 10
+    validation: ValidationConfig = ValidationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        if self.global_batch % self.accumulation:
+            raise ValueError(
+                f"global_batch={self.global_batch} does not divide by "
+                f"accumulation={self.accumulation}; change one of them"
+            )
+        return self
+
+    def step_on(self, world: int) -> StepConfig:
+        """What one optimiser step consists of on one of `world` ranks.
+
+        Raises:
+            UserError: the global batch does not divide by ranks times accumulation.
+        """
+        forwards = world * self.accumulation
+        if self.global_batch % forwards:
+            nearest = max(self.global_batch // forwards, 1) * forwards
+            raise UserError(
+                f"global_batch={self.global_batch} does not divide by {world} ranks x "
+                f"{self.accumulation} forwards; take {nearest} or {nearest + forwards}"
+            )
+        return StepConfig(
+            micro_batch=self.global_batch // forwards,
+            accumulation=self.accumulation,
+            clip=self.clip,
+            optimiser=self.optimiser,
+        )
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets."""
+    folder = files("foundation") / "presets"
+    return sorted(
+        e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml")
+    )
+
+
+def load_run_config(preset: str, overrides: list[str]) -> RunConfig:
+    """A preset with dotted overrides applied.
+
+    Args:
+        preset: one of `preset_names`.
+        overrides: "key.path=value", the value in YAML.
+
+    Raises:
+        UserError: an unknown preset or key (with the nearest known one), or a bad value.
+    """
+    if preset not in preset_names():
+        raise unknown_name("preset", preset, preset_names())
+    text = (files("foundation") / "presets" / f"{preset}.yaml").read_text()
+    values = yaml.safe_load(text)
+    for override in overrides:
+        _apply(values, override)
+    where = f"preset {preset}" + (" with overrides" if overrides else "")
+    return RunConfig.read(values, where)
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise UserError(f"override {override!r}: wanted key.path=value, as in steps=100")
+    *parents, last = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise UserError(f"override {override!r}: {parent} is a value, not a group of keys")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"override {override!r}: value not readable as YAML: {error}") from None
+
+
+def first_difference(before: Any, now: Any, path: str = "") -> str | None:
+    """Where two trees of plain values differ first, as "key.path: old, now new"."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *(k for k in now if k not in before)]:
+            inner = f"{path}.{key}" if path else str(key)
+            found = first_difference(before.get(key), now.get(key), inner)
+            if found:
+                return found
+        return None
+    return None if before == now else f"{path} was {before!r}, now {now!r}"

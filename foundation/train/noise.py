@@ -1,0 +1,36 @@
+"""Noise injection: a batch in, a batch with a noisy context out.
+
+Axes: B samples, T frames, C channels, H rows, W columns.
+Source: MoE-POT: `x + scale * ||x||_2 * normal`, the norm per sample and channel
+over frames and space. Every sample draws from its own generator, keyed by its
+number in the stream, so that noise does not depend on the layout of ranks.
+"""
+
+from dataclasses import replace
+
+import torch
+
+from data_shards.batch import Batch
+from data_shards.mixture import keyed
+
+
+def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batch:
+    """Add noise to the context's real channels.
+
+    Args:
+        batch: context (B, T, C, H, W).
+        scale: of the noise, relative to the norm; 0 leaves the batch alone.
+        seed: of the run.
+        first_sample: number in the stream of the batch's first sample.
+    """
+    if scale == 0.0:
+        return batch
+    fields = batch.fields
+    noise = torch.empty_like(fields)
+    for row in range(len(batch)):
+        generator = torch.Generator(fields.device)
+        generator.manual_seed(keyed(f"noise/{first_sample + row}", seed) >> 1)
+        noise[row].normal_(generator=generator)
+    norm = fields.square().sum((1, 3, 4), keepdim=True).sqrt()
+    real = batch.channel_mask[:, None, :, None, None]
+    return replace(batch, fields=fields + scale * norm * real * noise)

@@ -1,0 +1,139 @@
+"""What a run tells: rows in; a progress bar, `metrics.jsonl` and TensorBoard out.
+
+Only the first rank reports. A resumed run drops the lines behind its
+checkpoint, so that the file reads as that of one uninterrupted run.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+class Reporter:
+    """Files of a training folder and lines on the terminal."""
+
+    def __init__(self, folder: Path, corpora: Sequence[str], first_step: int, steps: int) -> None:
+        self._corpora = corpora
+        self._steps = steps
+        self._lines = _reopened(folder / "metrics.jsonl", first_step)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=steps, initial=first_step, unit="step", disable=not terminal)
+        self._plain = not terminal
+
+    def say(self, line: str) -> None:
+        """One line that the progress bar does not tear."""
+        tqdm.write(line, file=sys.stderr)
+
+    def advance(self) -> None:
+        """One more optimiser step done."""
+        self._bar.update(1)
+
+    def training(self, row: dict[str, Any], usage_LKE: Tensor | None) -> None:
+        """A logged training step; `usage_LKE` are shares by block, corpus, expert."""
+        step = row["step"]
+        self._write({"kind": "train", **row})
+        for name in ("loss", "balance", "lr", "grad_norm", "samples_per_s", "router_entropy"):
+            if row.get(name) is not None:
+                self._board.add_scalar(f"train/{name}", row[name], step)
+        for corpus, loss in row["corpus_loss"].items():
+            self._board.add_scalar(f"train_l2re/{corpus}", loss, step)
+        for block, load in enumerate(row["expert_load"]):
+            for expert, share in enumerate(load):
+                self._board.add_scalar(f"expert_load/block{block}/expert{expert:02d}", share, step)
+        self._progress(row)
+        if usage_LKE is not None:
+            self._board.add_figure("expert_usage", usage_figure(usage_LKE, self._corpora), step)
+
+    def validation(self, step: int, l2re: dict[str, float]) -> None:
+        """Rollout L2RE per corpus."""
+        self._write({"kind": "validation", "step": step, "l2re": l2re})
+        for corpus, value in l2re.items():
+            self._board.add_scalar(f"validation_l2re/{corpus}", value, step)
+        self.say(f"step {step}: validation L2RE " + _listed(l2re))
+
+    def close(self) -> None:
+        """Flush and close all files."""
+        self._bar.close()
+        self._board.close()
+        self._lines.close()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        self._lines.write(json.dumps(row) + "\n")
+        self._lines.flush()
+
+    def _progress(self, row: dict[str, Any]) -> None:
+        text = f"loss {row['loss']:.4g} lr {row['lr']:.2e} {row['samples_per_s']:.0f} samples/s"
+        self._bar.set_postfix_str(text)
+        if self._plain:
+            left = (self._steps - row["step"]) * row["seconds_per_step"]
+            self.say(f"step {row['step']}/{self._steps} {text} ETA {_clock(left)}")
+
+
+def usage_figure(usage_LKE: Tensor, corpora: Sequence[str]) -> Any:
+    """Heat maps, one per block: share of each expert in each corpus's routes."""
+    blocks, _, experts = usage_LKE.shape
+    figure, axes = plt.subplots(
+        1, blocks, figsize=(3 + 2.4 * blocks, 0.4 * len(corpora) + 1.4), sharey=True, squeeze=False
+    )
+    for block, axis in enumerate(axes[0]):
+        image = axis.imshow(usage_LKE[block], vmin=0, vmax=1 / 4, aspect="auto", cmap="viridis")
+        axis.set_title(f"block {block}")
+        axis.set_xlabel("routed expert")
+        axis.set_xticks(range(0, experts, 5))
+        axis.set_yticks(range(len(corpora)), corpora)
+    figure.tight_layout()
+    figure.colorbar(image, ax=axes[0].tolist(), label="share of routes")
+    return figure
+
+
+def _reopened(path: Path, first_step: int) -> Any:
+    kept = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            row = _parsed(line)
+            if row is not None and row["step"] <= first_step:
+                kept.append(line + "\n")
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(kept))
+    partial.replace(path)
+    return path.open("a")
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """A line of the file; None for one that a kill cut short."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) and "step" in row else None
+
+
+def _listed(values: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def finite_or_none(value: Any) -> float | None:
+    """A number that JSON can hold."""
+    if value is None:
+        return None
+    number = float(value.item() if isinstance(value, torch.Tensor) else value)
+    return number if math.isfinite(number) else None

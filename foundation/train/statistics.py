@@ -1,0 +1,106 @@
+"""What is counted while training: batches in, one row of numbers per logged step out.
+
+Axes: L blocks, K corpora, E routed experts.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from data_shards.batch import Batch
+from foundation.moe.router import Routing
+from foundation.train.losses import Losses
+
+Sum = Callable[[Tensor], Tensor]  # over ranks
+
+_HEAD = 5  # sums that are not per corpus
+
+
+class StepTotals:
+    """Sums over ranks and over the forwards of one optimiser step.
+
+    Each forward is reduced in one call before its backward pass, so that a
+    non-finite loss or a request to stop is known to all ranks at once.
+    """
+
+    def __init__(self, num_corpora: int) -> None:
+        # loss, balance, forwards, non-finite forwards, stop requests; then K losses, K counts
+        self._corpora = num_corpora
+        self._sums = [0.0] * (_HEAD + 2 * num_corpora)
+
+    def add(self, losses: Losses, batch: Batch, stop: bool, sum_over_ranks: Sum) -> None:
+        """Count one forward of this rank and those of all others; collective."""
+        own = torch.zeros(len(self._sums), dtype=torch.float64, device=batch.corpus_id.device)
+        total = losses.total.detach()
+        bad = ~(torch.isfinite(losses.per_sample).all() & torch.isfinite(total))
+        asked = torch.full_like(total, float(stop))
+        own[:_HEAD] = torch.stack([total, losses.balance, torch.ones_like(total), bad, asked])
+        middle = _HEAD + self._corpora
+        own[_HEAD:middle].index_add_(0, batch.corpus_id, losses.per_sample.double())
+        own[middle:].index_add_(0, batch.corpus_id, torch.ones_like(losses.per_sample).double())
+        reduced = sum_over_ranks(own).tolist()
+        self._sums = [before + now for before, now in zip(self._sums, reduced, strict=True)]
+
+    @property
+    def loss(self) -> float:
+        return self._sums[0] / self._sums[2]
+
+    @property
+    def balance(self) -> float:
+        return self._sums[1] / self._sums[2]
+
+    @property
+    def finite(self) -> bool:
+        return self._sums[3] == 0
+
+    @property
+    def stop(self) -> bool:
+        """Whether any rank was asked to stop."""
+        return self._sums[4] > 0
+
+    def corpus_means(self, names: Sequence[str]) -> dict[str, float]:
+        """Mean loss per sample of the corpora that the step saw."""
+        losses, counts = self._sums[_HEAD:][: self._corpora], self._sums[_HEAD + self._corpora :]
+        return {n: s / c for n, s, c in zip(names, losses, counts, strict=True) if c}
+
+
+class ExpertUsage:
+    """How often each block sent each corpus to each expert, and how sharply, between logs."""
+
+    def __init__(self, num_corpora: int, device: torch.device) -> None:
+        self._corpora = num_corpora
+        self._device = device
+        self._usage_LKE: Tensor | None = None
+        self._entropy = torch.zeros(2, dtype=torch.float64, device=device)  # sum, count
+
+    @torch.no_grad()
+    def add(self, routing: Sequence[Routing], corpus_id: Tensor) -> None:
+        """Count one forward."""
+        if not routing:
+            return
+        chosen_LBE = torch.stack([r.chosen_BE for r in routing]).double()
+        if self._usage_LKE is None:
+            self._usage_LKE = chosen_LBE.new_zeros(
+                len(routing), self._corpora, chosen_LBE.shape[-1]
+            )
+        self._usage_LKE.index_add_(1, corpus_id, chosen_LBE)
+        for route in routing:
+            p = route.probabilities_BE
+            entropy_B = -(p * p.clamp(min=1e-12).log()).sum(-1)
+            self._entropy += torch.stack(
+                [entropy_B.sum(), torch.full_like(entropy_B.sum(), len(entropy_B))]
+            )
+
+    def reduce(self, sum_over_ranks: Sum) -> tuple[Tensor | None, float]:
+        """Shares (L, K, E), each row of a seen corpus summing to one, and mean entropy in nats.
+
+        Starts counting anew.
+        """
+        usage, entropy = self._usage_LKE, self._entropy
+        self._usage_LKE, self._entropy = None, torch.zeros_like(entropy)
+        if usage is None:
+            return None, 0.0
+        usage, entropy = sum_over_ranks(usage), sum_over_ranks(entropy)
+        shares = usage / usage.sum(-1, keepdim=True).clamp(min=1)
+        return shares.cpu(), float(entropy[0] / entropy[1])

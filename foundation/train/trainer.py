@@ -1,0 +1,193 @@
+"""The pre-training loop: an engine and a stream in, checkpoints and metrics out.
+
+The position of a run is two integers, optimiser steps and samples consumed;
+learning rate, temperature, noise and data order are functions of them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from data_shards.batch import Batch
+from data_shards.stream import SampleStream
+from foundation.checkpoint.store import CheckpointStore
+from foundation.parallel.collectives import sum_over_ranks
+from foundation.parallel.launch import Ranks
+from foundation.parallel.state import Layout
+from foundation.train.config import RunConfig
+from foundation.train.losses import Losses, losses_of
+from foundation.train.noise import with_noise
+from foundation.train.report import Reporter, finite_or_none
+from foundation.train.statistics import ExpertUsage, StepTotals
+from foundation.train.stop import StopRequest
+
+Validate = Callable[[nn.Module], dict[str, float]]
+
+
+class NonFiniteLossError(RuntimeError):
+    """Training met a NaN or infinite loss; the message says where."""
+
+
+@dataclass
+class Position:
+    """How far a run is: all that moves besides weights and optimiser."""
+
+    step: int = 0
+    samples: int = 0
+
+
+class Trainer:
+    """One run on one rank; every rank runs the same loop."""
+
+    def __init__(
+        self,
+        run: RunConfig,
+        ranks: Ranks,
+        layout: Layout,
+        engine: Any,
+        stream: SampleStream,
+        store: CheckpointStore,
+        validate: Validate | None,
+    ) -> None:
+        self.run, self.ranks, self.layout = run, ranks, layout
+        self.engine, self.stream, self.store, self.validate = engine, stream, store, validate
+        self.position = Position()
+        self._micro_global = run.global_batch // run.accumulation
+        self._corpora = [corpus.name for corpus in stream.corpora]
+        self._usage = ExpertUsage(len(self._corpora), ranks.device)
+
+    def train(self, reporter: Reporter | None, stop: StopRequest) -> bool:
+        """Train to the last step, or until asked to stop; saves before it returns.
+
+        Args:
+            reporter: on the first rank, None elsewhere.
+            stop: becomes true when the process is asked to leave.
+
+        Returns:
+            Whether the last step was reached.
+
+        Raises:
+            NonFiniteLossError: names step, corpora and sample keys; nothing is saved.
+        """
+        run, saved_at = self.run, self.position.step
+        batches = self.stream.batches(
+            self.position.samples, self._micro_global, self.ranks.rank, self.ranks.world
+        )
+        since, since_step = time.perf_counter(), self.position.step
+        stopped = False
+        while self.position.step < run.steps and not stopped:
+            step = self._step(batches, bool(stop))
+            stopped = step.stop
+            now = self.position.step
+            if reporter:
+                reporter.advance()
+            if now % run.log_every == 0 or now == run.steps:
+                seconds = (time.perf_counter() - since) / (now - since_step)
+                self._log(reporter, step, seconds)
+                since, since_step = time.perf_counter(), now
+            if now % run.validation.every == 0 or now == run.steps:
+                self._validate(reporter)
+                since, since_step = time.perf_counter(), now
+            if now % run.checkpoint.every == 0 or now == run.steps or stopped:
+                self._save()
+                saved_at = now
+                since, since_step = time.perf_counter(), now
+        assert saved_at == self.position.step, "every way out of the loop saves"
+        return self.position.step == run.steps
+
+    def _step(self, batches: Any, stop: bool) -> StepTotals:
+        """One optimiser step; moves the position."""
+        run, device = self.run, self.ranks.device
+        self._set_schedules()
+        totals = StepTotals(len(self._corpora))
+        for _ in range(run.accumulation):
+            batch = next(batches).to(device)
+            losses = self._forward(batch)
+            totals.add(losses, batch, stop, sum_over_ranks)
+            if not totals.finite:
+                self._report_non_finite(losses, batch)
+            self.engine.backward(losses.total)
+            self.engine.step()
+            self.position.samples += self._micro_global
+        self.position.step += 1
+        return totals
+
+    def _forward(self, batch: Batch) -> Losses:
+        local = self._micro_global // self.ranks.world
+        first = self.position.samples + self.ranks.rank * local
+        noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
+        prediction = self.engine(noisy)
+        self._usage.add(prediction.routing, batch.corpus_id)
+        return losses_of(prediction, batch, self.run.loss, sum_over_ranks)
+
+    def _set_schedules(self) -> None:
+        run, step = self.run, self.position.step
+        lr = run.schedule.at(step, run.steps, run.optimiser.lr)
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = lr
+        for name, buffer in self.engine.module.named_buffers():
+            if name == "training_step":
+                buffer.fill_(step)
+
+    def _report_non_finite(self, losses: Losses, batch: Batch) -> None:
+        """Stop all ranks before a non-finite loss reaches any weight."""
+        bad = (~torch.isfinite(losses.per_sample)).nonzero().flatten().tolist()
+        own = [batch.keys[i] for i in bad]
+        keys: list[Any] = [None] * self.ranks.world
+        dist.all_gather_object(keys, own)
+        named = [key for rank_keys in keys for key in rank_keys]
+        corpora = sorted({key.partition("/")[0] for key in named})
+        last = self.store.newest()
+        raise NonFiniteLossError(
+            f"step {self.position.step}: the loss is not finite; corpora: "
+            f"{', '.join(corpora) or 'none alone (the balance loss)'}; samples: "
+            f"{', '.join(named) or '-'}. Nothing was saved; the last good checkpoint is "
+            f"{self.store.folder / last[0] if last else 'none yet'}. Lower optimiser.lr or set "
+            "clip=1, then --resume"
+        )
+
+    def _log(self, reporter: Reporter | None, step: StepTotals, seconds: float) -> None:
+        usage_LKE, entropy = self._usage.reduce(sum_over_ranks)
+        if reporter is None:
+            return
+        row = {
+            "step": self.position.step,
+            "samples": self.position.samples,
+            "loss": step.loss,
+            "balance": step.balance,
+            "corpus_loss": step.corpus_means(self._corpora),
+            "lr": self.engine.optimizer.param_groups[0]["lr"],
+            "grad_norm": finite_or_none(self.engine.get_global_grad_norm()),
+            "samples_per_s": self.run.global_batch / seconds,
+            "seconds_per_step": seconds,
+            "router_entropy": entropy,
+            "expert_load": [] if usage_LKE is None else _loads(usage_LKE),
+        }
+        reporter.training(row, usage_LKE if self._draws_usage() else None)
+
+    def _draws_usage(self) -> bool:
+        """Pictures come with validation: they take longer than a step."""
+        every, step = self.run.validation.every, self.position.step
+        return step % every < self.run.log_every or step == self.run.steps
+
+    def _validate(self, reporter: Reporter | None) -> None:
+        if self.validate is None:
+            return
+        l2re = self.validate(self.engine.module)
+        if reporter:
+            reporter.validation(self.position.step, l2re)
+
+    def _save(self) -> None:
+        self.store.save(self.engine, self.position.step, self.position.samples, self.layout)
+
+
+def _loads(usage_LKE: Tensor) -> list[list[float]]:
+    """Share of each expert in all routes of a block (L, E), corpora weighing alike."""
+    seen = (usage_LKE.sum(-1, keepdim=True) > 0).sum(1).clamp(min=1)
+    loads: list[list[float]] = (usage_LKE.sum(1) / seen).tolist()
+    return loads

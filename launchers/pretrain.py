@@ -1,0 +1,233 @@
+"""Pre-train a foundation model.
+
+    deepspeed --num_accelerators 2 launchers/pretrain.py --preset nano --ep_size 2 \\
+        --shards data --output runs/nano
+
+The same script runs on one process (`python launchers/pretrain.py`), on GPUs
+and on several nodes (`deepspeed --hostfile`); see README.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch.distributed as dist
+import yaml
+
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from data_shards.layout import ModelLayout
+from data_shards.mixture import MixtureConfig
+from data_shards.stream import SampleStream, StreamConfig
+from evaluation.validation import Validator
+from foundation.checkpoint.folder import save_folder
+from foundation.checkpoint.store import Checkpoint, CheckpointStore
+from foundation.models.registry import build_model
+from foundation.parallel.collectives import sum_over_ranks
+from foundation.parallel.engine import (
+    build_engine,
+    is_bf16,
+    read_deepspeed_config,
+    resolve_deepspeed_config,
+    zero_stage,
+)
+from foundation.parallel.expert_parallel import check_layout
+from foundation.parallel.gather import gather_weights
+from foundation.parallel.launch import Ranks, join_ranks, leave_ranks
+from foundation.parallel.state import Layout
+from foundation.train.config import RunConfig, first_difference, load_run_config, preset_names
+from foundation.train.report import Reporter
+from foundation.train.stop import StopRequest
+from foundation.train.trainer import NonFiniteLossError, Position, Trainer, Validate
+from launchers.exit_codes import guarded
+
+DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[1] / "ds_configs" / "zero1_fp32.json"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", required=True, help=f"one of {', '.join(preset_names())}")
+    parser.add_argument("--shards", required=True, type=Path, help="folder with manifest.json")
+    parser.add_argument("--output", required=True, type=Path, help="training folder to write")
+    parser.add_argument(
+        "--ep_size", type=int, default=1, help="ranks that share one set of experts (default 1)"
+    )
+    parser.add_argument(
+        "--deepspeed_config",
+        type=Path,
+        default=DEFAULT_DEEPSPEED_CONFIG,
+        help="JSON file, see ds_configs/README.md (default zero1_fp32.json)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the newest checkpoint in --output"
+    )
+    parser.add_argument("--local_rank", type=int, help="set by the deepspeed launcher")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key.path=value", help="as in steps=100 optimiser.lr=3e-4"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; exit codes as those of `foundation`, 1 for a non-finite loss."""
+    # DeepSpeed calls names that torch has renamed; nothing a user could mend.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    options = build_parser().parse_intermixed_args(arguments)
+    return guarded(lambda: _run(options), quiet=int(os.environ.get("RANK", "0")) > 0)
+
+
+def _run(options: argparse.Namespace) -> int:
+    run = load_run_config(options.preset, options.overrides)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    check_layout(run.model.router.num_experts, world, options.ep_size)
+    deepspeed_config = resolve_deepspeed_config(
+        read_deepspeed_config(options.deepspeed_config), run.step_on(world)
+    )
+    stream = _open_stream(run, options.shards)
+    store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
+    newest = _check_output(options.output, run, store, options.resume)
+    ranks = join_ranks()
+    try:
+        if ranks.is_first:
+            _write_config(options, run)
+        layout = Layout(
+            world=world,
+            ep_size=options.ep_size,
+            zero_stage=zero_stage(deepspeed_config),
+            bf16=is_bf16(deepspeed_config),
+        )
+        model = build_model(run.model, run.seed)
+        model.recompute_blocks = run.recompute  # type: ignore[assignment]
+        engine = build_engine(model, deepspeed_config, options.ep_size)
+        validate = _validator(run, options.shards, ranks)
+        trainer = Trainer(run, ranks, layout, engine, stream, store, validate)
+        if newest is not None:
+            tag, saved = newest
+            store.load(engine, tag, saved, layout)
+            trainer.position = Position(saved.step, saved.samples)
+        return _train(trainer, options)
+    finally:
+        leave_ranks()
+
+
+def _train(trainer: Trainer, options: argparse.Namespace) -> int:
+    run, ranks, start = trainer.run, trainer.ranks, trainer.position.step
+    reporter = (
+        Reporter(options.output, run.data.corpora, start, run.steps) if ranks.is_first else None
+    )
+    try:
+        finished = trainer.train(reporter, StopRequest())
+    except NonFiniteLossError as error:
+        if ranks.is_first:
+            print(f"stopped: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if reporter:
+            reporter.close()
+    weights = gather_weights(trainer.engine) if finished else None
+    if weights is not None:
+        about = {
+            "preset": options.preset,
+            "overrides": options.overrides,
+            "corpora": list(run.data.corpora),
+            "steps": trainer.position.step,
+            "samples": trainer.position.samples,
+            "seed": run.seed,
+        }
+        save_folder(options.output / "model", run.model, weights, about)
+        print(f"checkpoint: {options.output / 'model'}", file=sys.stderr)
+    if not finished and ranks.is_first:
+        print(
+            f"stopped at step {trainer.position.step} of {run.steps}, saved; go on with --resume",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _open_stream(run: RunConfig, shards: Path) -> SampleStream:
+    corpora = [ShardedCorpus.open(shards, name, run.data.split) for name in run.data.corpora]
+    config = StreamConfig(
+        mixture=MixtureConfig(weights=run.data.weights, seed=run.seed),
+        context_frames=run.model.context_frames,
+        target_frames=run.model.out_frames,
+        workers=run.data.workers,
+    )
+    return SampleStream(corpora, config, _model_layout(run))
+
+
+def _model_layout(run: RunConfig) -> ModelLayout:
+    return ModelLayout(resolution=run.model.resolution, channels=run.model.channels)
+
+
+def _validator(run: RunConfig, shards: Path, ranks: Ranks) -> Validate | None:
+    """In-loop validation on the corpora that have its split."""
+    corpora = []
+    for name in run.data.corpora:
+        try:
+            corpora.append(ShardedCorpus.open(shards, name, run.validation.split))
+        except UserError as error:
+            if ranks.is_first:
+                print(f"no in-loop validation of {name}: {error}", file=sys.stderr)
+    if not corpora:
+        return None
+    validator = Validator(
+        corpora,
+        _model_layout(run),
+        run.model.context_frames,
+        run.validation.horizon,
+        run.validation.limit,
+        batch_size=run.step_on(ranks.world).micro_batch,
+    )
+    return partial(validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks)
+
+
+def _check_output(
+    output: Path, run: RunConfig, store: CheckpointStore, resume: bool
+) -> tuple[str, Checkpoint] | None:
+    """The checkpoint to go on from; refuses a folder that this run does not fit."""
+    used = (output / "config.yaml").is_file()
+    if used and not resume:
+        raise UserError(
+            f"{output}: holds a run already; go on with --resume, or choose another --output"
+        )
+    if not used:
+        if resume:
+            raise UserError(f"{output}: nothing to resume: no config.yaml; leave --resume out")
+        return None
+    before = yaml.safe_load((output / "config.yaml").read_text())["run"]
+    now = run.model_dump(mode="json")
+    for part in ("model", "data", "seed", "global_batch"):
+        difference = first_difference(before.get(part), now[part], part)
+        if difference:
+            raise UserError(
+                f"{output}: cannot resume with another configuration: {difference}; "
+                "restore the old value, or start anew in another --output"
+            )
+    return store.newest()
+
+
+def _write_config(options: argparse.Namespace, run: RunConfig) -> None:
+    options.output.mkdir(parents=True, exist_ok=True)
+    values = {
+        "preset": options.preset,
+        "overrides": options.overrides,
+        "shards": str(options.shards),
+        "ep_size": options.ep_size,
+        "deepspeed_config": str(options.deepspeed_config),
+        "world": dist.get_world_size(),
+        "run": run.model_dump(mode="json"),
+    }
+    partial_path = options.output / "config.yaml.partial"
+    partial_path.write_text(yaml.safe_dump(values, sort_keys=False))
+    os.replace(partial_path, options.output / "config.yaml")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

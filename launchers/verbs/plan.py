@@ -1,0 +1,71 @@
+"""`foundation plan`: what a preset costs, before it is launched."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foundation.models.cost import Cost
+
+_EXAMPLE = """example:
+  foundation plan medium --world 8 --ep 8 --zero 1 --bf16
+  foundation plan tiny model.width=256 global_batch=32 --json
+"""
+
+
+def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `plan` to the console's parser."""
+    parser = subparsers.add_parser(
+        "plan",
+        help="parameters, FLOPs and memory per rank of a preset",
+        description="Parameters, FLOPs and memory per rank of a preset, before a launch.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("preset", help="name of a preset, as nano or tiny")
+    parser.add_argument("--world", type=int, default=1, help="ranks (default 1)")
+    parser.add_argument("--ep", type=int, default=1, help="expert-parallel size (default 1)")
+    parser.add_argument("--zero", type=int, default=1, choices=(0, 1, 2), help="ZeRO stage")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 weights (default float32)")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("overrides", nargs="*", metavar="key.path=value")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported here: torch and DeepSpeed take seconds, which `foundation --help` need not.
+    from foundation.models.cost import cost_of
+    from foundation.parallel.expert_parallel import check_layout
+    from foundation.train.config import load_run_config
+
+    run = load_run_config(options.preset, options.overrides)
+    check_layout(run.model.router.num_experts, options.world, options.ep)
+    micro_batch = run.step_on(options.world).micro_batch
+    cost = cost_of(run.model, options.world, options.ep, options.zero, options.bf16, micro_batch)
+    if options.json:
+        print(json.dumps(asdict(cost) | {"rank_bytes": cost.rank_bytes}, indent=2))
+    else:
+        _print(options, micro_batch, cost)
+
+
+def _print(options: argparse.Namespace, micro_batch: int, cost: "Cost") -> None:
+    precision = "bf16" if options.bf16 else "fp32"
+    print(
+        f"{options.preset}: {options.world} ranks, ep_size {options.ep}, ZeRO {options.zero}, "
+        f"{precision}, micro-batch {micro_batch}"
+    )
+    rows = [
+        ("parameters", f"{cost.parameters.total / 1e6:.1f} M"),
+        ("  activated per sample", f"{cost.parameters.activated / 1e6:.1f} M"),
+        ("  in routed experts", f"{cost.expert_parameters / 1e6:.1f} M"),
+        ("FLOPs per sample", f"{cost.flops_forward / 1e9:.2f} G forward"),
+        ("", f"{cost.flops_step / 1e9:.2f} G with backward"),
+        ("memory per rank", f"{cost.rank_bytes / 2**30:.2f} GiB"),
+        ("  weights", f"{cost.weight_bytes / 2**30:.2f} GiB"),
+        ("  gradients", f"{cost.gradient_bytes / 2**30:.2f} GiB"),
+        ("  optimiser", f"{cost.optimiser_bytes / 2**30:.2f} GiB"),
+        ("  activations (estimate)", f"{cost.activation_bytes / 2**30:.2f} GiB"),
+    ]
+    for name, value in rows:
+        print(f"  {name:<26}{value}")
