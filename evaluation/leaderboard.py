@@ -43,14 +43,13 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
     """
     results = read_folder(records_folder)
     board = build_board([record for _, result in results for record in result.records])
-    files = {
-        "leaderboard.md": board_markdown(board),
-        "leaderboard.csv": board_csv(board),
-        "index.html": render_page(board, _pictures(board, results)),
-    }
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
+        for name, text in {
+            "leaderboard.md": board_markdown(board),
+            "leaderboard.csv": board_csv(board),
+            "index.html": render_page(board, _pictures(board, results)),
+        }.items():
             replace_file(output / name, text.encode())
     except OSError as error:
         raise UserError(f"{output}: the board could not be written ({error})") from None

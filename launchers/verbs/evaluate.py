@@ -79,15 +79,25 @@ def _run(options: argparse.Namespace) -> None:
     corpora = {
         task.name: ShardedCorpus.open(options.shards, task.corpus, task.split) for task in tasks
     }
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    settings = RunSettings(batch_size=options.batch_size, limit=options.limit, device=device)
+    device = _device(options.device)
+    settings = RunSettings(batch_size=options.batch_size, limit=options.limit, device=str(device))
     names = _names(options.targets, options.name)
     judged = []
     for target, name in zip(options.targets, names, strict=True):
-        forecaster = open_forecaster(target, torch.device(device), name)
+        forecaster = open_forecaster(target, device, name)
         judged += [_judge(forecaster, task, corpora[task.name], settings) for task in tasks]
     save_results(options.output, judged)
     _report(options, [record for record, samples in judged])
+
+
+def _device(name: str | None) -> torch.device:
+    """The device asked for, tried out, so that a wrong one fails before anything is loaded."""
+    device = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {device}: not usable here ({reason}); try cpu") from None
 
 
 def _split(text: str) -> list[str]:

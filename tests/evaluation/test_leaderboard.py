@@ -3,7 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import Callable
+import shutil
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from data_shards.batch import Batch
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from evaluation.board import Board
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.leaderboard import board_csv, write_leaderboard
 from evaluation.record import ModelFacts
@@ -23,7 +25,6 @@ from evaluation.task import load_tasks
 from evaluation.wording import notes
 
 VOID = {"meta", "path", "use", "image", "br", "wbr", "rect"}
-Open = Callable[[str], ShardedCorpus]
 
 
 class Reader(HTMLParser):
@@ -73,30 +74,49 @@ def _line(name: str) -> Forecaster:
     return Forecaster(facts, forecast)
 
 
-@pytest.fixture
-def records(corpus: Open, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def records(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two results files: both floors, and a model whose name needs escaping."""
-    folder = tmp_path / "records"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("records")
     tasks = [load_tasks()[f"zero_shot_{n}"] for n in ("cfdbench", "pdebench_cns_m0.1")]
-    floors = [
-        open_forecaster(f"floor:{n}", torch.device("cpu")) for n in ("persistence", "context_mean")
-    ]
+    cpu = torch.device("cpu")
+    floors = [open_forecaster(f"floor:{name}", cpu) for name in ("persistence", "context_mean")]
     for name, forecasters in (("floors", floors), ("model", [_line("a<b>&c")])):
         judged = [
-            run_task(forecaster, task, corpus(task.corpus), RunSettings())
-            for forecaster in forecasters
-            for task in tasks
+            run_task(f, t, ShardedCorpus.open(shards, t.corpus, t.split), RunSettings())
+            for f in forecasters
+            for t in tasks
         ]
         save_results(folder / f"{name}.json", judged)
     return folder
 
 
-def test_page_is_well_formed_self_contained_and_fetches_nothing(
-    records: Path, tmp_path: Path
-) -> None:
-    write_leaderboard(records, tmp_path / "board")
-    page = (tmp_path / "board" / "index.html").read_text()
+@dataclass(frozen=True)
+class Built:
+    """A board and the texts that were written of it."""
+
+    board: Board
+    page: str
+    markdown: str
+
+
+@pytest.fixture(scope="module")
+def built(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("board")
+    board = write_leaderboard(records, folder)
+    texts = [(folder / name).read_text() for name in ("index.html", "leaderboard.md")]
+    return Built(board, *texts)
+
+
+def _without(records: Path, name: str, folder: Path) -> Path:
+    """A copy of the records that lacks one file."""
+    copy = folder / "records"
+    shutil.copytree(records, copy, ignore=shutil.ignore_patterns(name))
+    return copy
+
+
+def test_page_is_well_formed_self_contained_and_fetches_nothing(built: Built) -> None:
+    page = built.page
     reader = Reader()
     reader.feed(page)
     assert not reader.open
@@ -108,11 +128,8 @@ def test_page_is_well_formed_self_contained_and_fetches_nothing(
     assert "<b>&c" not in page
 
 
-def test_page_names_floors_factors_curves_fields_and_provenance(
-    records: Path, tmp_path: Path
-) -> None:
-    board = write_leaderboard(records, tmp_path / "board")
-    page = (tmp_path / "board" / "index.html").read_text()
+def test_page_names_floors_factors_curves_fields_and_provenance(built: Built) -> None:
+    board, page = built.board, built.page
     assert page.count('aria-label="L2RE against predicted frame') == 2
     assert page.count('aria-label="Truth, prediction and error') == 2
     assert page.count('<span class="tag">floor</span>') >= 4  # two rows, twice in tables
@@ -126,17 +143,17 @@ def test_page_names_floors_factors_curves_fields_and_provenance(
     assert f"{number(factor)} ×" in page
 
 
-def test_same_records_give_the_same_files(records: Path, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        write_leaderboard(records, tmp_path / name)
-    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+def test_same_records_give_the_same_files(built: Built, records: Path, tmp_path: Path) -> None:
+    write_leaderboard(records, tmp_path)
+    files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["index.html", "leaderboard.csv", "leaderboard.md"]
-    for name in files:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert (tmp_path / "index.html").read_text() == built.page
+    assert (tmp_path / "leaderboard.md").read_text() == built.markdown
+    assert (tmp_path / "leaderboard.csv").read_text() == board_csv(built.board)
 
 
-def test_csv_has_every_score_in_full(records: Path, tmp_path: Path) -> None:
-    board = write_leaderboard(records, tmp_path / "board")
+def test_csv_has_every_score_in_full(built: Built) -> None:
+    board = built.board
     lines = list(csv.DictReader(io.StringIO(board_csv(board))))
     assert len(lines) == 3 * 2 * 4  # rows, tasks, metrics
     for line in lines:
@@ -146,9 +163,8 @@ def test_csv_has_every_score_in_full(records: Path, tmp_path: Path) -> None:
         assert line["floor"] == str(row.facts.floor)
 
 
-def test_markdown_marks_floors_and_the_best_model(records: Path, tmp_path: Path) -> None:
-    write_leaderboard(records, tmp_path / "board")
-    text = (tmp_path / "board" / "leaderboard.md").read_text()
+def test_markdown_marks_floors_and_the_best_model(built: Built) -> None:
+    text = built.markdown
     assert "| persistence (floor)" in text
     assert "| context_mean (floor)" in text
     assert re.search(r"\*\*0\.0\d+ ± [\d.e-]+\*\* \(#1\)", text)
@@ -158,16 +174,15 @@ def test_markdown_marks_floors_and_the_best_model(records: Path, tmp_path: Path)
 def test_records_without_samples_or_floors_still_make_a_board(
     records: Path, tmp_path: Path
 ) -> None:
-    (records / "floors.json").unlink()
-    (records / "model.samples.npz").unlink()
-    board = write_leaderboard(records, tmp_path / "board")
+    lone = _without(records, "floors.*", tmp_path)
+    (lone / "model.samples.npz").unlink()
+    board = write_leaderboard(lone, tmp_path / "board")
     assert any("no floor was judged" in note for note in notes(board))
     assert "Truth, prediction" not in (tmp_path / "board" / "index.html").read_text()
 
 
 def test_floors_alone_make_a_board_without_ranks(records: Path, tmp_path: Path) -> None:
-    (records / "model.json").unlink()
-    board = write_leaderboard(records, tmp_path / "board")
+    board = write_leaderboard(_without(records, "model.*", tmp_path), tmp_path / "board")
     assert all(row.mean_rank is None for row in board.rows)
 
 
