@@ -70,8 +70,7 @@ def run_task(
     Raises:
         UserError: trajectories too short, or a corpus or context that the model cannot take.
     """
-    layout = forecaster.layout or _own_layout(corpus)
-    _check_fits(forecaster, task, corpus, layout)
+    layout = check_judgeable(forecaster, task, corpus)
     stride = max(1, layout.resolution // corpus.resolution)
     num_samples = number_of_samples(corpus, settings)
     began = time.perf_counter()
@@ -118,9 +117,16 @@ def _own_layout(corpus: ShardedCorpus) -> ModelLayout:
     return ModelLayout(resolution=corpus.resolution, channels=channels)
 
 
-def _check_fits(
-    forecaster: Forecaster, task: Task, corpus: ShardedCorpus, layout: ModelLayout
-) -> None:
+def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
+    """Refuse what cannot be judged, before any work is done.
+
+    Returns:
+        The grid and channels on which the forecast is made.
+
+    Raises:
+        UserError: trajectories too short, or a corpus or context that the model cannot take.
+    """
+    layout = forecaster.layout or _own_layout(corpus)
     check_fits(corpus.card, layout)
     check_long_enough(corpus, task.frames, f"task {task.name}")
     wanted = forecaster.context_frames
@@ -129,6 +135,7 @@ def _check_fits(
             f"{forecaster.facts.name}: it takes {wanted} frames of context, task {task.name} "
             f"gives {task.context_frames}; choose a task that gives more"
         )
+    return layout
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from data_shards.errors import UserError
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.record import Record, samples_path
 from evaluation.results import check_writable, save_results
-from evaluation.runner import RunSettings, number_of_samples, run_task
+from evaluation.runner import RunSettings, check_judgeable, number_of_samples, run_task
 from evaluation.samples import SampleValues
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
@@ -82,10 +82,15 @@ def _run(options: argparse.Namespace) -> None:
     device = _device(options.device)
     settings = RunSettings(batch_size=options.batch_size, limit=options.limit, device=str(device))
     names = _names(options.targets, options.name)
-    judged = []
-    for target, name in zip(options.targets, names, strict=True):
-        forecaster = open_forecaster(target, device, name)
-        judged += [_judge(forecaster, task, corpora[task.name], settings) for task in tasks]
+    forecasters = [
+        open_forecaster(target, device, name)
+        for target, name in zip(options.targets, names, strict=True)
+    ]
+    # All faults of a user are found before the first forecast, not after hours of them.
+    pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
+    for forecaster, task in pairs:
+        check_judgeable(forecaster, task, corpora[task.name])
+    judged = [_judge(f, task, corpora[task.name], settings) for f, task in pairs]
     save_results(options.output, judged)
     _report(options, [record for record, samples in judged])
 
