@@ -33,7 +33,8 @@ def rollout(model: Model, batch: Batch, steps: int) -> Tensor:
     last = batch.fields[:, -1:]
     predicted_B1CHW = batch.channel_mask[:, None, :, None, None] * batch.valid_mask[:, None]
     predicted_B1CHW = predicted_B1CHW > 0
-    context, frames = batch.fields, []
+    context = batch.fields
+    frames: list[Tensor] = []
     while sum(frame.shape[1] for frame in frames) < steps:
         fields = model(replace(batch, fields=context)).fields
         fields = torch.where(predicted_B1CHW, fields, last)

@@ -44,8 +44,8 @@ class FourierLayer(nn.Module):
         padding = (0, 0, 0, spectrum.shape[2] - kept_columns, 0, spectrum.shape[1] - kept_rows)
         if any(padding):
             mixed = F.pad(mixed, padding)
-        out = torch.fft.irfft2(mixed, s=(rows, columns), dim=(1, 2), norm="ortho")
-        return x_BHWD + out.to(x_BHWD.dtype)
+        out: Tensor = torch.fft.irfft2(mixed, s=(rows, columns), dim=(1, 2), norm="ortho")
+        return x_BHWD.add(out.to(x_BHWD.dtype))
 
     def _perceptron(self, modes_BHWD2: Tensor) -> Tensor:
         """Complex perceptron as one real matrix product per head."""

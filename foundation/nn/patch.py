@@ -27,7 +27,8 @@ class PatchEmbedding(nn.Module):
         x = frames_NCHW.reshape(count, channels, rows // size, size, columns // size, size).permute(
             0, 2, 4, 1, 3, 5
         )
-        return self.expand(F.gelu(self.project(x.flatten(3))))
+        out: Tensor = self.expand(F.gelu(self.project(x.flatten(3))))
+        return out
 
 
 class PatchHead(nn.Module):
@@ -56,7 +57,8 @@ class PatchHead(nn.Module):
         x = self.unfold(x_BhwD).reshape(batch, rows, columns, size, size, self.between)
         x = x.permute(0, 1, 3, 2, 4, 5).reshape(batch, rows * size, columns * size, self.between)
         x = F.gelu(self.hidden(F.gelu(x + self.unfold_bias)))
-        return self.project(x).permute(0, 3, 1, 2)
+        out: Tensor = self.project(x)
+        return out.permute(0, 3, 1, 2)
 
 
 def with_coordinates(frames_BTCHW: Tensor) -> Tensor:
@@ -69,11 +71,14 @@ def with_coordinates(frames_BTCHW: Tensor) -> Tensor:
         (B, T, C + 3, H, W).
     """
     batch, frames, _, rows, columns = frames_BTCHW.shape
-    options = {"dtype": frames_BTCHW.dtype, "device": frames_BTCHW.device}
+
+    def axis(count: int, *view: int) -> Tensor:
+        return torch.linspace(0, 1, count, device=frames_BTCHW.device).view(view)
+
     axes = (
-        torch.linspace(0, 1, rows, **options).view(1, 1, 1, rows, 1),
-        torch.linspace(0, 1, columns, **options).view(1, 1, 1, 1, columns),
-        torch.linspace(0, 1, frames, **options).view(1, frames, 1, 1, 1),
+        axis(rows, 1, 1, 1, rows, 1),
+        axis(columns, 1, 1, 1, 1, columns),
+        axis(frames, 1, frames, 1, 1, 1),
     )
     shape = (batch, frames, 1, rows, columns)
-    return torch.cat([frames_BTCHW, *(axis.expand(shape) for axis in axes)], dim=2)
+    return torch.cat([frames_BTCHW, *(a.expand(shape).to(frames_BTCHW.dtype) for a in axes)], dim=2)

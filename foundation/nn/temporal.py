@@ -26,7 +26,7 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x_BThwD: Tensor) -> Tensor:
         """(B, T, h, w, D) -> (B, h, w, D)."""
-        weight_TDD = self.weight
+        weight_TDD: Tensor = self.weight
         if self.gamma is not None:
             times = torch.linspace(0, 1, x_BThwD.shape[1], device=x_BThwD.device)
             phases_TD = torch.cos(times[:, None] * self.gamma.float()).to(weight_TDD.dtype)

@@ -55,9 +55,10 @@ class _NoGate(nn.Module):
 class _DroplessLayer(MOELayer):  # type: ignore[misc]
     """Exchange, local experts, exchange back, sum."""
 
-    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:  # type: ignore[override]
-        weights_BRL = routing.weights_BE.unflatten(1, (self.ep_size, -1))
-        chosen_BRL = routing.chosen_BE.unflatten(1, (self.ep_size, -1))
+    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:
+        num_samples = rows_BNF.shape[0]
+        weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
+        chosen_BRL = routing.chosen_BE.view(num_samples, self.ep_size, -1)
         experts = self.experts.deepspeed_experts.values()
         if self.ep_size == 1:
             return mix_chosen(rows_BNF, weights_BRL[:, 0], chosen_BRL[:, 0], experts)
@@ -72,7 +73,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         weights_ML, chosen_ML = routes_M2L.chunk(2, dim=1)
         mixed_MND = mix_chosen(rows_MNF, weights_ML, chosen_ML > 0, experts)
         parts_SND = exchange(mixed_MND, received, sent, self.ep_group)
-        out_BND = parts_SND.new_zeros(rows_BNF.shape[0], *parts_SND.shape[1:])
+        out_BND = parts_SND.new_zeros(num_samples, *parts_SND.shape[1:])
         return out_BND.index_add(0, samples, parts_SND)
 
 
@@ -97,7 +98,7 @@ class ExpertParallelBank(MoE):  # type: ignore[misc]
         self.register_state_dict_post_hook(_to_local_names)
         self.register_load_state_dict_pre_hook(_to_global_names)
 
-    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:  # type: ignore[override]
+    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:
         """(B, N, F) -> (B, N, D), the weighted sum of each sample's experts."""
         return self.deepspeed_moe(rows_BNF, routing)  # type: ignore[no-any-return]
 

@@ -88,7 +88,9 @@ def _shapes_of_all_ranks(engine: Any) -> list[Any]:
     """Parameter shapes by optimiser group, every rank's experts among them."""
     gathered: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(gathered, engine._get_zero_param_shapes())
-    merged = [OrderedDict() for _ in range(max(len(groups) for groups in gathered))]
+    merged: list[OrderedDict[str, Any]] = [
+        OrderedDict() for _ in range(max(len(groups) for groups in gathered))
+    ]
     for groups in gathered:
         for total, group in zip(merged, groups, strict=False):
             total.update(group)

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from launchers.verbs import evaluate, leaderboard, plan, shards
+from launchers.verbs.evaluate import add_verb as add_evaluate
+from launchers.verbs.leaderboard import add_verb as add_leaderboard
+from launchers.verbs.plan import add_verb as add_plan
+from launchers.verbs.shards import add_verb as add_shards
 
 ALL: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
-    shards.add_verb,
-    plan.add_verb,
-    evaluate.add_verb,
-    leaderboard.add_verb,
+    add_shards,
+    add_plan,
+    add_evaluate,
+    add_leaderboard,
 )

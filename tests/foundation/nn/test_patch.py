@@ -1,0 +1,34 @@
+"""Patches against torch's convolutions, and coordinates."""
+
+import torch
+from torch.nn import functional as F
+
+from foundation.nn.patch import PatchEmbedding, PatchHead, with_coordinates
+
+
+def test_embedding_is_a_strided_convolution(generator):
+    embed = PatchEmbedding(3, 7, 5, patch=4)
+    x = torch.randn(2, 3, 8, 12, generator=generator)
+    weight = embed.project.weight.view(7, 3, 4, 4)
+    hidden = F.gelu(F.conv2d(x, weight, embed.project.bias, stride=4))
+    expected = embed.expand(hidden.permute(0, 2, 3, 1))
+    torch.testing.assert_close(embed(x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_head_starts_with_a_transposed_convolution(generator):
+    head = PatchHead(5, 6, 2, patch=4)
+    head.reset(generator)
+    x = torch.randn(2, 3, 2, 5, generator=generator)
+    # (P * P * between, D) -> (D, between, P, P)
+    weight = head.unfold.weight.view(4, 4, 6, 5).permute(3, 2, 0, 1)
+    y = F.conv_transpose2d(x.permute(0, 3, 1, 2), weight, head.unfold_bias, stride=4)
+    expected = head.project(F.gelu(head.hidden(F.gelu(y).permute(0, 2, 3, 1))))
+    torch.testing.assert_close(head(x), expected.permute(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
+
+
+def test_coordinates_run_from_zero_to_one_along_their_axis():
+    out = with_coordinates(torch.zeros(2, 3, 1, 4, 5))
+    assert out.shape == (2, 3, 4, 4, 5)
+    torch.testing.assert_close(out[0, 0, 1, :, 2], torch.linspace(0, 1, 4))
+    torch.testing.assert_close(out[1, 2, 2, 3, :], torch.linspace(0, 1, 5))
+    torch.testing.assert_close(out[1, :, 3, 0, 0], torch.linspace(0, 1, 3))
