@@ -21,6 +21,7 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.statistics import ChannelStatistics
 
 MANIFEST = "manifest.json"
+Storage = Literal["float32", "float16"]
 
 
 class Provenance(Config):
@@ -48,7 +49,7 @@ class CorpusEntry(Config):
     count: PositiveInt  # trajectories
     frames: PositiveInt
     resolution: PositiveInt
-    storage: Literal["float32", "float16"]
+    storage: Storage
     shards: tuple[ShardRecord, ...]
     statistics: tuple[ChannelStatistics, ...]
     provenance: Provenance

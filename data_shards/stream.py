@@ -30,7 +30,7 @@ class StreamConfig(Config):
     context_frames: PositiveInt = 10
     target_frames: PositiveInt = 1
     workers: NonNegativeInt = 0  # processes that decode ahead; 0: in the caller
-    prefetch: PositiveInt = 2  # batches each worker keeps ready
+    prefetch: PositiveInt = 2  # batches each worker keeps ready, in shared memory (/dev/shm)
 
 
 class SampleStream:
@@ -100,6 +100,7 @@ class SampleStream:
                 num_workers=self.config.workers,
                 prefetch_factor=self.config.prefetch,
                 collate_fn=_unchanged,
+                generator=torch.Generator(),  # or it would advance the global one
             )
         )
 

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from data_shards.manifest import (
     CorpusEntry,
     Manifest,
     Provenance,
+    Storage,
     locked,
     read_manifest,
     write_manifest,
@@ -35,7 +36,6 @@ from data_shards.statistics import StatisticsAccumulator
 from data_shards.trajectory import Trajectory
 
 SHARD_BYTES = 1 << 30
-Storage = Literal["float32", "float16"]
 
 
 def write_corpus(

@@ -16,11 +16,11 @@ from data_shards.manifest import (
     CorpusEntry,
     Manifest,
     Provenance,
+    Storage,
     read_manifest,
 )
 from data_shards.tar import ShardError
 from data_shards.verify import Report, verify
-from data_shards.writer import Storage, write_corpus
 from launchers.progress import progress
 
 _SHARDS_EPILOG = """example:
@@ -226,8 +226,9 @@ def _settings(made: _Order | CorpusEntry) -> str:
 
 
 def _write(order: _Order, options: argparse.Namespace) -> None:
-    # Solvers compile on import; only this verb needs them.
+    # Solvers and tar writer take seconds to import; the console's other verbs need neither.
     from data_shards.generate.driver import generate_corpus
+    from data_shards.writer import write_corpus
 
     print(f"{order}: {_settings(order)}, {options.workers} workers", file=sys.stderr)
     trajectories = generate_corpus(

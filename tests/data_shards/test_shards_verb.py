@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from data_shards import writer
 from data_shards.cards import card_names, load_card
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
@@ -58,7 +59,7 @@ def test_all_means_every_known_corpus(tmp_path, orders):
 
 def test_counts_and_resolution_come_from_the_card_by_default(tmp_path, orders, monkeypatch):
     card = load_card("pdebench_swe")
-    monkeypatch.setattr(shards, "write_corpus", lambda *a, **options: exit_with(options["count"]))
+    monkeypatch.setattr(writer, "write_corpus", lambda *a, **options: exit_with(options["count"]))
     with pytest.raises(SystemExit) as asked:
         console("generate", "pdebench_swe", "--out", tmp_path, "--split", "test")
     assert asked.value.code == card.splits["test"]

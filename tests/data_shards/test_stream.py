@@ -84,6 +84,15 @@ def test_workers_change_no_sample_and_no_order(corpora, workers):
     assert_same_samples(inline, take(make(corpora, workers=workers).batches(4, 6, 1, 2), 7))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_leaves_the_global_generators_alone(corpora, workers):
+    torch.manual_seed(7)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    take(make(corpora, workers=workers).batches(0, 6), 3)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+
+
 def test_a_stream_travels_to_a_spawned_worker(corpora):
     stream = make(corpora)
     context = torch.multiprocessing.get_context("spawn")
