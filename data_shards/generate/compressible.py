@@ -8,15 +8,15 @@ Departures from PDEBench: viscous stresses are conservative fluxes of the same
 step, their work enters the energy, and the grid may be coarser than 128 cells.
 """
 
-from math import ceil, pi, sqrt
+from math import pi, sqrt
 
 import numpy as np
-from numba import njit
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from data_shards.cards import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.solution import Array, Solution, block_average, refinement
+from data_shards.generate.kernel import fast_kernel, kernel
+from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
 
 GAMMA = 5.0 / 3.0
 PRESSURE_FLOOR = 1e-4
@@ -172,7 +172,8 @@ def solve(
     for frame in range(1, num_frames):
         remaining = frame_interval
         while remaining > 0:
-            steps = ceil(remaining / _stable_dt(state, dx, dy, eta, zeta, courant, gamma))
+            stable = _stable_dt(state, dx, dy, eta, zeta, courant, gamma)
+            steps = num_steps(remaining, stable)
             dt = remaining / steps
             state = _midpoint(state, dt, dx, dy, eta, zeta, gamma)
             remaining = remaining - dt if steps > 1 else 0.0
@@ -188,7 +189,7 @@ def _midpoint(
     return moved
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _stable_dt(
     state: Array, dx: float, dy: float, eta: float, zeta: float, courant: float, gamma: float
 ) -> float:
@@ -204,14 +205,14 @@ def _stable_dt(
     return min(courant / fastest, 0.8 / max(diffusion, 1e-300))
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _slope(below: float, above: float) -> float:
     """Monotonised central limiter of two one-sided differences."""
     size = min(min(2 * abs(below), 2 * abs(above)), 0.5 * abs(below + above))
     return float(size * 0.5 * (np.copysign(1.0, below) + np.copysign(1.0, above)))  # no branch
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _hllc(
     un: float, ut: float, d: float, p: float, wn: float, wt: float, e: float, q: float, gamma: float
 ) -> tuple[float, float, float, float]:
@@ -244,7 +245,7 @@ def _hllc(
     return f_normal, f_tangential, f_mass, f_energy
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _rate(state: Array, dx: float, dy: float, eta: float, zeta: float, gamma: float) -> Array:
     """Minus the divergence of all fluxes, (4, H, W); every face flux is used twice."""
     _, height, width = state.shape
@@ -266,7 +267,7 @@ def _rate(state: Array, dx: float, dy: float, eta: float, zeta: float, gamma: fl
     return rate
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _add_fluxes(
     w: Array, rate: Array, dn: float, dt: float, eta: float, zeta: float, gamma: float, n: int
 ) -> None:
@@ -307,7 +308,7 @@ def _add_fluxes(
                 rate[3, jr - 2, ir - 2] += fe
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _edges(w: Array, j: int, i: int, a: int, b: int, c: int) -> tuple[float, float]:
     """Variable c on both sides of the face between cell (j, i) and its next one."""
     here, there = w[j, i, c], w[j + a, i + b, c]
@@ -317,7 +318,7 @@ def _edges(w: Array, j: int, i: int, a: int, b: int, c: int) -> tuple[float, flo
     return left, right
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _across(w: Array, j: int, i: int, a: int, b: int, c: int) -> float:
     """Difference of variable c between the two neighbours in the tangential direction."""
     return float(w[j + b, i + a, c] - w[j - b, i - a, c])

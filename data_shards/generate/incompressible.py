@@ -118,7 +118,7 @@ def _coarsened(solution: Solution, factor: int, problem: str) -> Solution:
     fields = block_average(np.asarray(solution.fields), factor)
     mask = solution.mask
     if mask is not None:
-        mask = (block_average(mask, factor) > 0.5).astype(float)
+        mask = (block_average(np.asarray(mask), factor) > 0.5).astype(float)
         fields = fields * mask
     return Solution(
         fields,

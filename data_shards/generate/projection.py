@@ -23,7 +23,10 @@ class Projection:
         shape: (H, W) cells.
         dx, dy: cell sizes.
         outflow: pressure is zero on the right side instead of having no gradient there.
-        solid: (H, W), True in solid cells.
+        solid: (H, W), True in solid cells, none of them at a side.
+
+    Raises:
+        ValueError: a solid cell is at a side.
     """
 
     def __init__(
@@ -45,61 +48,110 @@ class Projection:
         if not outflow:
             laplacian[0, 0] = np.inf  # the constant pressure is free; choose zero
         self.inverse = 1.0 / laplacian
-        self.solid_u, self.solid_v = _faces(np.zeros(shape, bool) if solid is None else solid)
-        self.num_u = int(self.solid_u.sum())
-        self.forces_per_slip = self._schur_inverse() if solid is not None else None
+        self.body = None if solid is None else _Body(solid, self)
 
     def __call__(self, u: Array, v: Array) -> None:
         """Project in place."""
-        self._remove_divergence(u, v)
-        if self.forces_per_slip is None:
-            return
-        slip = np.concatenate([u[self.solid_u], v[self.solid_v]])
-        force = self.forces_per_slip @ slip
-        u[self.solid_u] -= force[: self.num_u]
-        v[self.solid_v] -= force[self.num_u :]
-        self._remove_divergence(u, v)
-        u[self.solid_u] = 0.0  # was round-off
-        v[self.solid_v] = 0.0
-
-    def divergence(self, u: Array, v: Array) -> Array:
-        """Divergence in every cell, (H, W)."""
-        return np.asarray(np.diff(u, axis=1) / self.dx + np.diff(v, axis=0) / self.dy)
-
-    def _remove_divergence(self, u: Array, v: Array) -> None:
         waves = scipy.fft.dct(self.divergence(u, v), type=2, axis=0, overwrite_x=True)
         waves = scipy.fft.dct(waves, type=self.kind_x, axis=1, overwrite_x=True)
         waves *= self.inverse
+        if self.body is not None:
+            self.body.hold(u, v, waves)
         pressure = scipy.fft.idct(waves, type=self.kind_x, axis=1, overwrite_x=True)
         pressure = scipy.fft.idct(pressure, type=2, axis=0, overwrite_x=True)
-        u[:, 1:-1] -= np.diff(pressure, axis=1) / self.dx
-        v[1:-1] -= np.diff(pressure, axis=0) / self.dy
+        u[:, 1:-1] -= (pressure[:, 1:] - pressure[:, :-1]) / self.dx
+        v[1:-1] -= (pressure[1:] - pressure[:-1]) / self.dy
         if self.outflow:
             u[:, -1] += 2 * pressure[:, -1] / self.dx  # zero pressure half a cell away
+        if self.body is not None:
+            self.body.stop(u, v)
+
+    def divergence(self, u: Array, v: Array) -> Array:
+        """Divergence in every cell, (H, W)."""
+        return (u[:, 1:] - u[:, :-1]) / self.dx + (v[1:] - v[:-1]) / self.dy
+
+
+class _Body:
+    """The solid: forces on its faces that leave no slip there after the projection.
+
+    Everything happens in the smallest block of cells that holds all of its faces, so
+    that only small parts of the transforms are needed.
+    """
+
+    def __init__(self, solid: NDArray[np.bool_], grid: Projection) -> None:
+        rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+        height, width = solid.shape
+        if rows[0] == 0 or columns[0] == 0 or rows[-1] == height - 1 or columns[-1] == width - 1:
+            raise ValueError("a solid cell is at a side of the domain; leave a cell between them")
+        self.rows = slice(rows[0] - 1, rows[-1] + 2)
+        self.columns = slice(columns[0] - 1, columns[-1] + 2)
+        self.grid = grid
+        self.inner_u = self.rows, slice(columns[0], columns[-1] + 2)  # faces inside the block
+        self.inner_v = slice(rows[0], rows[-1] + 2), self.columns
+        block = solid[self.rows, self.columns]
+        self.u, self.v = block[:, 1:] | block[:, :-1], block[1:] | block[:-1]
+        self.num_u = int(self.u.sum())
+        kinds = (2, height, self.rows), (grid.kind_x, width, self.columns)
+        (self.to_waves_y, self.from_waves_y), (self.to_waves_x, self.from_waves_x) = (
+            _transforms(*kind) for kind in kinds
+        )
+        self.force_per_slip = self._schur_inverse()
+
+    def hold(self, u: Array, v: Array, waves: Array) -> None:
+        """Add the forces to the velocities, and their pressure to the pressure's spectrum."""
+        slip_u, slip_v = self._minus_gradient(waves)
+        slip_u += u[self.inner_u]
+        slip_v += v[self.inner_v]
+        force_u, force_v = self._unpacked(self.force_per_slip @ self._packed(slip_u, slip_v))
+        u[self.inner_u] -= force_u
+        v[self.inner_v] -= force_v
+        waves -= self._pressure_waves(force_u, force_v)
+
+    def stop(self, u: Array, v: Array) -> None:
+        """Make the velocities on the faces, round-off by now, exactly zero."""
+        u[self.inner_u][self.u] = 0.0
+        v[self.inner_v][self.v] = 0.0
+
+    def _minus_gradient(self, waves: Array) -> tuple[Array, Array]:
+        pressure = self.from_waves_y @ waves @ self.from_waves_x.T
+        along_x = (pressure[:, :-1] - pressure[:, 1:]) / self.grid.dx
+        along_y = (pressure[:-1] - pressure[1:]) / self.grid.dy
+        return along_x, along_y
+
+    def _pressure_waves(self, force_u: Array, force_v: Array) -> Array:
+        divergence = np.zeros((self.v.shape[0] + 1, self.u.shape[1] + 1))
+        divergence[:, :-1] = force_u / self.grid.dx
+        divergence[:, 1:] -= force_u / self.grid.dx
+        divergence[:-1] += force_v / self.grid.dy
+        divergence[1:] -= force_v / self.grid.dy
+        return np.asarray(self.to_waves_y @ divergence @ self.to_waves_x.T * self.grid.inverse)
+
+    def _packed(self, u: Array, v: Array) -> Array:
+        return np.concatenate([u[self.u], v[self.v]])
+
+    def _unpacked(self, faces: Array) -> tuple[Array, Array]:
+        u, v = np.zeros(self.u.shape), np.zeros(self.v.shape)
+        u[self.u], v[self.v] = faces[: self.num_u], faces[self.num_u :]
+        return u, v
 
     def _schur_inverse(self) -> Array:
-        """Forces on the solid faces per slip left by the plain projection.
+        """Forces on the faces per slip that the plain projection leaves there.
 
         The complement is singular: forces that are gradients of a pressure inside the
         solid move nothing. The pseudo-inverse leaves those out.
         """
-        height, width = self.inverse.shape
         columns = []
-        for mask, other in ((self.solid_u, False), (self.solid_v, True)):
-            for row, column in np.argwhere(mask):
-                u, v = np.zeros((height, width + 1)), np.zeros((height + 1, width))
-                (v if other else u)[row, column] = 1.0
-                self._remove_divergence(u, v)
-                columns.append(np.concatenate([u[self.solid_u], v[self.solid_v]]))
-        return np.linalg.pinv(np.stack(columns, axis=1), rcond=1e-10, hermitian=True)
+        for unit in np.eye(self.num_u + int(self.v.sum())):
+            force_u, force_v = self._unpacked(unit)
+            slip_u, slip_v = self._minus_gradient(self._pressure_waves(force_u, force_v))
+            columns.append(unit + self._packed(slip_u, slip_v))
+        complement = np.stack(columns, axis=1)
+        return np.asarray(np.linalg.pinv(complement, rcond=1e-10, hermitian=True))
 
 
-def _faces(solid: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Faces that belong to at least one solid cell, (H, W + 1) and (H + 1, W)."""
-    height, width = solid.shape
-    u, v = np.zeros((height, width + 1), bool), np.zeros((height + 1, width), bool)
-    u[:, :-1] |= solid
-    u[:, 1:] |= solid
-    v[:-1] |= solid
-    v[1:] |= solid
-    return u, v
+def _transforms(kind: int, count: int, block: slice) -> tuple[Array, Array]:
+    """Cosine transform of a field that lives in the block, and its inverse seen in the block."""
+    unit = np.eye(count)
+    to_waves = scipy.fft.dct(unit, type=kind, axis=0)[:, block]
+    from_waves = scipy.fft.idct(unit, type=kind, axis=0)[block]
+    return np.ascontiguousarray(to_waves), np.ascontiguousarray(from_waves)

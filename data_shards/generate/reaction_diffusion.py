@@ -8,12 +8,13 @@ requested grid: one index gives different trajectories at two resolutions.
 """
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 from pydantic import PositiveFloat
 from scipy.integrate import RK45
 
 from data_shards.cards import CorpusCard
 from data_shards.config import Config
+from data_shards.generate.kernel import kernel
 from data_shards.generate.solution import Array, Solution
 
 
@@ -48,7 +49,7 @@ def solve(
     start: Array,
     *,
     cell_sizes: tuple[float, float],
-    times: Array,
+    times: NDArray[np.floating],
     diffusions: tuple[float, float],
     reaction_k: float,
     tolerance: float,
@@ -91,7 +92,7 @@ def solve(
     return frames
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _rate(state: Array, weights: Array, k: float) -> Array:
     """Time derivative of (u, v), (2, H, W); weights[c] = diffusion of c over dx^2, dy^2."""
     _, height, width = state.shape

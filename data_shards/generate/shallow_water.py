@@ -7,16 +7,15 @@ central limiter, HLLC (Toro, Shock-Capturing Methods for Free-Surface Shallow
 Flows), Heun in time. Departure: PDEBench runs clawpack, this is an own solver.
 """
 
-from math import ceil
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from pydantic import PositiveFloat, PositiveInt
 
 from data_shards.cards import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.solution import Array, Solution, block_average, refinement
+from data_shards.generate.kernel import fast_kernel, kernel
+from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
 
 Wall = Literal["extrapolation", "solid"]
 OPEN: tuple[Wall, Wall, Wall, Wall] = ("extrapolation",) * 4
@@ -101,7 +100,7 @@ def solve(
     frames[0] = start
     state = start
     for frame in range(1, num_frames):
-        steps = ceil(frame_interval / _stable_dt(state, dx, dy, gravity, courant))
+        steps = num_steps(frame_interval, _stable_dt(state, dx, dy, gravity, courant))
         dt = frame_interval / steps
         for _ in range(steps):
             once = state + dt * _rate(state, dx, dy, gravity, signs)
@@ -110,7 +109,7 @@ def solve(
     return frames
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _stable_dt(state: Array, dx: float, dy: float, gravity: float, courant: float) -> float:
     fastest = 0.0
     for j in range(state.shape[1]):
@@ -123,14 +122,14 @@ def _stable_dt(state: Array, dx: float, dy: float, gravity: float, courant: floa
     return float(courant / fastest)
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _slope(below: float, above: float) -> float:
     """Monotonised central limiter of two one-sided differences."""
     size = min(min(2 * abs(below), 2 * abs(above)), 0.5 * abs(below + above))
     return float(size * 0.5 * (np.copysign(1.0, below) + np.copysign(1.0, above)))  # no branch
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _hllc(
     un: float, ut: float, h: float, wn: float, wt: float, k: float, gravity: float
 ) -> tuple[float, float, float]:
@@ -153,7 +152,7 @@ def _hllc(
     return momentum, mass * (ut if mass >= 0 else wt), mass
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _rate(state: Array, dx: float, dy: float, gravity: float, signs: Array) -> Array:
     """Minus the divergence of all fluxes, (3, H, W)."""
     _, height, width = state.shape
@@ -175,7 +174,7 @@ def _rate(state: Array, dx: float, dy: float, gravity: float, signs: Array) -> A
     return rate
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _inner(position: int, count: int, sign: float) -> int:
     """The inner cell that a ghost cell at `position` copies."""
     if position < 0:
@@ -185,7 +184,7 @@ def _inner(position: int, count: int, sign: float) -> int:
     return position
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _add_fluxes(w: Array, rate: Array, dn: float, gravity: float, n: int) -> None:
     """Fluxes through the faces between a cell and its next one along axis n (0: x, 1: y)."""
     _, height, width = rate.shape
@@ -208,7 +207,7 @@ def _add_fluxes(w: Array, rate: Array, dn: float, gravity: float, n: int) -> Non
                 rate[2, j + a - 2, i + b - 2] += fh
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _edges(w: Array, j: int, i: int, a: int, b: int, c: int) -> tuple[float, float]:
     """Variable c on both sides of the face between cell (j, i) and its next one."""
     here, there = w[c, j, i], w[c, j + a, i + b]

@@ -4,7 +4,7 @@ Axes: T frames, C channels, H rows (y, upwards), W columns (x).
 """
 
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,18 @@ class Solution:
     dt_s: float | None = None
     extent: tuple[float, float, float, float] | None = None
     boundary: dict[str, str] | None = None
-    mask: Array | None = None
+    mask: NDArray[np.floating] | None = None
+
+
+def num_steps(duration: float, stable_dt: float) -> int:
+    """Equal steps that cover a duration and are not longer than the stable one.
+
+    Raises:
+        FloatingPointError: there is no stable step, so the fields are not finite any more.
+    """
+    if not (isfinite(stable_dt) and stable_dt > 0):
+        raise FloatingPointError(f"the solver diverged, its stable time step is {stable_dt}")
+    return ceil(duration / stable_dt)
 
 
 def refinement(resolution: int, solver_resolution: int) -> int:

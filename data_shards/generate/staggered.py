@@ -8,14 +8,14 @@ terms are explicit and the projection is exact, so there is no splitting error.
 """
 
 from dataclasses import dataclass, field
-from math import ceil, exp
+from math import exp
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from data_shards.generate.kernel import fast_kernel
 from data_shards.generate.projection import Projection
-from data_shards.generate.solution import Array
+from data_shards.generate.solution import Array, num_steps
 
 
 @dataclass
@@ -58,7 +58,7 @@ class StaggeredFlow:
 
     def advance(self, duration: float) -> None:
         """Move on by a time span, in equal stable steps."""
-        steps = ceil(duration / self._stable_dt())
+        steps = num_steps(duration, self._stable_dt())
         for _ in range(steps):
             self._step(duration / steps)
 
@@ -87,11 +87,8 @@ class StaggeredFlow:
         return 0.9 / (1.6 * advection + diffusion)
 
     def _step(self, dt: float) -> None:
-        inflow = self.inflow_now()
-        is_open = self.inflow != 0
-        rate_u, rate_v = _rates(
-            self.u, self.v, (self.dx, self.dy), self.viscosity, self.lid, inflow, is_open
-        )
+        p, q = _padded(self.u, self.v, self.lid, self.inflow != 0)
+        rate_u, rate_v = _rates(p, q, self.dx, self.dy, self.viscosity, self.inflow_now())
         if self._last is None:
             self.u += dt * rate_u
             self.v += dt * rate_v
@@ -106,36 +103,25 @@ class StaggeredFlow:
         self.project(self.u, self.v)
 
 
-@njit(cache=True, error_model="numpy")
-def _padded(u: Array, v: Array, lid: float, open_right: bool) -> tuple[Array, Array]:
+def _padded(u: Array, v: Array, lid: float, is_open: bool) -> tuple[Array, Array]:
     """Both components with two ghost layers that carry the boundary conditions."""
     height, width = v.shape[0] - 1, v.shape[1]
-    p = np.empty((height + 4, width + 5))
-    q = np.empty((height + 5, width + 4))
-    p[2:-2, 2:-2] = u
-    q[2:-2, 2:-2] = v
-    side = 1.0 if open_right else -1.0
-    for j in range(2, height + 2):  # normal velocity goes on linearly, or evenly at an outflow
-        for k in range(1, 3):
-            p[j, 2 - k] = 2 * p[j, 2] - p[j, 2 + k]
-            inner = p[j, width + 2] if open_right else p[j, width + 2 - k]
-            p[j, width + 2 + k] = 2 * p[j, width + 2] - inner
-    for j in range(2, height + 3):
-        for k in range(2):
-            q[j, 1 - k] = -q[j, 2 + k]
-            q[j, width + 2 + k] = side * q[j, width + 1 - k]
-    for i in range(width + 5):
-        for k in range(2):
-            p[1 - k, i] = -p[2 + k, i]
-            p[height + 2 + k, i] = 2 * lid - p[height + 1 - k, i]
-    for i in range(width + 4):
-        for k in range(1, 3):
-            q[2 - k, i] = 2 * q[2, i] - q[2 + k, i]
-            q[height + 2 + k, i] = 2 * q[height + 2, i] - q[height + 2 - k, i]
+    p, q = np.empty((height + 4, width + 5)), np.empty((height + 5, width + 4))
+    p[2:-2, 2:-2], q[2:-2, 2:-2] = u, v
+    # Normal velocity goes on linearly, or evenly at an outflow; tangential velocity mirrors
+    # so that its mean with the ghost is the wall's, or goes on evenly at an outflow.
+    p[2:-2, 1::-1] = 2 * u[:, :1] - u[:, 1:3]
+    p[2:-2, -2:] = u[:, -1:] if is_open else 2 * u[:, -1:] - u[:, -2:-4:-1]
+    q[2:-2, 1::-1] = -v[:, :2]
+    q[2:-2, -2:] = v[:, :-3:-1] if is_open else -v[:, :-3:-1]
+    p[1::-1] = -p[2:4]
+    p[-2:] = 2 * lid - p[-3:-5:-1]
+    q[1::-1] = 2 * q[2] - q[3:5]
+    q[-2:] = 2 * q[-3] - q[-4:-6:-1]
     return p, q
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _flux(speed: float, far_l: float, left: float, right: float, far_r: float) -> float:
     """Speed times the value between left and right, quadratic from upstream (QUICK)."""
     centred = 0.5 * (left + right)
@@ -144,21 +130,13 @@ def _flux(speed: float, far_l: float, left: float, right: float, far_r: float) -
     return speed * (centred - 0.125 * (left - 2 * right + far_r))
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@fast_kernel
 def _rates(
-    u: Array,
-    v: Array,
-    sizes: tuple[float, float],
-    viscosity: float,
-    lid: float,
-    inflow: float,
-    is_open: bool,
+    p: Array, q: Array, dx: float, dy: float, viscosity: float, outflow: float
 ) -> tuple[Array, Array]:
-    """Advection and diffusion of u and v; zero on faces whose velocity a side prescribes."""
-    height, width = v.shape[0] - 1, v.shape[1]
-    dx, dy = sizes
-    p, q = _padded(u, v, lid, is_open)
-    rate_u, rate_v = np.zeros(u.shape), np.zeros(v.shape)
+    """Advection and diffusion of padded u and v; zero where a side prescribes the velocity."""
+    height, width = p.shape[0] - 4, q.shape[1] - 4
+    rate_u, rate_v = np.zeros((height, width + 1)), np.zeros((height + 1, width))
     a, b = viscosity / dx**2, viscosity / dy**2
     for j in range(height):
         r = j + 2
@@ -175,7 +153,7 @@ def _rates(
             spread = a * (right - 2 * here + left) + b * (up - 2 * here + down)
             rate_u[j, i] = spread - (east - west) / dx - (north - south) / dy
         # Outflow: what arrives leaves at the mean speed (zero at a wall).
-        rate_u[j, width] = -inflow * (u[j, width] - u[j, width - 1]) / dx
+        rate_u[j, width] = -outflow * (p[r, width + 2] - p[r, width + 1]) / dx
     for j in range(1, height):
         r = j + 2
         for i in range(width):

@@ -11,7 +11,7 @@ evaluated in single precision.
 """
 
 from functools import lru_cache
-from math import ceil, pi
+from math import isfinite, pi
 
 import numpy as np
 import scipy.fft
@@ -20,7 +20,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from data_shards.cards import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.solution import Array, Solution
+from data_shards.generate.solution import Array, Solution, num_steps
 
 Spectrum = NDArray[np.complex128]
 
@@ -129,7 +129,8 @@ def solve(
     frames = []
     for _ in range(num_frames):
         fastest = advection.max_speed(w) * cells / COURANT
-        steps = ceil(frame_interval * max(1 / max_dt, fastest))
+        stable_dt = 1 / max(1 / max_dt, fastest) if isfinite(fastest) else fastest
+        steps = num_steps(frame_interval, stable_dt)
         stepper = _coefficients(cells, viscosity, frame_interval / steps)
         for _ in range(steps):
             w = _etdrk4_step(w, advection, stepper)
@@ -179,8 +180,8 @@ class _Advection:
 
 
 def _waves(cells: int) -> tuple[Array, Array, Array]:
-    kx = 2 * pi * np.arange(cells // 3 + 1)[None, :]
-    ky = 2 * pi * np.fft.fftfreq(cells, 1 / cells)[:, None]
+    kx = np.asarray(2 * pi * np.arange(cells // 3 + 1.0)[None, :], np.float64)
+    ky = np.asarray(2 * pi * np.fft.fftfreq(cells, 1 / cells)[:, None], np.float64)
     return kx, ky, kx**2 + ky**2
 
 
