@@ -111,7 +111,8 @@ def check_trajectory(
 
     Raises:
         UserError: another corpus, frames or channels other than the card's, a grid that is not
-            square or differs from the others', or values that are not finite.
+            square or differs from the others', values that are not finite, or a mask that is not
+            binary.
     """
     where = f"{card.name} trajectory {trajectory.index}"
     came = trajectory.fields.shape
@@ -124,6 +125,8 @@ def check_trajectory(
         raise UserError(f"{where}: fields are {came}, those before it {shape}")
     if not np.isfinite(trajectory.fields).all():
         raise UserError(f"{where}: fields hold values that are not finite")
+    if not np.isin(trajectory.full_mask, (0, 1)).all():
+        raise UserError(f"{where}: its mask holds other values than 0 (solid) and 1 (fluid)")
     return came
 
 

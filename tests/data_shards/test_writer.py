@@ -105,6 +105,10 @@ def _write(out, card, trajectories, count=None, **options):
     ("fault", "message"),
     [
         (lambda t: t.fields.__setitem__((2, 0, 1, 1), np.nan), "not finite"),
+        (
+            lambda t: object.__setattr__(t, "mask", np.full((8, 8), 0.5, np.float32)),
+            r"mask holds other values than 0 \(solid\) and 1",
+        ),
         (lambda t: object.__setattr__(t, "corpus", "other"), "belongs to corpus 'other'"),
         (lambda t: object.__setattr__(t, "fields", t.fields[:5]), r"its card says \(14, 1, 8, 8\)"),
         (
