@@ -18,13 +18,16 @@ from evaluation.results import read_folder, replace_file
 from evaluation.samples import read_samples
 from evaluation.table import markdown_table, parameters
 from evaluation.wording import (
+    ORIGINS,
+    TERMS,
     factor_cell,
     headline_text,
     mean_rank,
     notes,
-    provenance_cells,
+    origin_cells,
     row_label,
     score_cell,
+    terms_cells,
 )
 
 
@@ -119,14 +122,14 @@ def board_markdown(board: Board) -> str:
 
 
 def _provenance_markdown(board: Board) -> str:
-    header = ["Model", "Task", "Hash", "Shards", "Samples", "Grid", "Commit", "Machine", "s"]
+    terms = markdown_table(TERMS, [terms_cells(column) for column in board.columns], left=3)
     rows = [
-        [row_label(row), *provenance_cells(column, row.cells[column.task.name].record)]
+        [row_label(row), *origin_cells(column, row.cells[column.task.name].record)]
         for row in board.rows
         for column in board.columns
         if column.task.name in row.cells
     ]
-    return markdown_table(header, rows, left=4)
+    return f"{terms}\n\n{markdown_table(['Model', *ORIGINS], rows, left=5)}"
 
 
 def board_csv(board: Board) -> str:

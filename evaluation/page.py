@@ -9,21 +9,24 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from data_shards.cards import load_card
 from evaluation.board import Board, Cell, Column, Row
 from evaluation.plots import Curve, draw_curves, draw_fields, line_style
 from evaluation.samples import Picture
 from evaluation.table import parameters
 from evaluation.wording import (
+    ORIGINS,
+    TERMS,
     factor_cell,
     headline_text,
     mean_rank,
     notes,
-    provenance_cells,
+    origin_cells,
     score_cell,
+    terms_cells,
 )
 
 _TEMPLATE = Path(__file__).parent / "page.html"
-_PROVENANCE = ("task", "task hash", "shards", "samples", "grid", "commit", "machine", "seconds")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def render_page(board: Board, pictures: Mapping[str, PicturedModel]) -> str:
         curves="".join(_curves(board, column, styles) for column in board.columns),
         fields=_fields(board, pictures),
         notes=_section("Notes", f"<ul>{_items(listed)}</ul>") if listed else "",
-        provenance=_provenance(board),
+        terms=_terms(board),
+        origins=_origins(board),
     )
 
 
@@ -131,13 +135,13 @@ def _scores(board: Board, styles: Mapping[str, tuple[str, str]]) -> str:
     rows = []
     for row in board.rows:
         cells = [
-            _cell("mean rank", "–" if row.facts.floor else mean_rank(row, board), "mean"),
-            _cell("parameters (activated)", _size(row), "size"),
+            _cell("Mean rank", "–" if row.facts.floor else mean_rank(row, board), "mean"),
+            _cell("Parameters (activated)", _size(row), "size"),
             *(_score(column, row.cells.get(column.task.name)) for column in board.columns),
         ]
         kind = ' class="floor"' if row.facts.floor else ""
         rows.append(f"<tr{kind}>{_name_cell(row, styles)}{''.join(cells)}</tr>")
-    return _table(["model", "mean rank", "parameters (activated)", *titles], rows)
+    return _table(["Model", "Mean rank", "Parameters (activated)", *titles], rows)
 
 
 def _size(row: Row) -> str:
@@ -170,7 +174,7 @@ def _factors(board: Board) -> str:
             for column, cell in cells
         ]
         rows.append(f"<tr>{_name_cell(row)}{''.join(texts)}</tr>")
-    table = _table(["model", *(column.title for column in board.columns)], rows)
+    table = _table(["Model", *(column.title for column in board.columns)], rows)
     lead = (
         "<p>How many times smaller the error is than that of the better floor. "
         "Below 1 the model is worse than a forecast that knows no physics.</p>"
@@ -213,10 +217,10 @@ def _fields(board: Board, pictures: Mapping[str, PicturedModel]) -> str:
         if shown is None:
             continue
         drawing = draw_fields(shown.picture, 0, column.title)
-        caption = (
-            f"<strong>{escape(column.title)}</strong> {escape(shown.label)}, "
-            "first test trajectory, first channel"
-        )
+        channel = load_card(column.task.corpus).channels[0]
+        unit = "" if channel.unit == "1" else f" in {channel.unit}"
+        shows = f"{shown.label}: {channel.name}{unit}, first test trajectory"
+        caption = f"<strong>{escape(column.title)}</strong> {escape(shows)}"
         figures.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")
     if not figures:
         return ""
@@ -224,15 +228,22 @@ def _fields(board: Board, pictures: Mapping[str, PicturedModel]) -> str:
     return _section("Fields", f'{lead}<div class="figures">{"".join(figures)}</div>')
 
 
-def _provenance(board: Board) -> str:
+def _terms(board: Board) -> str:
+    rows = []
+    for column in board.columns:
+        name, *texts = terms_cells(column)
+        cells = (_cell(label, escape(text)) for label, text in zip(TERMS[1:], texts, strict=True))
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+    return _table(TERMS, rows)
+
+
+def _origins(board: Board) -> str:
     rows = []
     for row in board.rows:
         for column in board.columns:
             if (cell := row.cells.get(column.task.name)) is None:
                 continue
-            texts = provenance_cells(column, cell.record)
-            cells = (
-                _cell(label, escape(text)) for label, text in zip(_PROVENANCE, texts, strict=True)
-            )
+            texts = origin_cells(column, cell.record)
+            cells = (_cell(label, escape(text)) for label, text in zip(ORIGINS, texts, strict=True))
             rows.append(f"<tr>{_name_cell(row)}{''.join(cells)}</tr>")
-    return _table(["model", *_PROVENANCE], rows)
+    return _table(["Model", *ORIGINS], rows)

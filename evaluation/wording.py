@@ -73,18 +73,33 @@ def headline_text(board: Board) -> str:
     )
 
 
-def provenance_cells(column: Column, record: Record) -> list[str]:
-    """Where a score came from, shortened for a table; the CSV has it in full."""
+TERMS = ("Task", "Hash", "Shards", "Samples", "Context", "Predicted")
+ORIGINS = ("Task", "Grid", "Commit", "Machine", "Seconds", "Date")
+
+
+def terms_cells(column: Column) -> list[str]:
+    """What all scores of a column have in common, in the order of `TERMS`."""
+    task = column.task
+    return [
+        f"{task.name} v{task.version}",
+        task.hash[:10],
+        column.shard_fingerprint[:10],
+        str(column.num_samples),
+        str(task.context_frames),
+        str(task.rollout_frames),
+    ]
+
+
+def origin_cells(column: Column, record: Record) -> list[str]:
+    """Where one score came from, in the order of `ORIGINS`; the CSV has it in full."""
     origin = record.provenance
     commit, _, dirty = origin.git_commit.partition("-")
-    every = "" if origin.stride == 1 else f", every {origin.stride}."
+    every = "" if origin.stride == 1 else f", 1 in {origin.stride}"
     return [
-        f"{column.task.name} v{record.task.version}",
-        record.task_hash[:10],
-        origin.shard_fingerprint[:10],
-        f"{record.num_samples} of {record.num_available}",
+        column.title,
         f"{origin.resolution}²{every}",
         commit[:10] + (f"-{dirty}" if dirty else ""),
         f"{origin.machine.cpu}, {origin.machine.cores} cores, {origin.machine.device}",
         f"{record.seconds:.1f}",
+        origin.date[:10],
     ]
