@@ -124,6 +124,8 @@ def test_page_is_well_formed_self_contained_and_fetches_nothing(built: Built) ->
     sources = re.findall(r'(?:href|src)="([^"]*)"', page)
     assert all(source.startswith(("#", "data:image/png")) for source in sources)
     assert "@import" not in page
+    names = re.findall(r' id="([^"]*)"', page)
+    assert len(names) == len(set(names)), "drawings must not share the names of their parts"
     assert "a<b>&c" in reader.text
     assert "<b>&c" not in page
 
