@@ -1,0 +1,150 @@
+"""Laws of the forced vorticity solver."""
+
+from math import exp, pi, sqrt
+
+import numpy as np
+import pytest
+
+from data_shards.cards import load_card
+from data_shards.generate import vorticity
+from data_shards.generate.solution import Array
+
+SINGLE = 1e-6  # the advection term is evaluated in single precision
+
+
+def grid(cells: int) -> tuple[Array, Array]:
+    x = np.arange(cells) / cells
+    return x[None, :], x[:, None]
+
+
+def run(field: Array, viscosity: float, **changes: float) -> list[Array]:
+    options = {"num_frames": 1, "frame_interval": 1.0, "max_dt": 0.04} | changes
+    spectrum = vorticity.to_spectrum(field)
+    frames = vorticity.solve(
+        spectrum,
+        viscosity=viscosity,
+        force=np.zeros_like(spectrum),
+        num_frames=int(options["num_frames"]),
+        frame_interval=options["frame_interval"],
+        max_dt=options["max_dt"],
+    )
+    return [vorticity.to_grid(frame, field.shape[0]) for frame in frames]
+
+
+def test_taylor_green_vortices_keep_their_shape_and_decay_at_the_exact_rate():
+    x, y = grid(64)
+    start = np.sin(2 * pi * 2 * x) * np.sin(2 * pi * 2 * y)
+    viscosity, time = 1e-2, 0.5
+    (end,) = run(start, viscosity, frame_interval=time)
+    decay = exp(-viscosity * 2 * (4 * pi) ** 2 * time)
+    np.testing.assert_allclose(end, decay * start, atol=SINGLE)
+
+
+def test_forced_flow_at_rest_approaches_force_over_dissipation():
+    # For the diagonal mode advection vanishes: w(t) = f / (nu k^2) (1 - exp(-nu k^2 t)).
+    cells, viscosity, time = 64, 1e-2, 2.0
+    force = vorticity.diagonal_force(cells, 0.1)
+    (spectrum,) = vorticity.solve(
+        np.zeros_like(force),
+        viscosity=viscosity,
+        force=force,
+        num_frames=1,
+        frame_interval=time,
+        max_dt=0.04,
+    )
+    rate = viscosity * 2 * (2 * pi) ** 2
+    x, y = grid(cells)
+    shape = 0.1 * (np.sin(2 * pi * (x + y)) + np.cos(2 * pi * (x + y)))
+    exact = shape / rate * (1 - exp(-rate * time))
+    np.testing.assert_allclose(vorticity.to_grid(spectrum, cells), exact, atol=SINGLE)
+
+
+def test_energy_and_enstrophy_of_a_free_flow_fall_and_nothing_else_happens_without_viscosity(rng):
+    cells = 64
+    spectrum = vorticity.gaussian_random_spectrum(rng, cells) * 5
+    start = vorticity.to_grid(spectrum, cells)
+    (viscous,) = run(start, 1e-3)
+    (nearly_free,) = run(start, 1e-12, frame_interval=0.5)
+    assert enstrophy(viscous) < 0.99 * enstrophy(start)
+    assert energy(viscous) < energy(start)
+    # Dealiased advection conserves both exactly; what is left is the time step's error.
+    assert energy(nearly_free) == pytest.approx(energy(start), rel=1e-5)
+    assert enstrophy(nearly_free) == pytest.approx(enstrophy(start), rel=1e-5)
+
+
+def enstrophy(field: Array) -> float:
+    return float((field**2).mean())
+
+
+def energy(field: Array) -> float:
+    cells = field.shape[0]
+    k = np.fft.fftfreq(cells, 1 / cells)
+    squared = k[:, None] ** 2 + k[None, :] ** 2
+    spectrum = np.fft.fft2(field)
+    return float((np.abs(spectrum) ** 2 / np.where(squared > 0, squared, np.inf)).sum())
+
+
+@pytest.mark.parametrize("viscosity", [1e-3, 1e-5])
+def test_a_ten_times_smaller_step_changes_next_to_nothing(rng, viscosity):
+    cells = 64
+    start = vorticity.to_grid(vorticity.gaussian_random_spectrum(rng, cells) * 5, cells)
+    (coarse,) = run(start, viscosity)
+    (fine,) = run(start, viscosity, max_dt=0.002)
+    # Below the truncation error of any affordable grid by orders of magnitude.
+    assert np.linalg.norm(coarse - fine) < 2e-5 * np.linalg.norm(fine)
+
+
+def test_halving_the_step_divides_the_error_by_sixteen(rng, monkeypatch):
+    monkeypatch.setattr(vorticity, "COURANT", 100.0)  # the step is max_dt alone
+    start = vorticity.to_grid(vorticity.gaussian_random_spectrum(rng, 64) * 20, 64)
+    fine, once, twice = (
+        run(start, 1e-3, frame_interval=0.4, max_dt=dt)[0] for dt in (0.0025, 0.02, 0.01)
+    )
+    ratio = np.linalg.norm(once - fine) / np.linalg.norm(twice - fine)
+    assert 11 < ratio < 23  # order four, with room for the next order's term
+
+
+def test_initial_field_does_not_depend_on_the_grid(rng):
+    seeds = [np.random.default_rng(3) for _ in range(2)]
+    coarse, fine = (
+        vorticity.gaussian_random_spectrum(seed, cells)
+        for seed, cells in zip(seeds, (64, 128), strict=True)
+    )
+    np.testing.assert_allclose(
+        vorticity.to_grid(coarse, 64), vorticity.to_grid(fine, 64), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        vorticity.to_grid(fine, 128)[::2, ::2], vorticity.to_grid(coarse, 64), atol=1e-12
+    )
+
+
+def test_initial_fields_have_the_variance_of_the_gaussian_random_field():
+    fields = [
+        vorticity.to_grid(vorticity.gaussian_random_spectrum(np.random.default_rng(s), 64), 64)
+        for s in range(200)
+    ]
+    wave = np.arange(-vorticity.BAND, vorticity.BAND + 1)
+    squared = wave[:, None] ** 2 + wave[None, :] ** 2
+    variances = 7.0**3 * (4 * pi**2 * squared + 49) ** -2.5 * (squared > 0)
+    # 200 fields of about 10 strong modes each: 10 % is five standard errors of the rms.
+    assert np.std(fields) == pytest.approx(sqrt(variances.sum()), rel=0.1)
+    assert 0.15 < np.std(fields) < 0.25
+
+
+@pytest.mark.slow
+def test_solver_grid_of_the_card_is_within_two_percent_of_a_twice_finer_one():
+    card = load_card("fno_ns_1e-5")
+    fields = []
+    for cells in (128, 256):
+        spectrum = vorticity.gaussian_random_spectrum(np.random.default_rng(1), cells)
+        frames = vorticity.solve(
+            spectrum,
+            viscosity=1e-5,
+            force=vorticity.diagonal_force(cells, 0.1),
+            num_frames=card.frames,
+            frame_interval=1.0,
+            max_dt=0.04,
+        )
+        fields.append(np.stack([vorticity.to_grid(frame, 64) for frame in frames]))
+    coarse, fine = fields
+    assert np.linalg.norm(coarse - fine) < 0.02 * np.linalg.norm(fine)
