@@ -76,7 +76,7 @@ def test_shear_wave_decays_at_the_viscous_rate():
 
 
 def test_sound_wave_is_damped_by_shear_and_bulk_viscosity():
-    # Isentropic standing wave, amplitude exp(-(4/3 eta + zeta) k^2 t / 2) cos(c k t); no conduction.
+    # A standing wave is a damped oscillator of rate (4/3 eta + zeta) k^2 / 2; no conduction.
     cells, eta, zeta = 128, 0.02, 0.03
     x = (np.arange(cells) + 0.5) / cells
     sound = sqrt(compressible.GAMMA)

@@ -1,5 +1,6 @@
 """Laws of the diffusion-reaction solver."""
 
+from itertools import pairwise
 from math import exp, pi
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_smooth_solution_converges_at_second_order():
         wave = np.cos(pi * x)[:, None] * np.cos(2 * pi * x)[None, :]
         (_, end) = run(np.stack([wave, 0.5 * wave]), np.array([0.0, 2.0]), diffusions=(0.02, 0.05))
         ends.append(end.reshape(2, 8, cells // 8, 8, cells // 8).mean(axis=(2, 4)))
-    gaps = [np.abs(a - b).max() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    gaps = [np.abs(a - b).max() for a, b in pairwise(ends)]
     orders = np.log2(np.array(gaps[:-1]) / gaps[1:])
     assert orders[-1] == pytest.approx(2, abs=0.2)
     assert exp(-1) > gaps[-1] > 0

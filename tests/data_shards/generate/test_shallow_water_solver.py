@@ -1,5 +1,6 @@
 """Laws of the shallow-water solver."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_smooth_hump_converges_at_second_order():
         start = np.stack([0 * depth, 0 * depth, depth])
         end = shallow_water.solve(start, lengths=(5.0, 5.0), num_frames=2, frame_interval=0.5)[1, 2]
         ends.append(end.reshape(32, cells // 32, 32, cells // 32).mean(axis=(1, 3)))
-    differences = [np.abs(a - b).mean() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    differences = [np.abs(a - b).mean() for a, b in pairwise(ends)]
     orders = np.log2(np.array(differences[:-1]) / differences[1:])
     assert (orders > 1.6).all()  # the limiter clips the crest, so L1 is just below 2
 

@@ -1,0 +1,48 @@
+"""The driver gives the trajectories of `simulate`, in order, whatever the number of workers."""
+
+import numpy as np
+import pytest
+
+from data_shards.cards import load_card
+from data_shards.errors import UserError
+from data_shards.generate import SimulationError, simulate
+from data_shards.generate.driver import generate_corpus
+
+CARD = load_card("pdebench_dr")
+COMMON = {"split": "train", "resolution": 8, "seed": 5}
+
+
+def test_one_and_two_workers_give_the_same_trajectories_in_order():
+    alone = list(generate_corpus(CARD, count=10, workers=1, **COMMON))
+    pooled = list(generate_corpus(CARD, count=10, workers=2, **COMMON))
+    assert [t.index for t in pooled] == list(range(10))
+    for ours, theirs in zip(alone, pooled, strict=True):
+        np.testing.assert_array_equal(ours.fields, theirs.fields)
+    direct = simulate(CARD, index=7, **COMMON)
+    np.testing.assert_array_equal(pooled[7].fields, direct.fields)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_refused_trajectory_stops_the_corpus_and_names_itself(workers):
+    narrow = {"reaction_k": CARD.parameters["reaction_k"].model_copy(update={"high": 1e-3})}
+    card = CARD.model_copy(update={"parameters": CARD.parameters | narrow})
+    trajectories = generate_corpus(card, count=3, workers=workers, **COMMON)
+    with pytest.raises(SimulationError, match="pdebench_dr trajectory 0: reaction_k"):
+        list(trajectories)
+
+
+def test_no_trajectories_are_an_empty_corpus():
+    assert list(generate_corpus(CARD, count=0, workers=2, **COMMON)) == []
+
+
+def test_a_reader_that_stops_early_leaves_no_process_behind():
+    trajectories = generate_corpus(CARD, count=1000, workers=2, **COMMON)
+    assert next(trajectories).index == 0
+    trajectories.close()
+    assert next(trajectories, None) is None
+
+
+@pytest.mark.parametrize("changes", [{"workers": 0}, {"count": -1}])
+def test_numbers_out_of_range_are_the_users_error(changes):
+    with pytest.raises(UserError, match="wanted"):
+        generate_corpus(CARD, **({"count": 1, "workers": 1} | COMMON | changes))
