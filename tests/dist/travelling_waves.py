@@ -71,7 +71,3 @@ def write_waves(folder: Path) -> Path:
                 provenance=Provenance(producer="closed form", version=1, seed=seed),
             )
     return folder
-
-
-
-

@@ -1,0 +1,61 @@
+"""Runs of the pre-training launcher inside a group of ranks."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from travelling_waves import CORPORA
+
+SETTINGS = (
+    f"data.corpora=[{','.join(CORPORA)}]",
+    "steps=8",
+    "log_every=1",
+    "validation.every=4",
+    "checkpoint.every=4",
+    "model.resolution=16",
+)
+
+
+class StopAfter:
+    """A stop request that comes in a given step."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __bool__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+def pretrain(
+    shards: Path,
+    output: Path,
+    ep_size: int = 1,
+    stop_after: int | None = None,
+    extra: tuple[str, ...] = (),
+) -> int:
+    """The launcher's main on this rank; its exit code."""
+    import launchers.pretrain as launcher
+
+    if stop_after is not None:
+        launcher.StopRequest = lambda: StopAfter(stop_after)  # type: ignore[misc,assignment]
+    return launcher.main(
+        [
+            *("--local_rank=0", "--preset", "debug", "--shards", str(shards)),
+            *("--output", str(output), "--ep_size", str(ep_size)),
+            *SETTINGS,
+            *extra,
+        ]
+    )
+
+
+def rows(output: Path, kind: str = "train") -> list[dict[str, Any]]:
+    lines = (output / "metrics.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def curve(output: Path, kind: str = "train") -> list[Any]:
+    """What a run computed, without what its clock measured."""
+    timed = re.compile(r"seconds|samples_per_s")
+    return [{k: v for k, v in row.items() if not timed.search(k)} for row in rows(output, kind)]

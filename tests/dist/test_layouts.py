@@ -1,0 +1,198 @@
+"""Parallel equals serial: losses, gradients and steps under every layout of ranks."""
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from group import on_ranks
+
+from data_shards.batch import Batch
+from foundation.models.registry import build_model, read_model_config
+from foundation.moe.experts import ExpertBank
+from foundation.parallel import expert_parallel
+from foundation.parallel.collectives import sum_over_ranks
+from foundation.parallel.engine import StepConfig, build_engine, resolve_deepspeed_config
+from foundation.parallel.gather import gather_weights
+from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.train.losses import LossConfig, losses_of
+
+pytestmark = pytest.mark.dist
+
+GLOBAL_BATCH, STEPS, RESOLUTION = 8, 3, 16
+# float32: ranks sum the same numbers in another order
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+class Case(NamedTuple):
+    world: int
+    ep_size: int
+    zero: int = 1
+    gate: str = "layer"
+    accumulation: int = 1
+    recompute: bool = False
+    bf16: bool = False
+
+
+def global_batch() -> Batch:
+    generator = torch.Generator().manual_seed(3)
+    fields = torch.randn(GLOBAL_BATCH, 11, 4, RESOLUTION, RESOLUTION, generator=generator)
+    channel_mask = torch.ones(GLOBAL_BATCH, 4)
+    channel_mask[::2, 1:] = 0
+    valid = (torch.rand(GLOBAL_BATCH, 1, RESOLUTION, RESOLUTION, generator=generator) > 0.2).float()
+    ids = torch.arange(GLOBAL_BATCH)
+    return Batch(fields[:, :10], fields[:, 10:], channel_mask, valid, ids, ("",) * GLOBAL_BATCH)
+
+
+def part(batch: Batch, start: int, count: int) -> Batch:
+    rows = slice(start, start + count)
+    tensors = (batch.fields, batch.target, batch.channel_mask, batch.valid_mask, batch.corpus_id)
+    return Batch(*(t[rows] for t in tensors), batch.keys[rows])
+
+
+def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
+    """Reduced gradients of the parameters this rank holds, by global name."""
+    from deepspeed.utils import safe_get_full_grad
+
+    found = {}
+    for name, parameter in engine.module.named_parameters():
+        full = safe_get_full_grad(parameter) if engine.zero_optimization() else parameter.grad
+        found[name.replace(".deepspeed_moe.experts.deepspeed_experts.", ".experts.")] = full.clone()
+    return found
+
+
+def train(case: Case) -> dict[str, Any]:
+    """A few optimiser steps on one rank of a layout."""
+    ranks = join_ranks()
+    settings = {"width": 32, "blocks": 2, "heads": 4, "resolution": RESOLUTION, "patch": 4}
+    config = read_model_config(
+        {**settings, "head_width": 8, "router": {"gate_norm": case.gate}}, "test"
+    )
+    model = build_model(config, seed=0)
+    model.recompute_blocks = case.recompute
+    micro = GLOBAL_BATCH // case.accumulation // case.world
+    template = {
+        "zero_optimization": {"stage": case.zero, "reduce_bucket_size": 10**6},
+        "bf16": {"enabled": case.bf16},
+    }
+    step = StepConfig(micro_batch=micro, accumulation=case.accumulation)
+    engine = build_engine(model, resolve_deepspeed_config(template, step), case.ep_size)
+    batch, losses, norms, grads = global_batch(), [], [], {}
+    for number in range(STEPS):
+        for forward in range(case.accumulation):
+            start = forward * micro * case.world + ranks.rank * micro
+            own = part(batch, start, micro)
+            loss = losses_of(engine(own), own, LossConfig(), sum_over_ranks).total
+            engine.backward(loss)
+            last = forward == case.accumulation - 1
+            if last and number == 0 and not case.bf16:
+                grads = gradients(engine, case.ep_size)
+            engine.step()
+            losses.append(float(sum_over_ranks(loss.detach()) / case.world))
+        norms.append(engine.get_global_grad_norm())
+    weights = gather_weights(engine)
+    leave_ranks()
+    buffers = dict(engine.module.named_buffers())
+    return {
+        "losses": losses,
+        "norms": [None if n is None else float(n) for n in norms],
+        "grads": grads,
+        "weights": weights,
+        "buffers": {n: b.clone() for n, b in buffers.items()},
+    }
+
+
+@pytest.fixture(scope="module")
+def serial() -> Any:
+    """Runs on one rank, by the settings that change the function."""
+    known: dict[Any, Any] = {}
+
+    def run(case: Case) -> dict[str, Any]:
+        alone = Case(1, 1, zero=1, gate=case.gate, accumulation=case.accumulation)
+        if alone not in known:
+            known[alone] = on_ranks(1, train, alone)[0]
+        return known[alone]
+
+    return run
+
+
+CASES = [
+    Case(2, 1),
+    Case(2, 2),
+    Case(4, 2),
+    Case(2, 2, zero=0),
+    Case(2, 2, zero=2),
+    Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True),
+    Case(2, 2, zero=1, gate="batch", recompute=True),
+    Case(2, 1, zero=0, gate="batch"),
+    Case(2, 2, accumulation=2),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c)))
+def test_layout_gives_the_losses_gradients_and_weights_of_one_rank(case, serial):
+    alone, spread = serial(case), on_ranks(case.world, train, case)
+    assert spread[0]["losses"] == pytest.approx(alone["losses"], rel=1e-5)
+    seen = set()
+    for rank in spread:
+        for name, gradient in rank["grads"].items():
+            seen.add(name)
+            torch.testing.assert_close(gradient, alone["grads"][name], **CLOSE, msg=name)
+    assert seen == set(alone["grads"]), "every expert's gradient was compared"
+    for name, gradient in alone["grads"].items():
+        # Adam divides by the root of second moments: a step of 1e-3 may differ by 1 %, and a
+        # gradient that is round-off (of a bias before a batch norm) gives any step at all.
+        if gradient.abs().max() < 1e-6:
+            continue
+        weight = alone["weights"][name]
+        torch.testing.assert_close(
+            spread[0]["weights"][name], weight, rtol=1e-4, atol=2e-5, msg=name
+        )
+
+
+def test_ranks_agree_on_the_global_gradient_norm(serial):
+    """Experts, of which each rank holds half, count once."""
+    alone, spread = serial(Case(2, 2)), on_ranks(2, train, Case(2, 2))
+    for rank in spread:
+        assert rank["norms"] == pytest.approx(alone["norms"], rel=1e-5)
+
+
+def test_bf16_follows_float32_within_its_precision(serial):
+    alone, spread = serial(Case(2, 2)), on_ranks(2, train, Case(2, 2, bf16=True))
+    # 8 bits of mantissa through two blocks: one per cent of the loss
+    assert spread[0]["losses"] == pytest.approx(alone["losses"], rel=1e-2)
+
+
+def route_with_recorder(ep_size: int) -> tuple[int, int]:
+    """(rows sent by this rank, samples times owning ranks) of one forward."""
+    ranks = join_ranks()
+    sent_rows: list[int] = []
+    real = expert_parallel.exchange
+
+    def recording(rows: Any, sent: list[int], received: list[int], group: Any) -> Any:
+        sent_rows.append(sum(sent))
+        return real(rows, sent, received, group)
+
+    expert_parallel.exchange = recording
+    bank = ExpertBank(8, 4, 4)
+    parallel = torch.nn.ModuleDict({"bank": bank})
+    expert_parallel.spread_experts(parallel, ep_size)
+    parallel["bank"].set_deepspeed_parallelism()
+    logits = torch.full((4, 8), -9.0)
+    logits[:, :2] = 1.0  # samples 0-2 stay with the first rank's experts
+    logits[3, 2:4] = 5.0
+    logits[3, 7] = 4.0
+    from foundation.moe.router import Routing
+
+    values, experts = logits.topk(2)
+    routing = Routing(logits, experts, values.softmax(-1))
+    parallel["bank"](torch.randn(4, 3, 4), routing)
+    owners = routing.chosen_BE.view(4, ep_size, -1).any(-1).sum()
+    leave_ranks()
+    assert ranks.world == 2
+    return sent_rows[0], int(owners)
+
+
+def test_a_sample_travels_once_to_each_rank_that_owns_its_experts_and_to_no_other():
+    for rows, owners in on_ranks(2, route_with_recorder, 2):
+        assert rows == owners
+        assert rows < 4 * 2  # two experts per sample, most of them on one rank

@@ -1,0 +1,149 @@
+"""A run that stops and goes on equals one that does not, under any layout of ranks."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from group import exit_codes_on_ranks, on_ranks
+from runs import curve, pretrain, rows
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.dist
+
+
+@pytest.fixture(scope="module")
+def whole(waves: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight steps without a stop, 2 ranks, ep_size 2."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert on_ranks(2, pretrain, waves, output, 2) == [0, 0]
+    return output
+
+
+def stopped_run(waves: Path, output: Path, world: int, ep_size: int) -> Path:
+    assert on_ranks(world, pretrain, waves, output, ep_size, 4) == [0] * world
+    return output
+
+
+@pytest.fixture(scope="module")
+def stopped(waves: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stopped at step 4, 2 ranks, ep_size 2."""
+    return stopped_run(waves, tmp_path_factory.mktemp("runs") / "stopped", 2, 2)
+
+
+def test_resume_on_the_same_layout_is_exact_to_the_last_bit(waves, whole, stopped, tmp_path):
+    again = shutil.copytree(stopped, tmp_path / "again")
+    assert on_ranks(2, pretrain, waves, again, 2, None, ("--resume",)) == [0, 0]
+    assert curve(again) == curve(whole)
+    assert curve(again, "validation") == curve(whole, "validation")
+    ours, theirs = (load_file(run / "model" / "model.safetensors") for run in (again, whole))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+LAYOUTS = [(1, 1), (2, 1), (2, 2), (4, 2)]
+CHANGES = [
+    pytest.param(before, after, marks=[] if before == (2, 2) else pytest.mark.slow)
+    for before in LAYOUTS
+    for after in LAYOUTS
+    if before != after
+]
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_resume_under_another_layout_follows_the_same_curve(
+    waves, whole, stopped, tmp_path, before, after
+):
+    again = tmp_path / "again"
+    if before == (2, 2):
+        shutil.copytree(stopped, again)
+    else:
+        stopped_run(waves, again, *before)
+    assert (
+        on_ranks(after[0], pretrain, waves, again, after[1], None, ("--resume",))
+        == [0] * (after[0])
+    )
+    for ours, theirs in zip(curve(again), curve(whole), strict=True):
+        assert ours["samples"] == theirs["samples"]
+        # float32 sums in another order, through eight steps of Adam
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=2e-5)
+        assert ours["corpus_loss"] == pytest.approx(theirs["corpus_loss"], rel=1e-4)
+        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)
+
+
+def die_in_the_second_save(waves: Path, output: Path) -> int:
+    """Rank 1 is killed when half of its files of the second checkpoint are written."""
+    import os
+
+    import torch.distributed as dist
+
+    real, saves = torch.save, []
+
+    def fragile(*args, **kwargs):
+        saves.append(args)
+        # A rank of this layout writes 16 experts and one optimiser file per checkpoint.
+        if dist.get_rank() == 1 and len(saves) > 17 + 8:
+            os._exit(9)
+        return real(*args, **kwargs)
+
+    torch.save = fragile
+    return pretrain(waves, output, 2)
+
+
+def test_a_rank_killed_in_a_save_costs_nothing_that_was_saved_before(waves, whole, tmp_path):
+    output = tmp_path / "run"
+    codes = exit_codes_on_ranks(2, die_in_the_second_save, waves, output)
+    assert codes[1] == 9
+    assert codes[0] != 0
+    folder = output / "checkpoints"
+    assert [p.name for p in folder.glob("step-*")] == ["step-00000004"]
+    assert list(folder.glob(".partial-*")), "the broken save is there, under a name nobody reads"
+    assert on_ranks(2, pretrain, waves, output, 2, None, ("--resume",)) == [0, 0]
+    assert curve(output) == curve(whole)
+    assert not list(folder.glob(".partial-*"))
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(waves, whole, tmp_path):
+    output = shutil.copytree(whole, tmp_path / "run")
+    victim = next((output / "checkpoints" / "step-00000008").glob("layer_1_expert_3_*"))
+    victim.write_bytes(victim.read_bytes()[:-1])
+    assert on_ranks(2, resume_with_warnings, waves, output) == [0, 0]
+    assert curve(output) == curve(whole)
+
+
+def resume_with_warnings(waves: Path, output: Path) -> int:
+    import warnings
+
+    warnings.filterwarnings("default", message="passed over")
+    return pretrain(waves, output, 2, None, ("--resume",))
+
+
+def test_old_checkpoints_are_removed_but_for_the_newest_few(waves, tmp_path):
+    output = tmp_path / "run"
+    extra = ("checkpoint.every=2", "checkpoint.keep=1", "steps=4")
+    assert on_ranks(1, pretrain, waves, output, 1, None, extra) == [0]
+    assert [p.name for p in (output / "checkpoints").iterdir()] == ["step-00000004"]
+
+
+def test_an_exploding_run_stops_with_a_report_and_keeps_its_checkpoint(waves, tmp_path):
+    output = tmp_path / "run"
+    extra = ("optimiser.lr=1e18", "checkpoint.every=1", "schedule.warmup_fraction=0.5")
+    (result,) = on_ranks(1, explode, waves, output, extra)
+    code, text = result
+    assert code == 1
+    assert "the loss is not finite" in text
+    assert "toy_" in text
+    assert "train-0000" in text
+    last = rows(output)[-1]["step"]
+    assert (output / "checkpoints" / f"step-{last:08d}" / "checkpoint.json").is_file()
+
+
+def explode(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = pretrain(waves, output, 1, None, extra)
+    return code, said.getvalue()
