@@ -8,6 +8,8 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -35,7 +37,7 @@ def generate_corpus(
         workers: processes; 1 simulates in this one.
 
     Raises:
-        UserError: workers or count are out of range.
+        UserError: workers or count are out of range, or a worker died.
         SimulationError: a trajectory is not fit for the corpus; nothing is skipped.
     """
     if workers < 1 or count < 0:
@@ -52,20 +54,36 @@ def _simulate(card: CorpusCard, split: Split, seed: int, resolution: int, index:
 
 def _pooled(one: "partial[Trajectory]", count: int, workers: int) -> Iterator[Trajectory]:
     # Spawned, not forked: a fork of a process that has run torch or numba threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(min(workers, max(count, 1)), get_context("spawn"))
     try:
         indices = iter(range(count))
-        running: deque[Future[Trajectory]] = deque(
-            pool.submit(one, index) for index in islice(indices, AHEAD * workers)
-        )
+        with _one_thread_for_children():
+            running: deque[Future[Trajectory]] = deque(
+                pool.submit(one, index) for index in islice(indices, AHEAD * workers)
+            )
         while running:
             trajectory = running.popleft().result()
             running.extend(pool.submit(one, index) for index in islice(indices, 1))
             yield trajectory
+    except BrokenProcessPool:
+        raise UserError(
+            f"a worker process died, most likely for lack of memory; use fewer than {workers} "
+            "workers or a lower resolution"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _one_thread() -> None:
-    for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
+@contextmanager
+def _one_thread_for_children() -> Iterator[None]:
+    """Linear algebra libraries read these once, when a process first loads them."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,11 +1,14 @@
 """The driver gives the trajectories of `simulate`, in order, whatever the number of workers."""
 
+import os
+from functools import partial
+
 import numpy as np
 import pytest
 
 from data_shards.cards import load_card
 from data_shards.errors import UserError
-from data_shards.generate import SimulationError, simulate
+from data_shards.generate import SimulationError, driver, simulate
 from data_shards.generate.driver import generate_corpus
 
 CARD = load_card("pdebench_dr")
@@ -29,6 +32,20 @@ def test_a_refused_trajectory_stops_the_corpus_and_names_itself(workers):
     trajectories = generate_corpus(card, count=3, workers=workers, **COMMON)
     with pytest.raises(SimulationError, match="pdebench_dr trajectory 0: reaction_k"):
         list(trajectories)
+
+
+def test_workers_get_one_thread_each_and_this_process_keeps_its_own(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with driver._one_thread_for_children():
+        assert all(os.environ[name] == "1" for name in driver.THREAD_VARIABLES)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_a_worker_that_dies_is_a_clear_error_and_not_a_hang():
+    with pytest.raises(UserError, match="fewer than 2 workers"):
+        list(driver._pooled(partial(os._exit), 3, 2))
 
 
 def test_no_trajectories_are_an_empty_corpus():
