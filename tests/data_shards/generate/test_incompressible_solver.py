@@ -5,6 +5,7 @@ from math import exp, pi
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from data_shards.cards import load_card
 from data_shards.generate.incompressible import cylinder_flow, generate
@@ -81,8 +82,11 @@ def test_steady_cavity_agrees_with_ghia():
     flow.advance(20.0)
     along_centre = flow.u[:, cells // 2]
     y = (np.arange(cells) + 0.5) / cells
-    # Second order at 48 cells; at 64 the same comparison gives 0.2 % of the lid's speed.
-    np.testing.assert_allclose(np.interp(GHIA_Y, y, along_centre), GHIA_U, atol=6e-3)
+    # Most of this is Ghia's own error: at the centre grids of 32, 48 and 64 cells converge
+    # at second order to -0.2092, he has -0.2058.
+    spline = CubicSpline(y, along_centre)
+    np.testing.assert_allclose(spline(GHIA_Y), GHIA_U, atol=4.5e-3)
+    assert spline(0.5) == pytest.approx(-0.2092, abs=2e-3)
     assert np.abs(flow.divergence()).max() < 1e-12 * cells
 
 
@@ -98,8 +102,7 @@ def test_starting_cavity_converges_at_second_order():
 
 
 def test_shear_between_walls_decays_at_the_viscous_rate_in_a_closed_box():
-    # The first Stokes mode has no closed form in a box; a thin layer in a long one has:
-    # u(y, t) = sin(pi y) exp(-nu pi^2 t) away from the ends.
+    # Away from the ends of a long box u(y, t) = sin(2 pi y) exp(-nu (2 pi)^2 t).
     cells, viscosity, time = 32, 0.1, 0.1
     flow = StaggeredFlow((cells, cells), (40.0, 1.0), viscosity)
     y = (np.arange(cells) + 0.5) / cells
