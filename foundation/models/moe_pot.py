@@ -23,7 +23,7 @@ from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import RouterConfig, Routing
 from foundation.nn.fourier import FourierLayer
 from foundation.nn.normalise import statistics_held
-from foundation.nn.patch import PatchEmbedding, PatchHead, with_coordinates
+from foundation.nn.patch import PatchEmbedding, PatchHead
 from foundation.nn.temporal import TemporalAggregation
 
 _NUM_NORM_GROUPS = 8
@@ -105,7 +105,7 @@ class MoEPOT(nn.Module):
         self.recompute_blocks = False  # activation checkpointing, set by the trainer
         width, side = config.width, config.resolution // config.patch
         self.embed = PatchEmbedding(
-            config.channels + 3, config.channels * config.patch + 3, width, config.patch
+            config.channels, config.channels * config.patch + 3, width, config.patch
         )
         self.position = nn.Parameter(torch.empty(1, side, side, width))
         self.temporal = TemporalAggregation(
@@ -152,7 +152,7 @@ class MoEPOT(nn.Module):
         frames = self.head(x_BhwD).unflatten(1, (self.config.out_frames, self.config.channels))
         if self.config.target == "increment":
             frames = frames.float() + centred[:, -1:]
-        fields = frames.float() * scale + shift if self.config.instance_norm else frames.float()
+        fields = frames.float() * scale + shift
         return Prediction(fields, tuple(routing), self.classify(x_BhwD.mean((1, 2))).float())
 
     def temperature(self) -> Tensor:
@@ -182,16 +182,16 @@ class MoEPOT(nn.Module):
 
     def _standardised(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Context with zero mean and unit deviation per sample and channel, if configured."""
-        shift = context.mean((1, 3, 4), keepdim=True)
-        scale = context.std((1, 3, 4), keepdim=True) + _SCALE_FLOOR
         if not self.config.instance_norm:
-            return context, shift, scale
-        return (context - shift) / scale, shift, scale
+            return context, context.new_zeros(()), context.new_ones(())
+        shift = context.mean((1, 3, 4), keepdim=True)
+        centred = context - shift
+        scale = centred.square().mean((1, 3, 4), keepdim=True).sqrt() + _SCALE_FLOOR
+        return centred / scale, shift, scale
 
     def _embedded(self, context: Tensor) -> Tensor:
-        batch, frames = context.shape[:2]
-        x = self.embed(with_coordinates(context).flatten(0, 1)) + self.position
-        return self.temporal(x.unflatten(0, (batch, frames)))  # type: ignore[no-any-return]
+        x: Tensor = self.temporal(self.embed(context) + self.position)
+        return x
 
 
 def _recompute(block: nn.Module) -> tuple[Any, Any]:

@@ -1,7 +1,7 @@
 """Patches: frames in, one feature vector per patch out; and back to frames.
 
-Axes: N samples times frames, C channels, H rows, W columns; h, w patches;
-D width; P patch size.
+Axes: B samples, T frames, C channels, H rows, W columns; h, w patches; D width;
+P patch size.
 Source: MoE-POT, network items 2 and 5.
 """
 
@@ -11,24 +11,35 @@ from torch.nn import functional as F
 
 
 class PatchEmbedding(nn.Module):
-    """Convolution P x P with stride P, GELU, 1 x 1 to the width."""
+    """Convolution P x P with stride P on fields and coordinates, GELU, 1 x 1 to the width.
 
-    def __init__(self, channels_in: int, channels_between: int, width: int, patch: int) -> None:
+    Coordinates run from 0 to 1 along H, along W and over the frames. They are
+    the same for every sample, so their part of the convolution is computed once.
+    """
+
+    def __init__(self, channels: int, between: int, width: int, patch: int) -> None:
         super().__init__()
         self.patch = patch
-        self.project = nn.Linear(channels_in * patch * patch, channels_between)
-        self.expand = nn.Linear(channels_between, width)
+        self.project = nn.Linear((channels + 3) * patch * patch, between)
+        self.expand = nn.Linear(between, width)
 
-    def forward(self, frames_NCHW: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, h, w, D)."""
-        count, channels, rows, columns = frames_NCHW.shape
-        size = self.patch
-        # A stride equal to the kernel makes the convolution a matrix product over patches.
-        x = frames_NCHW.reshape(count, channels, rows // size, size, columns // size, size).permute(
-            0, 2, 4, 1, 3, 5
-        )
-        out: Tensor = self.expand(F.gelu(self.project(x.flatten(3))))
+    def forward(self, frames_BTCHW: Tensor) -> Tensor:
+        """(B, T, C, H, W) -> (B, T, h, w, D)."""
+        fields = _patches(frames_BTCHW, self.patch)
+        weight, bias = self.project.weight, self.project.bias
+        places = _patches(coordinates_like(frames_BTCHW), self.patch)
+        shared = F.linear(places, weight[:, fields.shape[-1] :], bias)
+        hidden = F.linear(fields, weight[:, : fields.shape[-1]]) + shared
+        out: Tensor = self.expand(F.gelu(hidden))
         return out
+
+
+def _patches(frames: Tensor, size: int) -> Tensor:
+    """(..., C, H, W) -> (..., h, w, C * P * P)."""
+    *lead, channels, rows, columns = frames.shape
+    x = frames.reshape(-1, channels, rows // size, size, columns // size, size)
+    x = x.permute(0, 2, 4, 1, 3, 5)  # a stride equal to the kernel: a matrix product over patches
+    return x.reshape(*lead, rows // size, columns // size, channels * size * size)
 
 
 class PatchHead(nn.Module):
@@ -61,24 +72,17 @@ class PatchHead(nn.Module):
         return out.permute(0, 3, 1, 2)
 
 
-def with_coordinates(frames_BTCHW: Tensor) -> Tensor:
-    """Append grid coordinates along H, along W and in time, each from 0 to 1.
-
-    Args:
-        frames_BTCHW: (B, T, C, H, W).
+def coordinates_like(frames_BTCHW: Tensor) -> Tensor:
+    """Grid coordinates of some frames, along H, along W and in time, each from 0 to 1.
 
     Returns:
-        (B, T, C + 3, H, W).
+        (T, 3, H, W), of the frames' type and device.
     """
-    batch, frames, _, rows, columns = frames_BTCHW.shape
+    _, frames, _, rows, columns = frames_BTCHW.shape
 
     def axis(count: int, *view: int) -> Tensor:
         return torch.linspace(0, 1, count, device=frames_BTCHW.device).view(view)
 
-    axes = (
-        axis(rows, 1, 1, 1, rows, 1),
-        axis(columns, 1, 1, 1, 1, columns),
-        axis(frames, 1, frames, 1, 1, 1),
-    )
-    shape = (batch, frames, 1, rows, columns)
-    return torch.cat([frames_BTCHW, *(a.expand(shape).to(frames_BTCHW.dtype) for a in axes)], dim=2)
+    axes = (axis(rows, 1, 1, rows, 1), axis(columns, 1, 1, 1, columns), axis(frames, -1, 1, 1, 1))
+    shape = (frames, 1, rows, columns)
+    return torch.cat([a.expand(shape) for a in axes], dim=1).to(frames_BTCHW.dtype)

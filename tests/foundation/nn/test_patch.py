@@ -3,15 +3,17 @@
 import torch
 from torch.nn import functional as F
 
-from foundation.nn.patch import PatchEmbedding, PatchHead, with_coordinates
+from foundation.nn.patch import PatchEmbedding, PatchHead, coordinates_like
 
 
-def test_embedding_is_a_strided_convolution(generator):
+def test_embedding_is_a_strided_convolution_of_fields_and_coordinates(generator):
     embed = PatchEmbedding(3, 7, 5, patch=4)
-    x = torch.randn(2, 3, 8, 12, generator=generator)
-    weight = embed.project.weight.view(7, 3, 4, 4)
-    hidden = F.gelu(F.conv2d(x, weight, embed.project.bias, stride=4))
-    expected = embed.expand(hidden.permute(0, 2, 3, 1))
+    x = torch.randn(2, 6, 3, 8, 12, generator=generator)
+    places = coordinates_like(x).expand(2, -1, -1, -1, -1)
+    frames = torch.cat([x, places], dim=2).flatten(0, 1)
+    weight = embed.project.weight.view(7, 6, 4, 4)
+    hidden = F.gelu(F.conv2d(frames, weight, embed.project.bias, stride=4))
+    expected = embed.expand(hidden.permute(0, 2, 3, 1)).unflatten(0, (2, 6))
     torch.testing.assert_close(embed(x), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -27,8 +29,8 @@ def test_head_starts_with_a_transposed_convolution(generator):
 
 
 def test_coordinates_run_from_zero_to_one_along_their_axis():
-    out = with_coordinates(torch.zeros(2, 3, 1, 4, 5))
-    assert out.shape == (2, 3, 4, 4, 5)
-    torch.testing.assert_close(out[0, 0, 1, :, 2], torch.linspace(0, 1, 4))
-    torch.testing.assert_close(out[1, 2, 2, 3, :], torch.linspace(0, 1, 5))
-    torch.testing.assert_close(out[1, :, 3, 0, 0], torch.linspace(0, 1, 3))
+    out = coordinates_like(torch.zeros(2, 3, 1, 4, 5))
+    assert out.shape == (3, 3, 4, 5)
+    torch.testing.assert_close(out[0, 0, :, 2], torch.linspace(0, 1, 4))
+    torch.testing.assert_close(out[2, 1, 3, :], torch.linspace(0, 1, 5))
+    torch.testing.assert_close(out[:, 2, 0, 0], torch.linspace(0, 1, 3))
