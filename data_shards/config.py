@@ -42,7 +42,9 @@ def _as_user_error(cls: type[BaseModel], error: ValidationError, where: str) -> 
             field = getattr(owner, "model_fields", {}).get(part)
             owner = getattr(field, "annotation", None)
         known = getattr(owner, "model_fields", {})
-        return UserError(f"{where}: {unknown_name('key', str(first['loc'][-1]), known)} (at {path})")
+        return UserError(
+            f"{where}: {unknown_name('key', str(first['loc'][-1]), known)} (at {path})"
+        )
     message = first["msg"].removeprefix("Value error, ")
     place = f"{path}: " if path else ""
     came = f" (got {first['input']!r})" if path else ""
@@ -60,4 +62,5 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as YAML: {error}") from None
+        problem = " ".join(str(error).split())
+        raise UserError(f"{path}: not readable as YAML: {problem}") from None

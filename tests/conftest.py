@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from travelling_waves import write_waves
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -17,6 +18,12 @@ def generator() -> torch.Generator:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of travelling waves; read-only by agreement."""
+    return write_waves(tmp_path_factory.mktemp("waves"))
 
 
 @pytest.fixture(scope="session")

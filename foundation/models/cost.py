@@ -92,8 +92,7 @@ def _forward_flops(config: MoEPOTConfig) -> int:
     side, tokens, features, computed = _sizes(config)
     width, patch, channels = config.width, config.patch, config.channels
     between = channels * patch + 3
-    embed = config.context_frames * tokens * between * ((channels + 3) * patch**2 + width)
-    temporal = config.context_frames * tokens * width**2
+    embed = config.context_frames * tokens * between * (channels * patch**2 + width)
     modes = min(config.modes, side) * min(config.modes, side // 2 + 1)
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     gate = features * (4 * features + config.router.num_experts) + 4 * features * features // 8
@@ -101,7 +100,7 @@ def _forward_flops(config: MoEPOTConfig) -> int:
     pixels = config.resolution**2
     head = tokens * width * patch**2 * config.head_width
     head += pixels * config.head_width * (config.head_width + channels * config.out_frames)
-    return 2 * (embed + temporal + config.blocks * block + head)
+    return 2 * (embed + config.blocks * block + head)
 
 
 def _activations(config: MoEPOTConfig) -> int:
@@ -109,7 +108,7 @@ def _activations(config: MoEPOTConfig) -> int:
     _, tokens, features, computed = _sizes(config)
     width = config.width
     frames = config.context_frames * (config.channels + 3) * config.resolution**2
-    embed = frames + config.context_frames * tokens * (2 * config.channels * config.patch + width)
+    embed = frames + config.context_frames * tokens * 2 * config.channels * config.patch
     # Per block: two norms and skips, the spectrum in float32, features, and per expert in and out.
     block = tokens * (6 * width + 8 * width + 2 * features + computed * (features + 2 * width))
     head = 4 * config.head_width * config.resolution**2

@@ -5,9 +5,12 @@ them), D width.
 Source: MoE-POT (NeurIPS 2025). Departures, each a named value of the
 configuration whose default is ours and whose other value is the paper's:
 `router.gate_norm` (layer | batch). Additions, off in the paper's presets:
-`target: increment` predicts the change since the last frame.
+`target: increment` sees the last frame and the changes that led to it, and
+predicts the next change, all in units of the context's own frame-to-frame
+change, so that slow and fast flows look alike.
 """
 
+from contextlib import nullcontext
 from typing import Any, Literal, Self
 
 import torch
@@ -136,23 +139,22 @@ class MoEPOT(nn.Module):
     def forward(self, batch: Batch) -> Prediction:
         """Predict the frames after `batch.fields` (B, T_in, C, H, W)."""
         context = batch.fields
-        centred, shift, scale = self._standardised(context)
-        x_BhwD = self._embedded(centred.to(self.position.dtype))
+        shift, scale = self._statistics(context)
+        out_shift, out_scale, inputs = shift, scale, (context - shift) / scale
+        if self.config.target == "increment":
+            change = context[:, 1:] - context[:, :-1]
+            out_shift, out_scale = context[:, -1:], _root_mean_square(change)
+            inputs = torch.cat([change / out_scale, inputs[:, -1:]], dim=1)
+        x_BhwD = self._embedded(inputs.to(self.position.dtype))
         if self.config.instance_norm:
-            statistics = torch.cat([shift, scale], dim=1).flatten(1).to(x_BhwD.dtype)
-            x_BhwD = (
-                self.scale_features(statistics)[:, None, None] * x_BhwD
-                + self.shift_features(statistics)[:, None, None]
-            )
+            x_BhwD = self._modulated(x_BhwD, torch.cat([shift, scale], dim=1).flatten(1))
         temperature = self.temperature()
         routing: list[Routing] = []
         for block in self.blocks:
             x_BhwD, routed = self._run(block, x_BhwD, temperature)
             routing.append(routed)
         frames = self.head(x_BhwD).unflatten(1, (self.config.out_frames, self.config.channels))
-        if self.config.target == "increment":
-            frames = frames.float() + centred[:, -1:]
-        fields = frames.float() * scale + shift
+        fields = frames.float() * out_scale + out_shift
         return Prediction(fields, tuple(routing), self.classify(x_BhwD.mean((1, 2))).float())
 
     def temperature(self) -> Tensor:
@@ -180,21 +182,29 @@ class MoEPOT(nn.Module):
             block, x, temperature, use_reentrant=False, context_fn=lambda: _recompute(block)
         )
 
-    def _standardised(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Context with zero mean and unit deviation per sample and channel, if configured."""
+    def _statistics(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation per sample and channel (B, 1, C, 1, 1); 0 and 1 if not configured."""
         if not self.config.instance_norm:
-            return context, context.new_zeros(()), context.new_ones(())
+            return context.new_zeros(()), context.new_ones(())
         shift = context.mean((1, 3, 4), keepdim=True)
-        centred = context - shift
-        scale = centred.square().mean((1, 3, 4), keepdim=True).sqrt() + _SCALE_FLOOR
-        return centred / scale, shift, scale
+        return shift, _root_mean_square(context - shift)
+
+    def _modulated(self, x_BhwD: Tensor, statistics_B2C: Tensor) -> Tensor:
+        statistics = statistics_B2C.to(x_BhwD.dtype)
+        scale_BD: Tensor = self.scale_features(statistics)
+        shift_BD: Tensor = self.shift_features(statistics)
+        return scale_BD[:, None, None] * x_BhwD + shift_BD[:, None, None]
 
     def _embedded(self, context: Tensor) -> Tensor:
-        x: Tensor = self.temporal(self.embed(context) + self.position)
-        return x
+        features: Tensor = self.embed(context)
+        x_BhwD: Tensor = self.temporal(features, self.embed.expand, self.position)
+        return x_BhwD
+
+
+def _root_mean_square(fields: Tensor) -> Tensor:
+    """Over frames and space, per sample and channel (B, 1, C, 1, 1); never 0."""
+    return fields.square().mean((1, 3, 4), keepdim=True).sqrt() + _SCALE_FLOOR
 
 
 def _recompute(block: nn.Module) -> tuple[Any, Any]:
-    from contextlib import nullcontext
-
     return nullcontext(), statistics_held(block)

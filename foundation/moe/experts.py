@@ -5,7 +5,7 @@ D width, E experts held. A routing unit is one row: a sample's whole map.
 Only chosen experts are computed: the work grows with K, not with E.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class Expert(nn.Linear):
 
 
 def mix_chosen(
-    rows_MNF: Tensor, weights_ME: Tensor, chosen_ME: Tensor, experts: Iterable[nn.Module]
+    rows_MNF: Tensor, weights_ME: Tensor, chosen_ME: Tensor, experts: Sequence[nn.Module]
 ) -> Tensor:
     """Weighted sum of each row's chosen experts.
 
@@ -38,16 +38,15 @@ def mix_chosen(
     Returns:
         (M, N, D).
     """
-    out: Tensor | None = None
-    for position, expert in enumerate(experts):
-        (index,) = chosen_ME[:, position].nonzero(as_tuple=True)
-        part = expert(rows_MNF.index_select(0, index))
-        part = part * weights_ME[index, position, None, None].to(part.dtype)
-        if out is None:
-            out = part.new_zeros(rows_MNF.shape[0], *part.shape[1:])
-        out = out.index_add(0, index, part)
-    assert out is not None, "a bank holds at least one expert"
-    return out
+    # R routes, sorted by expert: one gather before and one sum after all experts.
+    expert_R, row_R = chosen_ME.t().nonzero(as_tuple=True)
+    counts = torch.bincount(expert_R, minlength=len(experts)).tolist()
+    gathered = torch.split(rows_MNF.index_select(0, row_R), counts)
+    parts = [expert(rows) for expert, rows in zip(experts, gathered, strict=True)]
+    mixed_RND = torch.cat(parts)
+    mixed_RND = mixed_RND * weights_ME[row_R, expert_R, None, None].to(mixed_RND.dtype)
+    out_MND = mixed_RND.new_zeros(rows_MNF.shape[0], *mixed_RND.shape[1:])
+    return out_MND.index_add(0, row_R, mixed_RND)
 
 
 class ExpertBank(nn.Module):
@@ -64,7 +63,9 @@ class ExpertBank(nn.Module):
 
     def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:
         """(B, N, F) -> (B, N, D), the weighted sum of each sample's experts."""
-        return mix_chosen(rows_BNF, routing.weights_BE, routing.chosen_BE, self.experts.values())
+        return mix_chosen(
+            rows_BNF, routing.weights_BE, routing.chosen_BE, list(self.experts.values())
+        )
 
 
 def mean_of(experts: Iterable[nn.Module], x: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ from torch.nn import functional as F
 
 
 class PatchEmbedding(nn.Module):
-    """Convolution P x P with stride P on fields and coordinates, GELU, 1 x 1 to the width.
+    """Convolution P x P with stride P on fields and coordinates, then GELU.
 
     Coordinates run from 0 to 1 along H, along W and over the frames. They are
     the same for every sample, so their part of the convolution is computed once.
+    `expand`, the 1 x 1 map to the width that follows, is applied together with
+    the temporal aggregation.
     """
 
     def __init__(self, channels: int, between: int, width: int, patch: int) -> None:
@@ -24,22 +26,20 @@ class PatchEmbedding(nn.Module):
         self.expand = nn.Linear(between, width)
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        """(B, T, C, H, W) -> (B, T, h, w, D)."""
+        """(B, T, C, H, W) -> (B, h, w, T, F), F features before the map to the width."""
         fields = _patches(frames_BTCHW, self.patch)
+        places = _patches(coordinates_like(frames_BTCHW)[None], self.patch)
         weight, bias = self.project.weight, self.project.bias
-        places = _patches(coordinates_like(frames_BTCHW), self.patch)
         shared = F.linear(places, weight[:, fields.shape[-1] :], bias)
-        hidden = F.linear(fields, weight[:, : fields.shape[-1]]) + shared
-        out: Tensor = self.expand(F.gelu(hidden))
-        return out
+        return F.gelu(F.linear(fields, weight[:, : fields.shape[-1]]) + shared)
 
 
-def _patches(frames: Tensor, size: int) -> Tensor:
-    """(..., C, H, W) -> (..., h, w, C * P * P)."""
-    *lead, channels, rows, columns = frames.shape
-    x = frames.reshape(-1, channels, rows // size, size, columns // size, size)
-    x = x.permute(0, 2, 4, 1, 3, 5)  # a stride equal to the kernel: a matrix product over patches
-    return x.reshape(*lead, rows // size, columns // size, channels * size * size)
+def _patches(frames_BTCHW: Tensor, size: int) -> Tensor:
+    """(B, T, C, H, W) -> (B, h, w, T, C * P * P)."""
+    batch, time, channels, rows, columns = frames_BTCHW.shape
+    x = frames_BTCHW.reshape(batch, time, channels, rows // size, size, columns // size, size)
+    # A stride equal to the kernel makes the convolution a matrix product over patches.
+    return x.permute(0, 3, 5, 1, 2, 4, 6).flatten(4)
 
 
 class PatchHead(nn.Module):
@@ -66,10 +66,10 @@ class PatchHead(nn.Module):
         batch, rows, columns, _ = x_BhwD.shape
         size = self.patch
         x = self.unfold(x_BhwD).reshape(batch, rows, columns, size, size, self.between)
-        x = x.permute(0, 1, 3, 2, 4, 5).reshape(batch, rows * size, columns * size, self.between)
+        # The 1 x 1 maps work on pixels in any order: only the last, thinnest map is reordered.
         x = F.gelu(self.hidden(F.gelu(x + self.unfold_bias)))
-        out: Tensor = self.project(x)
-        return out.permute(0, 3, 1, 2)
+        x = F.linear(x, self.project.weight, self.project.bias)
+        return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, rows * size, columns * size)
 
 
 def coordinates_like(frames_BTCHW: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         num_samples = rows_BNF.shape[0]
         weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
         chosen_BRL = routing.chosen_BE.view(num_samples, self.ep_size, -1)
-        experts = self.experts.deepspeed_experts.values()
+        experts = list(self.experts.deepspeed_experts.values())
         if self.ep_size == 1:
             return mix_chosen(rows_BNF, weights_BRL[:, 0], chosen_BRL[:, 0], experts)
         owners, samples = chosen_BRL.any(-1).t().nonzero(as_tuple=True)

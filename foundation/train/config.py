@@ -137,7 +137,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
     try:
         values[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"override {override!r}: value not readable as YAML: {error}") from None
+        problem = getattr(error, "problem", None) or "syntax error"
+        raise UserError(f"override {override!r}: value not readable as YAML: {problem}") from None
 
 
 def first_difference(before: Any, now: Any, path: str = "") -> str | None:

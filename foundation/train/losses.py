@@ -3,7 +3,9 @@
 Axes: B samples, T frames, C channels, H rows, W columns; E routed experts.
 Source: MoE-POT, losses and optimiser. Departure: the published training scores
 padded channels and solid cells too (`mask: reference`); the default scores
-what is real (`mask: valid`).
+what is real (`mask: valid`). Addition: `relative_to: change` divides the error
+by the truth's change since the last frame instead of by the truth, so that
+corpora whose frames hardly differ weigh as much as those that change at once.
 """
 
 from collections.abc import Callable
@@ -21,11 +23,17 @@ from foundation.models.types import Prediction
 from foundation.moe.balance import BalanceLoss, balance_loss, importance
 from foundation.physics.norms import relative_l2
 
+LossMask = Literal["valid", "reference"]
+RelativeTo = Literal["field", "change"]
+
+_LEAST_CHANGE = 1e-3  # of the field's norm: what counts as change where nothing moves
+
 
 class LossConfig(Config):
     """What is minimised."""
 
-    mask: Literal["valid", "reference"] = "valid"
+    mask: LossMask = "valid"
+    relative_to: RelativeTo = "field"
     balance: BalanceLoss = "cv2"
     balance_weight: NonNegativeFloat = 0.1  # per block
     class_weight: NonNegativeFloat = 0.0  # of the auxiliary head; 0 as published
@@ -47,19 +55,29 @@ class Losses:
     balance: Tensor
 
 
-def next_frame_error(fields: Tensor, batch: Batch, mask: Literal["valid", "reference"]) -> Tensor:
+def next_frame_error(fields: Tensor, batch: Batch, mask: LossMask, to: RelativeTo) -> Tensor:
     """Relative L2 error per sample (B,), averaged over the channels the mask leaves.
 
     Args:
         fields: predicted frames (B, T, C, H, W).
-        batch: its target and masks.
+        batch: its context, target and masks.
         mask: which channels and cells count.
+        to: relative to the truth, or to its change since the last frame of the context.
     """
+    target = batch.target
+    scale = target if to == "field" else _change(batch)
     if mask == "reference":
-        return relative_l2(fields, batch.target).mean(dim=1)
+        return relative_l2(fields, target, None, scale).mean(dim=1)
     points = batch.channel_mask[:, None, :, None, None] * batch.valid_mask[:, None]
-    error_BC = relative_l2(fields, batch.target, points)
+    error_BC = relative_l2(fields, target, points, scale)
     return error_BC.sum(dim=1) / batch.channel_mask.sum(dim=1)
+
+
+def _change(batch: Batch) -> Tensor:
+    """Change since the last frame, no smaller anywhere than a trace of the field's size."""
+    change = batch.target - batch.fields[:, -1:]
+    size = batch.target.square().mean((1, 3, 4), keepdim=True).sqrt()
+    return (change.square() + (_LEAST_CHANGE * size).square()).sqrt()
 
 
 def losses_of(
@@ -77,8 +95,11 @@ def losses_of(
         sum_over_ranks: differentiable; makes importance that of the whole global
             batch, without which the loss would depend on the number of ranks.
     """
-    per_sample = next_frame_error(prediction.fields, batch, config.mask)
-    total = per_sample.mean()
+    minimised = next_frame_error(prediction.fields, batch, config.mask, config.relative_to)
+    total = minimised.mean()
+    per_sample = minimised.detach()
+    if config.relative_to != "field":
+        per_sample = next_frame_error(prediction.fields.detach(), batch, config.mask, "field")
     balance = total.new_zeros(())
     if prediction.routing:
         importance_LE = torch.stack([importance(r.weights_BE) for r in prediction.routing])
@@ -88,4 +109,4 @@ def losses_of(
     if config.class_weight:
         classes = F.cross_entropy(prediction.class_logits, batch.corpus_id)
         total = total + config.class_weight * classes
-    return Losses(total, per_sample.detach(), balance.detach())
+    return Losses(total, per_sample, balance.detach())

@@ -20,6 +20,11 @@ from tqdm import tqdm
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+_SCALARS = (
+    *("loss", "balance", "lr", "grad_norm", "samples_per_s", "peak_memory_gib"),
+    *("router_entropy", "temperature"),
+)
+
 
 class Reporter:
     """Files of a training folder and lines on the terminal."""
@@ -45,7 +50,7 @@ class Reporter:
         """A logged training step; `usage_LKE` are shares by block, corpus, expert."""
         step = row["step"]
         self._write({"kind": "train", **row})
-        for name in ("loss", "balance", "lr", "grad_norm", "samples_per_s", "router_entropy"):
+        for name in _SCALARS:
             if row.get(name) is not None:
                 self._board.add_scalar(f"train/{name}", row[name], step)
         for corpus, loss in row["corpus_loss"].items():

@@ -17,7 +17,7 @@ from data_shards.batch import Batch
 from data_shards.stream import SampleStream
 from foundation.checkpoint.store import CheckpointStore
 from foundation.parallel.collectives import sum_over_ranks
-from foundation.parallel.launch import Ranks
+from foundation.parallel.launch import Ranks, peak_memory_bytes
 from foundation.parallel.state import Layout
 from foundation.train.config import RunConfig
 from foundation.train.losses import Losses, losses_of
@@ -153,6 +153,8 @@ class Trainer:
 
     def _log(self, reporter: Reporter | None, step: StepTotals, seconds: float) -> None:
         usage_LKE, entropy = self._usage.reduce(sum_over_ranks)
+        memory = torch.tensor(float(peak_memory_bytes(self.ranks.device)), dtype=torch.float64)
+        memory = sum_over_ranks(memory.to(self.ranks.device))
         if reporter is None:
             return
         row = {
@@ -165,10 +167,17 @@ class Trainer:
             "grad_norm": finite_or_none(self.engine.get_global_grad_norm()),
             "samples_per_s": self.run.global_batch / seconds,
             "seconds_per_step": seconds,
+            "peak_memory_gib": float(memory) / 2**30,  # sum over ranks
             "router_entropy": entropy,
+            "temperature": self._temperature(),
             "expert_load": [] if usage_LKE is None else _loads(usage_LKE),
         }
         reporter.training(row, usage_LKE if self._draws_usage() else None)
+
+    def _temperature(self) -> float | None:
+        """Of the routers in the step that is logged."""
+        router = getattr(self.run.model, "router", None)
+        return router.temperature.at(self.position.step - 1) if router else None
 
     def _draws_usage(self) -> bool:
         """Pictures come with validation: they take longer than a step."""

@@ -12,8 +12,8 @@ def test_embedding_is_a_strided_convolution_of_fields_and_coordinates(generator)
     places = coordinates_like(x).expand(2, -1, -1, -1, -1)
     frames = torch.cat([x, places], dim=2).flatten(0, 1)
     weight = embed.project.weight.view(7, 6, 4, 4)
-    hidden = F.gelu(F.conv2d(frames, weight, embed.project.bias, stride=4))
-    expected = embed.expand(hidden.permute(0, 2, 3, 1)).unflatten(0, (2, 6))
+    hidden = F.gelu(F.conv2d(frames, weight, embed.project.bias, stride=4)).unflatten(0, (2, 6))
+    expected = hidden.permute(0, 3, 4, 1, 2)
     torch.testing.assert_close(embed(x), expected, rtol=1e-5, atol=1e-6)
 
 

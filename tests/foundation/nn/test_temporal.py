@@ -10,12 +10,17 @@ from foundation.nn.temporal import TemporalAggregation
 def test_sum_of_phased_frames_is_the_published_formula(generator, phases):
     layer = TemporalAggregation(4, 6, phases)
     layer.reset(generator)
-    x = torch.randn(2, 4, 3, 3, 6, generator=generator)
-    expected = torch.zeros(2, 3, 3, 6)
+    expand = torch.nn.Linear(5, 6)
+    position = torch.randn(1, 3, 2, 6, generator=generator)
+    features = torch.randn(2, 3, 2, 4, 5, generator=generator)
+    expected = torch.zeros(2, 3, 2, 6)
     for t, time in enumerate(torch.linspace(0, 1, 4)):
-        frame = x[:, t] * torch.cos(layer.gamma * time) if phases else x[:, t]
+        frame = expand(features[:, :, :, t]) + position
+        if phases:
+            frame = frame * torch.cos(layer.gamma * time)
         expected += frame @ layer.weight[t]
-    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-6)
+    # the same products in another order, float32
+    torch.testing.assert_close(layer(features, expand, position), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_phases_start_over_twenty_octaves(generator):

@@ -57,5 +57,5 @@ def rows(output: Path, kind: str = "train") -> list[dict[str, Any]]:
 
 def curve(output: Path, kind: str = "train") -> list[Any]:
     """What a run computed, without what its clock measured."""
-    timed = re.compile(r"seconds|samples_per_s")
+    timed = re.compile(r"seconds|samples_per_s|memory")
     return [{k: v for k, v in row.items() if not timed.search(k)} for row in rows(output, kind)]

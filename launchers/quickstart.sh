@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The main job, end to end, on two CPU cores: six corpora -> shards -> expert-parallel
+# pre-training on two ranks -> zero-shot scores -> leaderboard. About a quarter of an hour.
+#
+#   bash launchers/quickstart.sh [FOLDER]       # default: quickstart; run again to go on after a stop
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=${1:-quickstart}
+shards=$out/shards
+run=$out/run
+seed=0
+started=$SECONDS
+export DS_ACCELERATOR=${DS_ACCELERATOR:-cpu}
+
+say() { printf '\n== %s  (%d s)\n' "$1" $((SECONDS - started)); }
+
+say "1/4 Six corpora: solving the equations, 64 x 64"
+for split in "train 64" "validation 4" "test 8"; do
+  read -r name count <<<"$split"
+  foundation shards generate all --out "$shards" --split "$name" --trajectories "$count" \
+    --resolution 64 --seed "$seed"
+done
+
+say "2/4 Pre-training: preset nano, 2 ranks, 16 experts spread over both"
+resume=()
+if [ -f "$run/config.yaml" ]; then resume=(--resume); fi
+deepspeed --log_level warning --num_accelerators 2 launchers/pretrain.py --preset nano \
+  --ep_size 2 --shards "$shards" --output "$run" "${resume[@]}"
+
+say "3/4 Zero-shot scores on held-out trajectories, beside two floors"
+foundation evaluate "$run/model" floor:persistence floor:context_mean \
+  --name moe-pot-nano --name persistence --name context_mean --shards "$shards" \
+  --tasks zero_shot --output "$out/records/nano.json" --overwrite
+
+say "4/4 Leaderboard"
+foundation leaderboard "$out/records" --output "$out/leaderboard"
+say "done"
+echo "curves: tensorboard --logdir $run/tensorboard"

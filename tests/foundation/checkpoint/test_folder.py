@@ -1,0 +1,120 @@
+"""A checkpoint folder gives back what it was given, or says what is wrong."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_shards.errors import UserError
+from foundation import Surrogate
+from foundation.checkpoint.folder import save_folder
+from foundation.models.registry import build_model, read_model_config
+
+CONFIG = read_model_config(
+    {"resolution": 16, "patch": 4, "width": 16, "blocks": 2, "heads": 2, "head_width": 8}, "test"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    model = build_model(CONFIG, seed=0)
+    model.training_step.fill_(77)
+    save_folder(tmp_path / "checkpoint", CONFIG, model.state_dict(), {"steps": 77})
+    return tmp_path / "checkpoint"
+
+
+def test_the_same_forecast_comes_back_with_router_temperature_and_origin(
+    folder, tmp_path, generator
+):
+    context = torch.randn(2, 10, 4, 16, 16, generator=generator)
+    model = Surrogate.from_pretrained(folder)
+    assert not model.training
+    assert model.network.training_step == 77
+    assert model.about == {"steps": 77}
+    model.save_pretrained(tmp_path / "copy")
+    copy = Surrogate.from_pretrained(tmp_path / "copy")
+    assert torch.equal(copy.forecast(context, 3), model.forecast(context, 3))
+    assert copy.fingerprint == model.fingerprint
+
+
+def test_fewer_channels_are_padded_and_longer_contexts_cut(folder, generator):
+    model = Surrogate.from_pretrained(folder)
+    context = torch.randn(2, 13, 2, 16, 16, generator=generator)
+    future = model.forecast(context, 3)
+    assert future.shape == (2, 3, 2, 16, 16)
+    assert torch.equal(future, model.forecast(context[:, 3:], 3))
+
+
+def test_routes_are_distributions_over_the_experts(folder, generator):
+    routes = Surrogate.from_pretrained(folder).route(torch.randn(2, 10, 4, 16, 16))
+    assert len(routes) == 2
+    for route in routes:
+        assert route.probabilities.shape == (2, 16)
+        torch.testing.assert_close(route.probabilities.sum(1), torch.ones(2))
+        torch.testing.assert_close(route.weights.sum(1), torch.ones(2))
+        assert torch.equal(route.probabilities.topk(4).indices, route.experts)
+
+
+def test_solid_cells_keep_their_values(folder, generator):
+    mask = torch.ones(16, 16)
+    mask[3, 4] = 0
+    context = torch.randn(1, 10, 4, 16, 16, generator=generator)
+    future = Surrogate.from_pretrained(folder).forecast(context, 2, mask)
+    assert torch.equal(future[0, :, :, 3, 4], context[0, -1:, :, 3, 4].expand(2, -1))
+
+
+def test_a_context_of_another_shape_is_refused(folder):
+    with pytest.raises(UserError, match=r"this model takes .*H = W = 16"):
+        Surrogate.from_pretrained(folder).forecast(torch.zeros(1, 10, 4, 32, 32), 1)
+    with pytest.raises(UserError, match="T >= 10"):
+        Surrogate.from_pretrained(folder).forecast(torch.zeros(1, 9, 4, 16, 16), 1)
+
+
+def spoil_config(folder: Path, **changes) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["model"] |= changes
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (truncate, "damaged or truncated"),
+        (pickled, "damaged or truncated"),
+        (lambda f: (f / "config.json").write_text("{"), "not readable as JSON"),
+        (lambda f: (f / "config.json").write_text("[]"), "wanted an object"),
+        (lambda f: spoil_config(f, widht=3), "did you mean 'width'"),
+        (lambda f: spoil_config(f, width=32), "do not belong together"),
+        (lambda f: spoil_config(f, blocks=3), "lacks .* tensors"),
+        (lambda f: spoil_config(f, blocks=1), "has unknown"),
+        (lambda f: spoil_config(f, model_type="moepot"), "did you mean 'moe_pot'"),
+    ],
+)
+def test_a_damaged_folder_is_refused_in_one_line(folder, spoil, message):
+    spoil(folder)
+    with pytest.raises(UserError, match=message) as raised:
+        Surrogate.from_pretrained(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_no_checkpoint_is_told_apart(folder, tmp_path):
+    with pytest.raises(UserError, match=r"holds no config\.json"):
+        Surrogate.from_pretrained(tmp_path)
+    (tmp_path / "run").mkdir()
+    folder.rename(tmp_path / "run" / "model")
+    with pytest.raises(UserError, match="a training folder; its checkpoint is"):
+        Surrogate.from_pretrained(tmp_path / "run")
+    with pytest.raises(UserError, match="no such checkpoint folder"):
+        Surrogate.from_pretrained("./nowhere")

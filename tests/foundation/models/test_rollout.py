@@ -1,0 +1,62 @@
+"""The rollout feeds predictions back and carries what is not predicted."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from data_shards.batch import Batch
+from foundation.models.rollout import rollout
+from foundation.models.types import Prediction
+
+
+def doubling(frames: int):
+    """A model whose next frames double the last one; knows nothing of masks."""
+
+    def model(batch: Batch) -> Prediction:
+        last = batch.fields[:, -1:]
+        future = torch.cat([last * 2 ** (n + 1) for n in range(frames)], dim=1)
+        return Prediction(future, (), torch.zeros(len(batch), 1))
+
+    return model
+
+
+def batch() -> Batch:
+    fields = torch.ones(2, 3, 2, 4, 4)
+    channel_mask = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    valid = torch.ones(2, 1, 4, 4)
+    valid[0, 0, 1, 2] = 0
+    ids = torch.zeros(2, dtype=torch.int64)
+    return Batch(fields, fields[:, :0], channel_mask, valid, ids, ("", ""))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_predictions_are_fed_back_whatever_the_frames_per_call(frames):
+    out = rollout(doubling(frames), batch(), 5)
+    assert out.shape == (2, 5, 2, 4, 4)
+    expected = 2.0 ** torch.arange(1, 6)
+    assert torch.equal(out[1, :, 1, 0, 0], expected)
+
+
+def test_padded_channels_and_solid_cells_keep_the_contexts_values():
+    out = rollout(doubling(1), batch(), 4)
+    assert (out[0, :, 1] == 1).all()
+    assert (out[0, :, 0, 1, 2] == 1).all()
+    assert (out[0, -1, 0, 0, 0] == 16).all()
+
+
+def test_what_never_was_finite_in_a_solid_cell_does_no_harm():
+    dirty = batch()
+
+    def model(b: Batch) -> Prediction:
+        fields = b.fields[:, -1:].clone()
+        fields[0, :, 0, 1, 2] = torch.nan
+        return Prediction(fields, (), torch.zeros(len(b), 1))
+
+    assert torch.isfinite(rollout(model, dirty, 3)).all()
+
+
+def test_the_batch_itself_is_left_alone():
+    before = batch()
+    rollout(doubling(1), before, 3)
+    assert torch.equal(before.fields, replace(batch()).fields)

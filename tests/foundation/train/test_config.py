@@ -1,0 +1,83 @@
+"""Presets and overrides: what is accepted, and what a wrong one is told."""
+
+import pytest
+
+from data_shards.errors import UserError
+from foundation.models.cost import cost_of
+from foundation.models.registry import build_model
+from foundation.train.config import first_difference, load_run_config, preset_names
+
+# DESIGN of the paper's three sizes: total and activated parameters in millions
+PUBLISHED = {"tiny": (30.2, 17.6), "small": (166.3, 90.8), "medium": (489.6, 288.2)}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_the_papers_sizes_count_exactly(preset):
+    cost = cost_of(load_run_config(preset, []).model, 1, 1, 1, False, 1)
+    counts = tuple(round(count / 1e6, 1) for count in cost.parameters)
+    assert counts == PUBLISHED[preset]
+
+
+@pytest.mark.parametrize("preset", ["debug", "nano"])
+def test_small_presets_build_with_the_parameters_they_plan(preset):
+    config = load_run_config(preset, []).model
+    model = build_model(config, seed=0)
+    built = sum(p.numel() for p in model.parameters())
+    assert built == cost_of(config, 1, 1, 1, False, 1).parameters.total
+
+
+def test_every_preset_loads():
+    assert {*PUBLISHED, "debug", "nano"} <= set(preset_names())
+    for name in preset_names():
+        assert load_run_config(name, []).steps > 0
+
+
+def test_overrides_reach_nested_keys():
+    run = load_run_config("debug", ["steps=7", "model.router.top_k=2", "data.corpora=[cfdbench]"])
+    assert (run.steps, run.model.router.top_k, run.data.corpora) == (7, 2, ("cfdbench",))
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        ("nanno", [], "unknown preset 'nanno'; did you mean 'nano'"),
+        ("debug", ["stepz=3"], "did you mean 'steps'"),
+        ("debug", ["model.widht=3"], "did you mean 'width'"),
+        ("debug", ["optimiser.learning_rate=3"], r"unknown key 'learning_rate'"),
+        ("debug", ["steps"], r"wanted key\.path=value"),
+        ("debug", ["steps.a=1"], "steps is a value, not a group"),
+        ("debug", ["steps=-1"], "steps: .*greater than 0"),
+        ("debug", ["model.width=30"], "width by heads: 30 is not divisible by 4"),
+        ("debug", ["model.router.top_k=17"], "top_k=17 exceeds"),
+        ("debug", ["global_batch=9", "accumulation=2"], "does not divide"),
+        ("debug", ["steps=[1"], "not readable as YAML"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(preset, overrides, message):
+    with pytest.raises(UserError, match=message) as raised:
+        load_run_config(preset, overrides)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_global_batch_that_does_not_fit_the_ranks_is_refused():
+    run = load_run_config("debug", ["global_batch=8"])
+    assert run.step_on(4).micro_batch == 2
+    with pytest.raises(UserError, match="does not divide by 3 ranks"):
+        run.step_on(3)
+
+
+def test_first_difference_names_the_key():
+    assert first_difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
+    assert first_difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a.b was 1, now 2"
+    assert first_difference({}, {"c": 3}, "model") == "model.c was None, now 3"
+
+
+def test_expert_parallelism_divides_experts_and_zero_divides_the_optimiser():
+    config = load_run_config("medium", []).model
+    one, spread = (cost_of(config, 8, ep, 1, True, 1) for ep in (1, 8))
+    dense = one.parameters.total - one.expert_parameters
+    assert one.weight_bytes == 2 * one.parameters.total
+    assert spread.weight_bytes == 2 * (dense + one.expert_parameters // 8)
+    # every expert's optimiser state lives on one rank in either layout
+    assert spread.optimiser_bytes == one.optimiser_bytes
+    assert cost_of(config, 8, 8, 2, True, 1).gradient_bytes < spread.gradient_bytes
