@@ -22,7 +22,7 @@ class Batch:
             padding and for an obstacle mask carried as a channel.
         valid_mask: (B, 1, H, W), 1 in the fluid, 0 in solid cells.
         corpus_id: (B,) int64, position in the run's list of corpora; metadata only.
-        keys: "pdebench_swe/train-000017@23" (corpus, key, start frame) of every sample, for reports.
+        keys: "pdebench_swe/train-000017@23" (corpus, key, start frame), for reports.
     """
 
     fields: Tensor

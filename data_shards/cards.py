@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
@@ -60,7 +60,7 @@ class CorpusCard(Config):
     rollout_frames: PositiveInt  # frames predicted at test by the published protocol
     splits: dict[Split, int]  # published trajectory counts
     generator: str
-    generator_options: dict[str, Any] = {}
+    generator_options: dict[str, Any] = Field(default_factory=dict)
     source: str
     license: str
     citation: str

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from launchers import verbs
 from launchers.exit_codes import guarded
+from launchers.verbs import add_verbs
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of every verb; each verb's module adds its own."""
+def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """The console's parser, with all options of the wanted verb."""
     parser = argparse.ArgumentParser(
         prog="foundation",
         description="Pre-train, judge and share foundation models of PDEs.",
@@ -18,14 +18,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"moe-pot {version('moe-pot')}")
     subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for add_verb in verbs.ALL:
-        add_verb(subparsers)
+    add_verbs(subparsers, wanted)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `foundation`."""
-    parser = build_parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(next(iter(arguments), None))
     options, rest = parser.parse_known_args(arguments)
     # argparse takes key.path=value overrides only in one place; people write them anywhere.
     overrides = [text for text in rest if "=" in text and not text.startswith("-")]

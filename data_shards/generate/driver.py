@@ -7,7 +7,7 @@ result does not depend on the number of workers.
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -19,12 +19,47 @@ from data_shards.errors import UserError
 from data_shards.generate.simulation import simulate
 from data_shards.trajectory import Trajectory
 
-AHEAD = 4  # trajectories in flight per worker: enough to keep it busy, few enough for memory
+# Trajectories in flight: enough to keep the workers of one machine busy, few enough for memory.
+AHEAD = 4 * (os.cpu_count() or 1)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+@contextmanager
+def worker_pool(workers: int) -> Iterator[Executor | None]:
+    """Processes that may serve several corpora in turn: starting them takes seconds.
+
+    Args:
+        workers: processes; 1 means none, everything then runs in this one.
+
+    Raises:
+        UserError: workers are fewer than 1, or a worker died.
+    """
+    if workers < 1:
+        raise UserError(f"workers={workers}; wanted 1 or more")
+    if workers == 1:
+        yield None
+        return
+    # Spawned, not forked: a fork of a process that has run torch or numba threads may hang.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise UserError(
+            f"a worker process died, most likely for lack of memory; use fewer than {workers} "
+            "workers or a lower resolution"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def generate_corpus(
-    card: CorpusCard, *, split: Split, count: int, resolution: int, seed: int, workers: int
+    card: CorpusCard,
+    *,
+    split: Split,
+    count: int,
+    resolution: int,
+    seed: int,
+    pool: Executor | None = None,
 ) -> Iterator[Trajectory]:
     """Trajectories 0 ... count - 1 of a split, in this order.
 
@@ -34,44 +69,33 @@ def generate_corpus(
         count: how many.
         resolution: output cells per side.
         seed: of the whole corpus.
-        workers: processes; 1 simulates in this one.
+        pool: of `worker_pool`; None simulates in this process.
 
     Raises:
-        UserError: workers or count are out of range, or a worker died.
+        UserError: the count is negative.
         SimulationError: a trajectory is not fit for the corpus; nothing is skipped.
     """
-    if workers < 1 or count < 0:
-        raise UserError(f"{card.name}: workers={workers}, count={count}; wanted >= 1 and >= 0")
+    if count < 0:
+        raise UserError(f"{card.name}: count={count}; wanted 0 or more")
     one = partial(_simulate, card, split, seed, resolution)
-    if workers == 1:
-        return map(one, range(count))
-    return _pooled(one, count, workers)
+    return map(one, range(count)) if pool is None else _pooled(one, count, pool)
 
 
 def _simulate(card: CorpusCard, split: Split, seed: int, resolution: int, index: int) -> Trajectory:
     return simulate(card, split=split, index=index, seed=seed, resolution=resolution)
 
 
-def _pooled(one: "partial[Trajectory]", count: int, workers: int) -> Iterator[Trajectory]:
-    # Spawned, not forked: a fork of a process that has run torch or numba threads may hang.
-    pool = ProcessPoolExecutor(min(workers, max(count, 1)), get_context("spawn"))
-    try:
-        indices = iter(range(count))
-        with _one_thread_for_children():
-            running: deque[Future[Trajectory]] = deque(
-                pool.submit(one, index) for index in islice(indices, AHEAD * workers)
-            )
-        while running:
-            trajectory = running.popleft().result()
-            running.extend(pool.submit(one, index) for index in islice(indices, 1))
-            yield trajectory
-    except BrokenProcessPool:
-        raise UserError(
-            f"a worker process died, most likely for lack of memory; use fewer than {workers} "
-            "workers or a lower resolution"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _pooled(one: "partial[Trajectory]", count: int, pool: Executor) -> Iterator[Trajectory]:
+    """Results in order, a bounded number of trajectories ahead."""
+    indices = iter(range(count))
+    with _one_thread_for_children():  # the pool starts its processes at the first submissions
+        running: deque[Future[Trajectory]] = deque(
+            pool.submit(one, index) for index in islice(indices, AHEAD)
+        )
+    while running:
+        trajectory = running.popleft().result()
+        running.extend(pool.submit(one, index) for index in islice(indices, 1))
+        yield trajectory
 
 
 @contextmanager

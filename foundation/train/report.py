@@ -91,7 +91,12 @@ def usage_figure(usage_LKE: Tensor, corpora: Sequence[str]) -> Any:
     """Heat maps, one per block: share of each expert in each corpus's routes."""
     blocks, _, experts = usage_LKE.shape
     figure, axes = plt.subplots(
-        1, blocks, figsize=(3 + 2.4 * blocks, 0.4 * len(corpora) + 1.4), sharey=True, squeeze=False
+        1,
+        blocks,
+        figsize=(3 + 2.4 * blocks, 0.4 * len(corpora) + 1.4),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for block, axis in enumerate(axes[0]):
         image = axis.imshow(usage_LKE[block], vmin=0, vmax=1 / 4, aspect="auto", cmap="viridis")
@@ -99,7 +104,6 @@ def usage_figure(usage_LKE: Tensor, corpora: Sequence[str]) -> Any:
         axis.set_xlabel("routed expert")
         axis.set_xticks(range(0, experts, 5))
         axis.set_yticks(range(len(corpora)), corpora)
-    figure.tight_layout()
     figure.colorbar(image, ax=axes[0].tolist(), label="share of routes")
     return figure
 

@@ -142,11 +142,16 @@ class Trainer:
         dist.all_gather_object(keys, own)
         named = [key for rank_keys in keys for key in rank_keys]
         corpora = sorted({key.partition("/")[0] for key in named})
-        last = self.store.newest()
         raise NonFiniteLossError(
             f"step {self.position.step}: the loss is not finite; corpora: "
             f"{', '.join(corpora) or 'none alone (the balance loss)'}; samples: "
-            f"{', '.join(named) or '-'}. Nothing was saved; the last good checkpoint is "
+            f"{', '.join(named) or '-'}. {self._advice()}"
+        )
+
+    def _advice(self) -> str:
+        last = self.store.newest()
+        return (
+            "Nothing was saved; the last good checkpoint is "
             f"{self.store.folder / last[0] if last else 'none yet'}. Lower optimiser.lr or set "
             "clip=1, then --resume"
         )
@@ -192,6 +197,13 @@ class Trainer:
             reporter.validation(self.position.step, l2re)
 
     def _save(self) -> None:
+        """Save, unless the last step broke the weights though its loss was finite."""
+        finite = torch.stack([torch.isfinite(p).all() for p in self.engine.module.parameters()])
+        broken = (~finite).sum().to(torch.float64)
+        if sum_over_ranks(broken) > 0:
+            raise NonFiniteLossError(
+                f"step {self.position.step}: weights are not finite. {self._advice()}"
+            )
         self.store.save(self.engine, self.position.step, self.position.samples, self.layout)
 
 

@@ -1,16 +1,31 @@
-"""The verbs of the console command, one module each, in the order of `foundation --help`."""
+"""The verbs of the console command, one module each, in the order of `foundation --help`.
+
+A verb's module is imported only when it is the one asked for: torch takes
+seconds, which neither `--help` nor the workers of a generator need.
+"""
 
 import argparse
-from collections.abc import Callable
+from importlib import import_module
 
-from launchers.verbs.evaluate import add_verb as add_evaluate
-from launchers.verbs.leaderboard import add_verb as add_leaderboard
-from launchers.verbs.plan import add_verb as add_plan
-from launchers.verbs.shards import add_verb as add_shards
+SUMMARIES = {
+    "shards": "generate, verify and describe shards of training data",
+    "plan": "parameters, FLOPs and memory per rank of a preset",
+    "evaluate": "score checkpoints and floors on test trajectories",
+    "leaderboard": "build a leaderboard from records",
+}
 
-ALL: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
-    add_shards,
-    add_plan,
-    add_evaluate,
-    add_leaderboard,
-)
+
+def add_verbs(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", wanted: str | None
+) -> None:
+    """Add every verb's summary, and all options of the wanted one.
+
+    Args:
+        subparsers: of the console's parser.
+        wanted: first word of the command line, if any.
+    """
+    for name, summary in SUMMARIES.items():
+        if name == wanted:
+            import_module(f"launchers.verbs.{name}").add_verb(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)

@@ -17,6 +17,7 @@ from evaluation.runner import RunSettings, check_judgeable, number_of_samples, r
 from evaluation.samples import SampleValues
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
+from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
   foundation evaluate runs/tiny/export floor:persistence floor:context_mean \\
@@ -30,7 +31,7 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `evaluate` to the console."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="score checkpoints and floors on test trajectories",
+        help=SUMMARIES["evaluate"],
         description="Score checkpoints and floors on the test trajectories of a folder of shards.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from evaluation.leaderboard import scores_markdown, write_leaderboard
 from evaluation.wording import notes
+from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
   foundation leaderboard records/ --output board/
@@ -17,7 +18,7 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `leaderboard` to the console."""
     parser = subparsers.add_parser(
         "leaderboard",
-        help="build a leaderboard from records",
+        help=SUMMARIES["leaderboard"],
         description="Build a leaderboard from all results files below a folder.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,10 +3,11 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from foundation.models.cost import Cost
+from foundation.models.cost import Cost, cost_of
+from foundation.parallel.expert_parallel import check_layout
+from foundation.train.config import load_run_config, preset_names
+from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
   foundation plan medium --world 8 --ep 8 --zero 1 --bf16
@@ -18,12 +19,12 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `plan` to the console's parser."""
     parser = subparsers.add_parser(
         "plan",
-        help="parameters, FLOPs and memory per rank of a preset",
+        help=SUMMARIES["plan"],
         description="Parameters, FLOPs and memory per rank of a preset, before a launch.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("preset", help="name of a preset, as nano or tiny")
+    parser.add_argument("preset", help=f"one of {', '.join(preset_names())}")
     parser.add_argument("--world", type=int, default=1, help="ranks (default 1)")
     parser.add_argument("--ep", type=int, default=1, help="expert-parallel size (default 1)")
     parser.add_argument("--zero", type=int, default=1, choices=(0, 1, 2), help="ZeRO stage")
@@ -34,11 +35,6 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> None:
-    # Imported here: torch and DeepSpeed take seconds, which `foundation --help` need not.
-    from foundation.models.cost import cost_of
-    from foundation.parallel.expert_parallel import check_layout
-    from foundation.train.config import load_run_config
-
     run = load_run_config(options.preset, options.overrides)
     check_layout(run.model.router.num_experts, options.world, options.ep)
     micro_batch = run.step_on(options.world).micro_batch
@@ -49,7 +45,7 @@ def _run(options: argparse.Namespace) -> None:
         _print(options, micro_batch, cost)
 
 
-def _print(options: argparse.Namespace, micro_batch: int, cost: "Cost") -> None:
+def _print(options: argparse.Namespace, micro_batch: int, cost: Cost) -> None:
     precision = "bf16" if options.bf16 else "fp32"
     print(
         f"{options.preset}: {options.world} ranks, ep_size {options.ep}, ZeRO {options.zero}, "

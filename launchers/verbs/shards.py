@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias, get_args
@@ -22,6 +23,7 @@ from data_shards.manifest import (
 from data_shards.tar import ShardError
 from data_shards.verify import Report, verify
 from launchers.progress import progress
+from launchers.verbs import SUMMARIES
 
 _SHARDS_EPILOG = """example:
   foundation shards generate pdebench_swe fno_ns_1e-3 --out shards --trajectories 100
@@ -53,8 +55,7 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def add_verb(subparsers: Subparsers) -> None:
     """Add `shards` with its own verbs to the console."""
-    summary = "generate, verify and describe shards of training data"
-    shards = _add_parser(subparsers, "shards", summary, _SHARDS_EPILOG)
+    shards = _add_parser(subparsers, "shards", SUMMARIES["shards"], _SHARDS_EPILOG)
     inner = shards.add_subparsers(dest="shards_verb", required=True, metavar="VERB")
     _add_generate(inner)
     summary = "check a folder of shards and name every fault"
@@ -167,8 +168,13 @@ def _generate(options: argparse.Namespace) -> None:
     for order in orders:
         if order not in pending:
             print(f"{order}: already in {options.out}, skipped", file=sys.stderr)
-    for order in pending:
-        _write(order, options)
+    if pending:
+        # Solvers take seconds to import; the console's other verbs need none of them.
+        from data_shards.generate.driver import worker_pool
+
+        with worker_pool(options.workers) as pool:
+            for order in pending:
+                _write(order, options, pool)
 
 
 def _order(card: CorpusCard, options: argparse.Namespace) -> _Order:
@@ -225,8 +231,7 @@ def _settings(made: _Order | CorpusEntry) -> str:
     )
 
 
-def _write(order: _Order, options: argparse.Namespace) -> None:
-    # Solvers and tar writer take seconds to import; the console's other verbs need neither.
+def _write(order: _Order, options: argparse.Namespace, pool: Executor | None) -> None:
     from data_shards.generate.driver import generate_corpus
     from data_shards.writer import write_corpus
 
@@ -237,7 +242,7 @@ def _write(order: _Order, options: argparse.Namespace) -> None:
         count=order.count,
         resolution=order.resolution,
         seed=options.seed,
-        workers=options.workers,
+        pool=pool,
     )
     entry = write_corpus(
         progress(trajectories, total=order.count, label=str(order), unit="trajectories"),

@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import sys
+from contextlib import nullcontext
 from types import ModuleType
 
 import numpy as np
@@ -32,8 +33,8 @@ def orders(monkeypatch):
     """Noise in place of the solvers; lists what was asked for."""
     asked = []
 
-    def generate_corpus(card, *, split, count, resolution, seed, workers):
-        asked.append((card.name, split, count, resolution, seed, workers))
+    def generate_corpus(card, *, split, count, resolution, seed, pool):
+        asked.append((card.name, split, count, resolution, seed, pool))
         for index in range(count):
             rng = np.random.default_rng([index, seed])
             shape = (card.frames, len(card.channels), resolution, resolution)
@@ -42,6 +43,7 @@ def orders(monkeypatch):
 
     driver = ModuleType("data_shards.generate.driver")
     driver.generate_corpus = generate_corpus
+    driver.worker_pool = nullcontext
     monkeypatch.setitem(sys.modules, driver.__name__, driver)
     return asked
 

@@ -1,5 +1,6 @@
 """The driver gives the trajectories of `simulate`, in order, whatever the number of workers."""
 
+import multiprocessing
 import os
 from functools import partial
 
@@ -9,18 +10,21 @@ import pytest
 from data_shards.cards import load_card
 from data_shards.errors import UserError
 from data_shards.generate import SimulationError, driver, simulate
-from data_shards.generate.driver import generate_corpus
+from data_shards.generate.driver import generate_corpus, worker_pool
 
 CARD = load_card("pdebench_dr")
 COMMON = {"split": "train", "resolution": 8, "seed": 5}
 
 
 def test_one_and_two_workers_give_the_same_trajectories_in_order():
-    alone = list(generate_corpus(CARD, count=10, workers=1, **COMMON))
-    pooled = list(generate_corpus(CARD, count=10, workers=2, **COMMON))
+    alone = list(generate_corpus(CARD, count=10, **COMMON))
+    with worker_pool(2) as pool:
+        pooled = list(generate_corpus(CARD, count=10, pool=pool, **COMMON))
+        again = list(generate_corpus(CARD, count=2, pool=pool, **COMMON))
     assert [t.index for t in pooled] == list(range(10))
     for ours, theirs in zip(alone, pooled, strict=True):
         np.testing.assert_array_equal(ours.fields, theirs.fields)
+    np.testing.assert_array_equal(again[1].fields, alone[1].fields)
     direct = simulate(CARD, index=7, **COMMON)
     np.testing.assert_array_equal(pooled[7].fields, direct.fields)
 
@@ -29,9 +33,9 @@ def test_one_and_two_workers_give_the_same_trajectories_in_order():
 def test_a_refused_trajectory_stops_the_corpus_and_names_itself(workers):
     narrow = {"reaction_k": CARD.parameters["reaction_k"].model_copy(update={"high": 1e-3})}
     card = CARD.model_copy(update={"parameters": CARD.parameters | narrow})
-    trajectories = generate_corpus(card, count=3, workers=workers, **COMMON)
-    with pytest.raises(SimulationError, match="pdebench_dr trajectory 0: reaction_k"):
-        list(trajectories)
+    refusal = pytest.raises(SimulationError, match="pdebench_dr trajectory 0: reaction_k")
+    with refusal, worker_pool(workers) as pool:
+        list(generate_corpus(card, count=3, pool=pool, **COMMON))
 
 
 def test_workers_get_one_thread_each_and_this_process_keeps_its_own(monkeypatch):
@@ -44,22 +48,23 @@ def test_workers_get_one_thread_each_and_this_process_keeps_its_own(monkeypatch)
 
 
 def test_a_worker_that_dies_is_a_clear_error_and_not_a_hang():
-    with pytest.raises(UserError, match="fewer than 2 workers"):
-        list(driver._pooled(partial(os._exit), 3, 2))
+    with pytest.raises(UserError, match="fewer than 2 workers"), worker_pool(2) as pool:
+        list(driver._pooled(partial(os._exit), 3, pool))
 
 
 def test_no_trajectories_are_an_empty_corpus():
-    assert list(generate_corpus(CARD, count=0, workers=2, **COMMON)) == []
+    assert list(generate_corpus(CARD, count=0, **COMMON)) == []
 
 
 def test_a_reader_that_stops_early_leaves_no_process_behind():
-    trajectories = generate_corpus(CARD, count=1000, workers=2, **COMMON)
-    assert next(trajectories).index == 0
-    trajectories.close()
-    assert next(trajectories, None) is None
+    with worker_pool(2) as pool:
+        trajectories = generate_corpus(CARD, count=1000, pool=pool, **COMMON)
+        assert next(trajectories).index == 0
+    assert not multiprocessing.active_children()
 
 
-@pytest.mark.parametrize("changes", [{"workers": 0}, {"count": -1}])
-def test_numbers_out_of_range_are_the_users_error(changes):
-    with pytest.raises(UserError, match="wanted"):
-        generate_corpus(CARD, **({"count": 1, "workers": 1} | COMMON | changes))
+def test_numbers_out_of_range_are_the_users_error():
+    with pytest.raises(UserError, match="wanted 0 or more"):
+        generate_corpus(CARD, count=-1, **COMMON)
+    with pytest.raises(UserError, match="wanted 1 or more"), worker_pool(0):
+        pass

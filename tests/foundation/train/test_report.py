@@ -1,0 +1,90 @@
+"""What a run writes for people and programs."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from foundation.train.report import Reporter, finite_or_none, usage_figure
+
+CORPORA = ("left", "right")
+
+
+def row(step: int) -> dict:
+    return {
+        "step": step,
+        "samples": 8 * step,
+        "loss": 1.0 / step,
+        "balance": 0.5,
+        "corpus_loss": {"left": 0.25, "right": 0.75},
+        "lr": 1e-3,
+        "grad_norm": None,
+        "samples_per_s": 40.0,
+        "seconds_per_step": 0.2,
+        "peak_memory_gib": 1.5,
+        "router_entropy": 2.7,
+        "temperature": 0.5,
+        "expert_load": [[0.25, 0.75], [0.5, 0.5]],
+    }
+
+
+def report(folder: Path, first_step: int, steps: list[int]) -> None:
+    reporter = Reporter(folder, CORPORA, first_step, steps=10)
+    for step in steps:
+        reporter.training(row(step), torch.full((2, 2, 2), 0.5))
+        reporter.validation(step, {"left": 0.1, "right": 0.2})
+    reporter.close()
+
+
+def written(folder: Path) -> list[tuple[str, int]]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [(r["kind"], r["step"]) for r in map(json.loads, lines)]
+
+
+def test_tensorboard_holds_every_scalar_per_corpus_and_expert_and_the_heat_map(tmp_path):
+    report(tmp_path, 0, [1, 2])
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    scalars = set(board.Tags()["scalars"])
+    assert {
+        *("train/loss", "train/lr", "train/router_entropy", "train/peak_memory_gib"),
+        *("train_l2re/left", "train_l2re/right", "validation_l2re/left", "validation_l2re/right"),
+        *("expert_load/block0/expert01", "expert_load/block1/expert00"),
+    } <= scalars
+    assert "train/grad_norm" not in scalars, "what is unknown is not drawn"
+    assert [e.value for e in board.Scalars("train/loss")] == [1.0, 0.5]
+    assert len(board.Images("expert_usage")) == 2
+
+
+def test_a_resumed_run_drops_the_lines_behind_its_checkpoint(tmp_path):
+    report(tmp_path, 0, [1, 2, 3])
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "train", "st')  # a kill in the middle of a line
+    report(tmp_path, 2, [3, 4])
+    steps = [step for kind, step in written(tmp_path) if kind == "train"]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_plain_lines_tell_the_rate_and_the_time_left(tmp_path, capsys):
+    report(tmp_path, 0, [5])
+    said = capsys.readouterr().err
+    assert "step 5/10 loss 0.2 " in said
+    assert "40 samples/s ETA 0:01" in said
+    assert "validation L2RE left 0.1  right 0.2" in said
+
+
+def test_heat_map_has_a_panel_per_block_and_a_row_per_corpus():
+    figure = usage_figure(torch.rand(3, 2, 16), CORPORA)
+    panels = [axis for axis in figure.axes if axis.images and axis.get_title()]
+    assert [axis.get_title() for axis in panels] == ["block 0", "block 1", "block 2"]
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == list(CORPORA)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, None), (float("nan"), None), (float("inf"), None), (torch.tensor(2.0), 2.0), (3, 3.0)],
+)
+def test_numbers_that_json_cannot_hold_become_null(value, expected):
+    assert finite_or_none(value) == expected
