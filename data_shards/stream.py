@@ -6,6 +6,7 @@ of the plan, local = global_batch / world. So the state of a stream is one
 integer, the samples consumed, whatever the numbers of ranks and of workers.
 """
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -100,6 +101,7 @@ class SampleStream:
                 num_workers=self.config.workers,
                 prefetch_factor=self.config.prefetch,
                 collate_fn=_unchanged,
+                worker_init_fn=_outlive_signals,
                 generator=torch.Generator(),  # or it would advance the global one
             )
         )
@@ -156,6 +158,12 @@ class _Counting(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(count())
+
+
+def _outlive_signals(_worker: int) -> None:
+    """A signal to the whole job is the trainer's to answer; workers end with their parent."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _unchanged(batch: object) -> Batch:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_shards.corpus import check_size
+from data_shards.corpus import ShardedCorpus, check_size
 from data_shards.errors import UserError
 from data_shards.index import Sample, ShardFile
 from data_shards.manifest import CorpusEntry, Manifest, ShardRecord, read_manifest
+from data_shards.tar import ShardError
 
 ListedShard = tuple[CorpusEntry, ShardRecord]
 
@@ -76,6 +77,22 @@ def verify(
         bytes=sum(entry.bytes for entry in manifest.entries),
         faults=tuple(faults),
     )
+
+
+def check_checksums(corpora: Iterable[ShardedCorpus]) -> None:
+    """Refuse shards whose content is not what their manifest says; reads each of them once.
+
+    Raises:
+        ShardError: a shard has changed since its manifest was written.
+    """
+    for corpus in corpora:
+        for record in corpus.entry.shards:
+            came = sha256_of(corpus.folder / record.name)
+            if came != record.sha256:
+                raise ShardError(
+                    f"shard {corpus.folder / record.name}: changed: sha256 {came[:12]}..., the "
+                    f"manifest says {record.sha256[:12]}...; build the corpus again"
+                )
 
 
 def sha256_of(path: Path) -> str:

@@ -14,15 +14,19 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch.distributed as dist
 import yaml
 
+from data_shards.config import read_yaml
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout
+from data_shards.manifest import read_manifest
 from data_shards.mixture import MixtureConfig
 from data_shards.stream import SampleStream, StreamConfig
+from data_shards.verify import check_checksums
 from evaluation.validation import Validator
 from foundation.checkpoint.folder import save_folder
 from foundation.checkpoint.store import Checkpoint, CheckpointStore
@@ -35,14 +39,13 @@ from foundation.parallel.engine import (
     resolve_deepspeed_config,
     zero_stage,
 )
-from foundation.parallel.expert_parallel import check_layout
 from foundation.parallel.gather import gather_weights
-from foundation.parallel.launch import Ranks, join_ranks, leave_ranks
-from foundation.parallel.state import Layout
+from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.parallel.layout import Layout, check_layout
 from foundation.train.config import RunConfig, first_difference, load_run_config, preset_names
 from foundation.train.report import Reporter
 from foundation.train.stop import StopRequest
-from foundation.train.trainer import NonFiniteLossError, Position, Trainer, Validate
+from foundation.train.trainer import NonFiniteLossError, Position, Trainer
 from launchers.exit_codes import guarded
 
 DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[1] / "ds_configs" / "zero1_fp32.json"
@@ -68,6 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the newest checkpoint in --output"
     )
+    parser.add_argument(
+        "--skip_checksums", action="store_true", help="trust the shards' contents, check sizes only"
+    )
     parser.add_argument("--local_rank", type=int, help="set by the deepspeed launcher")
     parser.add_argument(
         "overrides", nargs="*", metavar="key.path=value", help="as in steps=100 optimiser.lr=3e-4"
@@ -80,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # DeepSpeed calls names that torch has renamed; nothing a user could mend.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     options = build_parser().parse_intermixed_args(arguments)
-    return guarded(lambda: _run(options), quiet=int(os.environ.get("RANK", "0")) > 0)
+    return guarded(lambda: _run(options), quiet=int(os.environ.get("LOCAL_RANK", "0")) > 0)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -91,30 +97,36 @@ def _run(options: argparse.Namespace) -> int:
         read_deepspeed_config(options.deepspeed_config), run.step_on(world)
     )
     stream = _open_stream(run, options.shards)
-    store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
-    newest = _check_output(options.output, run, store, options.resume)
+    validator = _validator(run, options.shards, world)
+    _check_output(options.output, run, stream, options.resume)
+    if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
+        check_checksums(stream.corpora)
     ranks = join_ranks()
-    try:
-        if ranks.is_first:
-            _write_config(options, run)
-        layout = Layout(
-            world=world,
-            ep_size=options.ep_size,
-            zero_stage=zero_stage(deepspeed_config),
-            bf16=is_bf16(deepspeed_config),
-        )
-        model = build_model(run.model, run.seed)
-        model.recompute_blocks = run.recompute  # type: ignore[assignment]
-        engine = build_engine(model, deepspeed_config, options.ep_size)
-        validate = _validator(run, options.shards, ranks)
-        trainer = Trainer(run, ranks, layout, engine, stream, store, validate)
-        if newest is not None:
-            tag, saved = newest
-            store.load(engine, tag, saved, layout)
-            trainer.position = Position(saved.step, saved.samples)
-        return _train(trainer, options)
-    finally:
-        leave_ranks()
+    layout = Layout(
+        world=world,
+        ep_size=options.ep_size,
+        zero_stage=zero_stage(deepspeed_config),
+        bf16=is_bf16(deepspeed_config),
+    )
+    store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
+    newest = _newest(store, run, options.resume)
+    model = build_model(run.model, run.seed)
+    model.recompute_blocks = run.recompute  # type: ignore[assignment]
+    engine = build_engine(model, deepspeed_config, options.ep_size)
+    validate = validator and partial(
+        validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks
+    )
+    trainer = Trainer(run, ranks, layout, engine, stream, store, validate)
+    if newest is not None:
+        tag, saved = newest
+        store.load(engine, tag, saved, layout)
+        trainer.position = Position(saved.step, saved.samples)
+    if ranks.is_first:
+        _write_config(options, run, stream)
+    code = _train(trainer, options)
+    # Only on the way out of success: after an exception, leaving would wait for other ranks.
+    leave_ranks()
+    return code
 
 
 def _train(trainer: Trainer, options: argparse.Namespace) -> int:
@@ -166,59 +178,86 @@ def _model_layout(run: RunConfig) -> ModelLayout:
     return ModelLayout(resolution=run.model.resolution, channels=run.model.channels)
 
 
-def _validator(run: RunConfig, shards: Path, ranks: Ranks) -> Validate | None:
+def _validator(run: RunConfig, shards: Path, world: int) -> Validator | None:
     """In-loop validation on the corpora that have its split."""
-    corpora = []
-    for name in run.data.corpora:
-        try:
-            corpora.append(ShardedCorpus.open(shards, name, run.validation.split))
-        except UserError as error:
-            if ranks.is_first:
-                print(f"no in-loop validation of {name}: {error}", file=sys.stderr)
-    if not corpora:
+    manifest = read_manifest(shards)
+    there = [name for name in run.data.corpora if manifest.find(name, run.validation.split)]
+    if not there:
         return None
-    validator = Validator(
-        corpora,
+    return Validator(
+        [ShardedCorpus.open(shards, name, run.validation.split) for name in there],
         _model_layout(run),
         run.model.context_frames,
         run.validation.horizon,
         run.validation.limit,
-        batch_size=run.step_on(ranks.world).micro_batch,
+        batch_size=run.step_on(world).micro_batch,
     )
-    return partial(validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks)
 
 
-def _check_output(
-    output: Path, run: RunConfig, store: CheckpointStore, resume: bool
-) -> tuple[str, Checkpoint] | None:
-    """The checkpoint to go on from; refuses a folder that this run does not fit."""
-    used = (output / "config.yaml").is_file()
+def _check_output(output: Path, run: RunConfig, stream: SampleStream, resume: bool) -> None:
+    """Refuse a folder that this run does not fit."""
+    config = output / "config.yaml"
+    used = config.is_file() or any((output / "checkpoints").glob("step-*"))
     if used and not resume:
         raise UserError(
             f"{output}: holds a run already; go on with --resume, or choose another --output"
         )
-    if not used:
-        if resume:
-            raise UserError(f"{output}: nothing to resume: no config.yaml; leave --resume out")
-        return None
-    before = yaml.safe_load((output / "config.yaml").read_text())["run"]
-    now = run.model_dump(mode="json")
+    if not resume:
+        return
+    if not config.is_file():
+        raise UserError(f"{output}: nothing to resume: no config.yaml; leave --resume out")
+    saved = read_yaml(config)
+    if not isinstance(saved, dict) or not isinstance(saved.get("run"), dict):
+        raise UserError(f"{config}: not a run's configuration; restore it, or start anew")
+    before, now = saved["run"], run.model_dump(mode="json")
+    for values in (before, now):
+        values["data"] = {**(values.get("data") or {}), "workers": None}  # any number will do
     for part in ("model", "data", "seed", "global_batch"):
-        difference = first_difference(before.get(part), now[part], part)
-        if difference:
-            raise UserError(
-                f"{output}: cannot resume with another configuration: {difference}; "
-                "restore the old value, or start anew in another --output"
-            )
-    return store.newest()
+        _refuse_change(output, before.get(part), now[part], part)
+    if "shards_sha256" in saved:
+        _refuse_change(output, saved["shards_sha256"], _fingerprints(stream), "shards_sha256")
 
 
-def _write_config(options: argparse.Namespace, run: RunConfig) -> None:
+def _refuse_change(output: Path, before: Any, now: Any, part: str) -> None:
+    difference = first_difference(before, now, part)
+    if difference:
+        raise UserError(
+            f"{output}: cannot resume with another configuration: {difference}; "
+            "restore the old value, or start anew in another --output"
+        )
+
+
+def _newest(store: CheckpointStore, run: RunConfig, resume: bool) -> tuple[str, Checkpoint] | None:
+    """The checkpoint to go on from: the first rank looks, all ranks take its word; collective."""
+    found: list[Any] = [None]
+    if resume and dist.get_rank() == 0:
+        try:
+            found = [store.newest()]
+        except UserError as error:
+            found = [error]
+    dist.broadcast_object_list(found)
+    if isinstance(found[0], UserError):
+        raise found[0]
+    newest: tuple[str, Checkpoint] | None = found[0]
+    if newest and newest[1].step > run.steps:
+        raise UserError(
+            f"{store.folder / newest[0]}: is at step {newest[1].step}, beyond steps={run.steps}; "
+            "raise steps, or start anew in another --output"
+        )
+    return newest
+
+
+def _fingerprints(stream: SampleStream) -> dict[str, str]:
+    return {corpus.name: corpus.fingerprint for corpus in stream.corpora}
+
+
+def _write_config(options: argparse.Namespace, run: RunConfig, stream: SampleStream) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     values = {
         "preset": options.preset,
         "overrides": options.overrides,
         "shards": str(options.shards),
+        "shards_sha256": _fingerprints(stream),
         "ep_size": options.ep_size,
         "deepspeed_config": str(options.deepspeed_config),
         "world": dist.get_world_size(),

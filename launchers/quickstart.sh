@@ -4,9 +4,9 @@
 #
 #   bash launchers/quickstart.sh [FOLDER]       # default: quickstart; run again to go on after a stop
 set -euo pipefail
+out=$(realpath -m "${1:-quickstart}")
 cd "$(dirname "$0")/.."
 
-out=${1:-quickstart}
 shards=$out/shards
 run=$out/run
 seed=0

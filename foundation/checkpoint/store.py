@@ -17,7 +17,8 @@ import torch.distributed as dist
 
 from data_shards.config import Config
 from data_shards.errors import UserError
-from foundation.parallel.state import Layout, load_state, save_state
+from foundation.parallel.layout import Layout
+from foundation.parallel.state import load_state, save_state
 
 _MANIFEST = "checkpoint.json"
 _PARTIAL = ".partial-"
@@ -43,12 +44,22 @@ class CheckpointStore:
         """Tag and manifest of the newest checkpoint whose files are all there, if any.
 
         A damaged one is passed over with a warning.
+
+        Raises:
+            UserError: there are checkpoints and all of them are damaged.
         """
+        faults = []
         for tag in reversed(self._tags()):
-            try:
+            fault = _fault(self.folder / tag)
+            if fault is None:
                 return tag, read_manifest(self.folder / tag)
-            except UserError as error:
-                warnings.warn(f"passed over: {error}", stacklevel=2)
+            faults.append(fault)
+            warnings.warn(f"passed over: {fault}", stacklevel=2)
+        if faults:
+            raise UserError(
+                f"{self.folder}: no good checkpoint among {len(faults)}; the newest: {faults[0]}; "
+                "restore its files, or remove the folder to start anew"
+            )
         return None
 
     def save(self, engine: Any, step: int, samples: int, layout: Layout) -> Path:
@@ -78,14 +89,21 @@ class CheckpointStore:
                 self._remove(final)
             os.replace(partial, final)
             _flush_entry(self.folder)
-            for tag in self._tags()[: -self.keep]:
-                self._remove(self.folder / tag)
+            self._retire(final.name)
         dist.barrier()
         return final
 
     def load(self, engine: Any, tag: str, saved: Checkpoint, layout: Layout) -> None:
         """Restore a checkpoint that `newest` gave, under this run's layout; collective."""
         load_state(engine, self.folder, tag, saved.layout, layout)
+
+    def _retire(self, newest: str) -> None:
+        """Remove what is older than the newest few good ones up to the one just saved."""
+        older = [tag for tag in self._tags() if tag <= newest]
+        good = [tag for tag in older if _fault(self.folder / tag) is None]
+        for tag in older:
+            if tag not in good[-self.keep :]:
+                self._remove(self.folder / tag)
 
     def _tags(self) -> list[str]:
         return sorted(p.name for p in self.folder.glob("step-*") if p.is_dir())
@@ -117,6 +135,15 @@ def read_manifest(checkpoint: Path) -> Checkpoint:
         if came != size:
             raise UserError(f"{file}: {came}, its manifest says {size} bytes")
     return manifest
+
+
+def _fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint, None if nothing is."""
+    try:
+        read_manifest(checkpoint)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _flush(folder: Path) -> None:

@@ -74,7 +74,8 @@ class Surrogate(nn.Module):
             context: past frames (B, T, C, H, W) on the model's grid, physical
                 units; more frames than the model takes are cut to the last ones.
             steps: frames wanted.
-            mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells.
+            mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells; it also
+                follows the fields as a channel, as in training on obstacle corpora.
 
         Returns:
             (B, steps, C, H, W).
@@ -82,6 +83,8 @@ class Surrogate(nn.Module):
         Raises:
             UserError: the context does not have the model's shape.
         """
+        if steps < 1:
+            raise UserError(f"steps={steps}, wanted 1 or more")
         batch, channels = self._batch(context, mask)
         return rollout(self.network, batch, steps)[:, :, :channels]
 
@@ -120,7 +123,11 @@ class Surrogate(nn.Module):
         channel_mask[:, :channels] = 1.0
         valid = torch.ones(count, 1, rows, columns, device=device)
         if mask is not None:
+            if mask.shape[-2:] != valid.shape[-2:]:
+                raise UserError(f"mask is {tuple(mask.shape)}, wanted (..., {rows}, {columns})")
             valid = valid * mask.to(device)
+            if channels < wanted[1]:  # the model was trained to see an obstacle in this channel
+                fields[:, :, channels] = valid
         corpus_id = torch.zeros(count, dtype=torch.int64, device=device)
         batch = Batch(fields, fields[:, :0], channel_mask, valid, corpus_id, ("",) * count)
         return batch, channels

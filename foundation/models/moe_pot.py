@@ -4,7 +4,9 @@ Axes: B samples, T frames, C channels, H rows, W columns; h, w patches (N of
 them), D width.
 Source: MoE-POT (NeurIPS 2025). Departures, each a named value of the
 configuration whose default is ours and whose other value is the paper's:
-`router.gate_norm` (layer | batch). Additions, off in the paper's presets:
+`router.gate_norm` (layer | batch). One is not: before the router's temperature
+has reached its floor (138 steps), evaluation uses the training step's, not the
+floor. Additions, off in the paper's presets:
 `target: increment` sees the last frame and the changes that led to it, and
 predicts the next change, all in units of the context's own frame-to-frame
 change, so that slow and fast flows look alike.
@@ -64,6 +66,8 @@ class MoEPOTConfig(Config):
         ):
             if whole % part:
                 raise ValueError(f"{name}: {whole} is not divisible by {part}; change one of them")
+        if self.target == "increment" and self.context_frames < 2:
+            raise ValueError("target=increment needs context_frames of 2 or more; raise it")
         return self
 
 

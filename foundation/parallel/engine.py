@@ -13,32 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
-from pydantic import NonNegativeFloat, PositiveInt
 from torch import nn
 
-from data_shards.config import Config
 from data_shards.errors import UserError
 from foundation.parallel.expert_parallel import spread_experts
+from foundation.parallel.layout import StepConfig
 
 _RARELY = 10**9
-
-
-class OptimiserConfig(Config):
-    """AdamW; the learning rate at its peak, in the paper's values."""
-
-    lr: NonNegativeFloat = 1e-3
-    betas: tuple[float, float] = (0.9, 0.9)
-    eps: NonNegativeFloat = 1e-8
-    weight_decay: NonNegativeFloat = 1e-6
-
-
-class StepConfig(Config):
-    """What one optimiser step consists of."""
-
-    micro_batch: PositiveInt = 10  # samples per rank and forward
-    accumulation: PositiveInt = 1  # forwards per step
-    clip: NonNegativeFloat = 0.0  # of the global gradient norm; 0 is off, as published
-    optimiser: OptimiserConfig = OptimiserConfig()
 
 
 def read_deepspeed_config(path: Path) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from deepspeed.moe.layer import MoE
 from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
-from data_shards.errors import UserError
 from foundation.moe.experts import ExpertBank, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
 from foundation.parallel.collectives import exchange, exchange_counts, sum_over_ranks
+from foundation.parallel.layout import check_layout
 
 _LOCAL = "deepspeed_moe.experts.deepspeed_experts."
 
@@ -122,21 +122,6 @@ def _to_global_names(
     bank: ExpertParallelBank, state: dict[str, Tensor], prefix: str, *_rest: Any
 ) -> None:
     _renumber(state, prefix, bank._first)
-
-
-def check_layout(num_experts: int, world: int, ep_size: int) -> None:
-    """Refuse an expert-parallel size that fits neither the ranks nor the experts.
-
-    Raises:
-        UserError: `ep_size` does not divide `world` or `num_experts`.
-    """
-    for what, whole in (("ranks", world), ("routed experts", num_experts)):
-        if ep_size < 1 or whole % ep_size:
-            fitting = [n for n in range(1, whole + 1) if whole % n == 0]
-            raise UserError(
-                f"ep_size={ep_size} does not divide the {whole} {what}; "
-                f"choose one of {', '.join(map(str, fitting))}"
-            )
 
 
 def spread_experts(model: nn.Module, ep_size: int) -> None:

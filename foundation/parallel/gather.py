@@ -2,8 +2,8 @@
 
 from typing import Any
 
+import torch
 import torch.distributed as dist
-from deepspeed.utils import safe_get_full_fp32_param
 from torch import Tensor
 
 from foundation.parallel.expert_parallel import ExpertParallelBank
@@ -15,26 +15,35 @@ _PLAIN = ".experts."
 def gather_weights(engine: Any) -> dict[str, Tensor] | None:
     """All parameters in float32 and all buffers, by the names of the plain model; collective.
 
-    Under ZeRO these are the optimiser's float32 masters, not their bf16 copies.
+    The values are those the model computes with: of a bf16 run the bf16 ones,
+    not the optimiser's masters, so that the copy forecasts what was validated.
 
     Returns:
         The state dict on rank 0, None elsewhere.
     """
-    own: dict[str, Tensor] = {}
-    for name, parameter in engine.module.named_parameters():
-        full = safe_get_full_fp32_param(parameter) if engine.zero_optimization() else parameter
-        own[name.replace(_SPREAD, _PLAIN)] = full.detach().float().cpu()
-    own |= {name: buffer.cpu() for name, buffer in engine.module.named_buffers()}
-    ep_size = max(
-        (m.ep_size for m in engine.module.modules() if isinstance(m, ExpertParallelBank)), default=1
-    )
-    rank, world = dist.get_rank(), dist.get_world_size()
-    # The first expert-parallel group holds every expert once; the rest sends nothing.
-    experts = {n: t for n, t in own.items() if ".routed." in n} if 0 < rank < ep_size else {}
-    parts: list[Any] | None = [None] * world if rank == 0 else None
-    dist.gather_object(experts, parts)
-    if parts is None:
-        return None
-    for part in parts[1:]:
-        own |= part
-    return own
+    module, rank = engine.module, dist.get_rank()
+    weights = {
+        name.replace(_SPREAD, _PLAIN): tensor.detach().float().cpu()
+        for name, tensor in module.named_parameters()
+    }
+    weights |= {name: buffer.cpu() for name, buffer in module.named_buffers()}
+    for path, bank in module.named_modules():
+        if isinstance(bank, ExpertParallelBank):
+            for owner in range(1, bank.ep_size):  # the first group holds every expert once
+                weights |= _experts_of(owner, bank, path, rank)
+    return weights if rank == 0 else None
+
+
+def _experts_of(owner: int, bank: ExpertParallelBank, path: str, rank: int) -> dict[str, Tensor]:
+    """Send the experts of one bank from their owner to rank 0, tensor by tensor."""
+    received = {}
+    for number, expert in bank.deepspeed_moe.experts.deepspeed_experts.items():
+        for name, parameter in expert.named_parameters():
+            if rank == owner:
+                dist.send(parameter.detach().contiguous(), 0)
+            elif rank == 0:
+                tensor = torch.empty_like(parameter)
+                dist.recv(tensor, owner)
+                theirs = int(number) + owner * bank.num_local_experts
+                received[f"{path}{_PLAIN}{theirs}.{name}"] = tensor.float().cpu()
+    return received

@@ -58,7 +58,7 @@ def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT) -> Ranks:
     if device.type == "cpu":
         # Ranks share the machine's cores: more threads than cores slow each other down.
         local_world = int(os.environ.get("LOCAL_SIZE", os.environ["WORLD_SIZE"]))
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_world))
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_world))
     return Ranks(dist.get_rank(), dist.get_world_size(), local_rank, device)
 
 

@@ -23,19 +23,10 @@ import torch
 import torch.distributed as dist
 from deepspeed.checkpoint import ds_to_universal
 
-from data_shards.config import Config
 from data_shards.errors import UserError
+from foundation.parallel.layout import Layout
 
 _OF_ONE_GROUP = ("params", "name", "moe")  # keys that tell optimiser groups apart
-
-
-class Layout(Config):
-    """How a run is spread over ranks: what decides the form of its files."""
-
-    world: int
-    ep_size: int
-    zero_stage: int
-    bf16: bool
 
 
 def save_state(engine: Any, folder: Path, tag: str, client: dict[str, Any]) -> None:
@@ -107,6 +98,7 @@ def _load_converted(
         )
     converted = folder / f".universal-{tag}"
     if dist.get_rank() == 0:
+        shutil.rmtree(converted, ignore_errors=True)  # of a run killed in a conversion
         _convert(folder / tag, converted / tag)
         _unite_groups(converted / tag, len(engine.optimizer.optimizer.param_groups))
     dist.barrier()

@@ -10,7 +10,7 @@ from data_shards.cards import Split
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 from foundation.models.registry import ModelConfig
-from foundation.parallel.engine import OptimiserConfig, StepConfig
+from foundation.parallel.layout import OptimiserConfig, StepConfig
 from foundation.train.losses import LossConfig
 from foundation.train.schedule import OneCycle
 
@@ -129,7 +129,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(f"override {override!r}: wanted key.path=value, as in steps=100")
-    *parents, last = path.split(".")
+    group, _, corpus = path.partition("weights.")
+    # Names of corpora hold dots: what follows "weights." is one key.
+    *parents, last = [*group.split(".")[:-1], "weights", corpus] if corpus else path.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):

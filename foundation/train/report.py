@@ -64,7 +64,8 @@ class Reporter:
 
     def validation(self, step: int, l2re: dict[str, float]) -> None:
         """Rollout L2RE per corpus."""
-        self._write({"kind": "validation", "step": step, "l2re": l2re})
+        finite = {corpus: finite_or_none(value) for corpus, value in l2re.items()}
+        self._write({"kind": "validation", "step": step, "l2re": finite})
         for corpus, value in l2re.items():
             self._board.add_scalar(f"validation_l2re/{corpus}", value, step)
         self.say(f"step {step}: validation L2RE " + _listed(l2re))
@@ -76,7 +77,7 @@ class Reporter:
         self._lines.close()
 
     def _write(self, row: dict[str, Any]) -> None:
-        self._lines.write(json.dumps(row) + "\n")
+        self._lines.write(json.dumps(row, allow_nan=False) + "\n")
         self._lines.flush()
 
     def _progress(self, row: dict[str, Any]) -> None:
@@ -99,7 +100,9 @@ def usage_figure(usage_LKE: Tensor, corpora: Sequence[str]) -> Any:
         layout="constrained",
     )
     for block, axis in enumerate(axes[0]):
-        image = axis.imshow(usage_LKE[block], vmin=0, vmax=1 / 4, aspect="auto", cmap="viridis")
+        image = axis.imshow(
+            usage_LKE[block], vmin=0, vmax=float(usage_LKE.max()), aspect="auto", cmap="viridis"
+        )
         axis.set_title(f"block {block}")
         axis.set_xlabel("routed expert")
         axis.set_xticks(range(0, experts, 5))

@@ -18,7 +18,7 @@ from data_shards.stream import SampleStream
 from foundation.checkpoint.store import CheckpointStore
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.launch import Ranks, peak_memory_bytes
-from foundation.parallel.state import Layout
+from foundation.parallel.layout import Layout
 from foundation.train.config import RunConfig
 from foundation.train.losses import Losses, losses_of
 from foundation.train.noise import with_noise
@@ -81,7 +81,7 @@ class Trainer:
         since, since_step = time.perf_counter(), self.position.step
         stopped = False
         while self.position.step < run.steps and not stopped:
-            step = self._step(batches, bool(stop))
+            step, batch = self._step(batches, bool(stop))
             stopped = step.stop
             now = self.position.step
             if reporter:
@@ -94,14 +94,14 @@ class Trainer:
                 self._validate(reporter)
                 since, since_step = time.perf_counter(), now
             if now % run.checkpoint.every == 0 or now == run.steps or stopped:
-                self._save()
+                self._save(batch)
                 saved_at = now
                 since, since_step = time.perf_counter(), now
         assert saved_at == self.position.step, "every way out of the loop saves"
         return self.position.step == run.steps
 
-    def _step(self, batches: Any, stop: bool) -> StepTotals:
-        """One optimiser step; moves the position."""
+    def _step(self, batches: Any, stop: bool) -> tuple[StepTotals, Batch]:
+        """One optimiser step; moves the position. Also gives the last batch."""
         run, device = self.run, self.ranks.device
         self._set_schedules()
         totals = StepTotals(len(self._corpora))
@@ -115,7 +115,7 @@ class Trainer:
             self.engine.step()
             self.position.samples += self._micro_global
         self.position.step += 1
-        return totals
+        return totals, batch
 
     def _forward(self, batch: Batch) -> Losses:
         local = self._micro_global // self.ranks.world
@@ -127,9 +127,15 @@ class Trainer:
 
     def _set_schedules(self) -> None:
         run, step = self.run, self.position.step
-        lr = run.schedule.at(step, run.steps, run.optimiser.lr)
+        optimiser = run.optimiser
+        settings = {
+            "lr": run.schedule.at(step, run.steps, optimiser.lr),
+            "betas": optimiser.betas,
+            "eps": optimiser.eps,
+            "weight_decay": optimiser.weight_decay,
+        }
         for group in self.engine.optimizer.param_groups:
-            group["lr"] = lr
+            group.update(settings)  # a loaded optimiser holds those of the run that saved it
         for name, buffer in self.engine.module.named_buffers():
             if name == "training_step":
                 buffer.fill_(step)
@@ -143,7 +149,7 @@ class Trainer:
         named = [key for rank_keys in keys for key in rank_keys]
         corpora = sorted({key.partition("/")[0] for key in named})
         raise NonFiniteLossError(
-            f"step {self.position.step}: the loss is not finite; corpora: "
+            f"step {self.position.step + 1}: the loss is not finite; corpora: "
             f"{', '.join(corpora) or 'none alone (the balance loss)'}; samples: "
             f"{', '.join(named) or '-'}. {self._advice()}"
         )
@@ -196,13 +202,18 @@ class Trainer:
         if reporter:
             reporter.validation(self.position.step, l2re)
 
-    def _save(self) -> None:
-        """Save, unless the last step broke the weights though its loss was finite."""
-        finite = torch.stack([torch.isfinite(p).all() for p in self.engine.module.parameters()])
-        broken = (~finite).sum().to(torch.float64)
-        if sum_over_ranks(broken) > 0:
+    def _save(self, batch: Batch) -> None:
+        """Save, unless the last step broke the weights though its own loss was finite."""
+        module = self.engine.module
+        finite = torch.stack([torch.isfinite(p).all() for p in module.parameters()]).all()
+        module.eval()
+        with torch.no_grad():
+            finite &= torch.isfinite(module(batch).fields).all()
+        module.train()
+        if sum_over_ranks((~finite).to(torch.float64)) > 0:
             raise NonFiniteLossError(
-                f"step {self.position.step}: weights are not finite. {self._advice()}"
+                f"step {self.position.step}: the step's gradient broke the weights. "
+                f"{self._advice()}"
             )
         self.store.save(self.engine, self.position.step, self.position.samples, self.layout)
 

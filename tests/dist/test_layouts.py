@@ -11,9 +11,10 @@ from foundation.models.registry import build_model, read_model_config
 from foundation.moe.experts import ExpertBank
 from foundation.parallel import expert_parallel
 from foundation.parallel.collectives import sum_over_ranks
-from foundation.parallel.engine import StepConfig, build_engine, resolve_deepspeed_config
+from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.parallel.layout import StepConfig
 from foundation.train.losses import LossConfig, losses_of
 
 pytestmark = pytest.mark.dist
@@ -154,6 +155,36 @@ def test_ranks_agree_on_the_global_gradient_norm(serial):
     alone, spread = serial(Case(2, 2)), on_ranks(2, train, Case(2, 2))
     for rank in spread:
         assert rank["norms"] == pytest.approx(alone["norms"], rel=1e-5)
+
+
+def exported_and_trained(case: Case) -> tuple[float, float]:
+    """Largest difference of forecasts by the gathered weights and by the engine; its scale."""
+    join_ranks()
+    settings = {"width": 32, "blocks": 2, "heads": 4, "resolution": RESOLUTION, "patch": 4}
+    config = read_model_config({**settings, "head_width": 8}, "test")
+    template = {"zero_optimization": {"stage": 1}, "bf16": {"enabled": True}}
+    step = resolve_deepspeed_config(template, StepConfig(micro_batch=4))
+    engine = build_engine(build_model(config, seed=0), step, case.ep_size)
+    own = part(global_batch(), 0, 4)
+    engine.backward(losses_of(engine(own), own, LossConfig(), sum_over_ranks).total)
+    engine.step()
+    weights = gather_weights(engine)
+    with torch.no_grad():
+        trained = engine.module(own).fields
+    leave_ranks()
+    if weights is None:
+        return 0.0, 1.0
+    plain = build_model(config)
+    plain.load_state_dict(weights)
+    with torch.no_grad():
+        exported = plain(own).fields
+    return float((exported - trained).abs().max()), float(trained.abs().max())
+
+
+def test_a_bf16_run_exports_the_function_it_trained():
+    (difference, scale), _ = on_ranks(2, exported_and_trained, Case(2, 2, bf16=True))
+    # the same weights, once computed with in bf16 and once in float32
+    assert difference < 0.02 * scale
 
 
 def test_bf16_follows_float32_within_its_precision(serial):

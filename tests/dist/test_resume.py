@@ -119,6 +119,48 @@ def resume_with_warnings(waves: Path, output: Path) -> int:
     return pretrain(waves, output, 2, None, ("--resume",))
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_anew(waves, whole, tmp_path):
+    output = shutil.copytree(whole, tmp_path / "run")
+    for checkpoint in (output / "checkpoints").iterdir():
+        next(checkpoint.glob("layer_0_expert_5_*")).unlink()
+    assert on_ranks(2, resume_with_warnings, waves, output) == [2, 2]
+    assert len(list((output / "checkpoints").iterdir())) == 2, "nothing was removed"
+
+
+def test_fewer_steps_than_the_run_has_done_are_refused(waves, whole, tmp_path):
+    output = shutil.copytree(whole, tmp_path / "run")
+    assert on_ranks(2, pretrain, waves, output, 2, None, ("--resume", "steps=6")) == [2, 2]
+
+
+def test_another_optimiser_takes_effect_and_another_loader_does_not_matter(
+    waves, whole, stopped, tmp_path
+):
+    same, other = (shutil.copytree(stopped, tmp_path / name) for name in ("same", "other"))
+    extra = ("--resume", "data.workers=1")
+    assert on_ranks(2, pretrain, waves, same, 2, None, extra) == [0, 0]
+    assert curve(same) == curve(whole)
+    extra = ("--resume", "optimiser.weight_decay=0.5")
+    assert on_ranks(2, pretrain, waves, other, 2, None, extra) == [0, 0]
+    assert curve(other)[-1]["loss"] != curve(whole)[-1]["loss"]
+
+
+@pytest.mark.slow
+def test_statistics_of_the_batch_gate_survive_a_change_of_layout(waves, tmp_path):
+    gate = ("model.router.gate_norm=batch",)
+    assert on_ranks(2, pretrain, waves, tmp_path / "whole", 2, None, gate) == [0, 0]
+    assert on_ranks(2, pretrain, waves, tmp_path / "again", 2, 4, gate) == [0, 0]
+    assert on_ranks(1, pretrain, waves, tmp_path / "again", 1, None, (*gate, "--resume")) == [0]
+    for ours, theirs in zip(curve(tmp_path / "again"), curve(tmp_path / "whole"), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=2e-5)
+    ours, theirs = (
+        load_file(tmp_path / run / "model" / "model.safetensors") for run in ("again", "whole")
+    )
+    running = [name for name in ours if "running" in name]
+    assert running
+    for name in running:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_old_checkpoints_are_removed_but_for_the_newest_few(waves, tmp_path):
     output = tmp_path / "run"
     extra = ("checkpoint.every=2", "checkpoint.keep=1", "steps=4")
@@ -135,8 +177,11 @@ def test_an_exploding_run_stops_with_a_report_and_keeps_its_checkpoint(waves, tm
     assert "the loss is not finite" in text
     assert "toy_" in text
     assert "train-0000" in text
-    last = rows(output)[-1]["step"]
-    assert (output / "checkpoints" / f"step-{last:08d}" / "checkpoint.json").is_file()
+    # What is kept is from before the explosion: a gentler run goes on from it, or from nothing.
+    gentle = ("--resume", "optimiser.lr=1e-4", "steps=4")
+    assert on_ranks(1, pretrain, waves, output, 1, None, gentle) == [0]
+    assert rows(output)[-1]["step"] == 4
+    assert rows(output)[-1]["loss"] < 10
 
 
 def explode(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:

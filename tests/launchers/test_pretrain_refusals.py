@@ -40,6 +40,7 @@ def start(shards: Path, output: Path, *extra: str, preset: str = "debug") -> lis
         (["stepps=3"], "did you mean 'steps'"),
         (["--ep_size", "3"], "ep_size=3 does not divide the 1 ranks; choose one of 1"),
         (["--ep_size", "0"], "ep_size=0 does not divide"),
+        (["validation.horizon=50"], "validation"),
         (["data.split=tset"], "data.split"),
         (["--deepspeed_config", "ds_configs/zero1.json"], "no such DeepSpeed configuration"),
         (["model.channels=1"], "raise the model's channels"),
@@ -78,7 +79,13 @@ def grown(shard: Path) -> None:
     shard.write_bytes(shard.read_bytes() + bytes(512))
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, truncated, grown])
+def flipped(shard: Path) -> None:
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncated, grown, flipped])
 def test_a_missing_or_changed_shard_is_named(waves, tmp_path, capsys, damage):
     copy = shutil.copytree(waves, tmp_path / "copy")
     shard = the_shard(copy)
@@ -120,6 +127,24 @@ def used(tmp_path: Path) -> Path:
     values = {"run": run.model_dump(mode="json")}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(values))
     return tmp_path / "run"
+
+
+@pytest.mark.parametrize("text", ["", "run: 3", "[", "- run"])
+def test_a_broken_config_of_the_folder_is_named(waves, used, capsys, text):
+    (used / "config.yaml").write_text(text)
+    assert "config.yaml" in refused(capsys, *start(waves, used, "--resume"))
+
+
+def test_checkpoints_without_a_configuration_are_not_trained_over(waves, tmp_path, capsys):
+    (tmp_path / "run" / "checkpoints" / "step-00000004").mkdir(parents=True)
+    assert "holds a run already" in refused(capsys, *start(waves, tmp_path / "run"))
+
+
+def test_other_shards_than_the_runs_are_refused(waves, used, capsys):
+    values = yaml.safe_load((used / "config.yaml").read_text())
+    values["shards_sha256"] = dict.fromkeys(CORPORA, "0" * 64)
+    (used / "config.yaml").write_text(yaml.safe_dump(values))
+    assert "shards_sha256.toy_wave was" in refused(capsys, *start(waves, used, "--resume"))
 
 
 def test_a_used_folder_is_not_trained_into_without_resume(waves, used, capsys):

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from data_shards.batch import Batch
+from data_shards.cards import load_card
 from data_shards.errors import UserError
+from data_shards.layout import ModelLayout, to_model_layout
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
 from foundation.models.registry import build_model, read_model_config
+from foundation.models.rollout import rollout
 
 CONFIG = read_model_config(
     {"resolution": 16, "patch": 4, "width": 16, "blocks": 2, "heads": 2, "head_width": 8}, "test"
@@ -63,6 +67,29 @@ def test_solid_cells_keep_their_values(folder, generator):
     context = torch.randn(1, 10, 4, 16, 16, generator=generator)
     future = Surrogate.from_pretrained(folder).forecast(context, 2, mask)
     assert torch.equal(future[0, :, :, 3, 4], context[0, -1:, :, 3, 4].expand(2, -1))
+
+
+def test_forecast_sees_an_obstacle_as_training_and_evaluation_do(folder, generator):
+    card = load_card("cfdbench")
+    fields = torch.randn(10, 2, 16, 16, generator=generator)
+    mask = torch.ones(16, 16)
+    mask[4:7, 4:7] = 0
+    layout = ModelLayout(resolution=16)
+    frames, channel_mask, valid = to_model_layout(fields.numpy(), mask.numpy(), card, layout)
+    ids = torch.zeros(1, dtype=torch.int64)
+    batch = Batch(frames[None], frames[None, :0], channel_mask[None], valid[None], ids, ("",))
+    model = Surrogate.from_pretrained(folder)
+    with torch.no_grad():
+        judged = rollout(model, batch, 3)
+    assert torch.equal(model.forecast(fields[None], 3, mask), judged[:, :, :2])
+
+
+def test_numbers_and_masks_out_of_range_are_the_users_error(folder):
+    model = Surrogate.from_pretrained(folder)
+    with pytest.raises(UserError, match="steps=0"):
+        model.forecast(torch.zeros(1, 10, 4, 16, 16), 0)
+    with pytest.raises(UserError, match="mask is"):
+        model.forecast(torch.zeros(1, 10, 4, 16, 16), 1, torch.ones(8, 8))
 
 
 def test_a_context_of_another_shape_is_refused(folder):

@@ -1,0 +1,54 @@
+"""How a run is spread over ranks, in plain values: no process group, no DeepSpeed."""
+
+from math import gcd
+from typing import Annotated
+
+from pydantic import Field, NonNegativeFloat, PositiveInt
+
+from data_shards.config import Config
+from data_shards.errors import UserError
+
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Layout(Config):
+    """What decides the form of a checkpoint's files."""
+
+    world: int
+    ep_size: int
+    zero_stage: int
+    bf16: bool
+
+
+class OptimiserConfig(Config):
+    """AdamW; the learning rate at its peak, in the paper's values."""
+
+    lr: NonNegativeFloat = 1e-3
+    betas: tuple[Beta, Beta] = (0.9, 0.9)
+    eps: NonNegativeFloat = 1e-8
+    weight_decay: NonNegativeFloat = 1e-6
+
+
+class StepConfig(Config):
+    """What one optimiser step consists of."""
+
+    micro_batch: PositiveInt = 10  # samples per rank and forward
+    accumulation: PositiveInt = 1  # forwards per step
+    clip: NonNegativeFloat = 0.0  # of the global gradient norm; 0 is off, as published
+    optimiser: OptimiserConfig = OptimiserConfig()
+
+
+def check_layout(num_experts: int, world: int, ep_size: int) -> None:
+    """Refuse an expert-parallel size that fits neither the ranks nor the experts.
+
+    Raises:
+        UserError: `ep_size` does not divide `world` or `num_experts`.
+    """
+    for what, whole in (("ranks", world), ("routed experts", num_experts)):
+        if ep_size < 1 or whole % ep_size:
+            common = gcd(world, num_experts)
+            fitting = [n for n in range(1, common + 1) if common % n == 0]
+            raise UserError(
+                f"ep_size={ep_size} does not divide the {whole} {what}; "
+                f"choose one of {', '.join(map(str, fitting))}"
+            )
