@@ -161,9 +161,9 @@ def _column(kept: list[Record], title: str) -> Column:
 
 
 def _loss(record: Record) -> float:
-    """The headline turned so that less is better."""
+    """The headline turned so that less is better; a diverged forecast is worst either way."""
     value = record.headline.value
-    return -value if record.task.higher_is_better else value
+    return -value if record.task.higher_is_better and math.isfinite(value) else value
 
 
 def _rank(kept: list[Record]) -> list[Cell]:
@@ -190,6 +190,8 @@ def _factor(record: Record, floors: list[float]) -> float | None:
     value, floor = record.headline.value, abs(min(floors))
     if math.isinf(value):
         return 0.0
+    if math.isinf(floor):
+        return math.inf
     better, worse = (floor, value) if record.task.higher_is_better else (value, floor)
     return math.inf if better == 0 else worse / better
 

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from data_shards.cards import load_card
+from data_shards.cards import card_names, load_card
 from evaluation.board import Board, Cell, Column, Row
 from evaluation.plots import Curve, draw_curves, draw_fields, line_style
 from evaluation.samples import Picture
@@ -217,15 +217,21 @@ def _fields(board: Board, pictures: Mapping[str, PicturedModel]) -> str:
         if shown is None:
             continue
         drawing = draw_fields(shown.picture, 0, column.title)
-        channel = load_card(column.task.corpus).channels[0]
-        unit = "" if channel.unit == "1" else f" in {channel.unit}"
-        shows = f"{shown.label}: {channel.name}{unit}, first test trajectory"
+        shows = f"{shown.label}: {_first_channel(column.task.corpus)}, first test trajectory"
         caption = f"<strong>{escape(column.title)}</strong> {escape(shows)}"
         figures.append(f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>")
     if not figures:
         return ""
     lead = "<p>The best model of every task against the truth.</p>"
     return _section("Fields", f'{lead}<div class="figures">{"".join(figures)}</div>')
+
+
+def _first_channel(corpus: str) -> str:
+    """Name and unit of what is drawn; a record may be of a corpus that has no card here."""
+    if corpus not in card_names():
+        return "first channel"
+    channel = load_card(corpus).channels[0]
+    return channel.name if channel.unit == "1" else f"{channel.name} in {channel.unit}"
 
 
 def _terms(board: Board) -> str:

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import matplotlib
@@ -149,5 +150,5 @@ def _svg(figure: Figure, description: str) -> str:
     text = re.sub(r"font-family: [^;\"]*;", "", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
     return text.replace(_INK, "currentColor")

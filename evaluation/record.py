@@ -4,6 +4,8 @@ A results file holds the records of one run; beside it lie the values of every
 sample (`samples.py`), from which each record can be aggregated again.
 """
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 
 from data_shards.config import Config
+from data_shards.errors import UserError
 from evaluation.bootstrap import standard_error
 from evaluation.metrics import MetricName
 from evaluation.task import Task
@@ -100,6 +103,44 @@ def aggregate(values_N: NDArray[np.float64]) -> Score:
 def aggregate_all(values: dict[MetricName, NDArray[np.float64]]) -> dict[MetricName, Score]:
     """`aggregate` for every metric."""
     return {name: aggregate(values_N) for name, values_N in values.items()}
+
+
+def check_record(record: Record, where: str) -> None:
+    """Refuse a record that no run writes; a board would rank it all the same.
+
+    A diverged forecast is +infinity and stands; NaN and -infinity would pass for the best.
+
+    Args:
+        record: as it was read.
+        where: file and place in it, for the message.
+
+    Raises:
+        UserError: no headline, a hash that is not the task's, or a value without an order.
+    """
+    where = f"{where} ({record.model.name} on {record.task.name})"
+    if record.task.headline not in record.scores:
+        raise UserError(
+            f"{where}: no score {record.task.headline!r}, the headline of its task; evaluate again"
+        )
+    if record.task.hash != record.task_hash:
+        raise UserError(
+            f"{where}: its task_hash is {record.task_hash[:10]}, the task in it has "
+            f"{record.task.hash[:10]}; one of them was changed, evaluate again"
+        )
+    for name, value in _values(record):
+        if math.isnan(value) or value == -math.inf:
+            raise UserError(
+                f"{where}: {name} is {value}, wanted a number or Infinity; evaluate again"
+            )
+
+
+def _values(record: Record) -> Iterator[tuple[str, float]]:
+    """Everything that is ranked, printed or drawn, by name."""
+    for metric, score in record.scores.items():
+        yield metric, score.value
+        if score.standard_error is not None:
+            yield f"standard_error of {metric}", score.standard_error
+    yield from (("error_per_frame", value) for value in record.error_per_frame)
 
 
 def is_result_file(document: object) -> bool:

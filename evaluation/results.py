@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from data_shards.errors import UserError
-from evaluation.record import Record, ResultFile, is_result_file, samples_path
+from evaluation.record import Record, ResultFile, check_record, is_result_file, samples_path
 from evaluation.samples import SampleValues
 
 
@@ -54,7 +54,9 @@ def save_results(output: Path, judged: Sequence[tuple[Record, SampleValues]]) ->
         replace_file(samples, packed.getvalue())
         replace_file(output, f"{results.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
-        raise UserError(f"{output}: could not be written ({error}); nothing was saved") from None
+        raise UserError(
+            f"{output}: could not be written ({error}); mend that and evaluate again"
+        ) from None
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -76,7 +78,8 @@ def read_results(path: Path) -> ResultFile | None:
     """A results file; None for JSON of another kind.
 
     Raises:
-        UserError: not readable, not JSON, or records that this version does not know.
+        UserError: not readable, not JSON, records that this version does not know, or one
+            that no run writes.
     """
     try:
         document = json.loads(path.read_text())
@@ -84,14 +87,17 @@ def read_results(path: Path) -> ResultFile | None:
         raise UserError(f"{path}: not readable as JSON ({error}); evaluate again") from None
     if not is_result_file(document):
         return None
-    return ResultFile.read(document, str(path))
+    results = ResultFile.read(document, str(path))
+    for position, record in enumerate(results.records):
+        check_record(record, f"{path}: record {position}")
+    return results
 
 
 def read_folder(folder: Path) -> list[tuple[Path, ResultFile]]:
     """All results files below a folder, sorted by path.
 
     Raises:
-        UserError: no such folder, or not one results file in it.
+        UserError: no such folder, or not one record in it.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of records; write some with foundation evaluate")
@@ -99,4 +105,8 @@ def read_folder(folder: Path) -> list[tuple[Path, ResultFile]]:
     results = [(path, result) for path, result in found if result is not None]
     if not results:
         raise UserError(f"{folder}: no results files in it; write some with foundation evaluate")
+    if not any(result.records for _, result in results):
+        raise UserError(
+            f"{folder}: its results files hold no records; write some with foundation evaluate"
+        )
     return results

@@ -14,6 +14,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
         rows: cells of every row.
         left: how many columns, from the first, are aligned left; the others right.
     """
+    header, rows = _escaped(header), [_escaped(row) for row in rows]
     columns = [[header[i], *(row[i] for row in rows)] for i in range(len(header))]
     widths = [max(3, *(len(cell) for cell in column)) for column in columns]
     rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
@@ -26,6 +27,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
         return f"| {' | '.join(padded)} |"
 
     return "\n".join([line(header), line(rule), *map(line, rows)])
+
+
+def _escaped(cells: Sequence[str]) -> list[str]:
+    """Cells whose bars and line ends no longer end a column or a row."""
+    return [" ".join(cell.replace("\\", "\\\\").replace("|", "\\|").splitlines()) for cell in cells]
 
 
 def number(value: float | None, digits: int = 3) -> str:

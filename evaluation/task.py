@@ -29,7 +29,7 @@ class Task(Config):
     name: str = Field(pattern=r"^[A-Za-z0-9_.+-]+$")  # the name of its file
     version: PositiveInt  # raised at every change of the terms
     description: str
-    corpus: str
+    corpus: str  # a record may come from a house that has further ones
     split: Split = "test"
     context_frames: PositiveInt = 10
     rollout_frames: PositiveInt
@@ -40,8 +40,6 @@ class Task(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.corpus not in card_names():
-            raise ValueError(str(unknown_name("corpus", self.corpus, card_names())))
         if self.headline not in self.metrics:
             raise ValueError(
                 f"headline {self.headline!r} is not among metrics {list(self.metrics)}; add it"
@@ -80,6 +78,9 @@ def load_tasks(include: Path | None = None) -> dict[str, Task]:
         task = Task.read(read_yaml(path), f"task {path.name}")
         if task.name != path.stem:
             raise UserError(f"task {path.name}: its name says {task.name!r}; rename one of them")
+        if task.corpus not in card_names():
+            unknown = unknown_name("corpus", task.corpus, card_names())
+            raise UserError(f"task {path.name}: {unknown}")
         if task.name in tasks:
             raise UserError(f"{path}: a task {task.name!r} exists already; give it another name")
         tasks[task.name] = task

@@ -115,6 +115,21 @@ def test_where_higher_is_better_the_highest_ranks_first() -> None:
     assert board.rows[0].cells["zero_shot_cfdbench"].factor == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("higher", [False, True])
+def test_a_diverged_model_ranks_last_whichever_way_is_better(higher: bool) -> None:
+    board = build_board(
+        [make_record("burst", float("inf"), higher=higher), make_record("a", 9.0, higher=higher)]
+    )
+    assert _ranks(board) == {"a": 1, "burst": 2}
+
+
+@pytest.mark.parametrize("higher", [False, True])
+def test_a_model_beats_a_diverged_floor_without_bound(higher: bool) -> None:
+    floor = make_record("persistence", float("inf"), floor=True, higher=higher)
+    board = build_board([make_record("a", 0.1, higher=higher), floor])
+    assert board.rows[0].cells["zero_shot_cfdbench"].factor == float("inf")
+
+
 def test_mean_rank_is_over_the_tasks_a_model_was_judged_on() -> None:
     board = build_board(
         [

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +23,7 @@ from evaluation.record import ModelFacts
 from evaluation.results import save_results
 from evaluation.runner import RunSettings, run_task
 from evaluation.table import markdown_table, number, parameters
-from evaluation.task import load_tasks
+from evaluation.task import Task, load_tasks
 from evaluation.wording import notes
 
 VOID = {"meta", "path", "use", "image", "br", "wbr", "rect"}
@@ -188,6 +190,31 @@ def test_floors_alone_make_a_board_without_ranks(records: Path, tmp_path: Path) 
     assert all(row.mean_rank is None for row in board.rows)
 
 
+def _foreign(records: Path, folder: Path, corpus: str) -> Path:
+    """A copy of the records in which one of the model's is of a corpus without a card."""
+    copy = _without(records, "nothing", folder)
+    path = copy / "model.json"
+    document: dict[str, Any] = json.loads(path.read_text())
+    record = document["records"][0]
+    record["task"] |= {"name": "zero_shot_foreign", "corpus": corpus}
+    record["task_hash"] = Task.read(record["task"], "foreign").hash
+    path.write_text(json.dumps(document))
+    return copy
+
+
+def test_a_record_of_an_unknown_corpus_gets_its_own_column(records: Path, tmp_path: Path) -> None:
+    corpus = 'air|foil"<b>'
+    board = write_leaderboard(_foreign(records, tmp_path, corpus), tmp_path / "board")
+    assert [column.title for column in board.columns] == ["cfdbench", corpus, "pdebench_cns_m0.1"]
+    assert [row.label for row in board.rows if "zero_shot_foreign" in row.cells] == ["a<b>&c"]
+    reader = Reader()
+    page = (tmp_path / "board" / "index.html").read_text()
+    reader.feed(page)
+    assert not reader.open
+    assert "first channel, first test trajectory" in reader.text
+    assert 'foil"<b>' not in page
+
+
 def test_an_output_that_cannot_be_written_is_an_error(records: Path, tmp_path: Path) -> None:
     (tmp_path / "board").write_text("a file")
     with pytest.raises(UserError, match="could not be written"):
@@ -213,6 +240,16 @@ def test_numbers_have_three_digits(value: float | None, text: str) -> None:
 
 def test_parameters_are_counted_as_papers_do() -> None:
     assert [parameters(n) for n in (30_243_111, 12_345, 12)] == ["30.2 M", "12.3 k", "12"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"), [("a|b", r"a\|b"), ("a\\|b", r"a\\\|b"), ("a\nb", "a b"), ("a\\b", r"a\\b")]
+)
+def test_a_name_can_end_neither_a_column_nor_a_row(name: str, cell: str) -> None:
+    lines = markdown_table([name, "b"], [[name, "1"]]).splitlines()
+    assert len(lines) == 3
+    assert lines[2] == f"| {cell.ljust(3)} |   1 |"
+    assert lines[0].startswith(f"| {cell.ljust(3)} |")
 
 
 def test_markdown_columns_are_aligned() -> None:

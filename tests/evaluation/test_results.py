@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,54 @@ def test_a_folder_gives_its_results_and_passes_over_other_json(
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UserError, match=r"broken\.json: not readable as JSON"):
         read_folder(tmp_path)
+
+
+def _changed(judged: Judged, output: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A results file whose second record was changed by another hand."""
+    save_results(output, judged)
+    document = json.loads(output.read_text())
+    change(document["records"][1])
+    output.write_text(json.dumps(document))
+    return output
+
+
+@pytest.mark.parametrize("value", [float("nan"), "NaN", float("-inf"), "-Infinity"])
+@pytest.mark.parametrize("metric", ["l2re", "max_error"])
+def test_a_score_without_an_order_is_refused_by_file_record_and_metric(
+    judged: Judged, tmp_path: Path, value: float | str, metric: str
+) -> None:
+    output = _changed(
+        judged, tmp_path / "run.json", lambda record: record["scores"][metric].update(value=value)
+    )
+    named = rf"run\.json: record 1 \(persistence on zero_shot_fno_ns_1e-5\): {metric} is (nan|-inf)"
+    with pytest.raises(UserError, match=named):
+        read_results(output)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r["scores"].pop("l2re"), "no score 'l2re', the headline of its task"),
+        (lambda r: r["task"].update(rollout_frames=3), "its task_hash is"),
+        (lambda r: r.update(task_hash="0" * 64), "its task_hash is 0000000000, the task in it has"),
+        (lambda r: r["scores"]["vrmse"].update(standard_error="NaN"), "standard_error of vrmse"),
+        (lambda r: r["error_per_frame"].__setitem__(2, "NaN"), "error_per_frame is nan"),
+    ],
+)
+def test_a_record_that_no_run_writes_is_refused(
+    judged: Judged, tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    output = _changed(judged, tmp_path / "run.json", change)
+    with pytest.raises(UserError, match=message):
+        read_results(output)
+
+
+def test_a_folder_whose_files_hold_no_records_is_refused(judged: Judged, tmp_path: Path) -> None:
+    save_results(tmp_path / "empty.json", [])
+    with pytest.raises(UserError, match="hold no records"):
+        read_folder(tmp_path)
+    save_results(tmp_path / "run.json", judged)
+    assert [len(results.records) for _, results in read_folder(tmp_path)] == [0, 2]
 
 
 def test_missing_samples_are_named(tmp_path: Path) -> None:

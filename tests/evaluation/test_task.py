@@ -64,6 +64,19 @@ def test_hash_does_not_change_with_prose() -> None:
     assert changed.hash == task.hash
 
 
+def test_a_task_speaks_only_of_flows_that_its_corpus_has() -> None:
+    title = load_card("cfdbench").title
+    said = load_tasks()["zero_shot_cfdbench"].description.partition(":")[0]
+    flows = said.removeprefix("CFDBench ").replace(" and", ",").split(", ")
+    assert flows == ["cavity", "tube", "cylinder"]
+    assert all(flow in title for flow in flows)
+
+
+def test_the_task_of_a_record_may_be_of_a_corpus_that_is_unknown_here() -> None:
+    terms = load_tasks()["zero_shot_cfdbench"].model_dump() | {"corpus": "airfoil"}
+    assert Task.read(terms, "record").corpus == "airfoil"
+
+
 def test_a_users_folder_adds_tasks_and_groups(tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text(EXTRA.format(name="short"))
     tasks = load_tasks(tmp_path)
