@@ -15,6 +15,7 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.layout import ModelLayout
 from evaluation.floors import FLOORS
 from evaluation.record import ModelFacts
+from foundation import Surrogate
 from foundation.models.rollout import rollout
 
 FLOOR_PREFIX = "floor:"
@@ -69,9 +70,6 @@ def _open_floor(target: str, name: str | None) -> Forecaster:
 
 
 def _open_checkpoint(target: str, device: torch.device, name: str | None) -> Forecaster:
-    # Floors are judged in an instant; only checkpoints pay for the import of the zoo.
-    from foundation import Surrogate
-
     if not Path(target).is_dir() and target in FLOORS:
         raise UserError(f"{target}: no such checkpoint; the floor is called {FLOOR_PREFIX}{target}")
     model = Surrogate.from_pretrained(target).to(device)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.verify import check_checksums
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.record import Record, samples_path
 from evaluation.results import check_writable, save_results
@@ -20,10 +21,11 @@ from evaluation.task import Task, load_tasks, select_tasks
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
-  foundation evaluate runs/tiny/export floor:persistence floor:context_mean \\
+  foundation evaluate runs/tiny/model floor:persistence floor:context_mean \\
       --shards shards/ --tasks zero_shot --output records/tiny.json
 
-Per-sample values go beside the results, to records/tiny.samples.npz.
+Per-sample values go beside the results, to records/tiny.samples.npz. Both are saved after
+every task of every checkpoint.
 """
 
 
@@ -91,9 +93,17 @@ def _run(options: argparse.Namespace) -> None:
     pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
     for forecaster, task in pairs:
         check_judgeable(forecaster, task, corpora[task.name])
-    judged = [_judge(f, task, corpora[task.name], settings) for f, task in pairs]
-    save_results(options.output, judged)
+    check_checksums(_each_once(corpora.values()))
+    judged: list[tuple[Record, SampleValues]] = []
+    for forecaster, task in pairs:
+        judged.append(_judge(forecaster, task, corpora[task.name], settings))
+        save_results(options.output, judged)  # a crash later on loses no finished task
     _report(options, [record for record, samples in judged])
+
+
+def _each_once(corpora: Iterable[ShardedCorpus]) -> Iterable[ShardedCorpus]:
+    """Splits that several tasks share need to be read but once."""
+    return {(corpus.name, corpus.split): corpus for corpus in corpora}.values()
 
 
 def _device(name: str | None) -> torch.device:

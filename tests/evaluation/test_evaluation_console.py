@@ -1,11 +1,17 @@
 """Laws of the verbs evaluate and leaderboard: exit codes, exact paths, what is printed."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from data_shards.manifest import read_manifest
+from data_shards.verify import sha256_of
+from evaluation.results import read_results
+from evaluation.samples import read_samples
 from launchers.cli import main
+from launchers.verbs import evaluate
 
 TASKS = "zero_shot_cfdbench,zero_shot_fno_ns_1e-5"
 FLOORS = ["floor:persistence", "floor:context_mean"]
@@ -58,6 +64,78 @@ def test_an_existing_output_stays_unless_overwriting_is_asked(
     assert json.loads(output.read_text())["format"] == "foundation-evaluation"
 
 
+def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third of four pairs fails as memory would; the two before it are on disk."""
+    output = tmp_path / "run.json"
+    judge, calls = evaluate.run_task, []
+
+    def tired(*arguments, **options):  # type: ignore[no-untyped-def]
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise MemoryError
+        return judge(*arguments, **options)
+
+    monkeypatch.setattr(evaluate, "run_task", tired)
+    with pytest.raises(MemoryError):
+        _evaluate(shards, output)
+    saved = read_results(output)
+    assert saved is not None
+    assert [record.task.name for record in saved.records] == TASKS.split(",")
+    for position, record in enumerate(saved.records):
+        samples = read_samples(tmp_path / saved.samples_file, position)
+        assert len(samples.keys) == record.num_samples
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "run.samples.npz"]
+
+
+def test_an_existing_output_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run.json"
+    output.write_text("precious")
+    assert _evaluate(tmp_path / "no" / "shards", output) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_changed_shard_of_the_same_size_is_refused_by_name(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "shards"
+    shutil.copytree(shards, copy)
+    name = read_manifest(copy).entry("cfdbench", "test").shards[0].name
+    content = (copy / name).read_bytes()
+    # One value of one field: the headers stay readable and the size is the same.
+    place = content.index(b"\x93NUMPY") + 512
+    (copy / name).write_bytes(content[:place] + b"\x01\x02" + content[place + 2 :])
+    assert (copy / name).stat().st_size == (shards / name).stat().st_size
+    assert sha256_of(copy / name) != sha256_of(shards / name)
+    output = tmp_path / "records" / "run.json"
+    assert _evaluate(copy, output) == 2
+    printed = capsys.readouterr().err
+    assert name in printed
+    assert "sha256" in printed
+    assert len(printed.splitlines()) == 1, "no forecast was made before"
+    assert not output.exists()
+
+
+def test_a_split_that_two_tasks_share_is_hashed_once(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "{name: short, version: 1, description: '', corpus: cfdbench, rollout_frames: 4}"
+    (tmp_path / "short.yaml").write_text(text)
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr("data_shards.verify.sha256_of", counted)
+    more = ["--tasks", "short,zero_shot_cfdbench", "--include", str(tmp_path), "--limit", "1"]
+    assert _evaluate(shards, tmp_path / "run.json", *more) == 0
+    assert hashed == [s.name for s in read_manifest(shards).entry("cfdbench", "test").shards]
+
+
 @pytest.mark.parametrize(
     ("more", "targets", "message"),
     [
@@ -89,6 +167,23 @@ def test_a_folder_without_records_is_a_users_error(
 ) -> None:
     assert main(["leaderboard", str(tmp_path), "--output", str(tmp_path / "board")]) == 2
     assert "foundation evaluate" in capsys.readouterr().err
+
+
+def test_a_board_of_odd_records_is_a_users_error_of_one_line(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "records" / "run.json"
+    assert _evaluate(shards, output, "--limit", "1") == 0
+    capsys.readouterr()
+    document = json.loads(output.read_text())
+    score = document["records"][0]["scores"]["l2re"]
+    score["value"] = float("nan")
+    for records, message in ((document["records"], "l2re is nan"), ([], "hold no records")):
+        output.write_text(json.dumps(document | {"records": records}))
+        assert main(["leaderboard", str(output.parent), "--output", str(tmp_path / "b")]) == 2
+        printed = capsys.readouterr().err
+        assert message in printed
+        assert len(printed.splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments", [["--limit", "0"], ["--batch-size", "many"]])
