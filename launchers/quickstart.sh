@@ -4,9 +4,8 @@
 #
 #   bash launchers/quickstart.sh [FOLDER]       # default: quickstart; run again to go on after a stop
 set -euo pipefail
-out=$(realpath -m "${1:-quickstart}")
-cd "$(dirname "$0")/.."
-
+launchers=$(dirname "$0")
+out=${1:-quickstart}
 shards=$out/shards
 run=$out/run
 seed=0
@@ -25,7 +24,7 @@ done
 say "2/4 Pre-training: preset nano, 2 ranks, 16 experts spread over both"
 resume=()
 if [ -f "$run/config.yaml" ]; then resume=(--resume); fi
-deepspeed --log_level warning --num_accelerators 2 launchers/pretrain.py --preset nano \
+deepspeed --log_level warning --num_accelerators 2 "$launchers/pretrain.py" --preset nano \
   --ep_size 2 --shards "$shards" --output "$run" "${resume[@]}"
 
 say "3/4 Zero-shot scores on held-out trajectories, beside two floors"

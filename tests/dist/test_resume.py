@@ -168,16 +168,22 @@ def test_old_checkpoints_are_removed_but_for_the_newest_few(waves, tmp_path):
     assert [p.name for p in (output / "checkpoints").iterdir()] == ["step-00000004"]
 
 
-def test_an_exploding_run_stops_with_a_report_and_keeps_its_checkpoint(waves, tmp_path):
-    output = tmp_path / "run"
-    extra = ("optimiser.lr=1e18", "checkpoint.every=1", "schedule.warmup_fraction=0.5")
-    (result,) = on_ranks(1, explode, waves, output, extra)
-    code, text = result
+def test_an_exploding_run_names_step_corpora_and_samples(waves, tmp_path):
+    extra = ("optimiser.lr=1e18", "checkpoint.every=8", "schedule.warmup_fraction=0.5")
+    ((code, text),) = on_ranks(1, explode, waves, tmp_path / "run", extra)
     assert code == 1
     assert "the loss is not finite" in text
     assert "toy_" in text
     assert "train-0000" in text
-    # What is kept is from before the explosion: a gentler run goes on from it, or from nothing.
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_broken_weights_are_not_saved_and_a_gentler_run_goes_on(waves, tmp_path):
+    output = tmp_path / "run"
+    extra = ("optimiser.lr=1e18", "checkpoint.every=1", "schedule.warmup_fraction=0.5")
+    ((code, text),) = on_ranks(1, explode, waves, output, extra)
+    assert code == 1
+    assert "Nothing was saved" in text
     gentle = ("--resume", "optimiser.lr=1e-4", "steps=4")
     assert on_ranks(1, pretrain, waves, output, 1, None, gentle) == [0]
     assert rows(output)[-1]["step"] == 4

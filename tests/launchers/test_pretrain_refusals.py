@@ -144,7 +144,7 @@ def test_other_shards_than_the_runs_are_refused(waves, used, capsys):
     values = yaml.safe_load((used / "config.yaml").read_text())
     values["shards_sha256"] = dict.fromkeys(CORPORA, "0" * 64)
     (used / "config.yaml").write_text(yaml.safe_dump(values))
-    assert "shards_sha256.toy_wave was" in refused(capsys, *start(waves, used, "--resume"))
+    assert "shards_sha256.toy_duct was" in refused(capsys, *start(waves, used, "--resume"))
 
 
 def test_a_used_folder_is_not_trained_into_without_resume(waves, used, capsys):
