@@ -81,7 +81,7 @@ class Reporter:
         self._lines.flush()
 
     def _progress(self, row: dict[str, Any]) -> None:
-        text = f"loss {row['loss']:.4g} lr {row['lr']:.2e} {row['samples_per_s']:.0f} samples/s"
+        text = f"loss {row['loss']:.4g} lr {row['lr']:.2e} {row['samples_per_s']:.3g} samples/s"
         self._bar.set_postfix_str(text)
         if self._plain:
             left = (self._steps - row["step"]) * row["seconds_per_step"]
