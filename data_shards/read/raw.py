@@ -1,0 +1,166 @@
+"""Published raw files: what a reader of them is, and which trajectories make up a split.
+
+A reader opens the files of one corpus as their authors published them and
+gives the trajectories of one split, one by one, in the house's axes
+(T, C, y, x). It holds a bounded block in memory, whatever the files' size.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from data_shards.card import CorpusCard, PublishedFiles, Split
+from data_shards.errors import UserError
+from data_shards.trajectory import Trajectory
+
+
+class RawCorpus(Protocol):
+    """One split of one corpus, in its published files.
+
+    Attributes:
+        sources: the raw files, for checksums and provenance.
+    """
+
+    sources: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        """Trajectories of the split."""
+        ...
+
+    def read(self, number: int) -> Trajectory:
+        """The number-th trajectory of the split; its `index` is its number in file order.
+
+        Raises:
+            UserError: the file is damaged or other than the card says.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the files."""
+        ...
+
+
+def published(card: CorpusCard) -> PublishedFiles:
+    """The card's description of its published files.
+
+    Raises:
+        UserError: the corpus has none.
+    """
+    if card.published is None:
+        raise UserError(
+            f"{card.name}: its card names no published files, so there is nothing to convert; "
+            f"simulate it with `foundation shards generate {card.name}`"
+        )
+    return card.published
+
+
+def raw_files(card: CorpusCard, path: Path) -> tuple[Path, ...]:
+    """The published files of a corpus below `path`.
+
+    Args:
+        card: card of the corpus.
+        path: the folder that holds all files of the card, or the one file itself,
+            under whatever name.
+
+    Returns:
+        The files in the card's order.
+
+    Raises:
+        UserError: no such path, or a file of the card is not there.
+    """
+    files = published(card).files
+    if path.is_file():
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise UserError(
+                f"{path}: {card.name} has {len(files)} files ({names}); give the folder"
+            )
+        return (path,)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder{_where_to_get(card)}")
+    found = tuple(path / file.name for file in files)
+    for file in found:
+        if not file.is_file():
+            raise UserError(
+                f"{path}: holds no {file.name}, the published file of {card.name}"
+                f"{_where_to_get(card)}; a file under another name is given itself"
+            )
+    return found
+
+
+def raw_file(card: CorpusCard, path: Path) -> Path:
+    """The one published file of a corpus; see `raw_files`."""
+    return raw_files(card, path)[0]
+
+
+def _where_to_get(card: CorpusCard) -> str:
+    url = published(card).url
+    return f"; it is published at {url}" if url else ""
+
+
+def split_range(card: CorpusCard, split: Split, available: int, where: Path) -> range:
+    """Numbers, in file order, of the trajectories of a split.
+
+    For readers whose files are one list of trajectories.
+
+    Args:
+        card: its `published.splits` are half-open slices; negative counts from the end.
+        split: train, validation or test.
+        available: trajectories that the files hold.
+        where: the file, for the message.
+
+    Raises:
+        UserError: the card has no such split, or the files are shorter than published: the
+            split is out of range, or shares trajectories with another one.
+    """
+    slices = published(card).splits
+    if split not in slices:
+        known = ", ".join(slices) or "none"
+        raise UserError(f"{card.name}: its published files have no {split} split, only: {known}")
+    chosen = _resolved(slices[split], available)
+    if not 0 <= chosen.start < chosen.stop <= available:
+        raise UserError(
+            f"{where}: holds {available} trajectories, the {split} split of {card.name} is "
+            f"{_written(slices[split])}; fetch the whole file{_where_to_get(card)}, or convert "
+            f"fewer trajectories with a limit"
+        )
+    for other, bounds in slices.items():
+        taken = _resolved(bounds, available)
+        if other != split and max(chosen.start, taken.start) < min(chosen.stop, taken.stop):
+            raise UserError(
+                f"{where}: holds {available} trajectories, so few that the {split} split "
+                f"{_written(slices[split])} of {card.name} would share some with the {other} "
+                f"split {_written(bounds)}; fetch the whole file{_where_to_get(card)}"
+            )
+    return chosen
+
+
+def _resolved(bounds: tuple[int | None, int | None], available: int) -> range:
+    """A slice as a range; unlike slicing itself it does not hide what is out of range."""
+    start, stop = bounds
+    first = 0 if start is None else start + available if start < 0 else start
+    last = available if stop is None else stop + available if stop < 0 else stop
+    return range(first, last)
+
+
+def _written(bounds: tuple[int | None, int | None]) -> str:
+    start, stop = ("" if bound is None else str(bound) for bound in bounds)
+    return f"[{start}:{stop}]"
+
+
+def narrowed(card: CorpusCard, split: Split, limit: int | None) -> CorpusCard:
+    """The card with a split of its published files cut down to its first `limit` trajectories.
+
+    A slice whose ends count from different ends of the file stays as it is.
+    """
+    slices = published(card).splits
+    if limit is None or split not in slices:
+        return card
+    start, stop = slices[split]
+    first = start or 0
+    if stop is not None and (stop < 0) != (first < 0):
+        return card
+    end: int | None = first + limit if stop is None else min(first + limit, stop)
+    if first < 0 <= first + limit:
+        end = stop  # the limit lies beyond the end of the file
+    files = published(card).model_copy(update={"splits": {**slices, split: (start, end)}})
+    return card.model_copy(update={"published": files})
