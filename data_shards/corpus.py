@@ -1,6 +1,7 @@
 """One split of one corpus, opened for reading: windows, masks, whole trajectories.
 
-Axes: T frames, C channels of the corpus (no obstacle mask, no padding), H rows, W columns.
+Axes: T frames, C channels of the corpus (no obstacle mask, no padding), H rows, W columns
+(in three dimensions D slices before them).
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.errors import UserError
 from data_shards.index import Sample, ShardFile
 from data_shards.manifest import CorpusEntry, ShardRecord, read_manifest
@@ -74,6 +75,7 @@ class ShardedCorpus:
 
     @property
     def resolution(self) -> int:
+        """Cells along the longest side."""
         return self.entry.resolution
 
     @property
@@ -119,14 +121,13 @@ class ShardedCorpus:
         """A whole trajectory, as it was written; a copy."""
         meta = self.metadata(trajectory)
         mask = np.array(self.mask(trajectory))
-        x_min, x_max, y_min, y_max = meta["extent"]
         return Trajectory(
             fields=np.array(self.window(trajectory, 0, self.frames)),
             corpus=meta["corpus"],
             index=meta["index"],
             seed=meta["seed"],
             dt_s=meta["dt_s"],
-            extent=(x_min, x_max, y_min, y_max),
+            extent=tuple(meta["extent"]),
             boundary=meta["boundary"],
             parameters=meta["parameters"],
             mask=None if mask.all() else mask,

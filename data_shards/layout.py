@@ -15,7 +15,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.errors import UserError
 
@@ -28,11 +28,16 @@ class ModelLayout(Config):
 
 
 def check_fits(card: CorpusCard, layout: ModelLayout) -> None:
-    """Refuse a corpus with more channels than the model takes.
+    """Refuse a corpus that the model cannot take.
 
     Raises:
-        UserError: channels (with the obstacle mask, if it is one) exceed the layout's.
+        UserError: three dimensions, or more channels (with the obstacle mask, if it is one)
+            than the layout's.
     """
+    if len(card.native_grid) == 3:
+        raise UserError(
+            f"corpus {card.name} is three-dimensional, the model takes planes; leave it out"
+        )
     needed = len(card.channels) + card.mask_as_channel
     if needed > layout.channels:
         mask = " and an obstacle mask" if card.mask_as_channel else ""

@@ -13,15 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
-from data_shards.cards import CorpusCard, Split
+from data_shards.card import ChannelStatistics, CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
-from data_shards.statistics import ChannelStatistics
 
 MANIFEST = "manifest.json"
 Storage = Literal["float32", "float16"]
+
+
+class SourceFile(Config):
+    """One raw file from which trajectories were read."""
+
+    name: str
+    bytes: NonNegativeInt
+    md5: str | None = None  # None: not computed
 
 
 class Provenance(Config):
@@ -30,6 +37,7 @@ class Provenance(Config):
     producer: str  # generator or reader
     version: PositiveInt
     seed: int  # -1 for published files
+    sources: tuple[SourceFile, ...] = ()  # the raw files, for a reader
 
 
 class ShardRecord(Config):
@@ -48,12 +56,17 @@ class CorpusEntry(Config):
     split: Split
     count: PositiveInt  # trajectories
     frames: PositiveInt
-    resolution: PositiveInt
+    grid: tuple[PositiveInt, ...]  # rows, columns; slices, rows, columns in three dimensions
     storage: Storage
     shards: tuple[ShardRecord, ...]
     statistics: tuple[ChannelStatistics, ...]
     provenance: Provenance
     card: CorpusCard
+
+    @property
+    def resolution(self) -> int:
+        """Cells along the longest side."""
+        return max(self.grid)
 
     @property
     def bytes(self) -> int:
@@ -68,7 +81,7 @@ class CorpusEntry(Config):
 class Manifest(Config):
     """Everything in one folder, sorted by corpus and split."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     entries: tuple[CorpusEntry, ...] = ()
 
     def find(self, corpus: str, split: str) -> CorpusEntry | None:

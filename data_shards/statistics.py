@@ -10,18 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.config import Config
-from data_shards.trajectory import Trajectory
-
-
-class ChannelStatistics(Config):
-    """One channel over all frames and fluid cells of a corpus, in the channel's unit."""
-
-    name: str
-    mean: float
-    std: float  # population form, divided by the count
-    min: float
-    max: float
+from data_shards.card import ChannelStatistics
 
 
 class StatisticsAccumulator:
@@ -36,11 +25,11 @@ class StatisticsAccumulator:
         self._min: NDArray[np.float64] = np.full(channels, np.inf)
         self._max: NDArray[np.float64] = np.full(channels, -np.inf)
 
-    def add(self, trajectory: Trajectory) -> None:
-        """Merge one trajectory; solid cells do not count."""
-        values = trajectory.fields.astype(np.float64)
-        if trajectory.mask is not None:
-            values = values[..., trajectory.mask > 0.5]  # (T, C, cells)
+    def add(self, fields: NDArray[np.floating], mask: NDArray[np.floating]) -> None:
+        """Merge one trajectory, fields (T, C, *grid) and mask (*grid); solid cells do not count."""
+        values = fields.astype(np.float64)
+        if not mask.all():
+            values = values[..., mask > 0.5]  # (T, C, cells)
         values = np.moveaxis(values, 1, 0).reshape(len(self._names), -1)
         added = values.shape[1]
         if added == 0:

@@ -7,6 +7,7 @@ ustar headers but insists on an unbroken chain from byte 0 to the end marker.
 
 import mmap
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_shards.errors import UserError
@@ -46,7 +47,36 @@ def scan(buffer: bytes | mmap.mmap, where: str) -> list[Member]:
     Raises:
         ShardError: a damaged header, a member cut short, no end marker, or data after it.
     """
+    members = list(_members(buffer, where))
+    offset = _next_header(members[-1]) if members else 0
+    if buffer[offset:].strip(b"\0"):
+        raise ShardError(
+            f"shard {where}: data follow the end marker at byte {offset} "
+            f"(after {len(members)} members): part of it is overwritten; build the corpus again"
+        )
+    return members
+
+
+def scan_unfinished(buffer: bytes | mmap.mmap) -> tuple[list[Member], bool]:
+    """Members of a tar whose writer may have been killed.
+
+    Args:
+        buffer: the file as it was left.
+
+    Returns:
+        The whole members from the front, and whether the end marker follows them.
+    """
     members: list[Member] = []
+    try:
+        for member in _members(buffer, "unfinished"):
+            members.append(member)  # one by one: those before a fault stay
+    except ShardError:
+        return members, False
+    return members, True
+
+
+def _members(buffer: bytes | mmap.mmap, where: str) -> Iterator[Member]:
+    """Members up to the end marker."""
     offset = 0
     while (info := _header(buffer, offset, where)) is not None:
         member = Member(info.name, offset + BLOCK, info.size)
@@ -55,14 +85,12 @@ def scan(buffer: bytes | mmap.mmap, where: str) -> list[Member]:
                 f"shard {where}: truncated: member {member.name} ends at byte {member.end}, "
                 f"the file at {len(buffer)}; build the corpus again"
             )
-        members.append(member)
-        offset = member.offset + padded(member.size)
-    if buffer[offset:].strip(b"\0"):
-        raise ShardError(
-            f"shard {where}: data follow the end marker at byte {offset} "
-            f"(after {len(members)} members): part of it is overwritten; build the corpus again"
-        )
-    return members
+        yield member
+        offset = _next_header(member)
+
+
+def _next_header(member: Member) -> int:
+    return member.offset + padded(member.size)
 
 
 def _header(buffer: bytes | mmap.mmap, offset: int, where: str) -> tarfile.TarInfo | None:

@@ -161,12 +161,11 @@ def _sample_fault(shard: ShardFile, sample: Sample, entry: CorpusEntry) -> str |
         meta = shard.metadata(sample)
     except UserError as error:
         return str(error).removeprefix(f"shard {shard.path.name}: ")
-    size = entry.resolution
-    wanted = (entry.frames, len(entry.card.channels), size, size)
+    wanted = (entry.frames, len(entry.card.channels), *entry.grid)
     if fields.shape != wanted or fields.dtype != entry.storage:
         return f"fields are {fields.dtype} {fields.shape}, the card says {entry.storage} {wanted}"
-    if mask.shape != (size, size) or not np.isin(mask, (0, 1)).all():
-        return f"mask {mask.shape} is not ({size}, {size}) of zeros and ones"
+    if mask.shape != entry.grid or not np.isin(mask, (0, 1)).all():
+        return f"mask {mask.shape} is not {entry.grid} of zeros and ones"
     if (meta.get("corpus"), meta.get("split")) != (entry.corpus, entry.split):
         return f"belongs to {meta.get('corpus')} {meta.get('split')}"
     if not np.isfinite(fields).all():

@@ -4,14 +4,15 @@ Shards `CORPUS-SPLIT-000000.tar` are ordinary WebDataset tars with members
 `KEY.fields.npy`, `KEY.mask.npy`, `KEY.meta.json` per trajectory. Headers carry
 no time and no owner, so the same trajectories give the same bytes. Everything
 is written to a hidden folder first; final names and the manifest appear only
-when the whole split is complete.
+when the whole split is complete. A split that was stopped on the way goes on
+where it was (`leftover`), with the same bytes in the end.
 """
 
 import io
 import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.cards import CorpusCard, Split
+from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
+from data_shards.leftover import EncodedSample, arrays, forget, key_of, take_up
 from data_shards.manifest import (
     MANIFEST,
     CorpusEntry,
@@ -39,7 +41,7 @@ SHARD_BYTES = 1 << 30
 
 
 def write_corpus(
-    trajectories: Iterable[Trajectory],
+    trajectories_from: Callable[[int], Iterable[Trajectory]],
     card: CorpusCard,
     *,
     split: Split,
@@ -52,15 +54,17 @@ def write_corpus(
     """Write one split of one corpus and enter it into the folder's manifest.
 
     An existing split of the same name is replaced, and only once the new one is
-    complete; other corpora in the folder stay as they are.
+    complete; other corpora in the folder stay as they are. A writer that is stopped or killed
+    is taken up by the next one of the same order; one that fails leaves nothing.
 
     Args:
-        trajectories: `count` of them, in the order they are to have.
+        trajectories_from: given n, trajectories n, n + 1, ..., count - 1, in the order they are
+            to have; n is the number that a stopped writer has finished.
         card: card of the corpus; every trajectory is checked against it.
         split: train, validation or test.
         out: folder, made if need be.
-        count: number of trajectories to come.
-        provenance: generator or reader, version, seed.
+        count: number of trajectories that the split is to have.
+        provenance: generator or reader, version, seed, raw files.
         shard_bytes: a shard is closed before it would grow beyond this size.
         storage: type of the stored fields; float16 halves the size at 3 digits.
 
@@ -72,31 +76,62 @@ def write_corpus(
             process is writing the same split.
         RuntimeError: the trajectories are fewer or more than `count`.
     """
-    with _partial_folder(out, f"{card.name}-{split}") as partial:
-        statistics = StatisticsAccumulator(card.channel_names)
-        shape: tuple[int, ...] | None = None
-        written = 0
-        with ShardRoll(partial, f"{card.name}-{split}", shard_bytes) as shards:
-            for written, trajectory in enumerate(trajectories, 1):
-                shape = check_trajectory(trajectory, card, shape)
-                statistics.add(trajectory)
-                shards.write(encode(trajectory, card, split, written - 1, storage))
-        if written != count or shape is None:
-            raise RuntimeError(f"{card.name} {split}: {written} trajectories came, not {count}")
+    stem = f"{card.name}-{split}"
+    order = {
+        "card": card.model_dump(mode="json"),
+        "split": split,
+        "provenance": provenance.model_dump(mode="json"),
+        "storage": storage,
+    }
+    with _partial_folder(out, stem) as partial:
+        before = take_up(partial, order)[:count]
+        packer = _Packer(card, split, storage)
+        with ShardRoll(partial, stem, shard_bytes) as shards:
+            for leftover in before:
+                shards.write(packer.repeat(leftover.read()))
+            for trajectory in trajectories_from(len(before)):
+                shards.write(packer.pack(trajectory))
+        if packer.count != count or packer.shape is None:
+            raise RuntimeError(
+                f"{card.name} {split}: {packer.count} trajectories came, not {count}"
+            )
         entry = CorpusEntry(
             corpus=card.name,
             split=split,
             count=count,
             frames=card.frames,
-            resolution=shape[-1],
+            grid=packer.shape[2:],
             storage=storage,
             shards=shards.records,
-            statistics=statistics.result(),
+            statistics=packer.statistics.result(),
             provenance=provenance,
             card=card,
         )
         _publish(partial, out, entry)
     return entry
+
+
+class _Packer:
+    """Trajectories in, encoded samples out; knows how many, of what shape, and their statistics."""
+
+    def __init__(self, card: CorpusCard, split: Split, storage: Storage) -> None:
+        self._card, self._split, self._storage = card, split, storage
+        self.statistics = StatisticsAccumulator(card.channel_names)
+        self.shape: tuple[int, ...] | None = None
+        self.count = 0
+
+    def pack(self, trajectory: Trajectory) -> EncodedSample:
+        """Check and encode the next trajectory."""
+        check_trajectory(trajectory, self._card, self.shape)
+        return self.repeat(encode(trajectory, self._card, self._split, self.count, self._storage))
+
+    def repeat(self, sample: EncodedSample) -> EncodedSample:
+        """Take the next sample as it was encoded before."""
+        fields, mask = arrays(sample)  # what is stored is what is described
+        self.statistics.add(fields, mask)
+        self.shape = fields.shape
+        self.count += 1
+        return sample
 
 
 def check_trajectory(
@@ -110,17 +145,18 @@ def check_trajectory(
         shape: fields of the trajectories before, None for the first.
 
     Raises:
-        UserError: another corpus, frames or channels other than the card's, a grid that is not
-            square or differs from the others', values that are not finite, or a mask that is not
-            binary.
+        UserError: another corpus, frames, channels or dimensions other than the card's, a grid
+            of other proportions or other than the others', values that are not finite, or a mask
+            that is not binary.
     """
     where = f"{card.name} trajectory {trajectory.index}"
     came = trajectory.fields.shape
     if trajectory.corpus != card.name:
         raise UserError(f"{where}: it belongs to corpus {trajectory.corpus!r}")
-    wanted = (card.frames, len(card.channels), came[-1], came[-1])
+    wanted = (card.frames, len(card.channels), *card.grid(came[-1]))
     if came != wanted:
-        raise UserError(f"{where}: fields are {came}, its card says {wanted} (T, C, H, W)")
+        axes = "(T, C, H, W)" if len(wanted) == 4 else "(T, C, D, H, W)"
+        raise UserError(f"{where}: fields are {came}, its card says {wanted} {axes}")
     if shape is not None and came != shape:
         raise UserError(f"{where}: fields are {came}, those before it {shape}")
     if not np.isfinite(trajectory.fields).all():
@@ -132,7 +168,7 @@ def check_trajectory(
 
 def encode(
     trajectory: Trajectory, card: CorpusCard, split: Split, position: int, storage: Storage
-) -> dict[str, Any]:
+) -> EncodedSample:
     """The WebDataset sample of a trajectory; equal trajectories give equal bytes."""
     meta = {
         "corpus": card.name,
@@ -154,7 +190,7 @@ def encode(
             f"{card.name} trajectory {trajectory.index}: values exceed {storage}; store float32"
         )
     return {
-        "__key__": f"{split}-{position:06d}",
+        "__key__": key_of(split, position),
         "fields.npy": _npy(fields),
         "mask.npy": _npy(trajectory.full_mask.astype(np.float32, copy=False)),
         "meta.json": json.dumps(meta, sort_keys=True).encode(),
@@ -169,17 +205,23 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 @contextmanager
 def _partial_folder(out: Path, stem: str) -> Iterator[Path]:
-    """A hidden folder for unfinished shards, ours alone, gone at the end whatever happens."""
+    """A hidden folder for unfinished shards, ours alone.
+
+    It goes when the split is complete and when it has failed; a stop (Ctrl-C, a killed process,
+    a worker that died) leaves it to be taken up.
+    """
     partial = out / f".partial-{stem}"
     try:
         partial.mkdir(parents=True, exist_ok=True)
         with locked(partial, wait=False):
-            for leftover in partial.iterdir():  # of a run that was killed
-                leftover.unlink()
             try:
                 yield partial
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+            except BrokenExecutor:
+                raise
+            except Exception:
+                forget(partial)
+                raise
+            forget(partial)
     except OSError as error:
         raise UserError(f"{out}: cannot write shards there: {error}") from error
 

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from data_shards.cards import card_names, load_card
+from data_shards.catalogue import card_names, load_card
 from evaluation.board import Board, Cell, Column, Row
 from evaluation.plots import Curve, draw_curves, draw_fields, line_style
 from evaluation.samples import Picture

@@ -12,7 +12,8 @@ from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from data_shards.cards import Split, card_names
+from data_shards.card import Split
+from data_shards.catalogue import card_names
 from data_shards.config import Config, read_yaml
 from data_shards.errors import UserError, unknown_name
 from evaluation.metrics import METRICS, MetricName

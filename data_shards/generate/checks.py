@@ -6,7 +6,7 @@ corpus, index and the law that was violated.
 
 import numpy as np
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.trajectory import Trajectory
 
 POSITIVE_CHANNELS = frozenset({"density", "pressure", "h"})
@@ -23,7 +23,7 @@ def check_trajectory(trajectory: Trajectory, card: CorpusCard, resolution: int) 
     Args:
         trajectory: the simulation.
         card: the card of its corpus.
-        resolution: cells per side that were asked for.
+        resolution: cells along x that were asked for.
 
     Raises:
         SimulationError: wrong shape, non-finite or non-positive values, parameters outside
@@ -36,7 +36,7 @@ def check_trajectory(trajectory: Trajectory, card: CorpusCard, resolution: int) 
 
 
 def _shape(trajectory: Trajectory, card: CorpusCard, resolution: int) -> str | None:
-    wanted = (card.frames, len(card.channels), resolution, resolution)
+    wanted = (card.frames, len(card.channels), *card.grid(resolution))
     if trajectory.fields.shape == wanted:
         return None
     return f"fields are {trajectory.fields.shape}, the card and the resolution ask for {wanted}"
@@ -79,6 +79,8 @@ def _solid_at_rest(trajectory: Trajectory, card: CorpusCard, resolution: int) ->
 
 
 def _moving(trajectory: Trajectory, card: CorpusCard, resolution: int) -> str | None:
+    if card.rollout_frames == 0:  # a steady problem
+        return None
     before, after = (
         trajectory.fields[t].astype(np.float64) for t in (card.context_frames - 1, card.frames - 1)
     )

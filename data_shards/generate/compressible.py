@@ -13,7 +13,7 @@ from math import pi, sqrt
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import fast_kernel, kernel
 from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 
-from data_shards.cards import CorpusCard, Split
+from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.generate.simulation import simulate
 from data_shards.trajectory import Trajectory
@@ -60,16 +60,18 @@ def generate_corpus(
     resolution: int,
     seed: int,
     pool: Executor | None = None,
+    first: int = 0,
 ) -> Iterator[Trajectory]:
-    """Trajectories 0 ... count - 1 of a split, in this order.
+    """Trajectories first ... count - 1 of a split, in this order.
 
     Args:
         card: which corpus.
         split: train, validation or test.
-        count: how many.
-        resolution: output cells per side.
+        count: how many the split has.
+        resolution: output cells along x.
         seed: of the whole corpus.
         pool: of `worker_pool`; None simulates in this process.
+        first: where to begin, to go on after a stop.
 
     Raises:
         UserError: the count is negative.
@@ -78,16 +80,17 @@ def generate_corpus(
     if count < 0:
         raise UserError(f"{card.name}: count={count}; wanted 0 or more")
     one = partial(_simulate, card, split, seed, resolution)
-    return map(one, range(count)) if pool is None else _pooled(one, count, pool)
+    indices = range(first, count)
+    return map(one, indices) if pool is None else _pooled(one, indices, pool)
 
 
 def _simulate(card: CorpusCard, split: Split, seed: int, resolution: int, index: int) -> Trajectory:
     return simulate(card, split=split, index=index, seed=seed, resolution=resolution)
 
 
-def _pooled(one: "partial[Trajectory]", count: int, pool: Executor) -> Iterator[Trajectory]:
+def _pooled(one: "partial[Trajectory]", wanted: range, pool: Executor) -> Iterator[Trajectory]:
     """Results in order, a bounded number of trajectories ahead."""
-    indices = iter(range(count))
+    indices = iter(wanted)
     with _one_thread_for_children():  # the pool starts its processes at the first submissions
         running: deque[Future[Trajectory]] = deque(
             pool.submit(one, index) for index in islice(indices, AHEAD)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.solution import Array, Solution, block_average, refinement
 from data_shards.generate.staggered import StaggeredFlow

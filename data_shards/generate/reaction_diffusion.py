@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat
 from scipy.integrate import RK45
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import kernel
 from data_shards.generate.solution import Array, Solution

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import fast_kernel, kernel
 from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
@@ -55,7 +55,7 @@ def generate(
 
 def dam(
     cells: int,
-    extent: tuple[float, float, float, float],
+    extent: tuple[float, ...],
     radius: float,
     inside: float,
     outside: float,

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from data_shards.cards import CorpusCard, Split
+from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
     compressible,
@@ -43,7 +43,7 @@ def simulate(
         split: train, validation or test; each has random streams of its own.
         index: number within the split, from 0.
         seed: of the whole corpus, not negative.
-        resolution: output cells per side.
+        resolution: output cells along x; the card's grid says how many along y.
 
     Returns:
         The trajectory, checked against the card.
@@ -52,6 +52,11 @@ def simulate(
         UserError: unknown generator or split, or a number out of range.
         SimulationError: the result is not fit for the corpus.
     """
+    if card.generator is None:
+        raise UserError(
+            f"{card.name} has no generator; convert its published files with "
+            f"`foundation shards convert {card.name} --raw PATH --out DIR`"
+        )
     if card.generator not in GENERATORS:
         raise unknown_name("generator", card.generator, GENERATORS)
     if split not in SPLIT_NUMBERS:

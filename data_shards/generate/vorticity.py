@@ -18,7 +18,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
-from data_shards.cards import CorpusCard
+from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.solution import Array, Solution, num_steps
 

@@ -164,3 +164,14 @@ def narrowed(card: CorpusCard, split: Split, limit: int | None) -> CorpusCard:
         end = stop  # the limit lies beyond the end of the file
     files = published(card).model_copy(update={"splits": {**slices, split: (start, end)}})
     return card.model_copy(update={"published": files})
+
+
+def boundary_of(card: CorpusCard) -> dict[str, str]:
+    """The card's boundary conditions, for files that do not tell them.
+
+    Raises:
+        UserError: the card leaves them open.
+    """
+    if card.boundary is None:
+        raise UserError(f"card {card.name}: boundary is null, and the files do not tell it")
+    return {side: str(kind) for side, kind in card.boundary.items()}

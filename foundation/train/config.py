@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from data_shards.cards import Split
+from data_shards.card import Split
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 from foundation.models.registry import ModelConfig

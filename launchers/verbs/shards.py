@@ -4,12 +4,14 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias, get_args
 
-from data_shards.cards import CorpusCard, Split, card_names, load_card
+from data_shards.card import CorpusCard, Split
+from data_shards.catalogue import card_names, load_card
 from data_shards.corpus import check_size
 from data_shards.errors import UserError
 from data_shards.manifest import (
@@ -21,6 +23,7 @@ from data_shards.manifest import (
     read_manifest,
 )
 from data_shards.tar import ShardError
+from data_shards.trajectory import Trajectory
 from data_shards.verify import Report, verify
 from launchers.progress import progress
 from launchers.verbs import SUMMARIES
@@ -178,6 +181,11 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _order(card: CorpusCard, options: argparse.Namespace) -> _Order:
+    if card.generator is None:
+        raise UserError(
+            f"{card.name} has no generator; convert its published files with "
+            f"`foundation shards convert {card.name} --raw PATH --out {options.out}`"
+        )
     count = options.trajectories or card.splits.get(options.split, 0)
     if count < 1:
         raise UserError(
@@ -188,7 +196,7 @@ def _order(card: CorpusCard, options: argparse.Namespace) -> _Order:
         card=card,
         split=options.split,
         count=count,
-        resolution=options.resolution or card.native_resolution,
+        resolution=options.resolution or card.native_grid[-1],
         storage=options.storage,
         provenance=Provenance(producer=card.generator, version=card.version, seed=options.seed),
     )
@@ -236,16 +244,21 @@ def _write(order: _Order, options: argparse.Namespace, pool: Executor | None) ->
     from data_shards.writer import write_corpus
 
     print(f"{order}: {_settings(order)}, {options.workers} workers", file=sys.stderr)
-    trajectories = generate_corpus(
-        order.card,
-        split=order.split,
-        count=order.count,
-        resolution=order.resolution,
-        seed=options.seed,
-        pool=pool,
-    )
+
+    def trajectories_from(first: int) -> Iterator[Trajectory]:
+        trajectories = generate_corpus(
+            order.card,
+            split=order.split,
+            count=order.count,
+            resolution=order.resolution,
+            seed=options.seed,
+            pool=pool,
+            first=first,
+        )
+        return progress(trajectories, total=order.count, label=str(order), unit="trajectories")
+
     entry = write_corpus(
-        progress(trajectories, total=order.count, label=str(order), unit="trajectories"),
+        trajectories_from,
         order.card,
         split=order.split,
         out=options.out,
@@ -287,7 +300,7 @@ def _info(options: argparse.Namespace) -> None:
         print(manifest.model_dump_json(indent=1))
         return
     for entry in manifest.entries:
-        size = f"{entry.frames} frames of {entry.resolution}x{entry.resolution}"
+        size = f"{entry.frames} frames of {'x'.join(map(str, entry.grid))}"
         print(f"{entry.corpus} {entry.split}: {entry.card.title}")
         print(f"  {_settings(entry)}")
         print(f"  {size}, {len(entry.shards)} shards, {_mebibytes(entry.bytes)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_shards.cards import Channel, CorpusCard, Range
+from data_shards.card import Channel, CorpusCard, Range
 from data_shards.manifest import CorpusEntry, Provenance
 from data_shards.trajectory import Trajectory
 from data_shards.writer import write_corpus
@@ -28,7 +28,7 @@ def make_card(name: str) -> CorpusCard:
         mask_as_channel=name == "toy_solid",
         frames=frames,
         dt_s=0.5,
-        native_resolution=resolution,
+        native_grid=(resolution, resolution),
         boundary=PERIODIC,
         parameters={"viscosity": Range(low=0, high=1, unit="m2/s")},
         context_frames=10,
@@ -43,7 +43,7 @@ def make_card(name: str) -> CorpusCard:
 
 def make_trajectory(card: CorpusCard, index: int, seed: int = 0) -> Trajectory:
     rng = np.random.default_rng([seed, index, len(card.channels)])
-    size = card.native_resolution
+    size = card.native_grid[-1]
     shape = (card.frames, len(card.channels), size, size)
     # A large offset in every other channel: what float32 sums would get wrong.
     offset = 1000.0 * (np.arange(shape[1]) % 2)[:, None, None]
@@ -96,7 +96,7 @@ def write_toy(toy_trajectories) -> Callable[..., CorpusEntry]:
             "shard_bytes": 40_000,  # two or three trajectories in a shard
             **options,
         }
-        return write_corpus(trajectories, make_card(name), out=out, **settings)
+        return write_corpus(lambda n: trajectories[n:], make_card(name), out=out, **settings)
 
     return write
 

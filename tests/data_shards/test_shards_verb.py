@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_shards import writer
-from data_shards.cards import card_names, load_card
+from data_shards.catalogue import card_names, load_card
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.manifest import read_manifest
@@ -33,9 +33,9 @@ def orders(monkeypatch):
     """Noise in place of the solvers; lists what was asked for."""
     asked = []
 
-    def generate_corpus(card, *, split, count, resolution, seed, pool):
+    def generate_corpus(card, *, split, count, resolution, seed, pool, first):
         asked.append((card.name, split, count, resolution, seed, pool))
-        for index in range(count):
+        for index in range(first, count):
             rng = np.random.default_rng([index, seed])
             shape = (card.frames, len(card.channels), resolution, resolution)
             fields = rng.normal(size=shape).astype(np.float32)

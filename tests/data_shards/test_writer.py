@@ -90,8 +90,9 @@ def test_values_beyond_float16_are_refused_rather_than_stored_as_infinity(
 
 
 def _write(out, card, trajectories, count=None, **options):
+    from_first = trajectories if callable(trajectories) else lambda first: trajectories[first:]
     return writer.write_corpus(
-        trajectories,
+        from_first,
         card,
         split="train",
         out=out,
@@ -143,7 +144,7 @@ def _write_until_killed(out, card, trajectories):
         yield from trajectories[:-1]
         os.kill(os.getpid(), signal.SIGKILL)
 
-    _write(out, card, stream(), len(trajectories), shard_bytes=1)
+    _write(out, card, lambda first: stream(), len(trajectories), shard_bytes=1)
 
 
 def test_a_killed_writer_leaves_the_old_state_and_the_next_one_cleans_up(
@@ -199,7 +200,7 @@ def test_two_writers_of_one_split_do_not_mix(own_folder, toy_card, toy_trajector
         write_toy(own_folder, "toy_gas")  # another corpus may
         yield from toy_trajectories("toy_flow", seed=2)
 
-    _write(own_folder, toy_card("toy_flow"), while_writing(), 7)
+    _write(own_folder, toy_card("toy_flow"), lambda first: while_writing(), 7)
     assert len(read_manifest(own_folder).entries) == 2
     assert verify(own_folder).ok
 

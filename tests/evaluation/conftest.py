@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.corpus import ShardedCorpus
 from data_shards.manifest import Provenance
 from data_shards.trajectory import Trajectory
@@ -37,9 +37,13 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
     for name, count in COUNTS.items():
         provenance = Provenance(producer="standing wave", version=1, seed=0)
-        waves = (_wave(name, index) for index in range(count))
         write_corpus(
-            waves, load_card(name), split="test", out=folder, count=count, provenance=provenance
+            lambda first, name=name, count=count: (_wave(name, i) for i in range(first, count)),
+            load_card(name),
+            split="test",
+            out=folder,
+            count=count,
+            provenance=provenance,
         )
     return folder
 

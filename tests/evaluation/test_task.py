@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_shards.cards import card_names, load_card
+from data_shards.catalogue import card_names, load_card
 from data_shards.errors import UserError
 from evaluation.task import Task, load_tasks, select_tasks
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_shards.cards import Channel, CorpusCard, Range
+from data_shards.card import Channel, CorpusCard, Range
 from data_shards.manifest import Provenance
 from data_shards.trajectory import Trajectory
 from data_shards.writer import write_corpus
@@ -26,7 +26,7 @@ def wave_card(name: str) -> CorpusCard:
         mask_as_channel=name == "toy_duct",
         frames=FRAMES,
         dt_s=0.1,
-        native_resolution=RESOLUTION,
+        native_grid=(RESOLUTION, RESOLUTION),
         boundary=_PERIODIC,
         parameters={"speed": Range(low=0, high=3, unit="m/s")},
         rollout_frames=4,
@@ -63,7 +63,9 @@ def write_waves(folder: Path) -> Path:
         card = wave_card(name)
         for seed, (split, count) in enumerate(card.splits.items()):
             write_corpus(
-                (wave(card, i, seed) for i in range(count)),
+                lambda first, card=card, seed=seed, count=count: (
+                    wave(card, i, seed) for i in range(first, count)
+                ),
                 card,
                 split=split,
                 out=folder,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.generate.checks import SimulationError, check_trajectory
 from data_shards.trajectory import Trajectory
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.generate import SimulationError, driver, simulate
 from data_shards.generate.driver import generate_corpus, worker_pool

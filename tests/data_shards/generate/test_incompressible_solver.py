@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.generate.incompressible import cylinder_flow, generate
 from data_shards.generate.projection import Projection
 from data_shards.generate.solution import Array

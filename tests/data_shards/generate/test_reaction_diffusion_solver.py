@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.generate import reaction_diffusion
 from data_shards.generate.reaction_diffusion import ReactionDiffusionOptions
 from data_shards.generate.solution import Array

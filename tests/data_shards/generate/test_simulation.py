@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data_shards.cards import CorpusCard, card_names, load_card
+from data_shards.card import CorpusCard
+from data_shards.catalogue import card_names, load_card
 from data_shards.errors import UserError
 from data_shards.generate import SimulationError, simulate
 from data_shards.generate.solution import block_average, num_steps, refinement

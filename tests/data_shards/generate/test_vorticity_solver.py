@@ -5,7 +5,7 @@ from math import exp, pi, sqrt
 import numpy as np
 import pytest
 
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.generate import vorticity
 from data_shards.generate.solution import Array
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from data_shards.batch import Batch
-from data_shards.cards import load_card
+from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout, to_model_layout
 from foundation import Surrogate

@@ -1,0 +1,182 @@
+"""A corpus card: everything that holds for a corpus as a whole.
+
+A card is the single source for channel names, units, domain, parameter
+ranges, split sizes, published files and the evaluation window of a corpus;
+generators, readers, the verifier, the stream and the documentation all ask it.
+The cards that ship lie in `cards/`; `catalogue` finds them.
+"""
+
+from typing import Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from data_shards.config import Config
+
+Side = Literal[
+    "periodic",
+    "no_slip",
+    "moving_lid",
+    "inflow",
+    "outflow",
+    "no_flux",
+    "extrapolation",
+    "dirichlet",
+    "neumann",
+    "robin",
+    "wall",
+    "open",
+    "uniform",  # nothing varies across it: the sides of the axis that a 1-D problem lacks
+]
+Split = Literal["train", "validation", "test"]
+ProfileName = Literal["published", "small"]
+Group = Literal["mixture_6", "mixture_10", "mixture_12", "downstream", "ood"]
+
+
+class Channel(Config):
+    """One physical field."""
+
+    name: str
+    unit: str  # "1" for dimensionless
+
+
+class ChannelStatistics(Config):
+    """One channel over all frames and fluid cells of a corpus, in the channel's unit."""
+
+    name: str
+    mean: float
+    std: float  # population form, divided by the count
+    min: float
+    max: float
+
+
+class Range(Config):
+    """Closed interval of a PDE parameter over the corpus."""
+
+    low: float
+    high: float
+    unit: str = "1"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low={self.low} exceeds high={self.high}; swap them")
+        return self
+
+
+class PublishedFile(Config):
+    """One raw file, under the name its authors gave it."""
+
+    name: str
+    md5: str | None = None  # where it is published
+
+
+class PublishedFiles(Config):
+    """Where the published data are, and how they are read."""
+
+    reader: str
+    options: dict[str, Any] = Field(default_factory=dict)  # the reader's own
+    files: tuple[PublishedFile, ...] = ()
+    url: str | None = None
+    # Half-open slices in file order; negative counts from the end, null is an open end.
+    splits: dict[Split, tuple[int | None, int | None]] = Field(default_factory=dict)
+
+
+class Profile(Config):
+    """A size and fidelity at which a corpus is generated."""
+
+    resolution: PositiveInt  # cells along x
+    trajectories: dict[Split, NonNegativeInt] | None = None  # None: the card's splits
+    generator_options: dict[str, Any] = Field(default_factory=dict)  # merged over the card's
+
+
+class Shift(Config):
+    """Where a corpus stands on a ladder away from what models are trained on."""
+
+    ladder: str
+    base: str  # the corpus from which it differs in one parameter
+    parameter: str
+    value: float
+    distance: NonNegativeFloat  # from the nearest trained value, 0 inside the trained range
+
+
+class CorpusCard(Config):
+    """Everything that holds for a corpus as a whole."""
+
+    name: str
+    title: str
+    version: PositiveInt
+    pde: str
+    equation: str
+    channels: tuple[Channel, ...]
+    mask_as_channel: bool = False  # the obstacle mask follows the fields as an unscored channel
+    frames: PositiveInt
+    dt_s: PositiveFloat | None = None  # None where it differs between trajectories
+    native_grid: tuple[PositiveInt, ...]  # rows, columns; (1, N) in one dimension, (D, H, W) in 3
+    boundary: dict[str, Side] | None = None  # None where it differs between trajectories
+    extent: tuple[float, ...] | None = None  # x_min, x_max, y_min, y_max[, z_min, z_max]
+    parameters: dict[str, Range]
+    context_frames: PositiveInt = 10
+    rollout_frames: NonNegativeInt  # frames predicted at test by the published protocol
+    splits: dict[Split, NonNegativeInt]  # published trajectory counts
+    groups: tuple[Group, ...] = ()
+    generator: str | None = None  # None: it comes from published files alone
+    generator_options: dict[str, Any] = Field(default_factory=dict)
+    profiles: dict[ProfileName, Profile] = Field(default_factory=dict)
+    published: PublishedFiles | None = None
+    statistics: tuple[ChannelStatistics, ...] = ()  # of the small profile's training split
+    shift: Shift | None = None
+    source: str
+    license: str
+    citation: str
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        if self.context_frames + self.rollout_frames > self.frames:
+            raise ValueError(
+                f"context_frames={self.context_frames} + rollout_frames={self.rollout_frames} "
+                f"exceed frames={self.frames}; lower one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _grid_is_a_plane_or_a_box(self) -> Self:
+        if len(self.native_grid) not in (2, 3):
+            raise ValueError(
+                f"native_grid={list(self.native_grid)}; wanted [rows, columns] (one dimension is "
+                "[1, columns]) or [slices, rows, columns]"
+            )
+        return self
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        return tuple(channel.name for channel in self.channels)
+
+    def grid(self, resolution: int) -> tuple[int, ...]:
+        """The native grid's shape, scaled to `resolution` cells along x."""
+        longest = self.native_grid[-1]
+        return tuple(max(1, cells * resolution // longest) for cells in self.native_grid)
+
+    def at(self, profile: ProfileName) -> "CorpusCard":
+        """This card with a profile's generator options merged in."""
+        if profile not in self.profiles:
+            return self
+        options = merged(self.generator_options, self.profiles[profile].generator_options)
+        return self.model_copy(update={"generator_options": options})
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A nested mapping with some of its leaves replaced; neither argument changes."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = merged(old, value)
+        result[key] = value
+    return result

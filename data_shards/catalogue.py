@@ -1,0 +1,119 @@
+"""Which corpora there are: names in, cards out.
+
+A name is that of a card in `cards/NAME.yaml`, or of a rung of a ladder in
+`cards/ladders/` (see `ladders`): a family of corpora that differ from a card
+in one parameter. Groups and ladders stand for all of their members.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args
+
+import yaml
+
+from data_shards.card import CorpusCard, Group
+from data_shards.config import read_yaml
+from data_shards.errors import UserError, unknown_name
+from data_shards.ladders import Ladder, rung_card
+
+EVERYTHING = "all"
+
+
+@cache
+def card_names() -> tuple[str, ...]:
+    """Names of all corpora with a card of their own, sorted."""
+    return _stems("cards")
+
+
+@cache
+def load_card(name: str) -> CorpusCard:
+    """The card of a corpus or of a ladder's rung.
+
+    Raises:
+        UserError: no such corpus (with the nearest names), or the card is invalid.
+    """
+    rungs = _rungs()
+    if name in rungs:
+        ladder, position = rungs[name]
+        return rung_card(ladder, position, load_card(ladder.base))
+    if name not in card_names():
+        raise unknown_name("corpus", name, [*card_names(), *rungs])
+    text = (files("data_shards") / "cards" / f"{name}.yaml").read_text()
+    return _named(CorpusCard.read(yaml.safe_load(text), f"card {name}"), name)
+
+
+def read_card(path: Path) -> CorpusCard:
+    """A card of the user's own.
+
+    Raises:
+        UserError: no such file, or the card is invalid.
+    """
+    return _named(CorpusCard.read(read_yaml(path), f"card {path}"), path.stem)
+
+
+def ladder_names() -> tuple[str, ...]:
+    """Names of all ladders, sorted."""
+    return _stems("cards/ladders")
+
+
+@cache
+def load_ladder(name: str) -> Ladder:
+    """A ladder by its name.
+
+    Raises:
+        UserError: no such ladder, or it is invalid.
+    """
+    if name not in ladder_names():
+        raise unknown_name("ladder", name, ladder_names())
+    text = (files("data_shards") / "cards" / "ladders" / f"{name}.yaml").read_text()
+    return Ladder.read(yaml.safe_load(text), f"ladder {name}")
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """Corpora that names of corpora, groups, ladders or "all" stand for, each once, in order.
+
+    "all" is every corpus with a card of its own that can be generated; the rungs of ladders
+    are asked for by the ladder's name.
+
+    Raises:
+        UserError: a name that is none of these.
+    """
+    return list(dict.fromkeys(corpus for name in names for corpus in _expanded(name)))
+
+
+def _expanded(name: str) -> list[str]:
+    if name == EVERYTHING:
+        return [corpus for corpus in card_names() if load_card(corpus).generator]
+    if name in get_args(Group):
+        return [corpus for corpus in card_names() if name in load_card(corpus).groups]
+    if name in ladder_names():
+        return load_ladder(name).rung_names()
+    if name in card_names() or name in _rungs():
+        return [name]
+    known = [EVERYTHING, *card_names(), *get_args(Group), *ladder_names(), *_rungs()]
+    raise unknown_name("corpus", name, known)
+
+
+@cache
+def _rungs() -> dict[str, tuple[Ladder, int]]:
+    ladders = [load_ladder(name) for name in ladder_names()]
+    return {
+        rung: (ladder, position)
+        for ladder in ladders
+        for position, rung in enumerate(ladder.rung_names())
+    }
+
+
+@cache
+def _stems(folder: str) -> tuple[str, ...]:
+    place = files("data_shards") / folder
+    names = (entry.name for entry in place.iterdir())
+    return tuple(sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml")))
+
+
+def _named(card: CorpusCard, name: str) -> CorpusCard:
+    if card.name != name:
+        raise UserError(f"card {name}: its name says {card.name!r}; rename the file or the card")
+    return card
