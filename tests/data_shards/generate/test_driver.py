@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+from concurrent.futures import Future
 from functools import partial
+from operator import add
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.generate import SimulationError, driver, simulate
-from data_shards.generate.driver import generate_corpus, worker_pool
+from data_shards.generate.driver import InTurn, Series, generate_corpus, worker_pool
 
 CARD = load_card("pdebench_dr")
 COMMON = {"split": "train", "resolution": 8, "seed": 5}
@@ -49,7 +51,7 @@ def test_workers_get_one_thread_each_and_this_process_keeps_its_own(monkeypatch)
 
 def test_a_worker_that_dies_is_a_clear_error_and_not_a_hang():
     with pytest.raises(UserError, match="fewer than 2 workers"), worker_pool(2) as pool:
-        list(driver._pooled(partial(os._exit), 3, pool))
+        list(InTurn([Series(os._exit, 3)], pool).trajectories(0))
 
 
 def test_no_trajectories_are_an_empty_corpus():
@@ -68,3 +70,41 @@ def test_numbers_out_of_range_are_the_users_error():
         generate_corpus(CARD, count=-1, **COMMON)
     with pytest.raises(UserError, match="wanted 1 or more"), worker_pool(0):
         pass
+
+
+class Bookkeeper:
+    """A pool that makes everything at once and notes what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def submit(self, make, index):
+        self.asked.append(make(index))
+        future = Future()
+        future.set_result(make(index))
+        return future
+
+
+def test_the_next_split_begins_while_the_last_trajectories_of_this_one_are_on_their_way():
+    pool = Bookkeeper()
+    turn = InTurn([Series(partial(add, 100), 3), Series(partial(add, 200), 3)], pool)
+    assert next(turn.trajectories(0)) == 100
+    assert pool.asked == [100, 101, 102, 200, 201, 202][: driver.AHEAD + 1]
+
+
+def test_several_series_in_turn_give_each_of_them_whole_and_in_order():
+    counts = (5, 0, 40, 1)
+    series = [Series(partial(add, 100 * number), count) for number, count in enumerate(counts)]
+    with worker_pool(2) as pool:
+        turn = InTurn(series, pool)
+        came = [list(turn.trajectories(number)) for number in range(len(counts))]
+    assert came == [[100 * n + i for i in range(count)] for n, count in enumerate(counts)]
+
+
+def test_what_a_stopped_run_had_made_is_not_given_again():
+    pool = Bookkeeper()
+    turn = InTurn([Series(abs, 2), Series(abs, 200)], pool)
+    assert list(turn.trajectories(0)) == [0, 1]
+    assert list(turn.trajectories(1, first=150)) == list(range(150, 200))
+    # Only what was begun ahead is lost.
+    assert len(pool.asked) <= 2 + 50 + driver.AHEAD
