@@ -1,0 +1,114 @@
+"""Reader of the FNO authors' Navier-Stokes files (`ns_V*.mat`, `NavierStokes_V*.mat`).
+
+In: a MATLAB file with `u` (N, X, Y, T), vorticity, and `t` (T), times; its
+initial field `a` is before the first frame and not used. Read with reversed
+axes, `u` is (T, y, x, N): already rows and columns, but one trajectory is
+scattered over the whole file, so blocks of trajectories are read. Frames
+beyond the card's are left out: copies of the 1e-4 file with 50 are about.
+Out: fields (T, 1, y, x). x is MATLAB's first spatial axis: the published
+solver takes the velocity along it as the derivative of the stream function
+along the other. (MoE-POT's preparation swaps the two.)
+
+The viscosity stands in the file's name alone.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from data_shards.card import CorpusCard, Split
+from data_shards.config import Config
+from data_shards.errors import UserError
+from data_shards.read import labels
+from data_shards.read.blocks import SampleBlocks
+from data_shards.read.hdf5 import legible
+from data_shards.read.matlab import open_matlab
+from data_shards.read.raw import boundary_of, published, raw_file, split_range
+from data_shards.trajectory import Trajectory
+
+_VISCOSITY = re.compile(r"_V(\d(?:\.\d+)?e-?\d+)", re.IGNORECASE)
+
+
+class FnoOptions(Config):
+    """Reader's options on the card."""
+
+    variable: str = Field(default="u", min_length=1)
+
+
+class FnoCorpus:
+    """One split of a file; see `RawCorpus`."""
+
+    def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
+        """Open a file; see `open_corpus`."""
+        options = FnoOptions.read(published(card).options, f"card {card.name}, published.options")
+        self._path = raw_file(card, path)
+        self._card = card
+        self.sources: tuple[Path, ...] = (self._path,)
+        self._file = open_matlab(self._path)
+        try:
+            fields = self._checked(self._file.variable(options.variable), options.variable)
+            self._numbers = split_range(card, split, fields.shape[-1], self._path)
+            self._blocks = SampleBlocks(fields, -1, self._numbers)
+            self._labels = self._read_labels()
+        except UserError:
+            self.close()
+            raise
+
+    def _checked(self, fields: Any, name: str) -> Any:
+        card = self._card
+        wanted = (card.frames, *card.native_grid)
+        shape = fields.shape
+        fits = fields.ndim == 4 and shape[0] >= wanted[0] and shape[1:3] == wanted[1:]
+        if not fits or fields.dtype.kind != "f":
+            raise UserError(
+                f"{self._path}: {name} is {fields.dtype} {shape[::-1]} as MATLAB sees it; that of "
+                f"{card.name} is (N, X, Y, T) with (X, Y, T) = {wanted[::-1]}; choose the card "
+                "that the file belongs to"
+            )
+        return fields
+
+    def _read_labels(self) -> dict[str, Any]:
+        """What all trajectories of the file share."""
+        card, path = self._card, self._path
+        if card.extent is None:
+            raise UserError(f"card {card.name}: extent is null, and the files do not tell it")
+        with legible(path):
+            times = np.asarray(self._file.variable("t")[...])
+        viscosity = _VISCOSITY.search(path.name)
+        found = {"viscosity": float(viscosity[1])} if viscosity else {}
+        return {
+            "dt_s": labels.time_step(times, card, path),
+            "extent": card.extent,
+            "boundary": boundary_of(card),
+            "parameters": labels.parameters(card, found, path),
+        }
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def read(self, number: int) -> Trajectory:
+        """The number-th trajectory of the split."""
+        index = self._numbers[number]
+        with legible(self._path):
+            values = self._blocks.sample(index)[: self._card.frames]
+        with np.errstate(over="ignore"):  # becomes infinite, which the writer refuses by name
+            fields = np.ascontiguousarray(values[:, None], dtype=np.float32)
+        return Trajectory(
+            fields=fields, corpus=self._card.name, index=index, seed=-1, **self._labels
+        )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+def open_corpus(card: CorpusCard, split: Split, path: Path) -> FnoCorpus:
+    """Open the published file of a corpus.
+
+    Raises:
+        UserError: the file is missing, damaged or other than the card says.
+    """
+    return FnoCorpus(card, split, path)

@@ -1,0 +1,114 @@
+"""Reader of PDEBench's compressible Navier-Stokes files (`2D_CFD_*.hdf5`).
+
+In: one HDF5 file with a dataset per channel, float32 (N, T, x, y) - x before
+y, as the published generator orders its arrays - `x-coordinate` and
+`y-coordinate` at cell centres, `t-coordinate` with one entry more than there
+are frames, attributes `eta`, `zeta`, `M`. About 55 GB, contiguous.
+Out: fields (T, C, y, x), channels in the card's order.
+
+Options of the card: `parameters` maps names of parameters to attributes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from data_shards.card import CorpusCard, Split
+from data_shards.config import Config
+from data_shards.errors import UserError
+from data_shards.read import labels
+from data_shards.read.blocks import BLOCK_BYTES, SampleBlocks
+from data_shards.read.hdf5 import find_dataset, legible, open_hdf5
+from data_shards.read.raw import boundary_of, published, raw_file, split_range
+from data_shards.trajectory import Trajectory
+
+AXES = ("N", "T", "x", "y")
+
+
+class CnsOptions(Config):
+    """Reader's options on the card."""
+
+    parameters: dict[str, str] = Field(default_factory=dict)  # name on the card: attribute
+
+
+class CnsCorpus:
+    """One split of a file; see `RawCorpus`."""
+
+    def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
+        """Open a file; see `open_corpus`."""
+        options = CnsOptions.read(published(card).options, f"card {card.name}, published.options")
+        self._path = raw_file(card, path)
+        self._card = card
+        self.sources: tuple[Path, ...] = (self._path,)
+        self._file = open_hdf5(self._path)
+        try:
+            channels = [find_dataset(self._file, name, AXES) for name in card.channel_names]
+            shape = self._common_shape(channels)
+            self._numbers = split_range(card, split, shape[0], self._path)
+            share = BLOCK_BYTES // len(channels)
+            self._blocks = [SampleBlocks(c, 0, self._numbers, share) for c in channels]
+            self._labels = self._read_labels(options)
+        except UserError:
+            self.close()
+            raise
+
+    def _common_shape(self, channels: list[Any]) -> tuple[int, ...]:
+        rows, columns = self._card.native_grid
+        shapes = {channel.shape for channel in channels}
+        wanted = (self._card.frames, columns, rows)
+        if len(shapes) > 1 or channels[0].shape[1:] != wanted:
+            came = ", ".join(str(shape) for shape in sorted(shapes))
+            raise UserError(
+                f"{self._path}: channels are {came}, those of {self._card.name} (N, T, x, y) with "
+                f"(T, x, y) = {wanted}; choose the card that the file belongs to"
+            )
+        shape: tuple[int, ...] = channels[0].shape
+        return shape
+
+    def _read_labels(self, options: CnsOptions) -> dict[str, Any]:
+        """What all trajectories of the file share."""
+        card, path, file = self._card, self._path, self._file
+        axes = {axis: find_dataset(file, f"{axis}-coordinate", (axis,)) for axis in ("t", "x", "y")}
+        with legible(path):
+            coordinates = {axis: dataset[()] for axis, dataset in axes.items()}
+            attributes = dict(file.attrs)
+        times = coordinates.pop("t")
+        found = {n: attributes[key] for n, key in options.parameters.items() if key in attributes}
+        return {
+            "dt_s": labels.time_step(times, card, path),
+            "extent": labels.extent(coordinates, card, path),
+            "boundary": boundary_of(card),
+            "parameters": labels.parameters(card, found, path),
+        }
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def read(self, number: int) -> Trajectory:
+        """The number-th trajectory of the split."""
+        index = self._numbers[number]
+        with legible(self._path):
+            channels = [block.sample(index) for block in self._blocks]
+        fields = np.stack(channels, axis=1, dtype=np.float32, casting="same_kind")  # (T, C, x, y)
+        return Trajectory(
+            fields=np.ascontiguousarray(fields.swapaxes(2, 3)),
+            corpus=self._card.name,
+            index=index,
+            seed=-1,
+            **self._labels,
+        )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+def open_corpus(card: CorpusCard, split: Split, path: Path) -> CnsCorpus:
+    """Open the published file of a corpus.
+
+    Raises:
+        UserError: the file is missing, damaged or other than the card says.
+    """
+    return CnsCorpus(card, split, path)
