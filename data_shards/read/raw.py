@@ -150,19 +150,18 @@ def _written(bounds: tuple[int | None, int | None]) -> str:
 def narrowed(card: CorpusCard, split: Split, limit: int | None) -> CorpusCard:
     """The card with a split of its published files cut down to its first `limit` trajectories.
 
-    A slice whose ends count from different ends of the file stays as it is.
+    So a limited conversion asks of a file only what it needs. A slice with an open end, or with
+    ends counted from different ends of the file, asks for nothing in particular and stays.
     """
     slices = published(card).splits
     if limit is None or split not in slices:
         return card
     start, stop = slices[split]
     first = start or 0
-    if stop is not None and (stop < 0) != (first < 0):
+    if stop is None or (stop < 0) != (first < 0):
         return card
-    end: int | None = first + limit if stop is None else min(first + limit, stop)
-    if first < 0 <= first + limit:
-        end = stop  # the limit lies beyond the end of the file
-    files = published(card).model_copy(update={"splits": {**slices, split: (start, end)}})
+    cut = {**slices, split: (start, min(first + limit, stop))}
+    files = published(card).model_copy(update={"splits": cut})
     return card.model_copy(update={"published": files})
 
 

@@ -103,7 +103,7 @@ def write_groups(
             group.create_dataset("grid/t", data=times, dtype="float32", **storage)
             sim = {"seed": number, **settings}
             if "dam_radius" in sim:
-                sim["dam_radius"] = 0.3 + 0.1 * number
+                sim["dam_radius"] = 0.3 + 0.05 * number
             group.attrs["config"] = yaml.safe_dump({"sim": sim, "name": path.stem})
 
 

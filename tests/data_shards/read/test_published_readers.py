@@ -150,7 +150,7 @@ def test_files_of_groups_are_read_in_the_order_of_their_numbers(tmp_path, name, 
             assert trajectory.dt_s == card.dt_s
             assert trajectory.boundary == card.boundary
             if name == "pdebench_swe":
-                assert trajectory.parameters["dam_radius"] == pytest.approx(0.3 + 0.1 * number)
+                assert trajectory.parameters["dam_radius"] == pytest.approx(0.3 + 0.05 * number)
                 assert trajectory.parameters["gravity"] == 1.0
             else:
                 wanted = {"diffusion_u": 1e-3, "diffusion_v": 5e-3, "reaction_k": 5e-3}
@@ -185,7 +185,7 @@ def test_settings_kept_at_the_file_instead_of_the_group_are_found(tmp_path):
     with h5py.File(path, "r+") as file:
         for name, group in list(file.items()):
             file.attrs[f"{name}/config"] = group.attrs.pop("config")
-    assert read_all(card, "train", path)[2].parameters["dam_radius"] == pytest.approx(0.5)
+    assert read_all(card, "train", path)[2].parameters["dam_radius"] == pytest.approx(0.4)
 
 
 def test_without_settings_only_what_the_card_fixes_is_known(tmp_path):

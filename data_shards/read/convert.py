@@ -1,0 +1,186 @@
+"""From published raw files to shards: one split of one corpus, streamed.
+
+A trajectory is read, perhaps resized, written and forgotten, so memory does
+not grow with the files. Files whose checksum is published are proved first: a
+damaged download is found before hours of reading. A conversion that was killed
+goes on where it was when it is started again with the same settings.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from data_shards.card import CorpusCard, Split
+from data_shards.errors import UserError
+from data_shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
+from data_shards.read import open_raw
+from data_shards.read.raw import RawCorpus, published
+from data_shards.trajectory import Trajectory
+from data_shards.writer import SHARD_BYTES, write_corpus
+
+ItemT = TypeVar("ItemT")
+MEBIBYTE = 1 << 20
+SOLID_BELOW = 0.5  # of a resized cell's fluid fraction
+
+
+class Watch(Protocol):
+    """Passes items on while telling somebody how far the work is, as `launchers.progress` does."""
+
+    def __call__(
+        self, items: Iterable[ItemT], *, total: int, label: str, unit: str = "it"
+    ) -> Iterable[ItemT]:
+        """The items, unchanged."""
+        ...
+
+
+def _unwatched(
+    items: Iterable[ItemT], *, total: int, label: str, unit: str = "it"
+) -> Iterable[ItemT]:
+    return items
+
+
+def convert(
+    card: CorpusCard,
+    split: Split,
+    raw: Path,
+    out: Path,
+    *,
+    limit: int | None = None,
+    storage: Storage = "float32",
+    shard_bytes: int = SHARD_BYTES,
+    resolution: int | None = None,
+    checksums: bool = True,
+    watch: Watch = _unwatched,
+) -> CorpusEntry:
+    """Write one split of a corpus's published files as shards.
+
+    Args:
+        card: card of the corpus; its `published` says how the files are read.
+        split: train, validation or test.
+        raw: folder that holds the published files, or the one file itself.
+        out: folder of shards, made if need be; an existing split is replaced once the new one
+            is complete.
+        limit: only the first so many trajectories of the split.
+        storage: type of the stored fields; float16 halves the size at 3 digits.
+        shard_bytes: a shard is closed before it would grow beyond this size.
+        resolution: cells along x to resize to, once and for all; None keeps the published grid.
+        checksums: prove files whose md5 the card publishes before reading them.
+        watch: told of the progress of checksums and trajectories.
+
+    Returns:
+        The entry, as it stands in the manifest.
+
+    Raises:
+        UserError: a file is missing, damaged or other than the card says, a checksum is wrong,
+            a trajectory violates the card, or the folder cannot be written.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"{card.name}: limit={limit}; wanted 1 or more")
+    grid = _target_grid(card, resolution)
+    with closing(open_raw(card, split, raw, limit=limit)) as corpus:
+        count = len(corpus) if limit is None else min(limit, len(corpus))
+        if count == 0:
+            raise UserError(f"{raw}: holds no trajectory of the {split} split of {card.name}")
+        sources = tuple(_source(card, path, corpus, checksums, watch) for path in corpus.sources)
+
+        def trajectories_from(start: int) -> Iterable[Trajectory]:
+            coming = (_resized(corpus.read(number), grid) for number in range(start, count))
+            label = f"{card.name} {split}"
+            return watch(coming, total=count - start, label=label, unit="trajectories")
+
+        return write_corpus(
+            trajectories_from,
+            card,
+            split=split,
+            out=out,
+            count=count,
+            provenance=Provenance(
+                producer=_producer(card, grid), version=card.version, seed=-1, sources=sources
+            ),
+            shard_bytes=shard_bytes,
+            storage=storage,
+        )
+
+
+def _producer(card: CorpusCard, grid: tuple[int, ...] | None) -> str:
+    """The reader, and the grid if it is another than the published one.
+
+    A stopped conversion is only taken up by one of the same provenance: without the grid,
+    trajectories of two sizes would meet.
+    """
+    reader = published(card).reader
+    return reader if grid is None else f"{reader}, resized to {'x'.join(map(str, grid))}"
+
+
+def _source(
+    card: CorpusCard, path: Path, corpus: RawCorpus, checksums: bool, watch: Watch
+) -> SourceFile:
+    """A raw file for the manifest, its checksum proved where there is one to hold it against."""
+    wanted = _published_md5(card, path, corpus) if checksums else None
+    if wanted is None:
+        return SourceFile(name=path.name, bytes=path.stat().st_size)
+    came = _md5(path, watch)
+    if came != wanted.lower():
+        raise UserError(
+            f"{path}: md5 {came}, the published file has {wanted.lower()}: damaged on its way, or "
+            "another version; fetch it again, or switch the checksums off to convert it as it is"
+        )
+    return SourceFile(name=path.name, bytes=path.stat().st_size, md5=came)
+
+
+def _published_md5(card: CorpusCard, path: Path, corpus: RawCorpus) -> str | None:
+    files = published(card).files
+    if len(files) == 1 and len(corpus.sources) == 1:
+        return files[0].md5  # the one file may have been renamed
+    return next((file.md5 for file in files if file.name == path.name), None)
+
+
+def _md5(path: Path, watch: Watch) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    pieces = -(-path.stat().st_size // MEBIBYTE)
+    for piece in watch(_pieces(path), total=pieces, label=f"md5 of {path.name}", unit="MiB"):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(MEBIBYTE):
+            yield piece
+
+
+def _target_grid(card: CorpusCard, resolution: int | None) -> tuple[int, ...] | None:
+    """The grid to resize to, None to keep the published one."""
+    if resolution is None:
+        return None
+    grid = card.grid(resolution)
+    if resolution < 1 or len(grid) != 2:
+        raise UserError(
+            f"{card.name}: resolution={resolution} for a grid of {list(card.native_grid)}; wanted "
+            "1 or more, and planes: three-dimensional fields keep their grid"
+        )
+    return None if grid == card.native_grid else grid
+
+
+def _resized(trajectory: Trajectory, grid: tuple[int, ...] | None) -> Trajectory:
+    """A trajectory on another grid, bilinear; a cell is solid where less than half is fluid."""
+    if grid is None or trajectory.fields.shape[2:] == grid:
+        return trajectory
+    mask = trajectory.mask
+    if mask is not None:
+        mask = (_bilinear(mask[None, None], grid)[0, 0] >= SOLID_BELOW).astype(np.float32)
+    return dataclasses.replace(trajectory, fields=_bilinear(trajectory.fields, grid), mask=mask)
+
+
+def _bilinear(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
+    """Frames (T, C, H, W) on another grid, in the way of `layout`, which knows only squares."""
+    resized = interpolate(torch.from_numpy(frames), grid, mode="bilinear", align_corners=False)
+    return resized.numpy()
