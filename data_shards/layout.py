@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
@@ -56,11 +55,19 @@ def channel_mask(card: CorpusCard, layout: ModelLayout) -> Tensor:
 
 def resize(frames: NDArray[np.floating], resolution: int) -> Tensor:
     """Frames (T, C, H, W) on an R x R grid, bilinear; a copy, float32."""
-    tensor = torch.from_numpy(np.array(frames, np.float32))  # the shard's own memory is read-only
-    if frames.shape[-2:] == (resolution, resolution):
-        return tensor
-    size = (resolution, resolution)
-    return interpolate(tensor, size, mode="bilinear", align_corners=False)
+    result = np.empty((*frames.shape[:2], resolution, resolution), np.float32)
+    _fit(result, frames)
+    return torch.from_numpy(result)
+
+
+def _fit(out: NDArray[np.float32], frames: NDArray[np.floating]) -> None:
+    """Write frames (T, C, H, W) into (T, C, R, Q), resized if need be."""
+    if frames.shape[-2:] == out.shape[-2:]:
+        out[:] = frames  # one copy, from the page cache to the batch
+        return
+    from data_shards.bilinear import resize_into  # loads numba, which takes half a second
+
+    resize_into(out, frames.astype(np.float32, copy=False))
 
 
 def resize_mask(mask: NDArray[np.floating], resolution: int) -> Tensor:
@@ -78,10 +85,7 @@ def fill_frames(out: Tensor, fields: NDArray[np.floating], fluid: Tensor, card: 
         card: card of the corpus.
     """
     native = fields.shape[1]
-    if fields.shape[-2:] == out.shape[-2:]:
-        out.numpy()[:, :native] = fields  # one copy, from the page cache to the batch
-    else:
-        out[:, :native] = resize(fields, out.shape[-1])
+    _fit(out.numpy()[:, :native], fields)
     if card.mask_as_channel:
         out[:, native] = fluid
     out[:, native + card.mask_as_channel :] = 1.0

@@ -21,6 +21,7 @@ from data_shards.config import Config
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout, channel_mask, check_fits, fill_frames, resize_mask
+from data_shards.memory import keep_freed_memory
 from data_shards.mixture import MixtureConfig, MixturePlan, SampleId, Source
 
 
@@ -101,7 +102,7 @@ class SampleStream:
                 num_workers=self.config.workers,
                 prefetch_factor=self.config.prefetch,
                 collate_fn=_unchanged,
-                worker_init_fn=_outlive_signals,
+                worker_init_fn=_start_worker,
                 generator=torch.Generator(),  # or it would advance the global one
             )
         )
@@ -160,8 +161,9 @@ class _Counting(Sampler[int]):
         return iter(count())
 
 
-def _outlive_signals(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     """A signal to the whole job is the trainer's to answer; workers end with their parent."""
+    keep_freed_memory()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
