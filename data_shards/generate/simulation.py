@@ -13,10 +13,13 @@ from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
     compressible,
+    diffusion_sorption,
     incompressible,
     reaction_diffusion,
     shallow_water,
+    smoke,
     vorticity,
+    wave,
 )
 from data_shards.generate.checks import SimulationError, check_trajectory
 from data_shards.generate.solution import Solution
@@ -28,6 +31,9 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "shallow_water": shallow_water.generate,
     "reaction_diffusion": reaction_diffusion.generate,
     "incompressible": incompressible.generate,
+    "smoke": smoke.generate,
+    "wave": wave.generate,
+    "diffusion_sorption": diffusion_sorption.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable

@@ -41,7 +41,7 @@ def test_trajectory_follows_its_card_and_its_arguments_alone(name):
     first, again = one(card), one(card)
     np.testing.assert_array_equal(first.fields, again.fields)
     assert first.parameters == again.parameters
-    assert first.fields.shape == (12, len(card.channels), RESOLUTION, RESOLUTION)
+    assert first.fields.shape == (12, len(card.channels), *card.grid(RESOLUTION))
     assert (first.corpus, first.index, first.seed) == (name, 0, 0)
     assert set(first.boundary) == {"left", "right", "bottom", "top"}
     for changes in ({"seed": 1}, {"split": "test"}, {"index": 3}):
