@@ -8,7 +8,7 @@ import argparse
 from importlib import import_module
 
 SUMMARIES = {
-    "shards": "generate, verify and describe shards of training data",
+    "shards": "list corpora; generate, convert, verify, describe and show shards",
     "plan": "parameters, FLOPs and memory per rank of a preset",
     "evaluate": "score checkpoints and floors on test trajectories",
     "leaderboard": "build a leaderboard from records",

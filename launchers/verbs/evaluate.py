@@ -18,6 +18,7 @@ from evaluation.runner import RunSettings, check_judgeable, number_of_samples, r
 from evaluation.samples import SampleValues
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
+from launchers.arguments import positive
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
@@ -55,8 +56,8 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--output", type=Path, required=True, metavar="FILE.json", help="results file to write"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N trajectories")
-    parser.add_argument("--batch-size", type=_count, default=8, metavar="B", help="default 8")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N trajectories")
+    parser.add_argument("--batch-size", type=positive, default=8, metavar="B", help="default 8")
     parser.add_argument(
         "--name",
         action="append",
@@ -67,13 +68,6 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
     parser.add_argument("--json", action="store_true", help="print the records instead of a table")
     parser.set_defaults(run=_run)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from foundation.models.cost import Cost, cost_of
 from foundation.parallel.layout import check_layout
 from foundation.train.config import load_run_config, preset_names
+from launchers.arguments import positive
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
@@ -25,20 +26,13 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("preset", help=f"one of {', '.join(preset_names())}")
-    parser.add_argument("--world", type=_count, default=1, help="ranks (default 1)")
-    parser.add_argument("--ep", type=_count, default=1, help="expert-parallel size (default 1)")
+    parser.add_argument("--world", type=positive, default=1, help="ranks (default 1)")
+    parser.add_argument("--ep", type=positive, default=1, help="expert-parallel size (default 1)")
     parser.add_argument("--zero", type=int, default=1, choices=(0, 1, 2), help="ZeRO stage")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 weights (default float32)")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value")
     parser.set_defaults(run=_run)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -1,0 +1,250 @@
+"""Cards in words: the facts of a corpus as Markdown, and the page of all corpora.
+
+The page is `cards/README.md`; a corpus's facts stand there, in
+`foundation shards info NAME` and on the card of a shared data set.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+from data_shards.card import ChannelStatistics, CorpusCard, Group, Profile, Range, Split
+from data_shards.catalogue import card_names, ladder_names, load_card, load_ladder
+from data_shards.ladders import Ladder
+
+GROUPS: dict[Group, str] = {
+    "mixture_6": "the six corpora on which MoE-POT is pre-trained in the main comparison",
+    "mixture_10": "the ten of its larger mixture",
+    "mixture_12": "the twelve of its largest mixture",
+    "downstream": "for fine-tuning and transfer, in no mixture",
+    "ood": "for tests outside the distribution of the mixtures",
+}
+_INTRODUCTION = """# The corpora
+
+Written by `foundation shards list --markdown` from the cards beside it; a test keeps it up to
+date. Every corpus is simulated here by `foundation shards generate`, or read from the files
+that its authors published by `foundation shards convert`, or both.
+"""
+
+_ABOUT_LADDERS = """One parameter, rung by rung away from what is trained on; the distance is in
+decades on a logarithmic ladder, in widths of the trained range on a linear one. A rung is the
+corpus `LADDER_VALUE`.
+"""
+
+
+def page(timings: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The page of all corpora, groups and ladders.
+
+    Args:
+        timings: one record per corpus and profile of what its generator costs and how accurate
+            it is, as `foundation shards accuracy` writes them; none leaves the table out.
+    """
+    cards = [load_card(name) for name in card_names()]
+    parts = [_INTRODUCTION, overview(cards), _groups(cards)]
+    ladders = [load_ladder(name) for name in ladder_names()]
+    if ladders:
+        parts.append(_ladders(ladders))
+    if timings:
+        parts.append(_timings(timings))
+    return "\n".join([*parts, *(f"## {card.name}\n\n{facts(card)}" for card in cards)])
+
+
+def overview(cards: Sequence[CorpusCard]) -> str:
+    """One line per corpus."""
+    header = (
+        "corpus", "equations", "channels", "grid", "frames", "predicted",
+        "train / validation / test", "generator", "reader",
+    )  # fmt: skip
+    rows = [
+        (
+            f"[`{card.name}`](#{anchor(card.name)})",
+            card.pde,
+            ", ".join(card.channel_names) + (", obstacle" if card.mask_as_channel else ""),
+            grid_text(card.native_grid),
+            str(card.frames),
+            str(card.rollout_frames),
+            splits_text(card.splits),
+            card.generator or "-",
+            card.published.reader if card.published else "-",
+        )
+        for card in cards
+    ]
+    return table(header, rows)
+
+
+def facts(card: CorpusCard, statistics: Sequence[ChannelStatistics] = ()) -> str:
+    """Everything that a card says, as Markdown without a heading.
+
+    Args:
+        card: of the corpus.
+        statistics: of the data at hand; the card's own if there are none.
+    """
+    shown = statistics or card.statistics
+    parts = [
+        f"{card.title}.\n",
+        f"{card.pde[0].upper()}{card.pde[1:]}: {card.equation}\n",
+        _fields(card, shown),
+    ]
+    if shown and not statistics:
+        parts.append("Statistics of the training split of the small profile.\n")
+    if card.parameters:
+        parts.append(_parameters(card.parameters))
+    return "\n".join([*parts, *(f"- {line}" for line in _lines(card)), ""])
+
+
+def grid_text(grid: Iterable[int]) -> str:
+    """A grid as "128 x 128"; a single row is one dimension."""
+    cells = tuple(grid)
+    return " x ".join(map(str, cells[1:] if cells[0] == 1 and len(cells) == 2 else cells))
+
+
+def splits_text(splits: Mapping[Split, int]) -> str:
+    """Trajectories of the three splits as "900 / 40 / 60"."""
+    return " / ".join(str(splits.get(split, 0)) for split in get_args(Split))
+
+
+def anchor(heading: str) -> str:
+    """Where a heading of one word is found on its page: dots vanish."""
+    return heading.lower().replace(".", "")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def _fields(card: CorpusCard, statistics: Sequence[ChannelStatistics]) -> str:
+    known = {values.name: values for values in statistics}
+    header = ["field", "unit", *(["mean", "std", "min", "max"] if known else [])]
+    rows = []
+    for channel in card.channels:
+        row = [channel.name, channel.unit]
+        if known:
+            values = known.get(channel.name)
+            row += (
+                ["-"] * 4
+                if values is None
+                else [f"{n:.4g}" for n in (values.mean, values.std, values.min, values.max)]
+            )
+        rows.append(row)
+    return table(header, rows)
+
+
+def _parameters(parameters: Mapping[str, Range]) -> str:
+    rows = [
+        (name, _span(limits.low, limits.high), limits.unit) for name, limits in parameters.items()
+    ]
+    return table(("parameter", "range", "unit"), rows)
+
+
+def _span(low: float, high: float) -> str:
+    ends = f"{low:g}", f"{high:g}"
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _lines(card: CorpusCard) -> Iterable[str]:
+    yield f"Domain: {_domain(card)}; boundary: {_boundary(card)}"
+    step = "a time step of its own per trajectory" if card.dt_s is None else f"{card.dt_s:g} apart"
+    yield f"Grid: {grid_text(card.native_grid)}; {card.frames} frames, {step}"
+    yield (
+        f"Protocol: {card.context_frames} frames are given, {card.rollout_frames} are predicted"
+        + ("; the obstacle mask follows as a channel" if card.mask_as_channel else "")
+    )
+    yield f"Published trajectories (train / validation / test): {splits_text(card.splits)}"
+    if card.groups:
+        yield f"Groups: {', '.join(card.groups)}"
+    if card.shift:
+        yield (
+            f"Rung of ladder {card.shift.ladder}: {card.shift.parameter} {card.shift.value:g}, "
+            f"distance {card.shift.distance:.3g} from what is trained on"
+        )
+    if card.generator:
+        yield f"Generator: {card.generator}"
+        for name, profile in card.profiles.items():
+            yield f"Profile {name}: {_profile(card, profile)}"
+    if card.published:
+        yield from _published(card)
+    yield f"Source: {card.source}"
+    yield f"Licence: {card.license}"
+    yield f"Citation: {card.citation}"
+
+
+def _domain(card: CorpusCard) -> str:
+    if card.extent is None:
+        return "differs between trajectories"
+    sides = list(zip(card.extent[::2], card.extent[1::2], strict=True))
+    if card.native_grid[0] == 1 and len(card.native_grid) == 2:
+        sides = sides[:1]
+    return " x ".join(f"[{low:g}, {high:g}]" for low, high in sides)
+
+
+def _boundary(card: CorpusCard) -> str:
+    if card.boundary is None:
+        return "differs between trajectories"
+    sides = {side: kind for side, kind in card.boundary.items() if kind != "uniform"}
+    kinds = set(sides.values())
+    if len(kinds) == 1:
+        return str(kinds.pop())
+    return ", ".join(f"{side} {kind}" for side, kind in sides.items())
+
+
+def _profile(card: CorpusCard, profile: Profile) -> str:
+    counts = card.splits if profile.trajectories is None else profile.trajectories
+    changed = ", ".join(f"{key} {value}" for key, value in profile.generator_options.items())
+    grid = grid_text(card.grid(profile.resolution))
+    return f"{grid}, {splits_text(counts)} trajectories" + (f"; {changed}" if changed else "")
+
+
+def _published(card: CorpusCard) -> Iterable[str]:
+    published = card.published
+    assert published is not None
+    names = ", ".join(f"`{file.name}`" for file in published.files) or "see the reader"
+    where = f", at <{published.url}>" if published.url else ""
+    yield f"Published files: {names}{where}, read by {published.reader}"
+    if published.splits:
+        slices = (
+            f"{split} [{'' if start is None else start}:{'' if stop is None else stop}]"
+            for split, (start, stop) in published.splits.items()
+        )
+        yield f"Their splits, in file order: {', '.join(slices)}"
+
+
+def _groups(cards: Sequence[CorpusCard]) -> str:
+    rows = []
+    for group, meaning in GROUPS.items():
+        members = [f"`{card.name}`" for card in cards if group in card.groups]
+        if members:
+            rows.append((f"`{group}`", meaning, ", ".join(members)))
+    return "## Groups\n\n" + table(("group", "what it is", "corpora"), rows)
+
+
+def _ladders(ladders: Sequence[Ladder]) -> str:
+    rows = [
+        (
+            f"`{ladder.name}`",
+            ladder.title,
+            f"`{ladder.base}`",
+            ladder.parameter,
+            ", ".join(f"{value:g}" for value in ladder.trained),
+            ", ".join(f"{r.value:g} ({ladder.distance(r.value):.2g})" for r in ladder.rungs),
+            splits_text(ladder.splits),
+        )
+        for ladder in ladders
+    ]
+    header = ("ladder", "title", "base", "parameter", "trained", "rungs (distance)", "trajectories")
+    return f"## Ladders\n\n{_ABOUT_LADDERS}\n{table(header, rows)}"
+
+
+def _timings(timings: Sequence[Mapping[str, Any]]) -> str:
+    header = tuple(dict.fromkeys(key for record in timings for key in record))
+    rows = [tuple(_cell(record.get(key)) for key in header) for record in timings]
+    return "## What the generators cost and how accurate they are\n\n" + table(
+        [key.replace("_", " ") for key in header], rows
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,142 @@
+"""An animation: all channels side by side over time; one small GIF out.
+
+A corpus of one dimension is drawn as curves. Frames are left out until the
+file is small enough for a web page.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from data_shards.card import CorpusCard
+from data_shards.pictures.sheet import draw_plane, panel_size
+from data_shards.pictures.view import View, label, view_of
+from data_shards.trajectory import Trajectory
+
+MAX_BYTES = 2_000_000
+_MOST_FRAMES = 60
+_DURATION_MS = 5000  # of one run through
+_COLOURS = 128
+_DPI = 90
+
+Picture = Image.Image
+
+
+def animate(
+    trajectory: Trajectory, card: CorpusCard, path: Path, max_bytes: int = MAX_BYTES
+) -> None:
+    """Draw a trajectory as a GIF.
+
+    Args:
+        trajectory: what to draw.
+        card: of its corpus.
+        path: file to write.
+        max_bytes: frames are left out until the file is smaller, down to two.
+    """
+    view = view_of(trajectory, card)
+    numbers = view.chosen(_MOST_FRAMES)
+    figure, update = _lines(view) if view.is_line else _planes(view)
+    pictures = list(_rendered(figure, update, numbers))
+    every = 1
+    while len(gif := _encoded(pictures[::every])) > max_bytes and len(pictures) > 2 * every:
+        every += 1
+    path.write_bytes(gif)
+
+
+def _rendered(
+    figure: Figure, update: Callable[[int], None], numbers: list[int]
+) -> Iterator[Picture]:
+    canvas = FigureCanvasAgg(figure)
+    for number in numbers:
+        update(number)
+        canvas.draw()
+        figure.set_layout_engine("none")  # what was laid out once must not tremble
+        yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _encoded(pictures: list[Picture]) -> bytes:
+    # One palette for all frames, so that the unchanged parts of a frame cost nothing.
+    middle = pictures[len(pictures) // 2].quantize(_COLOURS)
+    flat = [picture.quantize(palette=middle, dither=Image.Dither.NONE) for picture in pictures]
+    file = io.BytesIO()
+    flat[0].save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=flat[1:],
+        duration=max(20, _DURATION_MS // len(flat)),
+        loop=0,
+        optimize=False,
+    )
+    return file.getvalue()
+
+
+def _planes(view: View) -> tuple[Figure, Callable[[int], None]]:
+    channels = len(view.channels)
+    width, height = panel_size(view)
+    columns = channels if view.aspect < 1.6 else 1
+    rows = -(-channels // columns)
+    figure = Figure((1.3 * width * columns + 0.9, (1.3 * height + 0.6) * rows + 0.5))
+    figure.set_dpi(_DPI)
+    figure.set_layout_engine("constrained")
+    images = []
+    for channel, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        image = draw_plane(axes, view, 0, channel)
+        axes.set_title(label(view.channels[channel]), fontsize=9)
+        bar = figure.colorbar(image, ax=axes, extend=view.scales[channel].extend, shrink=0.8)
+        bar.ax.tick_params(labelsize=7)
+        images.append(image)
+    clock = _clock(figure, view)
+
+    def update(frame: int) -> None:
+        for channel, image in enumerate(images):
+            image.set_data(view.frames[frame, channel])
+        clock(frame)
+
+    return figure, update
+
+
+def _lines(view: View) -> tuple[Figure, Callable[[int], None]]:
+    channels = len(view.channels)
+    figure = Figure((5.0, 2.2 * channels + 0.5))
+    figure.set_dpi(_DPI)
+    figure.set_layout_engine("constrained")
+    cells = view.frames.shape[-1]
+    x_min, x_max = view.extent[:2]
+    centres = x_min + (np.arange(cells) + 0.5) * (x_max - x_min) / cells
+    curves = []
+    for channel, axes in enumerate(figure.subplots(channels, 1, squeeze=False)[:, 0]):
+        values = view.frames[:, channel, 0]
+        (curve,) = axes.plot(centres, values[0], linewidth=1.2)
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        margin = 0.05 * (high - low) or 1.0
+        axes.set_xlim(x_min, x_max)
+        axes.set_ylim(low - margin, high + margin)
+        axes.set_ylabel(label(view.channels[channel]), fontsize=9)
+        axes.tick_params(labelsize=8)
+        curves.append(curve)
+    clock = _clock(figure, view)
+
+    def update(frame: int) -> None:
+        for channel, curve in enumerate(curves):
+            curve.set_ydata(view.frames[frame, channel, 0])
+        clock(frame)
+
+    return figure, update
+
+
+def _clock(figure: Figure, view: View) -> Callable[[int], None]:
+    head = fill(view.title.split("\n")[0], max(24, round(12 * figure.get_figwidth())))
+    title = figure.suptitle(head + "\nt = 0", fontsize=9)
+    digits = len(f"{view.times[-1]:.4g}")
+
+    def update(frame: int) -> None:
+        title.set_text(f"{head}\nt = {view.times[frame]:<{digits}.4g}")
+
+    return update

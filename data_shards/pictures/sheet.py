@@ -1,0 +1,112 @@
+"""A contact sheet: rows are channels, columns are frames; one PNG out.
+
+Every channel has one colour scale for all of its frames, with a colour bar.
+A corpus of one dimension is drawn as space over time, one panel per channel.
+"""
+
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from data_shards.card import CorpusCard
+from data_shards.pictures.view import SOLID, View, label, view_of
+from data_shards.trajectory import Trajectory
+
+_PANEL_AREA = 2.6  # square inches
+_DPI = 110
+
+
+def draw_sheet(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
+    """Draw a trajectory as a PNG.
+
+    Args:
+        trajectory: what to draw.
+        card: of its corpus.
+        path: file to write.
+    """
+    view = view_of(trajectory, card)
+    figure = _lines_sheet(view) if view.is_line else _planes_sheet(view)
+    letters = round(13 * figure.get_figwidth())
+    title = "\n".join(fill(line, letters) for line in view.title.split("\n"))
+    figure.suptitle(title, fontsize=9)
+    figure.savefig(path, dpi=_DPI)
+
+
+def draw_plane(axes: Axes, view: View, frame: int, channel: int) -> AxesImage:
+    """One frame of one channel in its colours, without ticks."""
+    scale = view.scales[channel]
+    image = axes.imshow(
+        view.frames[frame, channel],
+        origin="lower",
+        extent=view.extent,
+        cmap=matplotlib.colormaps[scale.colours].with_extremes(bad=SOLID),
+        vmin=scale.low,
+        vmax=scale.high,
+        interpolation="nearest",
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return image
+
+
+def panel_size(view: View) -> tuple[float, float]:
+    """Width and height in inches of one panel, of the same area whatever its shape."""
+    aspect = min(max(view.aspect, 0.25), 4.0)
+    height = (_PANEL_AREA / aspect) ** 0.5
+    return height * aspect, height
+
+
+def _planes_sheet(view: View) -> Figure:
+    frames = view.chosen(6 if view.aspect < 1.6 else 4)
+    channels = len(view.channels)
+    width, height = panel_size(view)
+    figure = Figure((width * len(frames) + 1.2, height * channels + 0.8), layout="constrained")
+    grid = figure.subplots(channels, len(frames), squeeze=False)
+    for channel in range(channels):
+        row = list(grid[channel])
+        for axes, frame in zip(row, frames, strict=True):
+            image = draw_plane(axes, view, frame, channel)
+            if channel == 0:
+                axes.set_title(f"t = {view.times[frame]:.4g}", fontsize=8)
+        row[0].set_ylabel(label(view.channels[channel]), fontsize=9)
+        _colour_bar(figure, image, view, channel, row)
+    return figure
+
+
+def _lines_sheet(view: View) -> Figure:
+    channels = len(view.channels)
+    figure = Figure((6.5, 3.2 * channels + 0.6), layout="constrained")
+    x_min, x_max = view.extent[:2]
+    half = 0.5 * float(view.times[1] - view.times[0]) if len(view.times) > 1 else 0.5
+    for channel, axes in enumerate(figure.subplots(channels, 1, squeeze=False)[:, 0]):
+        scale = view.scales[channel]
+        image = axes.imshow(
+            view.frames[:, channel, 0],
+            origin="lower",
+            extent=(x_min, x_max, -half, float(view.times[-1]) + half),
+            cmap=matplotlib.colormaps[scale.colours].with_extremes(bad=SOLID),
+            vmin=scale.low,
+            vmax=scale.high,
+            aspect="auto",
+            interpolation="nearest",
+        )
+        axes.set_xlabel("x", fontsize=9)
+        axes.set_ylabel("t", fontsize=9)
+        axes.tick_params(labelsize=8)
+        _colour_bar(figure, image, view, channel, [axes])
+        axes.set_title(label(view.channels[channel]), fontsize=9)
+    return figure
+
+
+def _colour_bar(
+    figure: Figure, image: AxesImage, view: View, channel: int, row: list[Axes]
+) -> None:
+    bar = figure.colorbar(
+        image, ax=row, extend=view.scales[channel].extend, fraction=0.05, pad=0.01, shrink=0.9
+    )
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(label(view.channels[channel]), fontsize=8)

@@ -1,0 +1,64 @@
+"""What the command lines of several verbs share: types of values, and parsers with examples.
+
+A type takes the text of one argument and gives a checked value; argparse turns
+its errors into one line and exit code 2.
+"""
+
+import argparse
+from typing import Any, TypeAlias
+
+import yaml
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_parser(
+    subparsers: Subparsers, name: str, summary: str, epilog: str
+) -> argparse.ArgumentParser:
+    """A verb's parser, its examples printed as they are written.
+
+    Args:
+        subparsers: of the parser that it belongs to.
+        name: of the verb.
+        summary: one line without a capital and without a full stop.
+        epilog: examples, at the end of its help.
+    """
+    return subparsers.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog.replace("%", "%%"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _at_least(1, text)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    return _at_least(0, text)
+
+
+def key_value(text: str) -> tuple[str, Any]:
+    """A pair "key=value", the value read as YAML: numbers, lists and words."""
+    key, equals, value = text.partition("=")
+    if not key.strip() or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"{text!r}: the value is not readable as YAML") from None
+
+
+def _at_least(least: int, text: str) -> int:
+    wanted = "a positive whole number" if least else "a whole number of at least 0"
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{value} is not {wanted}")
+    return value

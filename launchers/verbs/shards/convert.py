@@ -1,0 +1,202 @@
+"""`foundation shards convert`: published raw files in, shards out."""
+
+import argparse
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from data_shards.card import CorpusCard, PublishedFiles, Split
+from data_shards.catalogue import card_names, load_card, read_card
+from data_shards.errors import UserError
+from data_shards.manifest import Provenance, SourceFile
+from launchers.arguments import Subparsers, add_parser, key_value, positive
+from launchers.progress import progress, say
+from launchers.verbs.shards.generate import add_storage
+from launchers.verbs.shards.order import Order, mebibytes, pending, settings
+
+ItemT = TypeVar("ItemT")
+
+SUMMARY = "write the published raw files of a corpus as shards"
+EXAMPLES = """examples:
+  foundation shards convert pdebench_swe --raw downloads --out shards
+  foundation shards convert pdebench_swe --raw downloads/2D_rdb_NA_NA.h5 --out shards --split test
+  foundation shards convert fno_ns_1e-3 --raw downloads --out shards --limit 20 --no-checksums
+  foundation shards convert mine --card mine.yaml --raw mine.hdf5 --out shards
+  foundation shards convert rayleigh --format the_well --raw well/data --out shards
+
+A split that is already there as asked is skipped; one that was stopped goes on where it was.
+Files are read block by block, so memory does not grow with them. --raw is the folder that
+holds these files, or the one file itself under any name:
+  {files}
+"""
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `convert` to `foundation shards`."""
+    parser = add_parser(subparsers, "convert", SUMMARY, EXAMPLES.format(files=_wanted_files()))
+    add = parser.add_argument
+    add("corpus", metavar="CORPUS", help="name of the corpus")
+    add("--raw", type=Path, required=True, metavar="PATH", help="folder of the files, or the file")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
+    add(
+        "--split",
+        nargs="+",
+        action="extend",
+        choices=get_args(Split),
+        metavar="S",
+        help="train, validation, test, or several (default: all that the card names)",
+    )
+    add(
+        "--card", type=Path, metavar="FILE.yaml", help="a card of your own instead of a shipped one"
+    )
+    add("--format", metavar="READER", help="read with another reader than the card's")
+    add(
+        "--option",
+        type=key_value,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of the reader, over the card's; may be repeated",
+    )
+    add("--limit", type=positive, metavar="N", help="only the first N trajectories of each split")
+    add(
+        "--resolution",
+        type=positive,
+        metavar="R",
+        help="resize to R cells along x, bilinearly (default: the grid of the files)",
+    )
+    add(
+        "--no-checksums",
+        action="store_true",
+        help="do not compare the files with their published md5 first",
+    )
+    add_storage(parser)
+    parser.set_defaults(run=_run)
+
+
+def _wanted_files() -> str:
+    lines = []
+    for name in card_names():
+        published = load_card(name).published
+        if published is not None:
+            files = ", ".join(file.name for file in published.files) or "see its card"
+            lines.append(f"{name:<20} {files}" + (f"  ({published.url})" if published.url else ""))
+    return "\n  ".join(lines) or "(no card names any)"
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Progress that says how much of a stopped run was taken up."""
+
+    order: Order
+
+    def __call__(
+        self, items: Iterable[ItemT], *, total: int, label: str, unit: str = "it"
+    ) -> Iterable[ItemT]:
+        if unit != "trajectories":
+            return progress(items, total=total, label=label, unit=unit)
+        done = self.order.count - total
+        if done > 0:
+            say(f"{self.order}: taken up after {done} trajectories")
+        return progress(items, total=self.order.count, label=label, unit=unit, done=done)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from data_shards.read.convert import convert
+
+    card = _card(options)
+    published = card.published
+    named = [] if published is None else published.splits
+    splits = options.split or [split for split in get_args(Split) if split in named]
+    if not splits:
+        splits = [split for split in get_args(Split) if card.splits.get(split)]
+    orders = [_order(card, split, options) for split in dict.fromkeys(splits)]
+    for order in pending(orders, options.out, options.overwrite):
+        say(f"{order}: {settings(order)}")
+        entry = convert(
+            card,
+            order.split,
+            options.raw,
+            options.out,
+            limit=options.limit,
+            storage=options.storage,
+            shard_bytes=options.shard_mib << 20,
+            resolution=options.resolution,
+            checksums=not options.no_checksums,
+            watch=_Watch(order),
+        )
+        grid = "x".join(map(str, entry.grid))
+        say(f"{order}: {grid}, {len(entry.shards)} shards, {mebibytes(entry.bytes)}")
+
+
+def _card(options: argparse.Namespace) -> CorpusCard:
+    """The card to convert with: shipped, the user's or drafted from the files, then amended.
+
+    Raises:
+        UserError: no such card, or it names nothing that could be read.
+    """
+    card = _unamended_card(options)
+    if options.format is None and not options.option:
+        return card
+    published = card.published or PublishedFiles(reader=options.format or "")
+    if not published.reader:
+        raise UserError(f"{card.name}: its card names no reader; say which with --format READER")
+    reader = options.format or published.reader
+    changes = {"reader": reader, "options": {**published.options, **dict(options.option)}}
+    return card.model_copy(update={"published": published.model_copy(update=changes)})
+
+
+def _unamended_card(options: argparse.Namespace) -> CorpusCard:
+    if options.card is not None:
+        card = read_card(options.card)
+        if card.name != options.corpus:
+            raise UserError(
+                f"{options.card}: is the card of {card.name!r}, not of {options.corpus!r}; give "
+                "one of the two names"
+            )
+        return card
+    drafted = None
+    if options.corpus not in card_names() and options.format is not None:
+        drafted = _drafted(options.format, options.raw, options.corpus)
+    return drafted or load_card(options.corpus)
+
+
+def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
+    """The card that a reader of self-describing files draws up, None if it cannot."""
+    from importlib import import_module
+
+    from data_shards.errors import unknown_name
+    from data_shards.read import READERS
+
+    if reader not in READERS:
+        raise unknown_name("reader", reader, READERS)
+    try:
+        draft: Any = import_module(f"data_shards.read.{reader}").draft_card
+    except (ModuleNotFoundError, AttributeError):
+        return None
+    card: CorpusCard = draft(raw, name)
+    return card
+
+
+def _order(card: CorpusCard, split: Split, options: argparse.Namespace) -> Order:
+    """What a conversion would give, from a first look into the files."""
+    from data_shards.read import open_raw
+    from data_shards.read.raw import published
+
+    with closing(open_raw(card, split, options.raw, limit=options.limit)) as corpus:
+        count = len(corpus) if options.limit is None else min(options.limit, len(corpus))
+        sources = tuple(
+            SourceFile(name=path.name, bytes=path.stat().st_size) for path in corpus.sources
+        )
+    return Order(
+        card=card,
+        split=split,
+        count=count,
+        grid=None if options.resolution is None else card.grid(options.resolution),
+        storage=options.storage,
+        provenance=Provenance(
+            producer=published(card).reader, version=card.version, seed=-1, sources=sources
+        ),
+    )
