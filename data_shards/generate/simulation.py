@@ -14,6 +14,7 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
     compressible,
     diffusion_sorption,
+    elliptic,
     incompressible,
     reaction_diffusion,
     shallow_water,
@@ -34,6 +35,7 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "smoke": smoke.generate,
     "wave": wave.generate,
     "diffusion_sorption": diffusion_sorption.generate,
+    "elliptic": elliptic.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable
