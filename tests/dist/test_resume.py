@@ -158,7 +158,10 @@ def test_statistics_of_the_batch_gate_survive_a_change_of_layout(waves, tmp_path
     running = [name for name in ours if "running" in name]
     assert running
     for name in running:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-6, msg=name)
+        # A bias in front of a batch norm has no gradient but round-off, which Adam turns into
+        # steps of any size up to the learning rate (here at most 1e-3); the means follow it.
+        shift = 2e-4 if name.endswith("running_mean") else 1e-6
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=shift, msg=name)
 
 
 def test_old_checkpoints_are_removed_but_for_the_newest_few(waves, tmp_path):
