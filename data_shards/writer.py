@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.card import CorpusCard, Split
+from data_shards.dataset_card import write_dataset_card
 from data_shards.errors import UserError
 from data_shards.leftover import EncodedSample, arrays, forget, key_of, take_up
 from data_shards.manifest import (
@@ -234,9 +235,15 @@ def _publish(partial: Path, out: Path, entry: CorpusEntry) -> None:
     with locked(out):
         manifest = read_manifest(out) if (out / MANIFEST).exists() else Manifest()
         if manifest.find(entry.corpus, entry.split) is not None:
-            write_manifest(out, manifest.without(entry.corpus, entry.split))
+            _describe(out, manifest.without(entry.corpus, entry.split))
         for old in out.glob(f"{entry.corpus}-{entry.split}-{'[0-9]' * 6}.tar"):
             old.unlink()
         for shard in entry.shards:
             os.replace(partial / shard.name, out / shard.name)
-        write_manifest(out, manifest.with_entry(entry))
+        _describe(out, manifest.with_entry(entry))
+
+
+def _describe(out: Path, manifest: Manifest) -> None:
+    """The manifest for programs, and what it says for people."""
+    write_manifest(out, manifest)
+    write_dataset_card(out, manifest)

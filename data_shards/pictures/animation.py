@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import fill
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from data_shards.trajectory import Trajectory
 MAX_BYTES = 2_000_000
 _MOST_FRAMES = 60
 _DURATION_MS = 5000  # of one run through
-_COLOURS = 128
+_GREYS = 26
 _DPI = 90
 
 Picture = Image.Image
@@ -44,7 +45,10 @@ def animate(
     figure, update = _lines(view) if view.is_line else _planes(view)
     pictures = list(_rendered(figure, update, numbers))
     every = 1
-    while len(gif := _encoded(pictures[::every])) > max_bytes and len(pictures) > 2 * every:
+    palette = _palette(view)
+    while (
+        len(gif := _encoded(pictures[::every], palette)) > max_bytes and len(pictures) > 2 * every
+    ):
         every += 1
     path.write_bytes(gif)
 
@@ -60,10 +64,21 @@ def _rendered(
         yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _encoded(pictures: list[Picture]) -> bytes:
+def _palette(view: View) -> Picture:
+    """The colours of the view's scales and greys for the letters, at most 256 in all."""
+    maps = sorted({scale.colours for scale in view.scales})
+    greys = matplotlib.colormaps["gray"](np.linspace(0, 1, _GREYS))
+    each = (256 - _GREYS) // len(maps)
+    colours = [matplotlib.colormaps[name](np.linspace(0, 1, each)) for name in maps]
+    bytes_of = np.concatenate([greys, *colours])[:, :3] * 255
+    picture = Image.new("P", (1, 1))
+    picture.putpalette([int(value) for value in bytes_of.round().ravel()])
+    return picture
+
+
+def _encoded(pictures: list[Picture], palette: Picture) -> bytes:
     # One palette for all frames, so that the unchanged parts of a frame cost nothing.
-    middle = pictures[len(pictures) // 2].quantize(_COLOURS)
-    flat = [picture.quantize(palette=middle, dither=Image.Dither.NONE) for picture in pictures]
+    flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     file = io.BytesIO()
     flat[0].save(
         file,
@@ -82,7 +97,7 @@ def _planes(view: View) -> tuple[Figure, Callable[[int], None]]:
     width, height = panel_size(view)
     columns = channels if view.aspect < 1.6 else 1
     rows = -(-channels // columns)
-    figure = Figure((1.3 * width * columns + 0.9, (1.3 * height + 0.6) * rows + 0.5))
+    figure = Figure(((1.3 * width + 0.7) * columns, (1.3 * height + 0.3) * rows + 0.5))
     figure.set_dpi(_DPI)
     figure.set_layout_engine("constrained")
     images = []

@@ -121,7 +121,7 @@ def _title(trajectory: Trajectory, card: CorpusCard) -> str:
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in sorted(trajectory.parameters.items())
     )
-    words = "  ".join(known)
+    words = ", ".join(known)
     origin = "published" if trajectory.seed < 0 else f"seed {trajectory.seed}"
     return f"{card.title}\n{card.name} {trajectory.index} ({origin})" + (
         f": {words}" if words else ""

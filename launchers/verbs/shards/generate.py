@@ -207,9 +207,8 @@ def _write_all(orders: list[Order], options: argparse.Namespace) -> None:
     ):
         in_turn = InTurn(series, pool)
         for number, order in enumerate(orders):
-            _write(order, number, in_turn, overall, options)
-            if len(orders) > 1:
-                say(overall.line())
+            written = _write(order, number, in_turn, overall, options)
+            say(written + (f"; {overall.line()}" if len(orders) > 1 else ""))
 
 
 def _write(
@@ -218,7 +217,8 @@ def _write(
     in_turn: "InTurn",
     overall: Overall,
     options: argparse.Namespace,
-) -> None:
+) -> str:
+    """Make one split; gives what it came to, in words."""
     from data_shards.writer import write_corpus
 
     say(f"{order}: {settings(order)}, {options.workers} workers")
@@ -241,4 +241,4 @@ def _write(
         shard_bytes=options.shard_mib << 20,
         storage=order.storage,
     )
-    say(f"{order}: {len(entry.shards)} shards, {mebibytes(entry.bytes)}")
+    return f"{order}: {len(entry.shards)} shards, {mebibytes(entry.bytes)}"
