@@ -1,0 +1,119 @@
+"""Reader of steady problems with periodic sides (`_{train,val,test}_*.h5`): Poisson and others.
+
+In: one HDF5 file per split, `fields` float32 (N, 2, y, x) = source and solution -
+rows are y here, the published generator works on numpy's default mesh grids -
+and `tensor` (N, K), coefficients of the equation: k11, k22, k12 (Poisson); the
+same and v1, v2 (advection-diffusion); the diffusion and omega (Helmholtz).
+Out: one frame, fields (1, 2, y, x); coefficients as parameters. The time step
+of a steady state means nothing and is 1.
+Source: github.com/ShashankSubramanian/neuraloperators-TL-scaling, which names
+files and axes; samples are sorted by the source's sparsity.
+
+Options of the card: `coefficients` names the columns of `tensor`.
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from data_shards.card import CorpusCard, Split
+from data_shards.config import Config
+from data_shards.errors import UserError
+from data_shards.read import labels
+from data_shards.read.hdf5 import find_dataset, legible
+from data_shards.read.raw import boundary_of, published
+from data_shards.read.sequence import FileSequence
+from data_shards.trajectory import Trajectory
+
+WORDS: dict[Split, str] = {"train": "_train_", "validation": "_val_", "test": "_test_"}
+STEADY_DT_S = 1.0
+
+
+class EllipticOptions(Config):
+    """Reader's options on the card."""
+
+    coefficients: tuple[str, ...] = ("k11", "k22", "k12")
+
+
+class EllipticCorpus:
+    """One split's file; see `RawCorpus`."""
+
+    def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
+        """Open a file; see `open_corpus`."""
+        where = f"card {card.name}, published.options"
+        self._options = EllipticOptions.read(published(card).options, where)
+        if card.frames != 1 or len(card.channels) != 2 or card.extent is None:
+            raise UserError(
+                f"card {card.name}: has {card.frames} frames, {len(card.channels)} channels and "
+                f"extent {card.extent}; wanted 1 frame, source and solution, and the domain"
+            )
+        self._card, self._extent = card, card.extent
+        self.sources: tuple[Path, ...] = (_file(card, split, path),)
+        self._files = FileSequence(self.sources, self._count)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def read(self, number: int) -> Trajectory:
+        """The number-th problem of the split."""
+        file, path, local = self._files.place(number)
+        with legible(path):
+            fields = np.asarray(file["fields"][local], np.float32)
+            values = file["tensor"][local]
+        found = dict(zip(self._options.coefficients, values, strict=True))
+        return Trajectory(
+            fields=fields[None],
+            corpus=self._card.name,
+            index=number,
+            seed=-1,
+            dt_s=STEADY_DT_S,
+            extent=self._extent,
+            boundary=boundary_of(self._card),
+            parameters=labels.parameters(self._card, found, path),
+        )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._files.close()
+
+    def _count(self, file: h5py.File, path: Path) -> int:
+        fields = find_dataset(file, "fields", ("N", "C", "y", "x")).shape
+        tensor = find_dataset(file, "tensor", ("N", "K")).shape
+        wanted = (fields[0], 2, *self._card.native_grid)
+        names = self._options.coefficients
+        if fields != wanted or tensor != (fields[0], len(names)):
+            raise UserError(
+                f"{path}: fields are {fields} and tensor {tensor}, those of {self._card.name} "
+                f"{wanted} and {(fields[0], len(names))} ({', '.join(names)}); choose the card "
+                "that the file belongs to"
+            )
+        return int(fields[0])
+
+
+def _file(card: CorpusCard, split: Split, path: Path) -> Path:
+    """The split's file among those of the card; a single file may have any name."""
+    if path.is_file():
+        return path
+    names = [file.name for file in published(card).files if WORDS[split] in file.name]
+    if len(names) != 1:
+        raise UserError(
+            f"card {card.name}: its published files name {len(names)} with {WORDS[split]!r}; "
+            "wanted 1, or give the split's file itself"
+        )
+    found = path / names[0]
+    if not found.is_file():
+        raise UserError(
+            f"{path}: holds no {names[0]}, the {split} split of {card.name}; a file under another "
+            "name is given itself"
+        )
+    return found
+
+
+def open_corpus(card: CorpusCard, split: Split, path: Path) -> EllipticCorpus:
+    """Open the published file of a split.
+
+    Raises:
+        UserError: the file is missing, damaged or other than the card says.
+    """
+    return EllipticCorpus(card, split, path)
