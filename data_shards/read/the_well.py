@@ -1,0 +1,176 @@
+"""Reader of any data set of The Well (polymathic-ai.org/the_well), in two and three dimensions.
+
+In: `data/{train,valid,test}/*.hdf5`, see `well_file`. Out: fields (T, C, y, x) or
+(T, C, z, y, x); one channel per component of a vector or tensor; fields that are
+constant in time are repeated; scalars as parameters; sides as periodic, wall or open.
+Coordinates that fall are turned round, so that rows run upwards.
+
+Channels are picked by the card's names, so a card may leave some out. For a data
+set without a card `draft_card` writes one from the files.
+
+Options of the card: `segments: true` cuts long trajectories into pieces of the
+card's frames, the rest is left out; `unequal_cells: true` takes grids with cells
+of unequal size as they are, which models here do not see.
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from data_shards.card import CorpusCard, Split
+from data_shards.config import Config
+from data_shards.errors import UserError
+from data_shards.read import labels
+from data_shards.read.raw import published
+from data_shards.read.sequence import FileSequence
+from data_shards.read.well_draft import draft_card
+from data_shards.read.well_file import Component, WellFile, outer_edges, turned
+from data_shards.read.well_folder import split_files
+from data_shards.trajectory import Parameter, Trajectory
+
+__all__ = ["WellCorpus", "WellOptions", "draft_card", "open_corpus", "time_step"]
+
+
+class WellOptions(Config):
+    """Reader's options on the card."""
+
+    segments: bool = False
+    unequal_cells: bool = False
+
+
+class WellCorpus:
+    """One split; see `RawCorpus`."""
+
+    def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
+        """Find and check the files; see `open_corpus`."""
+        where = f"card {card.name}, published.options"
+        self._options = WellOptions.read(published(card).options, where)
+        self._card = card
+        self.sources: tuple[Path, ...] = split_files(split, path)
+        self._files = FileSequence(self.sources, self._count)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def read(self, number: int) -> Trajectory:
+        """The number-th trajectory, or piece of one, of the split."""
+        file, path, local = self._files.place(number)
+        well, card = WellFile(file, path), self._card
+        sample, piece = divmod(local, self._pieces(well))
+        centres = well.centres(sample)
+        falling = [axis for axis, values in centres.items() if values[0] > values[-1]]
+        rising = {a: values[::-1] if a in falling else values for a, values in centres.items()}
+        return Trajectory(
+            fields=self._fields(well, sample, piece * card.frames, falling),
+            corpus=card.name,
+            index=number,
+            seed=-1,
+            dt_s=self._dt_s(well.times(sample)[piece * card.frames :], path),
+            extent=self._extent(rising, path),
+            boundary=turned(well.boundary(sample), falling),
+            parameters=self._parameters(well, sample),
+        )
+
+    def close(self) -> None:
+        """Release the open file."""
+        self._files.close()
+
+    def _count(self, file: h5py.File, path: Path) -> int:
+        """Trajectories of a file, whose shape must be the card's."""
+        well, card = WellFile(file, path), self._card
+        self._picked(well)
+        enough = well.frames >= card.frames
+        if well.grid != card.native_grid or not enough or self._pieces(well) * card.frames == 0:
+            raise UserError(
+                f"{path}: has {well.frames} frames of {well.grid}, {card.name} {card.frames} of "
+                f"{card.native_grid}; choose the card that the file belongs to"
+            )
+        if well.frames != card.frames and not self._options.segments:
+            raise UserError(
+                f"{path}: has {well.frames} frames, {card.name} {card.frames}; set segments: true "
+                "among the published options of the card to cut them"
+            )
+        return well.samples * self._pieces(well)
+
+    def _pieces(self, well: WellFile) -> int:
+        return well.frames // self._card.frames if self._options.segments else 1
+
+    def _picked(self, well: WellFile) -> list[Component]:
+        """The card's channels among the file's."""
+        offered = {component.name: component for component in well.components()}
+        missing = [name for name in self._card.channel_names if name not in offered]
+        if missing:
+            raise UserError(
+                f"{well.path}: has no {', '.join(missing)} of {self._card.name}, only: "
+                f"{', '.join(offered)}; correct the card's channels"
+            )
+        return [offered[name] for name in self._card.channel_names]
+
+    def _fields(
+        self, well: WellFile, sample: int, start: int, falling: list[str]
+    ) -> NDArray[np.float32]:
+        card = self._card
+        fields = np.empty((card.frames, len(card.channels), *well.grid), np.float32)
+        picked = self._picked(well)
+        for field in dict.fromkeys(component.field for component in picked):
+            channels = [n for n, component in enumerate(picked) if component.field == field]
+            outs = [fields[:, channel] for channel in channels]
+            well.fill(outs, [picked[channel] for channel in channels], sample, start)
+        turned = tuple(-1 - "xyz".index(axis) for axis in falling)
+        return np.ascontiguousarray(np.flip(fields, turned)) if turned else fields
+
+    def _dt_s(self, times: NDArray[np.float64], path: Path) -> float:
+        if self._card.frames == 1:
+            return self._card.dt_s or 1.0
+        return time_step(times[: self._card.frames], self._card.dt_s, path)
+
+    def _extent(self, centres: dict[str, NDArray[np.float64]], path: Path) -> tuple[float, ...]:
+        if self._options.unequal_cells:
+            return tuple(edge for values in centres.values() for edge in outer_edges(values))
+        try:
+            return labels.extent(centres, self._card, path)
+        except UserError as error:
+            hint = "set unequal_cells: true among the published options to take unequal cells"
+            raise UserError(f"{error} ({hint})" if "unequal" in str(error) else error) from None
+
+    def _parameters(self, well: WellFile, sample: int) -> dict[str, Parameter]:
+        return labels.parameters(self._card, well.scalars(sample), well.path)
+
+
+def time_step(times: NDArray[np.float64], known: float | None, path: Path) -> float:
+    """Time between frames; simulations with steps of their own reach output times nearly.
+
+    Args:
+        times: of the frames.
+        known: the card's, exact where the file agrees to 1 %.
+        path: the file, for the message.
+
+    Raises:
+        UserError: steps differ by more than a tenth, or from the card's.
+    """
+    steps = np.diff(times)
+    dt_s = float(steps.mean())
+    if not dt_s > 0 or np.abs(steps - dt_s).max() > 0.1 * dt_s:
+        raise UserError(
+            f"{path}: frames are {steps.min():g} to {steps.max():g} apart; wanted equal steps "
+            "forwards"
+        )
+    if known is None:
+        return dt_s
+    if abs(dt_s - known) > 0.01 * known:
+        raise UserError(
+            f"{path}: frames are {dt_s:g} apart, the card says {known:g}; choose the card that the "
+            "file belongs to"
+        )
+    return known
+
+
+def open_corpus(card: CorpusCard, split: Split, path: Path) -> WellCorpus:
+    """Open one split of a data set.
+
+    Raises:
+        UserError: files are missing, damaged or other than the card says.
+    """
+    return WellCorpus(card, split, path)
