@@ -26,10 +26,16 @@ def _module(name: str) -> Opener:
 
 
 READERS: dict[str, Opener] = {
+    "cfdbench": _module("cfdbench"),
+    "elliptic": _module("elliptic"),
     "fno_matlab": _module("fno_matlab"),
+    "pdearena": _module("pdearena"),
     "pdebench_cns": _module("pdebench_cns"),
     "pdebench_groups": _module("pdebench_groups"),
     "pdebench_1d": _module("pdebench_groups"),
+    "processed": _module("processed"),
+    "the_well": _module("the_well"),
+    "wave": _module("wave"),
 }
 
 

@@ -1,0 +1,421 @@
+"""Laws of the CFDBench reader: segments of whole cases, solids where they are, nothing trusted."""
+
+import io
+import itertools
+import json
+import random
+import stat
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from cfdbench_files import (
+    GRID,
+    PARAMETERS,
+    case_files,
+    frames_of,
+    npy,
+    pack,
+    pack_as_published,
+    tree_of,
+    unpack,
+)
+
+from data_shards.catalogue import load_card
+from data_shards.errors import UserError
+from data_shards.read import cfdbench, open_raw
+from data_shards.read.cfdbench_case import Case
+
+FRAMES = 4
+# Frames per case: whole segments, a rest, and fewer than a segment.
+COUNTS = {
+    problem: {"prop": [4, 9, 8, 5], "bc": [8, 4, 3, 7], "geo": [12, 4, 6, 9]}
+    for problem in ("cavity", "tube", "cylinder", "dam")
+}
+SHAPE = (FRAMES, 2, GRID["y"], GRID["x"])
+SPLITS = ("train", "validation", "test")
+
+
+def small_cfdbench(**options):
+    card = load_card("cfdbench")
+    published = card.published.model_copy(update={"options": {"subsets": ["prop"], **options}})
+    sizes = {"frames": FRAMES, "context_frames": 2, "rollout_frames": 2}
+    return card.model_copy(
+        update={"published": published, "native_grid": (GRID["y"], GRID["x"]), **sizes}
+    )
+
+
+ALL = {"problems": ["cavity", "tube", "cylinder", "dam"], "subsets": ["prop", "bc", "geo"]}
+
+
+def read_all(card, split, path):
+    corpus = open_raw(card, split, path)
+    try:
+        assert all(source.is_file() for source in corpus.sources)
+        return [corpus.read(number) for number in range(len(corpus))]
+    finally:
+        corpus.close()
+
+
+def case_and_start(trajectory):
+    """Which case and first frame the values of a trajectory say they are of."""
+    case, rest = divmod(float(trajectory.fields[0, 0, 0, 0]), 100_000)
+    return round(case), round(rest / 2_000)
+
+
+@pytest.fixture
+def tree():
+    return tree_of(COUNTS)
+
+
+def test_zips_and_folders_give_the_same_segments(tmp_path, tree):
+    card = small_cfdbench(**ALL)
+    zipped = pack_as_published(tree, tmp_path / "zips")
+    assert sorted(p.name for p in zipped.rglob("*.zip")) == [
+        "bc.zip", "cavity.zip", "dam.zip", "geo.zip", "prop.zip", "tube.zip"
+    ]  # fmt: skip
+    folders = unpack(tree, tmp_path / "folders")
+    single = pack({f"CFDBench/{name}": content for name, content in tree.items()},
+                  tmp_path / "all.zip")  # fmt: skip
+    for split in SPLITS:
+        one, two, three = (read_all(card, split, path) for path in (zipped, folders, single))
+        assert len(one) == len(two) == len(three) > 0
+        for a, b, c in zip(one, two, three, strict=True):
+            np.testing.assert_array_equal(a.fields, b.fields)
+            np.testing.assert_array_equal(a.fields, c.fields)
+            assert (a.index, a.parameters, a.extent) == (b.index, b.parameters, b.extent)
+
+
+def test_every_segment_is_in_one_split_and_holds_its_own_frames(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    seen = []
+    for split in SPLITS:
+        for trajectory in read_all(small_cfdbench(**ALL), split, path):
+            case, start = case_and_start(trajectory)
+            wanted = frames_of(case, 12)[start : start + FRAMES]
+            np.testing.assert_array_equal(trajectory.fields, wanted.astype("f4"))
+            assert trajectory.fields.shape == SHAPE
+            assert trajectory.parameters["density"] == 1.0 + case  # of the same case's file
+            seen.append((trajectory.parameters["problem"], case, start, split, trajectory.index))
+    lengths = list(itertools.chain(*COUNTS["tube"].values()))
+    wanted = {
+        (problem, case, start)
+        for problem in COUNTS
+        for case, length in enumerate(lengths)
+        for start in range(0, length - FRAMES + 1, FRAMES)
+    }
+    assert {(problem, case, start) for problem, case, start, _, _ in seen} == wanted
+    assert len(seen) == len(wanted)
+    splits_of_case = {(p, case): {s for q, c, _, s, _ in seen if (p, case) == (q, c)}
+                      for p, case, *_ in seen}  # fmt: skip
+    assert all(len(splits) == 1 for splits in splits_of_case.values())
+    # The index is the number in file order: problems, then prop, bc, geo, then time.
+    order = sorted(seen, key=lambda s: (list(COUNTS).index(s[0]), s[1], s[2]))
+    assert [entry[-1] for entry in order] == list(range(len(order)))
+
+
+def test_the_split_is_that_of_the_published_loader(tmp_path):
+    twelve = {subset: [FRAMES] * 4 for subset in ("prop", "bc", "geo")}
+    path = unpack(tree_of({"cavity": twelve, "tube": twelve}), tmp_path)
+    for problem, whole in (("cavity", round), ("tube", int)):
+        cases = [(s, n) for s in ("prop", "bc", "geo") for n in range(4)]
+        random.seed(0)
+        random.shuffle(cases)
+        train, dev = whole(len(cases) * 0.8), whole(len(cases) * 0.1)
+        parts = {"train": cases[:train], "validation": cases[train:][:dev],
+                 "test": cases[train + dev :]}  # fmt: skip
+        for split, part in parts.items():
+            corpus = open_raw(small_cfdbench(**{**ALL, "problems": [problem]}), split, path)
+            names = [segment.case.name for segment in corpus._segments]
+            wanted = [f"{problem}/{subset}/case{number:04d}" for subset, number in part]
+            assert names == wanted
+            corpus.close()
+
+
+def test_with_the_last_frame_repeated_no_frame_is_lost(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    card = small_cfdbench(**{**ALL, "problems": ["tube"]}, remainder="repeat")
+    found = {case_and_start(t): t for split in SPLITS for t in read_all(card, split, path)}
+    lengths = list(itertools.chain(*COUNTS["tube"].values()))
+    assert len(found) == sum(-(-length // FRAMES) for length in lengths)
+    rest = found[1, 8]  # case 1 has 9 frames
+    np.testing.assert_array_equal(rest.fields, np.repeat(frames_of(1, 9)[8:], 4, 0).astype("f4"))
+
+
+@pytest.mark.parametrize(
+    ("problem", "dt_s", "extent", "left", "top"),
+    [
+        ("cavity", 0.1, (0.0, 0.02, 0.0, 0.03), "no_slip", "moving_lid"),
+        ("tube", 0.1, (0.0, 0.4, 0.0, 0.06), "inflow", "no_slip"),
+        ("cylinder", 0.001, (-0.06, 0.10, -0.06, 0.06), "inflow", "no_slip"),
+        ("dam", 0.1, (0.0, 1.6, 0.0, 0.3), "inflow", "no_slip"),
+    ],
+)
+def test_a_flow_knows_its_domain_sides_and_time(tmp_path, tree, problem, dt_s, extent, left, top):
+    path = unpack(tree, tmp_path)
+    trajectory = read_all(small_cfdbench(problems=[problem]), "train", path)[0]
+    assert (trajectory.dt_s, trajectory.extent, trajectory.seed) == (dt_s, extent, -1)
+    assert (trajectory.boundary["left"], trajectory.boundary["top"]) == (left, top)
+    assert trajectory.boundary["bottom"] == "no_slip"
+    values = PARAMETERS[problem]
+    density = trajectory.parameters["density"]
+    speed = values.get("vel_top", values.get("vel_in", values.get("velocity")))
+    assert trajectory.parameters["velocity"] == speed
+    assert set(trajectory.parameters) <= {"problem", *load_card("cfdbench").parameters}
+    length = {"cavity": 0.02, "tube": 0.06, "cylinder": 0.042}.get(problem)
+    if length:
+        wanted = density * speed * length / values["viscosity"]
+        assert trajectory.parameters["reynolds"] == pytest.approx(wanted)
+
+
+def cell_centres(problem):
+    x_min, x_max, y_min, y_max = Case(problem, PARAMETERS[problem], "").extent
+    x = x_min + (np.arange(GRID["x"]) + 0.5) * (x_max - x_min) / GRID["x"]
+    y = y_min + (np.arange(GRID["y"]) + 0.5) * (y_max - y_min) / GRID["y"]
+    return np.meshgrid(x, y)
+
+
+def test_the_cylinder_is_solid_around_the_origin(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    mask = read_all(small_cfdbench(problems=["cylinder"]), "train", path)[0].mask
+    x, y = cell_centres("cylinder")
+    np.testing.assert_array_equal(mask == 0, np.hypot(x, y) <= 0.021)
+    assert 0 < (mask == 0).sum() < mask.size / 2
+    np.testing.assert_array_equal(mask, mask[::-1])  # the channel is symmetric about the axis
+    assert np.argwhere(mask == 0)[:, 1].mean() < (GRID["x"] - 1) / 2  # nearer to the inflow
+
+
+def test_the_published_mask_of_the_cylinder_misses_it():
+    case = Case("cylinder", PARAMETERS["cylinder"], "")
+    assert case.mask((6, 8), "reference").all()
+    # A domain around (0.5, 0.5) shows the published formula: lower left corners of the cells.
+    moved = {**PARAMETERS["cylinder"], "x_min": 0.0, "x_max": 0.8, "y_min": 0.2, "y_max": 0.8}
+    solid = Case("cylinder", {**moved, "radius": 0.05}, "").mask((6, 8), "reference") == 0
+    assert np.argwhere(solid).tolist() == [[3, 5]]
+
+
+def test_the_dams_barrier_stands_half_a_metre_behind_the_inflow(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    mask = read_all(small_cfdbench(problems=["dam"]), "train", path)[0].mask
+    x, y = cell_centres("dam")
+    np.testing.assert_array_equal(mask == 0, (x >= 0.5) & (x <= 0.8) & (y <= 0.1))
+    assert (mask == 0).sum() == 2 * 2  # columns at 0.5 and 0.7, rows at 0.025 and 0.075
+    assert (mask[0] == 0).any()  # at the bottom
+    assert not (mask[-1] == 0).any()
+    assert Case("dam", PARAMETERS["dam"], "").mask((6, 8), "reference").all()  # published: none
+
+
+def test_flows_without_a_solid_have_no_mask(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    for problem in ("cavity", "tube"):
+        assert read_all(small_cfdbench(problems=[problem]), "train", path)[0].mask is None
+
+
+def test_reference_padding_puts_inflow_and_walls_on_the_outermost_cells(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    plain = read_all(small_cfdbench(problems=["tube"]), "train", path)[0]
+    padded = read_all(small_cfdbench(problems=["tube"], padding="reference"), "train", path)[0]
+    assert padded.fields.shape == plain.fields.shape
+    np.testing.assert_array_equal(padded.fields[:, :, [0, -1]], 0)  # no slip
+    np.testing.assert_allclose(padded.fields[:, 0, 1:-1, 0], 0.5, rtol=0.35)  # blends with a wall
+    np.testing.assert_array_equal(padded.fields[:, 1, :, 0], 0)
+    np.testing.assert_array_equal(padded.mask[[0, -1]], 0)
+    np.testing.assert_array_equal(padded.mask[:, 0], 0)
+    assert padded.mask[2:-2, 2:].all()
+    # The published recipe, step by step.
+    wide = np.zeros((FRAMES, 2, GRID["y"] + 2, GRID["x"] + 1))
+    wide[:, :, 1:-1, 1:] = plain.fields
+    wide[:, 0, 1:-1, 0] = 0.5
+    back = torch.nn.functional.interpolate(
+        torch.from_numpy(wide), (GRID["y"], GRID["x"]), mode="bilinear", align_corners=True
+    )
+    # float32 against float64: 1e-7 of values up to a million.
+    np.testing.assert_allclose(padded.fields, back.numpy(), rtol=2e-6, atol=1e-3)
+    cavity = [
+        read_all(small_cfdbench(problems=["cavity"], padding=padding), "train", path)[0]
+        for padding in ("none", "reference")
+    ]
+    np.testing.assert_array_equal(cavity[0].fields, cavity[1].fields)  # it has no inlet
+
+
+def test_each_case_is_read_once_while_its_segments_follow(tmp_path, tree, monkeypatch):
+    path = unpack(tree, tmp_path)
+    read, original = [], cfdbench.read_array
+    monkeypatch.setattr(
+        cfdbench, "read_array", lambda f, h, where: read.append(where) or original(f, h, where)
+    )
+    trajectories = read_all(small_cfdbench(**ALL), "train", path)
+    assert len(read) == len(set(read)) < 2 * len(trajectories)
+
+
+# Trees that are not as published: what was done to one, and what the error says.
+
+
+def refusal(path, split="train", **options):
+    card = small_cfdbench(**{"problems": ["tube"], **options})
+    with pytest.raises(UserError) as caught:
+        read_all(card, split, path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["case.json", "u.npy", "v.npy"])
+def test_a_missing_file_is_named_with_its_case(tmp_path, tree, name):
+    del tree[f"tube/prop/case0001/{name}"]
+    message = refusal(unpack(tree, tmp_path))
+    assert f"tube/prop/case0001 has no {name}" in message
+
+
+def pickled():
+    return npy(np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (pickled(), "holds entries of type object"),
+        (b"not an array", "not a readable NPY array"),
+        (case_files("tube", 0, 4)["u.npy"][:-8], "the file has"),
+        (case_files("tube", 0, 4)["u.npy"] + b"\0", "the file has"),
+        (npy(np.zeros((4, 6))), r"is (4, 6), wanted frames, rows, columns"),
+        (npy(np.zeros((8, 8, 6))), r"v.npy: is (8, 6, 8), u.npy beside it (8, 8, 6)"),
+        (npy(np.zeros((4, 6, 8), complex)), "entries of type complex128"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_an_array_that_is_none_is_refused_by_name(tmp_path, tree, content, says, zipped):
+    tree["tube/prop/case0002/u.npy"] = content
+    path = pack_as_published(tree, tmp_path) if zipped else unpack(tree, tmp_path)
+    message = refusal(path)
+    assert says in message
+    assert "tube/prop/case0002" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"{", "not readable as JSON"),
+        (b"[1, 2]", "holds list"),
+        (b"[" * 100_000, "wanted 65536 at most"),
+        (b"[" * 50_000, "not readable as JSON"),
+        (json.dumps({**PARAMETERS["tube"], "height": "tall"}).encode(), "'height', got 'tall'"),
+        (json.dumps({**PARAMETERS["tube"], "width": float("nan")}).encode(), "'width', got nan"),
+        (json.dumps({**PARAMETERS["tube"], "width": -1.0}).encode(), "its domain is empty"),
+        (b'{"density": 1.0}', "needs the number 'vel_in', got nothing"),
+    ],
+)
+def test_a_case_json_that_does_not_say_what_is_needed_is_refused(tmp_path, tree, content, says):
+    for case in range(4):
+        tree[f"tube/prop/case000{case}/case.json"] = content
+    message = refusal(unpack(tree, tmp_path))
+    assert says in message
+    assert "case.json" in message
+
+
+def rewritten(path, change):
+    """A zip whose last entry is changed before it is written again."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [(info, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for position, (info, content) in enumerate(entries):
+            if position == len(entries) - 1:
+                change(info)
+            archive.writestr(info, content)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda i: setattr(i, "filename", "../tube/prop/case0009/u.npy"), "points outside"),
+        (lambda i: setattr(i, "filename", "/tube/prop/case0009/u.npy"), "points outside"),
+        (lambda i: setattr(i, "filename", "tube\\prop\\case0009\\u.npy"), "points outside"),
+        (lambda i: setattr(i, "filename", "C:/tube/prop/u.npy"), "points outside"),
+        (lambda i: setattr(i, "external_attr", (stat.S_IFLNK | 0o777) << 16), "is a link"),
+    ],
+)
+def test_a_zip_with_hostile_members_is_refused_whole(tmp_path, tree, change, says):
+    path = pack_as_published(tree, tmp_path)
+    rewritten(path / "tube.zip", change)
+    message = refusal(path)
+    assert says in message
+    assert "tube.zip" in message
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_that_is_there_twice_is_refused(tmp_path, tree):
+    path = pack_as_published(tree, tmp_path)
+    rewritten(path / "tube.zip", lambda i: setattr(i, "filename", "tube/prop/case0000/u.npy"))
+    assert "twice" in refusal(path)
+
+
+def test_zips_beside_their_unpacked_folders_are_refused(tmp_path, tree):
+    unpack(tree, pack_as_published(tree, tmp_path))
+    assert "keep the zips or the unpacked folders, not both" in refusal(tmp_path)
+
+
+def test_an_array_larger_than_any_published_one_is_not_unpacked(tmp_path, tree):
+    header = io.BytesIO()
+    announced = {"descr": "<f8", "fortran_order": False, "shape": (9_999_999, 6, 8)}
+    np.lib.format.write_array_header_1_0(header, announced)
+    tree["tube/prop/case0002/u.npy"] = header.getvalue() + bytes(1000)
+    message = refusal(pack_as_published(tree, tmp_path))
+    assert "case0002/u.npy: (9999999, 6, 8) float64 are 3839999744 bytes" in message
+
+
+def test_a_zip_bomb_is_seen_by_its_announced_size(tmp_path, tree, monkeypatch):
+    monkeypatch.setattr(cfdbench, "MOST_BYTES", 10_000)
+    tree["tube/prop/case0002/u.npy"] = npy(np.zeros((40, 6, 8)))
+    message = refusal(pack_as_published(tree, tmp_path))
+    assert "10000 at most" in message
+    assert "case0002/u.npy" in message
+
+
+def test_a_zip_that_is_cut_short_or_damaged_is_refused(tmp_path, tree):
+    path = pack_as_published(tree, tmp_path)
+    whole = (path / "tube.zip").read_bytes()
+    (path / "tube.zip").write_bytes(whole[: len(whole) // 2])
+    assert "not a readable zip" in refusal(path)
+    with zipfile.ZipFile(pack({"x": b""}, tmp_path / "y.zip")):
+        pass
+    damaged = bytearray(whole)
+    with zipfile.ZipFile(pack_as_published(tree, path) / "tube.zip") as archive:
+        place = archive.getinfo("tube/prop/case0001/u.npy").header_offset
+    damaged[place + 400 : place + 500] = bytes(100)
+    (path / "tube.zip").write_bytes(damaged)
+    (tmp_path / "y.zip").unlink()
+    message = refusal(path)
+    assert "tube/prop/case0001/u.npy" in message
+
+
+@pytest.mark.parametrize(
+    ("lost", "says"),
+    [("tube/", "holds no case of tube/prop"), ("tube/geo", "holds no case of tube/geo")],
+)
+def test_a_problem_that_is_not_there_whole_is_refused(tmp_path, tree, lost, says):
+    kept = {name: content for name, content in tree.items() if not name.startswith(lost)}
+    message = refusal(unpack(kept, tmp_path), subsets=["prop", "bc", "geo"])
+    assert says in message
+    assert "options" in message
+
+
+def test_a_problem_that_is_not_asked_for_may_be_damaged(tmp_path, tree):
+    tree["dam/prop/case0000/u.npy"] = pickled()
+    del tree["dam/prop/case0001/case.json"]
+    assert read_all(small_cfdbench(problems=["tube"]), "train", unpack(tree, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file.txt"])
+def test_a_path_that_is_no_tree_is_refused(tmp_path, name):
+    (tmp_path / "file.txt").write_text("x")
+    assert "no such folder or zip" in refusal(tmp_path / name)
+
+
+def test_a_split_without_a_long_enough_case_is_refused(tmp_path):
+    path = unpack(tree_of({"tube": {"prop": [4, 4]}}), tmp_path)
+    assert "has no case of 4 frames or more" in refusal(path, split="validation")
+
+
+def test_an_unknown_option_is_refused_by_name(tmp_path):
+    assert "paddings" in refusal(tmp_path, paddings="none")
