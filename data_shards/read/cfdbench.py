@@ -101,6 +101,8 @@ def open_corpus(card: CorpusCard, split: Split, path: Path) -> "CfdBench":
     options = CfdBenchOptions.read(published(card).options, f"card {card.name} options")
     if len(card.channels) != 2:
         raise UserError(f"card {card.name}: has {len(card.channels)} channels, wanted u and v")
+    if not path.exists():
+        raise UserError(f"{path}: no such folder or zip; published at {published(card).url}")
     tree = FileTree(path)
     try:
         return CfdBench(card, split, tree, options, path)
@@ -187,17 +189,21 @@ class CfdBench:
             member = case.files[name]
             with self._tree.open(member) as file:
                 header = read_header(file, str(member))
-            if len(header.shape) != 3 or 0 in header.shape:
-                raise UserError(f"{member}: is {header.shape}, wanted frames, rows, columns")
+            rows, columns = self._card.native_grid
+            if len(header.shape) != 3 or header.shape[1:] != (rows, columns):
+                raise UserError(
+                    f"{member}: is {header.shape}, wanted frames, {rows} rows, {columns} columns"
+                )
             if header.size > MOST_BYTES or header.size != member.size:
                 raise UserError(
                     f"{member}: {header.shape} {header.dtype} are {header.size} bytes, the file "
                     f"has {member.size}; wanted as many and {MOST_BYTES} at most"
                 )
             found.append(header)
-        if found[0].shape != found[1].shape:
+        if found[0].shape != found[1].shape or found[0].shape[0] == 0:
             raise UserError(
-                f"{case.files['v.npy']}: is {found[1].shape}, u.npy beside it {found[0].shape}"
+                f"{case.files['v.npy']}: is {found[1].shape}, u.npy beside it {found[0].shape}; "
+                "wanted as many frames, at least one"
             )
         return found[0]
 

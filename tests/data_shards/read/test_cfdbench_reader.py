@@ -279,8 +279,9 @@ def pickled():
         (b"not an array", "not a readable NPY array"),
         (case_files("tube", 0, 4)["u.npy"][:-8], "the file has"),
         (case_files("tube", 0, 4)["u.npy"] + b"\0", "the file has"),
-        (npy(np.zeros((4, 6))), r"is (4, 6), wanted frames, rows, columns"),
-        (npy(np.zeros((8, 8, 6))), r"v.npy: is (8, 6, 8), u.npy beside it (8, 8, 6)"),
+        (npy(np.zeros((4, 6))), "is (4, 6), wanted frames, 6 rows, 8 columns"),
+        (npy(np.zeros((8, 8, 6))), "is (8, 8, 6), wanted frames, 6 rows, 8 columns"),
+        (npy(np.zeros((9, 6, 8))), "v.npy: is (8, 6, 8), u.npy beside it (9, 6, 8)"),
         (npy(np.zeros((4, 6, 8), complex)), "entries of type complex128"),
     ],
 )
