@@ -5,6 +5,7 @@ The page is `cards/README.md`; a corpus's facts stand there, in
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any, get_args
 
 from data_shards.card import ChannelStatistics, CorpusCard, Group, Profile, Range, Split
@@ -15,7 +16,7 @@ GROUPS: dict[Group, str] = {
     "mixture_6": "the six corpora on which MoE-POT is pre-trained in the main comparison",
     "mixture_10": "the ten of its larger mixture",
     "mixture_12": "the twelve of its largest mixture",
-    "downstream": "for fine-tuning and transfer, in no mixture",
+    "downstream": "for fine-tuning: unlike anything in the mixture of six",
     "ood": "for tests outside the distribution of the mixtures",
 }
 _INTRODUCTION = """# The corpora
@@ -30,21 +31,25 @@ decades on a logarithmic ladder, in widths of the trained range on a linear one.
 corpus `LADDER_VALUE`.
 """
 
+_ABOUT_COSTS = """Against a run on a finer grid with a smaller step: relative L2 distance of the
+worst channel, over all frames and in the last one. Seconds of one core.
+"""
 
-def page(timings: Sequence[Mapping[str, Any]] = ()) -> str:
+
+def page(costs: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page of all corpora, groups and ladders.
 
     Args:
-        timings: one record per corpus and profile of what its generator costs and how accurate
-            it is, as `foundation shards accuracy` writes them; none leaves the table out.
+        costs: records of what generators cost and how accurate they are, as `foundation shards
+            accuracy` writes them; none leaves the table out.
     """
     cards = [load_card(name) for name in card_names()]
     parts = [_INTRODUCTION, overview(cards), _groups(cards)]
     ladders = [load_ladder(name) for name in ladder_names()]
     if ladders:
         parts.append(_ladders(ladders))
-    if timings:
-        parts.append(_timings(timings))
+    if costs:
+        parts.append(_costs(costs))
     return "\n".join([*parts, *(f"## {card.name}\n\n{facts(card)}" for card in cards)])
 
 
@@ -145,8 +150,7 @@ def _span(low: float, high: float) -> str:
 
 def _lines(card: CorpusCard) -> Iterable[str]:
     yield f"Domain: {_domain(card)}; boundary: {_boundary(card)}"
-    step = "a time step of its own per trajectory" if card.dt_s is None else f"{card.dt_s:g} apart"
-    yield f"Grid: {grid_text(card.native_grid)}; {card.frames} frames, {step}"
+    yield f"Grid: {grid_text(card.native_grid)}; {_frames(card)}"
     yield (
         f"Protocol: {card.context_frames} frames are given, {card.rollout_frames} are predicted"
         + ("; the obstacle mask follows as a channel" if card.mask_as_channel else "")
@@ -170,6 +174,13 @@ def _lines(card: CorpusCard) -> Iterable[str]:
     yield f"Citation: {card.citation}"
 
 
+def _frames(card: CorpusCard) -> str:
+    if card.frames == 1:
+        return "one frame, a steady state"
+    step = "their interval differs" if card.dt_s is None else f"{card.dt_s:g} apart"
+    return f"{card.frames} frames, {step}"
+
+
 def _domain(card: CorpusCard) -> str:
     if card.extent is None:
         return "differs between trajectories"
@@ -191,7 +202,10 @@ def _boundary(card: CorpusCard) -> str:
 
 def _profile(card: CorpusCard, profile: Profile) -> str:
     counts = card.splits if profile.trajectories is None else profile.trajectories
-    changed = ", ".join(f"{key} {value}" for key, value in profile.generator_options.items())
+    changed = ", ".join(
+        f"{key} with ranges of its own" if isinstance(value, dict) else f"{key} {value}"
+        for key, value in profile.generator_options.items()
+    )
     grid = grid_text(card.grid(profile.resolution))
     return f"{grid}, {splits_text(counts)} trajectories" + (f"; {changed}" if changed else "")
 
@@ -236,15 +250,26 @@ def _ladders(ladders: Sequence[Ladder]) -> str:
     return f"## Ladders\n\n{_ABOUT_LADDERS}\n{table(header, rows)}"
 
 
-def _timings(timings: Sequence[Mapping[str, Any]]) -> str:
-    header = tuple(dict.fromkeys(key for record in timings for key in record))
-    rows = [tuple(_cell(record.get(key)) for key in header) for record in timings]
-    return "## What the generators cost and how accurate they are\n\n" + table(
-        [key.replace("_", " ") for key in header], rows
+def _costs(records: Sequence[Mapping[str, Any]]) -> str:
+    """Mean seconds and errors of the worst channel, per corpus and profile."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        key = (record["corpus"], record["profile"], record["generator"], str(record["resolution"]))
+        groups.setdefault(key, []).append(record)
+    rows = [
+        (
+            *key,
+            str(len(members)),
+            f"{fmean(record['seconds'] for record in members):.2g}",
+            f"{fmean(max(record['error'].values()) for record in members):.2g}",
+            f"{fmean(max(record['error_last'].values()) for record in members):.2g}",
+        )
+        for key, members in groups.items()
+    ]
+    header = (
+        "corpus", "profile", "generator", "cells along x", "trajectories", "seconds per trajectory",
+        "error", "error of the last frame",
+    )  # fmt: skip
+    return f"## What the generators cost and how accurate they are\n\n{_ABOUT_COSTS}\n" + table(
+        header, rows
     )
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
