@@ -81,8 +81,6 @@ def _solid_at_rest(trajectory: Trajectory, card: CorpusCard, resolution: int) ->
 def _moving(trajectory: Trajectory, card: CorpusCard, resolution: int) -> str | None:
     if card.rollout_frames == 0:  # steady: there is nothing to forecast
         return None
-    if card.rollout_frames == 0:  # a steady problem
-        return None
     before, after = (
         trajectory.fields[t].astype(np.float64) for t in (card.context_frames - 1, card.frames - 1)
     )
