@@ -17,29 +17,28 @@ class SampleBlocks:
     """Single samples of an array that is too large for memory, best read in order."""
 
     def __init__(
-        self, array: Any, axis: int, numbers: range, block_bytes: int = BLOCK_BYTES
+        self, array: Any, axis: int, numbers: range, block_bytes: int | None = None
     ) -> None:
         """Prepare to read; nothing is read yet.
 
         Args:
-            array: an h5py dataset or a memory map.
+            array: an h5py dataset, or what is sliced like one.
             axis: the axis of the samples.
             numbers: the samples that will be asked for; no block reaches beyond them.
-            block_bytes: bound on a block in memory.
+            block_bytes: bound on a block in memory; None means `BLOCK_BYTES`.
         """
         self._array = array
         self._axis = axis % len(array.shape)
         self._numbers = numbers
-        self._step = self._samples_per_block(block_bytes)
+        self._step = self._samples_per_block(block_bytes or BLOCK_BYTES)
         self._first = 0
-        self._block: NDArray[Any] | None = None
+        self._block = self._nothing()
 
     def sample(self, number: int) -> NDArray[Any]:
         """One sample, all axes but that of the samples; a copy."""
-        block = self._block
-        if block is None or not self._first <= number < self._first + block.shape[self._axis]:
-            block = self._read(number)
-        taken: NDArray[Any] = block.take(number - self._first, self._axis)
+        if not self._first <= number < self._first + self._block.shape[self._axis]:
+            self._read(number)
+        taken: NDArray[Any] = self._block.take(number - self._first, self._axis)
         return taken
 
     def _samples_per_block(self, block_bytes: int) -> int:
@@ -56,14 +55,17 @@ class SampleBlocks:
         chunks: tuple[int, ...] | None = getattr(self._array, "chunks", None)
         return chunks[self._axis] if chunks else 1
 
-    def _read(self, number: int) -> NDArray[Any]:
+    def _read(self, number: int) -> None:
         chunk = self._chunk()
         aligned = number - number % chunk if chunk <= self._step else number
         first = max(self._numbers.start, aligned)
         stop = min(self._numbers.stop, aligned + self._step)
         key = [slice(None)] * len(self._array.shape)
         key[self._axis] = slice(first, stop)
-        self._block = None  # the old block goes before the new one comes
+        self._block = self._nothing()  # the old block goes before the new one comes
         self._block = np.asarray(self._array[tuple(key)])
         self._first = first
-        return self._block
+
+    def _nothing(self) -> NDArray[Any]:
+        """A block of no samples."""
+        return np.empty([0] * len(self._array.shape))

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
+from data_shards.bilinear import resize_into
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
@@ -29,6 +28,8 @@ from data_shards.writer import SHARD_BYTES, write_corpus
 ItemT = TypeVar("ItemT")
 MEBIBYTE = 1 << 20
 SOLID_BELOW = 0.5  # of a resized cell's fluid fraction
+
+_computed: dict[tuple[Path, int, int], str] = {}  # file, bytes, time of change: md5
 
 
 class Watch(Protocol):
@@ -103,21 +104,11 @@ def convert(
             out=out,
             count=count,
             provenance=Provenance(
-                producer=_producer(card, grid), version=card.version, seed=-1, sources=sources
+                producer=published(card).reader, version=card.version, seed=-1, sources=sources
             ),
             shard_bytes=shard_bytes,
             storage=storage,
         )
-
-
-def _producer(card: CorpusCard, grid: tuple[int, ...] | None) -> str:
-    """The reader, and the grid if it is another than the published one.
-
-    A stopped conversion is only taken up by one of the same provenance: without the grid,
-    trajectories of two sizes would meet.
-    """
-    reader = published(card).reader
-    return reader if grid is None else f"{reader}, resized to {'x'.join(map(str, grid))}"
 
 
 def _source(
@@ -144,11 +135,16 @@ def _published_md5(card: CorpusCard, path: Path, corpus: RawCorpus) -> str | Non
 
 
 def _md5(path: Path, watch: Watch) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    pieces = -(-path.stat().st_size // MEBIBYTE)
-    for piece in watch(_pieces(path), total=pieces, label=f"md5 of {path.name}", unit="MiB"):
-        digest.update(piece)
-    return digest.hexdigest()
+    """Checksum of a file, hex; computed once, since the splits of a corpus share their files."""
+    stat = path.stat()
+    state = (path.resolve(), stat.st_size, stat.st_mtime_ns)
+    if state not in _computed:
+        digest = hashlib.md5(usedforsecurity=False)
+        pieces = -(-stat.st_size // MEBIBYTE)
+        for piece in watch(_pieces(path), total=pieces, label=f"md5 of {path.name}", unit="MiB"):
+            digest.update(piece)
+        _computed[state] = digest.hexdigest()
+    return _computed[state]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -181,6 +177,7 @@ def _resized(trajectory: Trajectory, grid: tuple[int, ...] | None) -> Trajectory
 
 
 def _bilinear(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
-    """Frames (T, C, H, W) on another grid, in the way of `layout`, which knows only squares."""
-    resized = interpolate(torch.from_numpy(frames), grid, mode="bilinear", align_corners=False)
-    return resized.numpy()
+    """Frames (T, C, H, W) on another grid."""
+    result = np.empty((*frames.shape[:2], *grid), np.float32)
+    resize_into(result, frames)
+    return result

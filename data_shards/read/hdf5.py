@@ -19,7 +19,8 @@ def open_hdf5(path: Path) -> h5py.File:
     if path.is_file() and not h5py.is_hdf5(path):
         raise UserError(f"{path}: not an HDF5 file ({appearance(path)})")
     with legible(path):
-        return h5py.File(path, "r")
+        # Many shared file systems know no locks, and nobody else writes a download.
+        return h5py.File(path, "r", locking="best-effort")
 
 
 def appearance(path: Path) -> str:

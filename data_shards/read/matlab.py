@@ -6,16 +6,18 @@ comes as (T, Y, X, N), since MATLAB writes the first axis fastest. That is how
 HDF5 shows version 7.3; version 5 is mapped the same way.
 
 `scipy.io.loadmat` always loads a whole variable (scipy pull request 519), so
-version 5 is parsed here: a numeric array lies in the file in one piece, which
-is mapped; a compressed one is unpacked, piece by piece, into a nameless
-temporary file of its full size first. Memory stays bounded either way. Source:
-MathWorks, "MAT-File Format" (level 5 MAT-files).
+version 5 is parsed here: a numeric array lies in the file in one piece; a
+compressed one is unpacked, bit by bit, into a nameless temporary file of its
+full size first. Slices are taken plane by plane, so memory stays bounded either
+way. Source: MathWorks, "MAT-File Format" (level 5 MAT-files).
 """
 
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,9 +32,38 @@ HEADER_BYTES = 128
 LEVEL_5 = 0x0100
 MATRIX, COMPRESSED = 14, 15
 PIECE_BYTES = 1 << 20
+LARGEST_BYTES = 1 << 32  # of an element: its size has 32 bits
+Shape = tuple[int, ...]
 NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
 }  # fmt: skip
+
+
+class FileArray:
+    """An array in a file; only what is asked for is read, a plane of the first axis at a time."""
+
+    def __init__(self, file: IO[bytes], dtype: np.dtype[Any], offset: int, shape: Shape) -> None:
+        """Say where it lies: `offset` bytes into an open file, last axis fastest."""
+        self._file, self._offset = file, offset
+        self.dtype, self.shape, self.ndim = dtype, shape, len(shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """A copy of a part; the key is `...`, or begins with a slice."""
+        if key is Ellipsis:
+            key = (slice(None),)
+        planes = range(self.shape[0])[key[0]]
+        parts = (self._plane(plane, key[1:]) for plane in planes)
+        first = next(parts)
+        result = np.empty((len(planes), *first.shape), self.dtype)
+        for row, part in enumerate(chain([first], parts)):
+            result[row] = part
+        return result
+
+    def _plane(self, plane: int, key: Any) -> NDArray[Any]:
+        """A copy of a part of one plane; what was mapped for it leaves memory at once."""
+        size = prod(self.shape[1:]) * self.dtype.itemsize
+        offset = self._offset + plane * size
+        return np.array(np.memmap(self._file, self.dtype, "r", offset, self.shape[1:] or (1,))[key])
 
 
 class MatlabFile:
@@ -43,7 +74,7 @@ class MatlabFile:
         self._path = path
         self._files = ExitStack()
         self._hdf5: Any = None
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self._arrays: dict[str, FileArray] = {}
         try:
             if h5py.is_hdf5(path):
                 self._hdf5 = self._files.enter_context(open_hdf5(path))
@@ -61,7 +92,7 @@ class MatlabFile:
             return sorted(n for n, v in self._hdf5.items() if isinstance(v, h5py.Dataset))
 
     def variable(self, name: str) -> Any:
-        """An array to be sliced, axes reversed: an HDF5 dataset or a memory map.
+        """An array to be sliced, axes reversed: an HDF5 dataset or a `FileArray`.
 
         Raises:
             UserError: there is none of this name.
@@ -77,23 +108,23 @@ class MatlabFile:
         self._arrays = {}
         self._files.close()
 
-    def _level_5(self) -> dict[str, NDArray[Any]]:
-        with self._path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-            order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
-            if order is None or _integer(header[124:126], order) != LEVEL_5:
-                raise UserError(
-                    f"{self._path}: no MATLAB file of version 5 or later ({appearance(self._path)})"
-                )
-            arrays = {}
-            for kind, start, size in _elements(file, HEADER_BYTES, None, order, self._path):
-                if kind == COMPRESSED:
-                    plain = self._unpacked(file, start, size)
-                    for element in _elements(plain, 0, None, order, self._path):
-                        arrays.update(_matrix(plain, *element, order, self._path))
-                else:
-                    arrays.update(_matrix(file, kind, start, size, order, self._path))
-            return arrays
+    def _level_5(self) -> dict[str, FileArray]:
+        file = self._files.enter_context(self._path.open("rb"))
+        header = file.read(HEADER_BYTES)
+        order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
+        if order is None or _integer(header[124:126], order) != LEVEL_5:
+            raise UserError(
+                f"{self._path}: no MATLAB file of version 5 or later ({appearance(self._path)})"
+            )
+        arrays = {}
+        for kind, start, size in _elements(file, HEADER_BYTES, None, order, self._path):
+            if kind == COMPRESSED:
+                plain = self._unpacked(file, start, size)
+                for element in _elements(plain, 0, None, order, self._path):
+                    arrays.update(_matrix(plain, *element, order, self._path))
+            else:
+                arrays.update(_matrix(file, kind, start, size, order, self._path))
+        return arrays
 
     def _unpacked(self, file: IO[bytes], start: int, size: int) -> IO[bytes]:
         """A compressed element, in a temporary file that vanishes with its last user."""
@@ -106,12 +137,19 @@ class MatlabFile:
                 while piece:
                     plain.write(unpack.decompress(piece, PIECE_BYTES))
                     piece = unpack.unconsumed_tail
+                    if plain.tell() > LARGEST_BYTES:
+                        raise _cut_short(self._path, "compressed data do not end")
             plain.write(unpack.flush())
+            plain.flush()
         except zlib.error as error:
-            raise _cut_short(self._path, f"compressed data end or are wrong ({error})") from None
+            raise _cut_short(self._path, f"compressed data are wrong ({error})") from None
+        except OSError as error:
+            raise UserError(
+                f"{self._path}: cannot be unpacked in {tempfile.gettempdir()} ({error}); set "
+                "TMPDIR to a folder with room"
+            ) from None
         if not unpack.eof:
             raise _cut_short(self._path, "compressed data end early")
-        plain.flush()
         return plain
 
 
@@ -147,8 +185,8 @@ def _elements(
 
 def _matrix(
     file: IO[bytes], kind: int, start: int, size: int, order: str, path: Path
-) -> dict[str, NDArray[Any]]:
-    """The array in an element, mapped, under its name; nothing if it is not a numeric one."""
+) -> dict[str, FileArray]:
+    """The array in an element, under its name; nothing if it is not a numeric one."""
     if kind != MATRIX:
         return {}
     parts = list(_elements(file, start, start + size, order, path))
@@ -163,7 +201,7 @@ def _matrix(
         raise _cut_short(path, f"array {name!r} {shape} of {dtype} has {num_bytes} bytes")
     if num_bytes == 0:
         return {}
-    return {name: np.memmap(file, dtype, "r", first, shape)}
+    return {name: FileArray(file, dtype, first, shape)}
 
 
 def _bytes(file: IO[bytes], part: tuple[int, int, int]) -> bytes:

@@ -91,9 +91,10 @@ class CnsCorpus:
         index = self._numbers[number]
         with legible(self._path):
             channels = [block.sample(index) for block in self._blocks]
-        fields = np.stack(channels, axis=1, dtype=np.float32, casting="same_kind")  # (T, C, x, y)
+        with np.errstate(over="ignore"):  # becomes infinite, which the writer refuses by name
+            stacked_TCxy = np.stack(channels, axis=1, dtype=np.float32, casting="same_kind")
         return Trajectory(
-            fields=np.ascontiguousarray(fields.swapaxes(2, 3)),
+            fields=np.ascontiguousarray(stacked_TCxy.swapaxes(2, 3)),
             corpus=self._card.name,
             index=index,
             seed=-1,

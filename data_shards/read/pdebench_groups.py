@@ -114,7 +114,8 @@ class GroupsCorpus:
             values = values[:, None]
         elif spatial == ("x", "y"):
             values = values.swapaxes(1, 2)
-        return np.ascontiguousarray(np.moveaxis(values, 3, 1), dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, which the writer refuses by name
+            return np.ascontiguousarray(np.moveaxis(values, 3, 1), dtype=np.float32)
 
     def _coordinates(self, group: h5py.Group) -> dict[str, Any]:
         axes = ("t", *self._axes)

@@ -5,6 +5,7 @@ gives the trajectories of one split, one by one, in the house's axes
 (T, C, y, x). It holds a bounded block in memory, whatever the files' size.
 """
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -74,7 +75,7 @@ def raw_files(card: CorpusCard, path: Path) -> tuple[Path, ...]:
             raise UserError(
                 f"{path}: {card.name} has {len(files)} files ({names}); give the folder"
             )
-        return (path,)
+        return (_readable(path),)
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder{_where_to_get(card)}")
     found = tuple(path / file.name for file in files)
@@ -84,12 +85,24 @@ def raw_files(card: CorpusCard, path: Path) -> tuple[Path, ...]:
                 f"{path}: holds no {file.name}, the published file of {card.name}"
                 f"{_where_to_get(card)}; a file under another name is given itself"
             )
-    return found
+    return tuple(_readable(file) for file in found)
+
+
+def _readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: may not be read; change its permissions")
+    return path
 
 
 def raw_file(card: CorpusCard, path: Path) -> Path:
     """The one published file of a corpus; see `raw_files`."""
-    return raw_files(card, path)[0]
+    found = raw_files(card, path)
+    if len(found) != 1:
+        raise UserError(
+            f"{path}: card {card.name} names {len(found)} files, its reader "
+            f"{published(card).reader!r} reads one; give the file itself"
+        )
+    return found[0]
 
 
 def _where_to_get(card: CorpusCard) -> str:

@@ -1,5 +1,8 @@
 """Law: a file that is damaged, incomplete or of another corpus is refused by one clear line."""
 
+import io
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from published_files import (
 from data_shards.card import CorpusCard
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
-from data_shards.read import open_raw
+from data_shards.read import matlab, open_raw
 from data_shards.read.raw import narrowed, raw_files, split_range
 
 SPLITS = {"train": (0, 3), "test": (-2, None)}
@@ -243,6 +246,36 @@ def test_a_corpus_of_several_files_wants_their_folder(tmp_path):
     path.touch()
     with pytest.raises(UserError, match=r"has 2 files .*; give the folder"):
         raw_files(card.model_copy(update={"published": published}), path)
+
+
+def test_a_card_without_file_names_wants_the_file_itself(file_of):
+    card, path = file_of("pdebench_swe")
+    published = card.published.model_copy(update={"files": ()})
+    card = card.model_copy(update={"published": published})
+    with pytest.raises(UserError, match=r"names 0 files, .* reads one; give the file itself"):
+        open_raw(card, "train", path.parent)
+    assert len(read_all(card, path)) == 3
+
+
+def test_a_variable_that_unpacks_without_end_is_stopped(file_of, monkeypatch):
+    card, path = file_of("fno_ns_1e-5")
+    zeros = zlib.compress(bytes(5 << 20))
+    tag = np.array([15, len(zeros)], "<u4").tobytes()
+    path.write_bytes(b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + tag + zeros)
+    monkeypatch.setattr(matlab, "LARGEST_BYTES", 1 << 20)
+    assert "compressed data do not end" in refusal(card, path)
+
+
+def test_no_room_to_unpack_a_variable_says_where(file_of, monkeypatch):
+    card, path = file_of("fno_ns_1e-5")
+    write_mat5(path, 6, compressed=True)
+
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(matlab.tempfile, "TemporaryFile", Full)
+    assert "No space left on device); set TMPDIR" in refusal(card, path)
 
 
 def test_a_corpus_that_publishes_nothing_says_how_to_make_it(tmp_path):
