@@ -4,8 +4,8 @@ In: one HDF5 file per split, `fields` float32 (N, 2, y, x) = source and solution
 rows are y here, the published generator works on numpy's default mesh grids -
 and `tensor` (N, K), coefficients of the equation: k11, k22, k12 (Poisson); the
 same and v1, v2 (advection-diffusion); the diffusion and omega (Helmholtz).
-Out: one frame, fields (1, 2, y, x); coefficients as parameters. The time step
-of a steady state means nothing and is 1.
+Out: one frame, fields (1, 2, y, x); coefficients as parameters, with the ratio of
+the diffusion's eigenvalues. The time step of a steady state means nothing and is 1.
 Source: github.com/ShashankSubramanian/neuraloperators-TL-scaling, which names
 files and axes; samples are sorted by the source's sparsity.
 
@@ -28,6 +28,7 @@ from data_shards.trajectory import Trajectory
 
 WORDS: dict[Split, str] = {"train": "_train_", "validation": "_val_", "test": "_test_"}
 STEADY_DT_S = 1.0
+_TENSOR = {"k11", "k22", "k12"}
 
 
 class EllipticOptions(Config):
@@ -61,7 +62,9 @@ class EllipticCorpus:
         with legible(path):
             fields = np.asarray(file["fields"][local], np.float32)
             values = file["tensor"][local]
-        found = dict(zip(self._options.coefficients, values, strict=True))
+        found = dict(zip(self._options.coefficients, map(float, values), strict=True))
+        if found.keys() >= _TENSOR:
+            found["anisotropy"] = anisotropy(*(found[name] for name in ("k11", "k22", "k12")))
         return Trajectory(
             fields=fields[None],
             corpus=self._card.name,
@@ -89,6 +92,12 @@ class EllipticCorpus:
                 "that the file belongs to"
             )
         return int(fields[0])
+
+
+def anisotropy(k11: float, k22: float, k12: float) -> float:
+    """Larger eigenvalue of the symmetric tensor over the smaller one."""
+    mean, radius = (k11 + k22) / 2, np.hypot((k11 - k22) / 2, k12)
+    return float((mean + radius) / (mean - radius)) if mean > radius else float("inf")
 
 
 def _file(card: CorpusCard, split: Split, path: Path) -> Path:
