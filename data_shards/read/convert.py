@@ -16,7 +16,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.bilinear import resize_into
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
@@ -122,7 +121,8 @@ def _source(
     if came != wanted.lower():
         raise UserError(
             f"{path}: md5 {came}, the published file has {wanted.lower()}: damaged on its way, or "
-            "another version; fetch it again, or switch the checksums off to convert it as it is"
+            "another version; fetch it again, or switch the checksums off (--no-checksums) to "
+            "convert it as it is"
         )
     return SourceFile(name=path.name, bytes=path.stat().st_size, md5=came)
 
@@ -178,6 +178,8 @@ def _resized(trajectory: Trajectory, grid: tuple[int, ...] | None) -> Trajectory
 
 def _bilinear(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
     """Frames (T, C, H, W) on another grid."""
+    from data_shards.bilinear import resize_into  # loads numba, which takes half a second
+
     result = np.empty((*frames.shape[:2], *grid), np.float32)
     resize_into(result, frames)
     return result

@@ -134,7 +134,7 @@ def split_range(card: CorpusCard, split: Split, available: int, where: Path) -> 
         raise UserError(
             f"{where}: holds {available} trajectories, the {split} split of {card.name} is "
             f"{_written(slices[split])}; fetch the whole file{_where_to_get(card)}, or convert "
-            f"fewer trajectories with a limit"
+            "fewer trajectories (--limit)"
         )
     for other, bounds in slices.items():
         taken = _resolved(bounds, available)
