@@ -1,127 +1,22 @@
-"""Laws of `foundation shards`: resumable, never silently other data, every fault named."""
+"""Laws of `foundation shards` verify, info, list and their help: every fault and fact named."""
 
-import argparse
 import json
 import re
+import subprocess
 import sys
-from contextlib import nullcontext
-from types import ModuleType
 
-import numpy as np
 import pytest
+import yaml
+from shards_console import console, refused_by_parser
 
-from data_shards import writer
-from data_shards.catalogue import card_names, load_card
-from data_shards.corpus import ShardedCorpus
+from data_shards.card import ChannelStatistics
+from data_shards.catalogue import card_names, ladder_names, load_card
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
-from data_shards.trajectory import Trajectory
+from data_shards.manifest import Provenance, SourceFile, read_manifest
 from launchers import progress as progress_module
-from launchers.progress import progress
-from launchers.verbs import shards
+from launchers.progress import Overall, progress
 
-
-def console(*arguments):
-    parser = argparse.ArgumentParser(prog="foundation")
-    shards.add_verb(parser.add_subparsers())
-    options = parser.parse_args(["shards", *map(str, arguments)])
-    return options.run(options)
-
-
-@pytest.fixture
-def orders(monkeypatch):
-    """Noise in place of the solvers; lists what was asked for."""
-    asked = []
-
-    def generate_corpus(card, *, split, count, resolution, seed, pool, first):
-        asked.append((card.name, split, count, resolution, seed, pool))
-        for index in range(first, count):
-            rng = np.random.default_rng([index, seed])
-            shape = (card.frames, len(card.channels), resolution, resolution)
-            fields = rng.normal(size=shape).astype(np.float32)
-            yield Trajectory(fields, card.name, index, seed, 1.0, (0.0, 1.0, 0.0, 1.0), {})
-
-    driver = ModuleType("data_shards.generate.driver")
-    driver.generate_corpus = generate_corpus
-    driver.worker_pool = nullcontext
-    monkeypatch.setitem(sys.modules, driver.__name__, driver)
-    return asked
-
-
-SMALL = ("--trajectories", 2, "--resolution", 4, "--workers", 1)
-
-
-def test_all_means_every_known_corpus(tmp_path, orders):
-    console("generate", "all", "--out", tmp_path, *SMALL, "--seed", 5)
-    assert orders == [(name, "train", 2, 4, 5, 1) for name in card_names()]
-    entries = read_manifest(tmp_path).entries
-    assert [entry.corpus for entry in entries] == sorted(card_names())
-    assert all(entry.provenance.seed == 5 for entry in entries)
-
-
-def test_counts_and_resolution_come_from_the_card_by_default(tmp_path, orders, monkeypatch):
-    card = load_card("pdebench_swe")
-    monkeypatch.setattr(writer, "write_corpus", lambda *a, **options: exit_with(options["count"]))
-    with pytest.raises(SystemExit) as asked:
-        console("generate", "pdebench_swe", "--out", tmp_path, "--split", "test")
-    assert asked.value.code == card.splits["test"]
-
-
-def exit_with(code):
-    raise SystemExit(code)
-
-
-def test_what_is_there_is_skipped_and_the_rest_is_made(tmp_path, orders, capsys):
-    console("generate", "pdebench_swe", "--out", tmp_path, *SMALL)
-    console("generate", "pdebench_dr", "pdebench_swe", "--out", tmp_path, *SMALL)
-    console("generate", "pdebench_swe", "--out", tmp_path, *SMALL, "--split", "test")
-    assert [order[:2] for order in orders] == [
-        ("pdebench_swe", "train"),
-        ("pdebench_dr", "train"),
-        ("pdebench_swe", "test"),
-    ]
-    assert f"pdebench_swe train: already in {tmp_path}, skipped" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "change", [("--seed", 1), ("--trajectories", 3), ("--resolution", 8), ("--storage", "float16")]
-)
-def test_other_settings_need_overwrite_and_are_refused_before_any_work(tmp_path, orders, change):
-    console("generate", "pdebench_swe", "--out", tmp_path, *SMALL)
-    before = read_manifest(tmp_path)
-    order = ("generate", "pdebench_dr", "pdebench_swe", "--out", tmp_path, *SMALL, *change)
-    with pytest.raises(UserError, match=r"holds another pdebench_swe train.*add --overwrite"):
-        console(*order)
-    assert read_manifest(tmp_path) == before
-    assert len(orders) == 1
-    console(*order, "--overwrite")
-    assert len(orders) == 3
-    assert read_manifest(tmp_path).entry("pdebench_swe", "train") not in before.entries
-
-
-def test_a_damaged_split_is_made_again_without_being_asked(tmp_path, orders):
-    console("generate", "pdebench_swe", "--out", tmp_path, *SMALL)
-    before = read_manifest(tmp_path)
-    (tmp_path / before.entries[0].shards[0].name).write_bytes(b"cut")
-    console("generate", "pdebench_swe", "--out", tmp_path, *SMALL)
-    assert len(orders) == 2
-    assert read_manifest(tmp_path) == before
-    ShardedCorpus.open(tmp_path, "pdebench_swe", "train")
-
-
-def test_an_unknown_corpus_is_refused_with_the_nearest_name(tmp_path, orders):
-    with pytest.raises(UserError, match="'pdebench_sew'; did you mean 'pdebench_swe'"):
-        console("generate", "pdebench_dr", "pdebench_sew", "--out", tmp_path, *SMALL)
-    assert orders == []
-
-
-@pytest.mark.parametrize("option", ["--trajectories", "--resolution", "--workers", "--shard-mib"])
-@pytest.mark.parametrize("value", ["0", "-3", "many"])
-def test_a_number_that_cannot_be_is_refused_by_the_parser(tmp_path, capsys, option, value):
-    with pytest.raises(SystemExit) as exit_code:
-        console("generate", "pdebench_swe", "--out", tmp_path, option, value)
-    assert exit_code.value.code == 2
-    assert option in capsys.readouterr().err
+VERBS = ("list", "generate", "convert", "verify", "info", "show", "accuracy")
 
 
 def test_verify_prints_a_summary_or_every_fault(own_folder, capsys):
@@ -153,7 +48,7 @@ def test_info_shows_what_is_there_and_as_json_the_manifest(toy_folder, capsys):
     assert json.loads(capsys.readouterr().out) == read_manifest(toy_folder).model_dump(mode="json")
 
 
-@pytest.mark.parametrize("verb", [(), ("generate",), ("verify",), ("info",)])
+@pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS)])
 def test_every_help_has_an_example(verb, capsys):
     with pytest.raises(SystemExit) as exit_code:
         console(*verb, "--help")
@@ -175,3 +70,145 @@ def test_progress_estimates_what_is_left(capsys, monkeypatch):
         "work: 3/400 it in 2 min 00 s, about 4 h 24 min left",
         "work: 4/400 it in 8 h 20 min, about 825 h 00 min left",
     ]
+
+
+def test_progress_goes_on_from_what_was_done_before(capsys, monkeypatch):
+    clock = iter([0.0, 60.0, 120.0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    list(progress(range(2), total=10, label="work", done=8))
+    # One item takes a minute; what was done before took no time of this run.
+    assert capsys.readouterr().err.splitlines() == [
+        "work: 9/10 it in 1 min 00 s, about 1 min 00 s left",
+        "work: 10/10 it in 2 min 00 s",
+    ]
+
+
+def test_the_whole_counts_the_items_of_all_pieces(monkeypatch):
+    clock = iter([0.0, 30.0, 90.0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    with Overall("all", total=12, unit="steps") as overall:
+        assert list(overall.watch("abc", done=3)) == list("abc")
+        assert overall.line() == "all: 6/12 steps in 30.0 s, about 1 min 00 s left"
+        list(overall.watch("abcdef"))
+        assert overall.line() == "all: 12/12 steps in 1 min 30 s"
+
+
+def test_info_of_a_name_is_its_card(capsys):
+    console("info", "pdebench_swe")
+    text = capsys.readouterr().out
+    card = load_card("pdebench_swe")
+    for fact in (card.title, card.equation, card.license, card.citation, "dam_radius", "900"):
+        assert fact in text
+    console("info", "pdebench_swe", "--json")
+    assert json.loads(capsys.readouterr().out) == [card.model_dump(mode="json")]
+
+
+def test_info_of_a_group_or_ladder_is_the_cards_of_its_members(capsys):
+    for name in ("mixture_6", *ladder_names()[:1]):
+        console("info", name)
+        headings = re.findall(r"^## (\S+)$", capsys.readouterr().out, re.M)
+        assert len(headings) > 1
+        assert len(set(headings)) == len(headings)
+
+
+def test_a_folder_comes_before_a_corpus_of_the_same_name(own_folder, monkeypatch, capsys):
+    monkeypatch.chdir(own_folder.parent)
+    own_folder.rename(own_folder.parent / "cfdbench")
+    console("info", "cfdbench")
+    assert "toy_flow train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("pdebench_sew", "no such folder, and unknown corpus .* did you mean 'pdebench_swe'"),
+        ("no/such/folder", "no such folder; build one"),
+        ("..", r"no manifest\.json"),
+        ("", r"no manifest\.json"),
+    ],
+)
+def test_info_of_nothing_says_what_is_missing(target, message, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match=message):
+        console("info", target)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"format": 1}', "\x00", '{"entries": [{}]}'])
+@pytest.mark.parametrize("verb", ["info", "verify", "show"])
+def test_a_damaged_manifest_is_one_line_for_every_verb(own_folder, verb, damage):
+    (own_folder / "manifest.json").write_text(damage)
+    extra = ("--output", own_folder / "out") if verb == "show" else ()
+    with pytest.raises(UserError, match=r"manifest\.json"):
+        console(verb, own_folder, *extra)
+
+
+def test_info_names_the_raw_files_of_what_was_read(tmp_path, write_toy, capsys):
+    sources = (SourceFile(name="a.h5", bytes=1 << 20, md5="ab12"), SourceFile(name="b.h5", bytes=0))
+    provenance = Provenance(producer="reader", version=3, seed=-1, sources=sources)
+    write_toy(tmp_path, "toy_flow", provenance=provenance)
+    console("info", tmp_path)
+    text = capsys.readouterr().out
+    assert "by reader version 3 from a.h5, b.h5" in text
+    assert "raw file a.h5, 1.0 MiB, md5 ab12" in text
+    assert "raw file b.h5, 0.0 MiB, checksum not taken" in text
+
+
+def test_the_yaml_of_info_is_what_cards_want(toy_folder, capsys):
+    console("info", toy_folder, "--yaml")
+    blocks = re.split(r"^# (\S+)$", capsys.readouterr().out, flags=re.M)[1:]
+    found = dict(zip(blocks[::2], map(yaml.safe_load, blocks[1::2]), strict=True))
+    for entry in read_manifest(toy_folder).entries:
+        came = [ChannelStatistics(**line) for line in found[entry.corpus]["statistics"]]
+        for ours, theirs in zip(came, entry.statistics, strict=True):
+            assert ours.name == theirs.name
+            for key in ("mean", "std", "min", "max"):  # five digits are written
+                assert getattr(ours, key) == pytest.approx(getattr(theirs, key), rel=1e-4)
+
+
+def test_list_names_every_corpus_group_and_ladder(capsys):
+    console("list")
+    text = capsys.readouterr().out
+    for name in (*card_names(), *ladder_names(), "mixture_6", "mixture_12"):
+        assert re.search(rf"^ *{re.escape(name)} ", text, re.M)
+
+
+def test_list_as_json_holds_the_cards_and_the_members_of_groups(capsys):
+    console("list", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [card["name"] for card in found["corpora"]] == list(card_names())
+    assert [ladder["name"] for ladder in found["ladders"]] == list(ladder_names())
+    assert len(found["groups"]["mixture_6"]) == 6
+    assert all(rung["shift"]["ladder"] in ladder_names() for rung in found["rungs"])
+
+
+def test_two_forms_at_once_are_refused(capsys, toy_folder):
+    assert "not allowed with" in refused_by_parser(capsys, "list", "--json", "--markdown")
+    assert "not allowed with" in refused_by_parser(capsys, "info", toy_folder, "--json", "--yaml")
+
+
+@pytest.mark.parametrize("verb", ["forge", "Generate", "", "--all"])
+def test_an_unknown_verb_is_refused(verb, capsys):
+    refused_by_parser(capsys, verb)
+
+
+def test_help_imports_no_solver_reader_or_plotting_library():
+    program = (
+        "import sys; from launchers.cli import main\n"
+        "try: main(['shards', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numba', 'scipy', 'h5py', 'matplotlib', 'datasets', 'deepspeed'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_accuracy_refuses_before_any_solver_is_imported(tmp_path):
+    with pytest.raises(UserError, match="unknown corpus"):
+        console("accuracy", "nothing", "--output", tmp_path / "a.json")
+    with pytest.raises(UserError, match="no such folder"):
+        console("accuracy", "cfdbench", "--output", tmp_path / "none" / "a.json")
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(UserError, match="exists; add --overwrite"):
+        console("accuracy", "cfdbench", "--output", tmp_path / "a.json")

@@ -141,9 +141,9 @@ def _card(options: argparse.Namespace) -> CorpusCard:
     if options.format is None and not options.option:
         return card
     published = card.published or PublishedFiles(reader=options.format or "")
-    if not published.reader:
+    reader = published.reader if options.format is None else options.format
+    if not reader:
         raise UserError(f"{card.name}: its card names no reader; say which with --format READER")
-    reader = options.format or published.reader
     changes = {"reader": reader, "options": {**published.options, **dict(options.option)}}
     return card.model_copy(update={"published": published.model_copy(update=changes)})
 

@@ -81,7 +81,7 @@ def _lines(card: CorpusCard) -> list[str]:
     ]
     return [
         f"{card.pde}: {channels}",
-        f"{grid_text(card.native_grid)}, {card.frames} frames, {card.rollout_frames} of them predicted; "
-        f"train / validation / test {splits_text(card.splits)}",
+        f"{grid_text(card.native_grid)}, {card.frames} frames, {card.rollout_frames} of them "
+        f"predicted; train / validation / test {splits_text(card.splits)}",
         f"{', '.join(filter(None, origin))}; {card.license}",
     ]
