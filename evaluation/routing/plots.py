@@ -1,0 +1,186 @@
+"""Drawings of routing records, inline SVG in the manner of `evaluation.plots`.
+
+Axes: K corpora, L blocks, E routed experts. Blocks and experts are counted from 1.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from evaluation.plots import _INK, _STYLE, FLOOR_COLOUR, PALETTE, _svg
+from evaluation.record import Score
+from evaluation.routing.inference import Inference, Look
+from evaluation.routing.record import RoutingRecord
+from evaluation.routing.usage import CorpusUsage
+
+_SHADES = "Blues"
+_ON_LIGHT, _ON_DARK = "#10202e", "#ffffff"  # of text on coloured cells, on any page
+
+
+def draw_confusion(inference: Inference, look: Look, title: str) -> str:
+    """Shares of each corpus's samples given to each corpus, in per cent.
+
+    Args:
+        inference: names of the corpora.
+        look: one block's, or that of all together.
+        title: for readers of the drawing's description.
+    """
+    shares_KK = np.array(look.confusion)
+    count = len(inference.corpora)
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"confusion {title}"}):
+        figure = Figure(figsize=(0.52 * count + 2.6, 0.42 * count + 1.6), layout="constrained")
+        axes = figure.add_subplot()
+        _cells(axes, shares_KK, 1.0)
+        for (true, given), share in np.ndenumerate(shares_KK):
+            if share > 0:
+                colour = _ON_DARK if share > 0.55 else _ON_LIGHT
+                text = f"{100 * share:.0f}" if share >= 0.01 else "<1"
+                axes.text(given, true, text, ha="center", va="center", color=colour, fontsize=8)
+        _name_ticks(axes, range(count), inference.corpora)
+        axes.set_xticks(range(count), inference.corpora, rotation=40, ha="right", fontsize=8)
+        axes.set_xlabel("put to, % of samples")
+        axes.set_ylabel("from")
+        return _svg(figure, f"Dataset inference on {title}: corpus given against true corpus")
+
+
+def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
+    """Mean routing weight of every expert for every corpus, one panel per block.
+
+    Args:
+        usage: of every corpus; unseen ones are marked.
+        title: for readers of the drawing's description.
+    """
+    weights_LKE = np.array([each.weight for each in usage]).transpose(1, 0, 2)
+    blocks, corpora, experts = weights_LKE.shape
+    names = [each.corpus + ("" if each.seen else " (unseen)") for each in usage]
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"usage {title}"}):
+        size = (0.2 * experts + 2.8, blocks * (0.21 * corpora + 0.4) + 0.5)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(blocks, 1, squeeze=False, sharex=True)[:, 0]
+        for block, (axes, weights_KE) in enumerate(zip(panels, weights_LKE, strict=True), 1):
+            shades = _cells(axes, weights_KE, float(weights_LKE.max()))
+            _name_ticks(axes, range(corpora), names)
+            axes.set_title(f"block {block}", fontsize=8, loc="left")
+        panels[-1].set_xticks(range(experts), [str(e) for e in range(1, experts + 1)], fontsize=7)
+        panels[-1].set_xlabel("expert")
+        bar = figure.colorbar(shades, ax=list(panels), shrink=0.6, aspect=18, pad=0.02)
+        bar.set_label("mean routing weight")
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(labelsize=7, length=2, width=0.5)
+        return _svg(figure, f"Expert usage on {title}: mean routing weight by corpus and block")
+
+
+def draw_accuracy(record: RoutingRecord) -> str:
+    """Accuracy of dataset inference block by block and together, with chance and errors.
+
+    Where strangers were asked about, the areas under the curve of the better distance stand
+    beside it.
+    """
+    inference, detection = record.findings.inference, record.findings.detection
+    ticks = [*(str(block) for block in range(1, len(inference.blocks) + 1)), "all"]
+    bars = [("dataset inference, accuracy", [look.accuracy for look in _looks(inference)])]
+    if record.findings.few_shot is not None:
+        looks = _looks(record.findings.few_shot)
+        bars.append(("with unseen corpora, accuracy", [look.accuracy for look in looks]))
+    if detection is not None:
+        detector = max(detection.detectors.values(), key=lambda each: each.combined.value)
+        bars.append(("unseen or not, AUROC", [*detector.blocks, detector.combined]))
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"accuracy {record.model.name}"}):
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.add_subplot()
+        width = 0.8 / len(bars)
+        for place, (label, scores) in enumerate(bars):
+            x = np.arange(len(ticks)) + (place - (len(bars) - 1) / 2) * width
+            axes.bar(x, [s.value for s in scores], 0.92 * width, color=PALETTE[place], label=label)
+            axes.errorbar(
+                x, [s.value for s in scores], _errors(scores), fmt="none", ecolor=_INK, lw=0.8
+            )
+        axes.axhline(inference.chance, color=FLOOR_COLOUR, ls="--", lw=1)
+        axes.annotate(
+            "chance", (1, inference.chance), xycoords=("axes fraction", "data"), fontsize=7,
+            color=FLOOR_COLOUR, xytext=(2, 0), textcoords="offset points", va="center",
+        )  # fmt: skip
+        axes.set_xticks(range(len(ticks)), ticks)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("block")
+        axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.6)
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=7)
+        return _svg(figure, f"What the routers of {record.model.name} tell, by block")
+
+
+def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
+    """Accuracy and mutual information against training step, one line per block.
+
+    Args:
+        records: of several checkpoints of one run, in any order; see `by_training_step`.
+        title: for readers of the drawing's description.
+    """
+    ordered = by_training_step(records)
+    steps = [record.training_step for record in ordered]
+    blocks = len(ordered[0].findings.specialisation)
+    first = ordered[0].findings.inference
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"emergence {title}"}):
+        figure = Figure(figsize=(6.4, 2.9), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for block in range(blocks):
+            colour, dashes = PALETTE[block % len(PALETTE)], ("-", "-.")[block // len(PALETTE) % 2]
+            looks = [record.findings.inference.blocks[block].accuracy for record in ordered]
+            style = {"color": colour, "ls": dashes, "lw": 1.3, "marker": "o", "ms": 2.5}
+            left.errorbar(steps, [s.value for s in looks], _errors(looks), elinewidth=0.7, **style)
+            divided = [record.findings.specialisation[block] for record in ordered]
+            bits = [each.mutual_information_bits for each in divided]
+            right.plot(steps, bits, label=f"block {block + 1}", **style)
+        together = [record.findings.inference.combined.accuracy for record in ordered]
+        style = {"color": _INK, "lw": 2, "marker": "o", "ms": 3, "elinewidth": 0.7}
+        values = [s.value for s in together]
+        left.errorbar(steps, values, _errors(together), label="all blocks", **style)
+        left.axhline(first.chance, color=FLOOR_COLOUR, ls="--", lw=1, label="chance")
+        shuffled = [
+            max(each.shuffled_bits for each in record.findings.specialisation) for record in ordered
+        ]
+        right.plot(steps, shuffled, color=FLOOR_COLOUR, ls="--", lw=1)
+        left.set(ylim=(0, 1.02), ylabel="accuracy of dataset inference", xlabel="training step")
+        right.set(ylabel="expert and corpus share, bits", xlabel="training step")
+        right.set_ylim(bottom=0)
+        for axes in (left, right):
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
+        figure.legend(loc="outside upper left", ncols=6, frameon=False, fontsize=7)
+        return _svg(figure, f"Emergence of dataset inference over training of {title}")
+
+
+def by_training_step(records: Sequence[RoutingRecord]) -> list[RoutingRecord]:
+    """Records of one run in the order of their training; those without a step are left out."""
+    stepped = [record for record in records if record.training_step is not None]
+    return sorted(stepped, key=lambda record: record.training_step or 0)
+
+
+def _looks(inference: Inference) -> list[Look]:
+    return [*inference.blocks, inference.combined]
+
+
+def _errors(scores: Sequence[Score]) -> list[float]:
+    return [score.standard_error or 0.0 for score in scores]
+
+
+def _cells(axes: Axes, values: NDArray[np.float64], top: float) -> matplotlib.cm.ScalarMappable:
+    """A table of coloured cells, the first row on top."""
+    rows, columns = values.shape
+    edges_x, edges_y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    mesh: matplotlib.cm.ScalarMappable = axes.pcolormesh(
+        edges_x, edges_y, values, cmap=_SHADES, vmin=0, vmax=top, edgecolors="face", lw=0.2
+    )
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return mesh
+
+
+def _name_ticks(axes: Axes, places: ArrayLike, names: Sequence[str]) -> None:
+    axes.set_yticks(places, names, fontsize=8)

@@ -1,0 +1,164 @@
+"""How a model routes the windows of a split: model and shards in, distributions out.
+
+Axes: N windows, B windows of a batch, L blocks, E routed experts, M trajectories.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data_shards.batch import Batch
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from data_shards.layout import ModelLayout
+from evaluation.routing.sampling import Window, load_contexts
+from foundation import Surrogate
+from foundation.models.types import Prediction
+from foundation.moe.router import Routing
+
+_BLANK_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Windows of one split of one corpus, as the routers of a model saw them.
+
+    Attributes:
+        corpus: its name.
+        keys: "TRAJECTORY@START" of every window (N,).
+        trajectories_N: number of each window's trajectory in its split.
+        probabilities_NLE: softmax over all routed experts, sums to one over E.
+        weights_NLE: weights in the mixture, zero where not chosen, sums to one over E.
+    """
+
+    corpus: str
+    keys: tuple[str, ...]
+    trajectories_N: NDArray[np.int64]
+    probabilities_NLE: NDArray[np.float32]
+    weights_NLE: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def num_trajectories(self) -> int:
+        return len(np.unique(self.trajectories_N))
+
+
+def over_trajectories(
+    values_N: NDArray[Any], trajectories_N: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Means over the windows of each trajectory (N, ...) -> (M, ...).
+
+    Trajectories are what is independent, so every statistic of a test is a mean over them.
+    """
+    _, number_N, counts_M = np.unique(trajectories_N, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts_M), *values_N.shape[1:]))
+    np.add.at(sums, number_N, values_N)
+    means: NDArray[np.float64] = sums / counts_M.reshape(-1, *(1,) * (values_N.ndim - 1))
+    return means
+
+
+def check_routed(model: Surrogate, name: str) -> None:
+    """Refuse a model that has nothing to say about a sample's route.
+
+    Raises:
+        UserError: it has no routers, or they route something else than whole samples.
+    """
+    routing = _routing(model, _blank_batch(model))
+    if not routing:
+        raise UserError(
+            f"{name}: {model.config.model_type} has no routers, so there is no routing to look at; "
+            "give a checkpoint of a mixture of experts"
+        )
+    sizes = {tuple(block.logits_BE.shape) for block in routing}
+    if len(sizes) > 1 or next(iter(sizes))[0] != _BLANK_SAMPLES:
+        raise UserError(
+            f"{name}: its routers give logits of shapes {sorted(sizes)} for {_BLANK_SAMPLES} "
+            "samples; dataset inference needs one distribution per sample, over equally many "
+            "experts in every block"
+        )
+
+
+def _blank_batch(model: Surrogate) -> Batch:
+    """Frames of zeros, which show the shapes of the routing."""
+    config, count = model.config, _BLANK_SAMPLES
+    fields = torch.zeros(
+        count, config.context_frames, config.channels, config.resolution, config.resolution
+    )
+    batch = Batch(
+        fields=fields,
+        target=fields[:, :0],
+        channel_mask=torch.ones(count, config.channels),
+        valid_mask=torch.ones(count, 1, config.resolution, config.resolution),
+        corpus_id=torch.zeros(count, dtype=torch.int64),
+        keys=("",) * count,
+    )
+    return batch.to(next(model.parameters()).device)
+
+
+def temperature_of(model: Surrogate, wanted: str | float) -> float:
+    """Temperature of the full softmax: the number asked for, or that of the model's routers."""
+    if not isinstance(wanted, str):
+        return wanted
+    own = getattr(model.network, "temperature", None)
+    return float(own()) if callable(own) else 1.0
+
+
+def collect_routes(
+    model: Surrogate,
+    corpus: ShardedCorpus,
+    windows: list[Window],
+    *,
+    temperature: float,
+    batch_size: int,
+    advance: Callable[[int], object] = lambda windows: None,
+) -> Routes:
+    """Route windows of a split.
+
+    Args:
+        model: in evaluation mode, of one distribution per sample and block.
+        corpus: an opened split.
+        windows: (trajectory, start frame).
+        temperature: of the full softmax.
+        batch_size: windows per call; results depend on it for gates that normalise over
+            the batch, and for no others.
+        advance: told the number of windows done after every batch.
+    """
+    config = model.config
+    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    device = next(model.parameters()).device
+    keys: list[str] = []
+    probabilities, weights = [], []
+    for first in range(0, len(windows), batch_size):
+        chosen = windows[first : first + batch_size]
+        batch = load_contexts(corpus, chosen, layout, config.context_frames)
+        routing = _routing(model, batch.to(device))
+        probabilities.append(
+            _stacked([(block.logits_BE / temperature).softmax(-1) for block in routing])
+        )
+        weights.append(_stacked([block.weights_BE for block in routing]))
+        keys += batch.keys
+        advance(len(chosen))
+    return Routes(
+        corpus=corpus.name,
+        keys=tuple(keys),
+        trajectories_N=np.array([trajectory for trajectory, _ in windows]),
+        probabilities_NLE=np.concatenate(probabilities),
+        weights_NLE=np.concatenate(weights),
+    )
+
+
+@torch.inference_mode()
+def _routing(model: Surrogate, batch: Batch) -> tuple[Routing, ...]:
+    prediction: Prediction = model(batch)
+    return prediction.routing
+
+
+def _stacked(blocks: list[torch.Tensor]) -> NDArray[np.float32]:
+    """(B, E) of every block to (B, L, E)."""
+    return torch.stack(blocks, dim=1).float().cpu().numpy()

@@ -1,0 +1,165 @@
+"""The reader of routers: a checkpoint, a task and shards in, a record and its routes out."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from pydantic import PositiveInt
+
+from data_shards.config import Config
+from data_shards.corpus import ShardedCorpus
+from data_shards.layout import ModelLayout, check_fits
+from evaluation.provenance import git_commit, this_machine
+from evaluation.record import ModelFacts, Provenance
+from evaluation.routing.fingerprints import Fingerprints
+from evaluation.routing.record import RoutingRecord, SplitName, find, shards_hash, splits_of
+from evaluation.routing.routes import Routes, check_routed, collect_routes, temperature_of
+from evaluation.routing.sampling import Window, choose_windows
+from evaluation.routing.task import RoutingTask
+from evaluation.windows import check_long_enough
+from foundation import Surrogate
+
+
+class RoutingSettings(Config):
+    """How a run is done; none of it changes a number, but see `collect_routes`."""
+
+    batch_size: PositiveInt = 8
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class RoutedModel:
+    """A checkpoint whose routers can be looked at, and what is known of it."""
+
+    facts: ModelFacts
+    model: Surrogate
+
+    @property
+    def training_step(self) -> int | None:
+        """Optimiser steps that its weights have seen."""
+        step = getattr(self.model.network, "training_step", None)
+        return None if step is None else int(step)
+
+
+def open_routed(target: str, device: torch.device, name: str | None = None) -> RoutedModel:
+    """A checkpoint folder or hub id, ready to be looked at.
+
+    Args:
+        target: as on the command line.
+        device: where it is to run.
+        name: how it is called in tables; its folder's name by default.
+
+    Raises:
+        UserError: no readable checkpoint, or one without routers.
+    """
+    model = Surrogate.from_pretrained(target).to(device)
+    counts = model.parameter_counts()
+    config = model.config.model_dump(mode="json")
+    facts = ModelFacts(
+        name=name or Path(target).resolve().name,
+        model_type=model.config.model_type,
+        source=target,
+        parameters_total=counts.total,
+        parameters_activated=counts.activated,
+        fingerprint=model.fingerprint,
+        config_hash=hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
+    )
+    check_routed(model, facts.name)
+    return RoutedModel(facts, model)
+
+
+def plan_windows(
+    routed: RoutedModel, task: RoutingTask, corpora: Mapping[SplitName, ShardedCorpus]
+) -> dict[SplitName, list[Window]]:
+    """Windows that a run will look at; refuses what cannot be looked at, before any work.
+
+    Raises:
+        UserError: trajectories too short, or a corpus that the model cannot take.
+    """
+    config = routed.model.config
+    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    planned = {}
+    for place, count in splits_of(task).items():
+        corpus = corpora[place]
+        check_fits(corpus.card, layout)
+        check_long_enough(corpus, config.context_frames, f"model {routed.facts.name}")
+        planned[place] = choose_windows(
+            "/".join(place),
+            corpus.num_trajectories,
+            corpus.frames - config.context_frames + 1,
+            count=count,
+            start=task.start,
+            seed=task.seed,
+        )
+    return planned
+
+
+def run_routing(
+    routed: RoutedModel,
+    task: RoutingTask,
+    corpora: Mapping[SplitName, ShardedCorpus],
+    settings: RoutingSettings,
+    advance: Callable[[int], object] = lambda windows: None,
+) -> tuple[RoutingRecord, dict[SplitName, Routes]]:
+    """Look at the routers of a checkpoint.
+
+    Args:
+        routed: the checkpoint.
+        task: the terms.
+        corpora: the splits that `splits_of` names, opened.
+        settings: batch size and device.
+        advance: told the number of windows done after every batch.
+
+    Returns:
+        The record, and the routes that it follows from.
+
+    Raises:
+        UserError: see `plan_windows`.
+    """
+    began = time.perf_counter()
+    temperature = temperature_of(routed.model, task.temperature)
+    routes = {
+        place: collect_routes(
+            routed.model,
+            corpora[place],
+            windows,
+            temperature=temperature,
+            batch_size=settings.batch_size,
+            advance=advance,
+        )
+        for place, windows in plan_windows(routed, task, corpora).items()
+    }
+    shards = {place: corpora[place].fingerprint for place in routes}
+    findings = find(routes, shards, task)
+    record = RoutingRecord(
+        model=routed.facts,
+        training_step=routed.training_step,
+        temperature=temperature,
+        task=task,
+        task_hash=task.hash,
+        fingerprints=Fingerprints(
+            model=routed.facts.fingerprint,
+            temperature=temperature,
+            context_frames=routed.model.config.context_frames,
+            start=task.start,
+            corpora=findings.seen,
+        ),
+        findings=findings,
+        shards={"/".join(place): found for place, found in shards.items()},
+        seconds=time.perf_counter() - began,
+        provenance=Provenance(
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            git_commit=git_commit(),
+            machine=this_machine(torch.device(settings.device)),
+            shard_fingerprint=shards_hash(shards),
+            resolution=routed.model.config.resolution,
+            stride=1,  # routers see every cell
+            batch_size=settings.batch_size,
+        ),
+    )
+    return record, routes

@@ -1,0 +1,271 @@
+"""`foundation routing`: checkpoints and shards in, what their routers tell out."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data_shards.catalogue import expand
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError, unknown_name
+from data_shards.manifest import Manifest, read_manifest
+from data_shards.verify import check_checksums
+from evaluation.results import check_writable, replace_file
+from evaluation.routing.fingerprints import save_fingerprints
+from evaluation.routing.plots import (
+    by_training_step,
+    draw_accuracy,
+    draw_confusion,
+    draw_emergence,
+    draw_usage,
+)
+from evaluation.routing.record import RoutingRecord, SplitName, splits_of
+from evaluation.routing.results import Judged, routes_path, save_routing
+from evaluation.routing.runner import (
+    RoutedModel,
+    RoutingSettings,
+    open_routed,
+    plan_windows,
+    run_routing,
+)
+from evaluation.routing.table import routing_report
+from evaluation.routing.task import RoutingTask
+from launchers.arguments import Subparsers, add_parser, not_negative, positive
+from launchers.device import usable_device
+from launchers.progress import say
+from launchers.verbs import SUMMARIES
+
+_EXAMPLES = """examples:
+  foundation routing runs/tiny/model --shards shards/ --output records/tiny.routing.json
+  foundation routing runs/tiny/model --shards shards/ --unseen wave_layer,wave_gauss \\
+      --output records/strangers.json --figures figures/     # how well strangers are told
+  foundation routing early/ middle/ late/ --shards shards/ --output records/emergence.json
+
+Fingerprints are mean routing distributions over windows of one split, test samples come from
+another; a sample belongs to the corpus of the smallest cross entropy. The distributions of
+every sample go beside the results, to records/tiny.routing.routes.npz.
+"""
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `routing` to the console."""
+    parser = add_parser(subparsers, "routing", SUMMARIES["routing"], _EXAMPLES)
+    parser.add_argument(
+        "checkpoints",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="checkpoint folders of one task; several of one run show how it emerged",
+    )
+    parser.add_argument("--shards", type=Path, required=True, metavar="DIR", help="their shards")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.json", help="routing file to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument(
+        "--corpora",
+        metavar="C[,C]",
+        help="corpora seen in training; by default those that the checkpoint names",
+    )
+    parser.add_argument(
+        "--unseen", default="", metavar="C[,C]", help="corpora that were not trained on"
+    )
+    _add_terms(parser)
+    parser.add_argument("--batch-size", type=positive, default=8, metavar="B", help="default 8")
+    parser.add_argument(
+        "--name", action="append", metavar="NAME", help="once per checkpoint and in their order"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw SVG figures there")
+    parser.add_argument(
+        "--save-fingerprints",
+        action="store_true",
+        help="write fingerprints.json into every checkpoint folder",
+    )
+    parser.add_argument("--json", action="store_true", help="print the records instead of tables")
+    parser.set_defaults(run=_run)
+
+
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    """Options that change numbers, with the defaults of the task."""
+    terms = RoutingTask.model_fields
+
+    def add(name: str, kind: object, text: str, metavar: str | None = None) -> None:
+        default = terms[name].default
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kind,  # type: ignore[arg-type]
+            default=default,
+            metavar=metavar,
+            help=f"{text} (default {default})",
+        )
+
+    add("fingerprint_split", str, "split that fingerprints are made of", "SPLIT")
+    add("test_split", str, "split that test samples come from", "SPLIT")
+    add("windows", positive, "windows per corpus and split at most", "N")
+    add("few", not_negative, "windows of an unseen corpus's fingerprint; 0 makes none", "N")
+    add("start", str, "first frames of windows: random, or first for frame 0 only", "START")
+    add("temperature", str, "of the softmax over all experts: a number, or evaluation", "T")
+    add("seed", not_negative, "of the windows' start frames", "S")
+
+
+def _run(options: argparse.Namespace) -> None:
+    check_writable(options.output, options.overwrite)
+    device = usable_device(options.device)
+    manifest = read_manifest(options.shards)
+    models = [
+        open_routed(target, device, name)
+        for target, name in zip(options.checkpoints, _names(options), strict=True)
+    ]
+    if options.save_fingerprints:
+        _check_folders(options.checkpoints)
+    task = _task(options, manifest, models)
+    corpora = {
+        (corpus, split): ShardedCorpus.open(options.shards, corpus, split)
+        for corpus, split in splits_of(task)
+    }
+    # All faults of a user are found before the first forward, not after hours of them.
+    plans = [plan_windows(model, task, corpora) for model in models]
+    check_checksums(corpora.values())
+    settings = RoutingSettings(batch_size=options.batch_size, device=str(device))
+    judged: list[Judged] = []
+    for model, plan in zip(models, plans, strict=True):
+        total = sum(map(len, plan.values()))
+        judged.append(_judge(model, task, corpora, settings, total))
+        save_routing(options.output, judged)  # a crash later on loses no finished checkpoint
+    records = [record for record, _ in judged]
+    if options.save_fingerprints:
+        for folder, record in zip(options.checkpoints, records, strict=True):
+            say(f"fingerprints: {save_fingerprints(record.fingerprints, Path(folder))}")
+    _report(options, records)
+
+
+def _judge(
+    model: RoutedModel,
+    task: RoutingTask,
+    corpora: dict[SplitName, ShardedCorpus],
+    settings: RoutingSettings,
+    total: int,
+) -> Judged:
+    label = model.facts.name
+    with tqdm(total=total, desc=label, unit="window", disable=not sys.stderr.isatty()) as bar:
+        judged = run_routing(model, task, corpora, settings, bar.update)
+    if not sys.stderr.isatty():
+        say(f"{label}: {total} windows, {judged[0].seconds:.1f} s")
+    return judged
+
+
+def _task(
+    options: argparse.Namespace, manifest: Manifest, models: Sequence[RoutedModel]
+) -> RoutingTask:
+    unseen = _expanded(options.unseen, manifest)
+    corpora = (
+        _expanded(options.corpora, manifest)
+        if options.corpora
+        else [name for name in _trained_on(models, manifest) if name not in unseen]
+    )
+    terms = {
+        name: value
+        for name, value in vars(options).items()
+        if name in RoutingTask.model_fields and name not in ("corpora", "unseen")
+    }
+    if options.temperature != "evaluation":
+        terms["temperature"] = _number(options.temperature)
+    return RoutingTask.read(
+        {**terms, "corpora": tuple(corpora), "unseen": tuple(unseen)}, "routing task"
+    )
+
+
+def _trained_on(models: Sequence[RoutedModel], manifest: Manifest) -> list[str]:
+    """Corpora that the checkpoints say they were trained on; all shards' if none says."""
+    named = {tuple(model.model.about.get("corpora", ())) for model in models}
+    if len(named) > 1:
+        raise UserError(
+            "the checkpoints were trained on different corpora; name those to look at by --corpora"
+        )
+    return list(named.pop()) or list(dict.fromkeys(entry.corpus for entry in manifest.entries))
+
+
+def _expanded(text: str, manifest: Manifest) -> list[str]:
+    """Corpora by their own names in the shards, and those of groups and ladders."""
+    there = {entry.corpus for entry in manifest.entries}
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    corpora = []
+    for name in names:
+        if name in there:
+            corpora.append(name)
+        elif (group := _members(name)) is not None:
+            corpora += group
+        else:
+            raise unknown_name("corpus", name, there)
+    return list(dict.fromkeys(corpora))
+
+
+def _members(name: str) -> list[str] | None:
+    """Corpora that the name of a group or ladder stands for; None if it is neither."""
+    try:
+        return expand([name])
+    except UserError:
+        return None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--temperature {text}: wanted a number or `evaluation`") from None
+
+
+def _names(options: argparse.Namespace) -> list[str | None]:
+    names, count = options.name, len(options.checkpoints)
+    if names is None:
+        return [None] * count
+    if len(names) != count:
+        raise UserError(
+            f"--name came {len(names)} times for {count} checkpoints; give it once for each"
+        )
+    return list(names)
+
+
+def _check_folders(checkpoints: Sequence[str]) -> None:
+    for target in checkpoints:
+        if not Path(target).is_dir():
+            raise UserError(
+                f"{target}: not a folder here, so fingerprints cannot be saved into it; leave "
+                "--save-fingerprints out, or download it first"
+            )
+
+
+def _report(options: argparse.Namespace, records: Sequence[RoutingRecord]) -> None:
+    drawn = _draw(options.figures, records) if options.figures else []
+    if options.json:
+        print(options.output.read_text(), end="")
+        return
+    print(routing_report(records))
+    print(f"\nresults: {options.output}\nroutes: {routes_path(options.output)}")
+    for path in drawn:
+        print(f"figure: {path}")
+
+
+def _draw(folder: Path, records: Sequence[RoutingRecord]) -> list[Path]:
+    """All figures of a run; their names start with that of the model."""
+    figures = {}
+    for record in records:
+        name, findings = record.model.name, record.findings
+        widest = findings.few_shot or findings.inference
+        figures[f"{name}.confusion"] = draw_confusion(widest, widest.combined, name)
+        figures[f"{name}.usage"] = draw_usage(findings.usage, name)
+        figures[f"{name}.accuracy"] = draw_accuracy(record)
+    if len(by_training_step(records)) > 1:
+        figures["emergence"] = draw_emergence(records, records[-1].model.name)
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in figures.items():
+            path = folder / f"{name.replace('/', '_')}.svg"
+            replace_file(path, f"{text}\n".encode())
+            paths.append(path)
+    except OSError as error:
+        raise UserError(f"{folder}: figures could not be written ({error})") from None
+    return paths
