@@ -3,23 +3,32 @@
 A ladder takes the card of a corpus and changes one parameter, rung by rung,
 beyond the range of the training corpora, so that out-of-distribution error can
 be drawn as a curve over the distance. A rung is a corpus like any other, with
-a test split (and a training split, for few-shot studies).
+a test split (and a training split, for few-shot studies). All rungs of a ladder
+draw the same random numbers, so trajectory n is the same flow but for the
+parameter, and a curve shows the shift and not the luck of the draw. One rung, of
+distance 0, is inside of what models are trained on: there the curve begins.
 """
 
 from math import log
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from data_shards.card import CorpusCard, Profile, Range, Shift, Split, merged
 from data_shards.config import Config
 
 
 class Rung(Config):
-    """One corpus of a ladder."""
+    """One corpus of a ladder.
+
+    Where nothing but the shifted parameter is random, a rung is a narrow range of it and not
+    one value: its trajectories would all be the same.
+    """
 
     value: float
+    range: tuple[float, float] | None = None  # that the value stands for; None is the value alone
     options: dict[str, Any] = Field(default_factory=dict)  # merged over the base's
+    published: dict[str, Any] = Field(default_factory=dict)  # and over these at full fidelity
 
 
 class Ladder(Config):
@@ -29,12 +38,31 @@ class Ladder(Config):
     title: str
     base: str  # card whose equation, solver and protocol all rungs share
     parameter: str  # key in the trajectories' parameters
+    tied: tuple[str, ...] = ()  # parameters that take the same value
     trained: tuple[float, ...]  # values, or both ends of the range, that the mixture of six covers
     scale: Literal["log", "linear"] = "log"
     interval: bool = False  # the trained values are the ends of a range, not points
     splits: dict[Split, NonNegativeInt] = Field(default={"train": 128, "test": 64})
     small: dict[Split, NonNegativeInt] = Field(default={"test": 8})
     rungs: tuple[Rung, ...]
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Self:
+        values = [rung.value for rung in self.rungs]
+        if not values or values != sorted(set(values)):
+            raise ValueError(f"rungs are {values}; wanted one or more, each once, rising")
+        for rung in self.rungs:
+            low, high = rung.range or (rung.value, rung.value)
+            if not low <= rung.value <= high:
+                raise ValueError(f"rung {rung.value:g} is outside its range [{low:g}, {high:g}]")
+        if not self.trained or (self.interval and len(self.trained) != 2):
+            raise ValueError(
+                f"trained={list(self.trained)} with interval={self.interval}; wanted values, or "
+                "both ends of one interval"
+            )
+        if self.scale == "log" and min(*self.trained, *values) <= 0:
+            raise ValueError("values on a log scale must be positive; use scale: linear")
+        return self
 
     def rung_names(self) -> list[str]:
         """Names of the rungs' corpora: the ladder's and the value."""
@@ -57,12 +85,17 @@ def rung_card(ladder: Ladder, position: int, base: CorpusCard) -> CorpusCard:
     """The card of one rung: the base's with one parameter changed."""
     rung = ladder.rungs[position]
     unit = base.parameters[ladder.parameter].unit
-    limits = Range(low=rung.value, high=rung.value, unit=unit)
+    low, high = rung.range or (rung.value, rung.value)
+    limits = Range(low=low, high=high, unit=unit)
+    shifted = dict.fromkeys((ladder.parameter, *ladder.tied), limits)
     profiles = {
         name: Profile(
             resolution=profile.resolution,
             trajectories=ladder.splits if name == "published" else ladder.small,
-            generator_options=merged(profile.generator_options, rung.options),
+            generator_options=merged(
+                merged(profile.generator_options, rung.options),
+                rung.published if name == "published" else {},
+            ),
         )
         for name, profile in base.profiles.items()
     }
@@ -70,7 +103,7 @@ def rung_card(ladder: Ladder, position: int, base: CorpusCard) -> CorpusCard:
         update={
             "name": ladder.rung_names()[position],
             "title": f"{base.title}: {ladder.parameter} {rung.value:g} ({ladder.title})",
-            "parameters": {**base.parameters, ladder.parameter: limits},
+            "parameters": {**base.parameters, **shifted},
             "splits": ladder.splits,
             "groups": ("ood",),
             "generator_options": merged(base.generator_options, rung.options),

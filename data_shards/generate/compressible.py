@@ -16,6 +16,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import fast_kernel, kernel
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
 
 GAMMA = 5.0 / 3.0
@@ -34,6 +35,9 @@ class CompressibleOptions(Config):
     zeta: NonNegativeFloat
     solver_resolution: PositiveInt = 64
     courant: PositiveFloat = 0.3
+
+
+REFINED = Refinement(CompressibleOptions, {"solver_resolution": 2})  # the step follows the grid
 
 
 class _Waves:

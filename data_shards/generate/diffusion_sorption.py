@@ -17,6 +17,7 @@ from scipy.integrate import solve_ivp
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, refinement
 
 OFFSET = 1e-6  # keeps the power finite where there is nothing
@@ -49,6 +50,9 @@ class DiffusionSorptionOptions(Isotherm):
     initial: tuple[float, float] = (0.0, 0.2)  # range of the uniform concentration at t = 0
     solver_resolution: PositiveInt = 1024
     tolerance: PositiveFloat = 1e-6  # of the time integration, relative; absolute: a hundredth
+
+
+REFINED = Refinement(DiffusionSorptionOptions, {"solver_resolution": 2, "tolerance": 0.01})
 
 
 def generate(

@@ -25,6 +25,7 @@ from scipy.optimize import brentq
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution
 from data_shards.trajectory import Parameter
 
@@ -46,6 +47,9 @@ class EllipticOptions(Config):
     sparsity: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)  # share of the Gaussians that are left out
     largest: PositiveFloat = 2.0  # |u| of a helmholtz problem; others are drawn again
     solver_resolution: PositiveInt = 128
+
+
+REFINED = Refinement(EllipticOptions, {"solver_resolution": 2})
 
 
 @dataclass(frozen=True)

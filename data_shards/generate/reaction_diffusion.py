@@ -15,6 +15,7 @@ from scipy.integrate import RK45
 from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import kernel
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution
 
 
@@ -25,6 +26,10 @@ class ReactionDiffusionOptions(Config):
     diffusion_v: PositiveFloat
     reaction_k: float
     tolerance: PositiveFloat = 1e-5  # of the time integration, relative and absolute
+
+
+# In time alone: another grid is another initial noise.
+REFINED = Refinement(ReactionDiffusionOptions, {"tolerance": 0.01})
 
 
 def generate(

@@ -15,6 +15,7 @@ from pydantic import PositiveFloat, PositiveInt
 from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import fast_kernel, kernel
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
 
 Wall = Literal["extrapolation", "solid"]
@@ -28,8 +29,12 @@ class ShallowWaterOptions(Config):
     depth_inside: PositiveFloat = 2.0
     depth_outside: PositiveFloat = 1.0
     dam_radius: tuple[PositiveFloat, PositiveFloat]
+    dam_samples: PositiveInt = 1  # per cell and direction; 1 gives a staircase, as published
     solver_resolution: PositiveInt = 128
     courant: PositiveFloat = 0.45
+
+
+REFINED = Refinement(ShallowWaterOptions, {"solver_resolution": 2})  # the step follows the grid
 
 
 def generate(
@@ -40,9 +45,10 @@ def generate(
     extent = card.extent or (-2.5, 2.5, -2.5, 2.5)
     radius = float(rng.uniform(*options.dam_radius))
     factor = refinement(resolution, options.solver_resolution)
-    start = dam(resolution * factor, extent, radius, options.depth_inside, options.depth_outside)
+    cells = resolution * factor * options.dam_samples
+    start = dam(cells, extent, radius, options.depth_inside, options.depth_outside)
     frames = solve(
-        start,
+        block_average(start, options.dam_samples),
         lengths=(extent[1] - extent[0], extent[3] - extent[2]),
         num_frames=card.frames,
         frame_interval=card.dt_s or 0.01,
@@ -50,7 +56,8 @@ def generate(
         courant=options.courant,
     )
     depth = block_average(frames[:, 2:], factor)
-    return Solution(depth, {"dam_radius": radius, "gravity": options.gravity})
+    fixed = options.model_dump(include={"gravity", "depth_inside", "depth_outside"})
+    return Solution(depth, {"dam_radius": radius, **fixed})
 
 
 def dam(

@@ -74,7 +74,9 @@ def simulate(
             f"{card.name}: resolution={resolution}, seed={seed}, index={index}; wanted a "
             f"resolution of at least {COARSEST} and a seed and index of at least 0"
         )
-    rng = random_stream(card.name, split, index, seed)
+    # Rungs of one ladder share their random numbers: only the shifted parameter differs.
+    family = card.shift.ladder if card.shift else card.name
+    rng = random_stream(family, split, index, seed)
     try:
         with np.errstate(all="ignore"):  # what overflows is refused below, by name
             solution = GENERATORS[card.generator](card, rng, index=index, resolution=resolution)
@@ -85,9 +87,9 @@ def simulate(
     return trajectory
 
 
-def random_stream(corpus: str, split: Split, index: int, seed: int) -> np.random.Generator:
+def random_stream(family: str, split: Split, index: int, seed: int) -> np.random.Generator:
     """The random numbers of one trajectory, independent of those of all others."""
-    return np.random.default_rng([seed, crc32(corpus.encode()), SPLIT_NUMBERS[split], index])
+    return np.random.default_rng([seed, crc32(family.encode()), SPLIT_NUMBERS[split], index])
 
 
 def _labelled(solution: Solution, card: CorpusCard, index: int, seed: int) -> Trajectory:

@@ -25,6 +25,7 @@ from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.kernel import kernel
 from data_shards.generate.projection import Projection
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, refinement
 
 Spectrum = NDArray[np.complex128]
@@ -43,6 +44,10 @@ class SmokeOptions(Config):
     steps_per_frame: PositiveInt
     spin_up_steps: NonNegativeInt = 8  # before the step that gives the first frame
     solver_resolution: PositiveInt = 128
+
+
+# In space alone: the step is that of the published solver, and with it a part of the corpus.
+REFINED = Refinement(SmokeOptions, {"solver_resolution": 2})
 
 
 def generate(

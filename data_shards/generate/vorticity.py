@@ -20,6 +20,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, num_steps
 
 Spectrum = NDArray[np.complex128]
@@ -36,6 +37,9 @@ class VorticityOptions(Config):
     forcing: float = 0.1
     solver_resolution: PositiveInt = 64  # raised to the output's where that is finer
     max_dt: PositiveFloat = 0.04
+
+
+REFINED = Refinement(VorticityOptions, {"solver_resolution": 2, "max_dt": 0.5})
 
 
 def generate(

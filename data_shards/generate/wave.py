@@ -21,6 +21,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 from data_shards.card import CorpusCard
 from data_shards.config import Config
 from data_shards.generate.leapfrog import solve
+from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, refinement
 from data_shards.trajectory import Parameter
 
@@ -76,6 +77,9 @@ class WaveOptions(Config):
                 f"layers={self.layers} and bumps={self.bumps}; fill in exactly one of them"
             )
         return self
+
+
+REFINED = Refinement(WaveOptions, {"solver_resolution": 2})  # the step follows the grid
 
 
 def generate(

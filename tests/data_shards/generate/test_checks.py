@@ -86,6 +86,14 @@ def test_a_frozen_rollout_is_refused_even_if_the_context_moves():
     assert "frozen" in refusal(replace(fine, fields=fields))
 
 
+def test_one_channel_that_moves_beside_a_large_one_is_enough():
+    gas = sound("pdebench_cns_m0.1")
+    fields = gas.fields.copy()
+    fields[9:, 1:] = fields[9, 1:]
+    fields[:, 3] *= 1e6
+    check_trajectory(replace(gas, fields=fields), load_card(gas.corpus), CELLS)
+
+
 def test_flow_inside_the_solid_is_refused():
     flow = sound("cfdbench")
     mask = np.ones((CELLS, CELLS), np.float32)

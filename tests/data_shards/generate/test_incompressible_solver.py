@@ -8,6 +8,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from data_shards.catalogue import load_card
+from data_shards.errors import UserError
 from data_shards.generate.incompressible import cylinder_flow, generate
 from data_shards.generate.projection import Projection
 from data_shards.generate.solution import Array
@@ -179,3 +180,38 @@ def test_trajectories_are_in_physical_units_and_hard_enough_for_persistence(inde
     assert 0.5 < fastest < 2.5  # lid, inflow, or what a narrowed channel makes of it
     context, future = solution.fields[9], solution.fields[10:]
     assert np.linalg.norm(future - context) > 0.05 * np.linalg.norm(future)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_published_flows_have_the_published_time_step_and_laminar_reynolds_numbers(index):
+    card = load_card("cfdbench").at("published")
+    options = card.generator_options | {"solver_resolution": 16}  # drawing is what is tested
+    card = card.model_copy(update={"generator_options": options, "frames": 11})
+    solution = generate(card, np.random.default_rng(index), index=index, resolution=16)
+    p = solution.parameters
+    assert solution.dt_s == pytest.approx(0.001 if p["problem"] == "cylinder" else 0.1)
+    length = p["radius"] * 2 if p["problem"] == "cylinder" else p["width"]
+    low, high = options[p["problem"]]["frame_interval"]["between"]
+    assert low <= solution.dt_s * p["velocity"] / length <= high
+    assert "rise_time" not in p
+    assert 60 <= p["reynolds"] <= 4000
+
+
+def test_ranges_that_exclude_each_other_are_the_users_error():
+    card = load_card("cfdbench").at("published")
+    cavity = card.generator_options["cavity"] | {"velocity": (0.01, 0.02)}
+    options = card.generator_options | {"cavity": cavity}
+    slow = card.model_copy(update={"generator_options": options})
+    with pytest.raises(UserError, match="widen the ranges"):
+        generate(slow, np.random.default_rng(0), index=0, resolution=16)
+
+
+def test_the_card_picks_the_problems():
+    card = load_card("cfdbench")
+    options = card.generator_options | {"problems": ["cylinder", "tube"]}
+    card = card.model_copy(update={"generator_options": options, "frames": 2})
+    dealt = [
+        generate(card, np.random.default_rng(n), index=n, resolution=16).parameters["problem"]
+        for n in range(3)
+    ]
+    assert dealt == ["cylinder", "tube", "cylinder"]
