@@ -26,7 +26,7 @@ from data_shards.read import labels
 from data_shards.read.blocks import SampleBlocks
 from data_shards.read.hdf5 import legible
 from data_shards.read.matlab import open_matlab
-from data_shards.read.raw import boundary_of, published, raw_file, split_range
+from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
 from data_shards.trajectory import Trajectory
 
 _VISCOSITY = re.compile(r"_V(\d(?:\.\d+)?e-?\d+)", re.IGNORECASE)
@@ -59,7 +59,7 @@ class FnoCorpus:
 
     def _checked(self, fields: Any, name: str) -> Any:
         card = self._card
-        wanted = (card.frames, *card.native_grid)
+        wanted = (card.frames, *rows_and_columns(card))
         shape = fields.shape
         fits = fields.ndim == 4 and shape[0] >= wanted[0] and shape[1:3] == wanted[1:]
         if not fits or fields.dtype.kind != "f":

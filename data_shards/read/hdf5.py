@@ -38,14 +38,14 @@ def appearance(path: Path) -> str:
 
 @contextmanager
 def legible(path: Path) -> Iterator[None]:
-    """Report what the library cannot read as damage to the file.
+    """Report what h5py cannot read as damage to the file; nothing else belongs in its block.
 
     Raises:
         UserError: in place of the library's own errors.
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         fault = " ".join(str(error).split())
         raise UserError(f"{path}: damaged or cut short: {fault}; fetch it again") from error
 
@@ -64,13 +64,14 @@ def find_dataset(group: h5py.Group, name: str, axes: tuple[str, ...]) -> h5py.Da
     path = Path(group.file.filename)
     with legible(path):
         found: Any = group.get(name)
-        known = ", ".join(list(group)[:12]) or "nothing"
+        known = ", ".join(map(str, list(group)[:12])) or "nothing"
+        dtype = found.dtype if isinstance(found, h5py.Dataset) else None
     where = f"{path}: {group.name.rstrip('/')}/{name}"
-    if not isinstance(found, h5py.Dataset):
+    if dtype is None:
         raise UserError(f"{where}: no such dataset; there is {known}")
-    if found.ndim != len(axes) or found.dtype.kind != "f":
+    if found.ndim != len(axes) or dtype.kind != "f":
         raise UserError(
-            f"{where}: {found.dtype} {found.shape}; wanted floating-point numbers over "
+            f"{where}: {dtype} {found.shape}; wanted floating-point numbers over "
             f"({', '.join(axes)})"
         )
     return found

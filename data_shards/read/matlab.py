@@ -89,7 +89,9 @@ class MatlabFile:
         if self._hdf5 is None:
             return sorted(self._arrays)
         with legible(self._path):
-            return sorted(n for n, v in self._hdf5.items() if isinstance(v, h5py.Dataset))
+            return sorted(
+                name for name in self._hdf5 if isinstance(self._hdf5.get(name), h5py.Dataset)
+            )
 
     def variable(self, name: str) -> Any:
         """An array to be sliced, axes reversed: an HDF5 dataset or a `FileArray`.
@@ -101,7 +103,12 @@ class MatlabFile:
         if name not in names:
             known = ", ".join(names) or "nothing"
             raise UserError(f"{self._path}: no array {name!r}; there is {known}")
-        return self._arrays[name] if self._hdf5 is None else self._hdf5[name]
+        if self._hdf5 is None:
+            return self._arrays[name]
+        with legible(self._path):
+            dataset = self._hdf5[name]
+            _ = dataset.dtype  # fails on a damaged type
+        return dataset
 
     def close(self) -> None:
         """Release the file."""
@@ -192,7 +199,7 @@ def _matrix(
     parts = list(_elements(file, start, start + size, order, path))
     if len(parts) != 4 or parts[3][0] not in NUMBERS:  # flags, lengths, name, numbers
         return {}
-    lengths = np.frombuffer(_bytes(file, parts[1]), f"{order}i4").tolist()
+    lengths = np.frombuffer(_bytes(file, parts[1])[: parts[1][2] // 4 * 4], f"{order}i4").tolist()
     name = _bytes(file, parts[2]).decode("latin-1")
     number, first, num_bytes = parts[3]
     dtype = np.dtype(order + NUMBERS[number])

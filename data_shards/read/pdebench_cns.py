@@ -21,7 +21,7 @@ from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.blocks import BLOCK_BYTES, SampleBlocks
 from data_shards.read.hdf5 import find_dataset, legible, open_hdf5
-from data_shards.read.raw import boundary_of, published, raw_file, split_range
+from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
 from data_shards.trajectory import Trajectory
 
 AXES = ("N", "T", "x", "y")
@@ -55,7 +55,7 @@ class CnsCorpus:
             raise
 
     def _common_shape(self, channels: list[Any]) -> tuple[int, ...]:
-        rows, columns = self._card.native_grid
+        rows, columns = rows_and_columns(self._card)
         shapes = {channel.shape for channel in channels}
         wanted = (self._card.frames, columns, rows)
         if len(shapes) > 1 or channels[0].shape[1:] != wanted:

@@ -25,7 +25,7 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.hdf5 import find_dataset, legible, open_hdf5
-from data_shards.read.raw import boundary_of, published, raw_file, split_range
+from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
 from data_shards.trajectory import Trajectory
 
 SpatialAxes = (
@@ -64,9 +64,10 @@ class GroupsCorpus:
     def _group_names(self) -> list[str]:
         """Groups of trajectories in the order of their numbers."""
         with legible(self._path):
-            names = sorted((name for name in self._file if name.isdecimal()), key=int)
-            others = ", ".join(list(self._file)[:12]) or "nothing"
+            everything = [str(name) for name in self._file]
+        names = sorted((name for name in everything if name.isdecimal()), key=int)
         if not names:
+            others = ", ".join(everything[:12]) or "nothing"
             raise UserError(
                 f"{self._path}: no groups named 0000, 0001, ... for trajectories; there is {others}"
             )
@@ -101,7 +102,7 @@ class GroupsCorpus:
         spatial = self._axes
         data = find_dataset(group, "data", ("T", *spatial, "C"))
         card = self._card
-        cells = dict(zip(("y", "x"), card.native_grid, strict=True))
+        cells = dict(zip(("y", "x"), rows_and_columns(card), strict=True))
         wanted = (card.frames, *(cells[axis] for axis in spatial), len(card.channels))
         if data.shape != wanted:
             raise UserError(

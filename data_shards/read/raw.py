@@ -187,3 +187,17 @@ def boundary_of(card: CorpusCard) -> dict[str, str]:
     if card.boundary is None:
         raise UserError(f"card {card.name}: boundary is null, and the files do not tell it")
     return {side: str(kind) for side, kind in card.boundary.items()}
+
+
+def rows_and_columns(card: CorpusCard) -> tuple[int, int]:
+    """The card's grid, for readers of planes.
+
+    Raises:
+        UserError: it is three-dimensional.
+    """
+    if len(card.native_grid) != 2:
+        raise UserError(
+            f"card {card.name}: native_grid={list(card.native_grid)}, its reader "
+            f"{published(card).reader!r} reads planes: [rows, columns]"
+        )
+    return card.native_grid

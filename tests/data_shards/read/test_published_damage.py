@@ -1,5 +1,6 @@
 """Law: a file that is damaged, incomplete or of another corpus is refused by one clear line."""
 
+import contextlib
 import io
 import zlib
 
@@ -246,6 +247,27 @@ def test_a_corpus_of_several_files_wants_their_folder(tmp_path):
     path.touch()
     with pytest.raises(UserError, match=r"has 2 files .*; give the folder"):
         raw_files(card.model_copy(update={"published": published}), path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_solid_grid_is_not_for_readers_of_planes(file_of, name):
+    card, path = file_of(name)
+    card = card.model_copy(update={"native_grid": (4, 6, 8)})
+    with pytest.raises(UserError, match=r"native_grid=\[4, 6, 8\], its reader .* reads planes"):
+        read_all(card, path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_changed_bytes_are_read_or_refused_but_never_break_the_reader(file_of, rng, name):
+    card, path = file_of(name)
+    whole = path.read_bytes()
+    for _ in range(40):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, min(len(whole), 6000), size=3):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(UserError):
+            read_all(card, path)
 
 
 def test_a_card_without_file_names_wants_the_file_itself(file_of):
