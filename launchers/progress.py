@@ -49,13 +49,14 @@ def say(line: str) -> None:
 class Overall:
     """Progress over several pieces of work that each show their own."""
 
-    def __init__(self, label: str, total: int, unit: str = "it") -> None:
+    def __init__(self, label: str, total: int, unit: str = "it", bar: bool = True) -> None:
         """Nothing is done yet.
 
         Args:
             label: what the work is as a whole.
             total: items over all pieces.
             unit: name of one item.
+            bar: whether a terminal shows one, below that of the piece.
         """
         self._label, self._total, self._unit = label, total, unit
         self._done = self._made = 0
@@ -66,7 +67,7 @@ class Overall:
             unit=f" {unit}",
             position=1,
             leave=False,
-            disable=not sys.stderr.isatty(),
+            disable=not (bar and sys.stderr.isatty()),
         )
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from published_files import expected, small_card, write_mat73, write_swe
 from shards_console import console, refused_by_parser
+from well_files import write_well
 
 from data_shards.card import CorpusCard
 from data_shards.catalogue import card_names, load_card
@@ -234,3 +235,24 @@ def test_its_help_says_which_file_every_corpus_wants(capsys):
         for file in published.files if published else ():
             assert file.name in text
         assert (published is None) or name in text
+
+
+def test_a_data_set_of_the_well_needs_no_card(tmp_path, capsys):
+    for split, first in {"train": 0, "valid": 3, "test": 6}.items():
+        folder = tmp_path / "data" / split
+        folder.mkdir(parents=True)
+        write_well(folder / "toy.hdf5", 3, first=first)
+    order = ("convert", "stirred", "--format", "the_well", "--raw", tmp_path)
+    console(*order, "--out", tmp_path / "out")
+    manifest = read_manifest(tmp_path / "out")
+    assert {entry.split: entry.count for entry in manifest.entries} == {
+        "train": 3,
+        "validation": 3,
+        "test": 3,
+    }
+    assert {entry.corpus for entry in manifest.entries} == {"stirred"}
+    capsys.readouterr()
+    console("verify", tmp_path / "out")
+    assert "no faults" in capsys.readouterr().out
+    console(*order, "--out", tmp_path / "out")
+    assert capsys.readouterr().err.count("skipped") == 3

@@ -203,7 +203,7 @@ def _write_all(orders: list[Order], options: argparse.Namespace) -> None:
     label = f"all {len(orders)} splits"
     with (
         worker_pool(options.workers) as pool,
-        Overall(label, total=total, unit="trajectories") as overall,
+        Overall(label, total=total, unit="trajectories", bar=len(orders) > 1) as overall,
     ):
         in_turn = InTurn(series, pool)
         for number, order in enumerate(orders):
