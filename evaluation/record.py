@@ -15,9 +15,9 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 
 from data_shards.config import Config
 from data_shards.errors import UserError
-from evaluation.bootstrap import standard_error
+from evaluation.bootstrap import RESAMPLES, SEED, standard_error
 from evaluation.metrics import MetricName
-from evaluation.task import Task
+from evaluation.task import Aggregation, Task
 
 
 class _Stored(Config):
@@ -27,7 +27,7 @@ class _Stored(Config):
 
 
 class Score(_Stored):
-    """A metric's mean over samples."""
+    """A metric's mean (or median, if the task says so) over samples."""
 
     value: float
     standard_error: float | None  # None for a single sample
@@ -67,6 +67,13 @@ class Provenance(_Stored):
     batch_size: PositiveInt
 
 
+class Bootstrap(_Stored):
+    """How the standard errors were drawn."""
+
+    seed: NonNegativeInt = SEED
+    resamples: PositiveInt = RESAMPLES
+
+
 class Record(_Stored):
     """One checkpoint on one task."""
 
@@ -75,11 +82,12 @@ class Record(_Stored):
     task_hash: str
     scores: dict[MetricName, Score]
     error_per_frame: tuple[float, ...]  # L2RE of each predicted frame, mean over samples
-    num_samples: PositiveInt
-    num_available: PositiveInt  # trajectories of the split
+    num_samples: PositiveInt  # windows judged
+    num_available: PositiveInt  # windows of the whole split
     num_non_finite: NonNegativeInt  # samples whose forecast diverged
     seconds: float
     provenance: Provenance
+    bootstrap: Bootstrap = Bootstrap()
 
     @property
     def headline(self) -> Score:
@@ -95,14 +103,40 @@ class ResultFile(_Stored):
     records: tuple[Record, ...]
 
 
-def aggregate(values_N: NDArray[np.float64]) -> Score:
-    """Per-sample values to a mean with its bootstrap standard error."""
-    return Score(value=float(values_N.mean()), standard_error=standard_error(values_N))
+def aggregate(
+    values_N: NDArray[np.float64],
+    *,
+    windows: int = 1,
+    how: Aggregation = "mean",
+    bootstrap: Bootstrap | None = None,
+) -> Score:
+    """Per-sample values to a score with its bootstrap standard error.
+
+    Args:
+        values_N: one value per window, those of one trajectory side by side.
+        windows: of every trajectory.
+        how: mean or median.
+        bootstrap: how to draw.
+    """
+    drawn = bootstrap or Bootstrap()
+    error = standard_error(
+        values_N, windows=windows, of=how, seed=drawn.seed, resamples=drawn.resamples
+    )
+    value = values_N.mean() if how == "mean" else np.median(values_N)
+    return Score(value=float(value), standard_error=error)
 
 
-def aggregate_all(values: dict[MetricName, NDArray[np.float64]]) -> dict[MetricName, Score]:
-    """`aggregate` for every metric."""
-    return {name: aggregate(values_N) for name, values_N in values.items()}
+def aggregate_all(
+    values: dict[MetricName, NDArray[np.float64]],
+    task: Task | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> dict[MetricName, Score]:
+    """`aggregate` for every metric, by the terms of a task (one window and the mean without)."""
+    windows, how = (len(task.windows), task.aggregation) if task else (1, "mean")
+    return {
+        name: aggregate(values_N, windows=windows, how=how, bootstrap=bootstrap)
+        for name, values_N in values.items()
+    }
 
 
 def check_record(record: Record, where: str) -> None:
@@ -151,3 +185,9 @@ def is_result_file(document: object) -> bool:
 def samples_path(output: Path) -> Path:
     """Where the per-sample values of a results file lie."""
     return output.with_name(f"{output.name.removesuffix('.json')}.samples.npz")
+
+
+def predictions_path(output: Path, model: ModelFacts, task: Task) -> Path:
+    """Where the predictions behind a record of a results file lie, if they were saved."""
+    folder = output.with_name(f"{output.name.removesuffix('.json')}.predictions")
+    return folder / f"{task.name}-{task.hash[:8]}-{model.fingerprint[:8]}.npz"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
-from evaluation.metrics import METRICS, MetricName
+from evaluation.metrics import MetricName
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class SampleValues:
     """What a run on one task measured.
 
     Attributes:
-        keys: name of every trajectory (N,).
+        keys: name of every trajectory and first frame of its window, "KEY@START" (N,); the
+            windows of one trajectory stand side by side.
         values: per metric (N,).
         per_frame: L2RE of every sample and frame (N, T).
         picture: of the first sample, if kept.
@@ -82,7 +83,11 @@ def read_samples(path: Path, position: int) -> SampleValues:
         picture = {k: arrays[f"picture/{k}"] for k in Picture.__annotations__ if _pictured(arrays)}
         return SampleValues(
             keys=tuple(map(str, arrays["keys"])),
-            values={name: arrays[f"value/{name}"] for name in METRICS if f"value/{name}" in arrays},
+            values={
+                name.removeprefix("value/"): array
+                for name, array in arrays.items()
+                if name.startswith("value/")
+            },
             per_frame=arrays["per_frame"],
             picture=Picture(**picture) if picture else None,
         )

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from data_shards.errors import UserError
+from evaluation.metrics import find_metric
 from evaluation.record import Record
 
 
@@ -48,12 +50,17 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits - 1}e}"
 
 
-_METRIC_TITLES = {"l2re": "L2RE", "nrmse": "nRMSE", "vrmse": "VRMSE", "max_error": "max error"}
-
-
 def metric_title(name: str) -> str:
     """A metric as the field writes it: L2RE, nRMSE, VRMSE."""
-    return _METRIC_TITLES.get(name, name)
+    try:
+        return find_metric(name).title
+    except UserError:
+        return name
+
+
+def _arrow(name: str) -> str:
+    """Which way is better."""
+    return "↑" if find_metric(name).higher_is_better else "↓"
 
 
 def parameters(count: int) -> str:
@@ -70,14 +77,13 @@ def result_table(records: Sequence[Record]) -> str:
     rows = []
     for record in records:
         for position, (name, score) in enumerate(record.scores.items()):
-            better = record.task.higher_is_better and name == record.task.headline
             rows.append(
                 [
                     record.model.name if position == 0 else "",
                     record.task.name if position == 0 else "",
                     str(record.task.version) if position == 0 else "",
                     name,
-                    "↑" if better else "↓",
+                    _arrow(name),
                     number(score.value),
                     number(score.standard_error, digits=2),
                     str(record.num_samples) if position == 0 else "",

@@ -1,6 +1,6 @@
 """Trajectories as a judge sees them: indices in, a batch of context and truth out.
 
-Every window starts at frame 0, as in the published protocol.
+A window starts at frame 0, as in the published protocol, unless a task says otherwise.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def load_windows(
     *,
     context_frames: int,
     target_frames: int,
-    start: int = 0,
+    start: int | Sequence[int] = 0,
 ) -> Batch:
     """Read windows of some trajectories.
 
@@ -43,16 +43,18 @@ def load_windows(
         layout: grid and channels of the model.
         context_frames: frames given.
         target_frames: frames to predict.
-        start: first frame of the context.
+        start: first frame of the context, of all or of each.
 
     Returns:
         Fields (B, context_frames, C, R, R), target (B, target_frames, C, R, R), masks.
     """
     length = context_frames + target_frames
+    starts = [start] * len(trajectories) if isinstance(start, int) else start
+    windows = list(zip(trajectories, starts, strict=True))
     fields, channel_masks, valid_masks = zip(
         *(
-            to_model_layout(corpus.window(i, start, length), corpus.mask(i), corpus.card, layout)
-            for i in trajectories
+            to_model_layout(corpus.window(i, first, length), corpus.mask(i), corpus.card, layout)
+            for i, first in windows
         ),
         strict=True,
     )
@@ -63,5 +65,5 @@ def load_windows(
         channel_mask=torch.stack(channel_masks),
         valid_mask=torch.stack(valid_masks),
         corpus_id=torch.zeros(len(fields), dtype=torch.int64),
-        keys=tuple(f"{corpus.keys[i]}@{start}" for i in trajectories),
+        keys=tuple(f"{corpus.keys[i]}@{first}" for i, first in windows),
     )

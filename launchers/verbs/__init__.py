@@ -11,7 +11,10 @@ SUMMARIES = {
     "shards": "list corpora; generate, convert, verify, describe and show shards",
     "plan": "parameters, FLOPs and memory per rank of a preset",
     "evaluate": "score checkpoints and floors on test trajectories",
+    "tasks": "list tasks, groups of tasks and metrics",
+    "rescore": "aggregate records again, with further metrics, without the model",
     "leaderboard": "build a leaderboard from records",
+    "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",
 }
 
 

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,35 +11,58 @@ from tqdm import tqdm
 
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.manifest import read_manifest
 from data_shards.verify import check_checksums
 from evaluation.forecaster import Forecaster, open_forecaster
-from evaluation.record import Record, samples_path
+from evaluation.ranks import Ranks, joined_ranks
+from evaluation.record import Record, predictions_path, samples_path
 from evaluation.results import check_writable, save_results
-from evaluation.runner import RunSettings, check_judgeable, number_of_samples, run_task
-from evaluation.samples import SampleValues
+from evaluation.resume import (
+    Identity,
+    Judged,
+    asked_identity,
+    identity,
+    is_whole,
+    read_judged,
+    renamed,
+)
+from evaluation.runner import RunSettings, check_judgeable, run_task, windows_of
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
-from launchers.arguments import positive
+from launchers.arguments import Subparsers, add_parser, positive
+from launchers.progress import say
 from launchers.verbs import SUMMARIES
 
-_EXAMPLE = """example:
+_EXAMPLE = """examples:
   foundation evaluate runs/tiny/model floor:persistence floor:context_mean \\
       --shards shards/ --tasks zero_shot --output records/tiny.json
+  foundation evaluate runs/tiny/model --shards shards/ --tasks ood,rollout \\
+      --save-predictions float16 --output records/tiny-ood.json
+  torchrun --nproc-per-node 4 --no-python foundation evaluate runs/medium/model ...
 
-Per-sample values go beside the results, to records/tiny.samples.npz. Both are saved after
-every task of every checkpoint.
+`foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
+Per-sample values go beside the results, to records/tiny.samples.npz, predictions to
+records/tiny.predictions/. All is saved after every task of every checkpoint; the same
+command goes on where it was stopped and judges nothing twice.
 """
 
 
-def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+@dataclass(frozen=True)
+class _Work:
+    """All that is asked for, opened and checked."""
+
+    output: Path
+    settings: RunSettings
+    corpora: Mapping[str, ShardedCorpus]  # by the name of the task
+    pairs: Sequence[tuple[Forecaster, Task]]
+
+    def identity(self, forecaster: Forecaster, task: Task) -> Identity:
+        return asked_identity(forecaster, task, self.corpora[task.name], self.settings)
+
+
+def add_verb(subparsers: Subparsers) -> None:
     """Add `evaluate` to the console."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help=SUMMARIES["evaluate"],
-        description="Score checkpoints and floors on the test trajectories of a folder of shards.",
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_parser(subparsers, "evaluate", SUMMARIES["evaluate"], _EXAMPLE)
     parser.add_argument(
         "targets",
         nargs="+",
@@ -55,9 +79,22 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE.json", help="results file to write"
     )
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep what an existing output has of this (default)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N trajectories")
     parser.add_argument("--batch-size", type=positive, default=8, metavar="B", help="default 8")
+    parser.add_argument(
+        "--save-predictions",
+        nargs="?",
+        const="float32",
+        choices=("float16", "float32"),
+        help="keep what was predicted on the scored points, for foundation rescore",
+    )
     parser.add_argument(
         "--name",
         action="append",
@@ -71,28 +108,76 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> None:
-    tasks = select_tasks(_split(options.tasks), load_tasks(options.include))
-    check_writable(options.output, options.overwrite)
+    with joined_ranks() as ranks:
+        try:
+            _evaluate(options, ranks)
+        except UserError:
+            if ranks.is_first:
+                raise
+            raise SystemExit(2) from None  # the first rank says it for all
+
+
+def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
+    check_writable(options.output, options.overwrite or options.resume)
+    judged = [] if options.overwrite else read_judged(options.output)
+    tasks = _tasks(options, ranks)
+    work = _open(options, tasks, ranks)
+    # All faults of a user are found before the first forecast, not after hours of them.
+    for forecaster, task in work.pairs:
+        check_judgeable(forecaster, task, work.corpora[task.name])
+    kept = {
+        identity(record): (record, samples)
+        for record, samples in judged
+        if is_whole(options.output, record, work.settings)
+    }
+    to_do = [pair for pair in work.pairs if work.identity(*pair) not in kept]
+    if ranks.is_first:
+        check_checksums(_each_once(work.corpora[task.name] for _, task in to_do))
+    ranks.wait()
+    records = _judge_all(work, judged, kept, ranks)
+    if ranks.is_first:
+        _report(options, records)
+
+
+def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
+    """Tasks asked for; those that only a group names are left out where they have no shards."""
+    known = load_tasks(options.include)
+    asked = _split(options.tasks)
+    selected = select_tasks(asked, known)
+    manifest = read_manifest(options.shards)
+    kept = []
+    for task in selected:
+        if task.name in asked or manifest.find(task.corpus, task.split) is not None:
+            kept.append(task)
+        elif ranks.is_first:
+            say(f"left out: {task.name}: no {task.split} shards of {task.corpus}")
+    if not kept:
+        corpora = sorted({task.corpus for task in selected})
+        raise UserError(
+            f"{options.shards}: no shards for any task of {options.tasks}; generate "
+            f"{', '.join(corpora)} first"
+        )
+    return kept
+
+
+def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> _Work:
     corpora = {
         task.name: ShardedCorpus.open(options.shards, task.corpus, task.split) for task in tasks
     }
-    device = _device(options.device)
-    settings = RunSettings(batch_size=options.batch_size, limit=options.limit, device=str(device))
+    device = _device(options.device, ranks)
+    settings = RunSettings(
+        batch_size=options.batch_size,
+        limit=options.limit,
+        device=str(device),
+        predictions=options.save_predictions,
+    )
     names = _names(options.targets, options.name)
     forecasters = [
         open_forecaster(target, device, name)
         for target, name in zip(options.targets, names, strict=True)
     ]
-    # All faults of a user are found before the first forecast, not after hours of them.
     pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
-    for forecaster, task in pairs:
-        check_judgeable(forecaster, task, corpora[task.name])
-    check_checksums(_each_once(corpora.values()))
-    judged: list[tuple[Record, SampleValues]] = []
-    for forecaster, task in pairs:
-        judged.append(_judge(forecaster, task, corpora[task.name], settings))
-        save_results(options.output, judged)  # a crash later on loses no finished task
-    _report(options, [record for record, samples in judged])
+    return _Work(options.output, settings, corpora, pairs)
 
 
 def _each_once(corpora: Iterable[ShardedCorpus]) -> Iterable[ShardedCorpus]:
@@ -100,9 +185,10 @@ def _each_once(corpora: Iterable[ShardedCorpus]) -> Iterable[ShardedCorpus]:
     return {(corpus.name, corpus.split): corpus for corpus in corpora}.values()
 
 
-def _device(name: str | None) -> torch.device:
+def _device(name: str | None, ranks: Ranks) -> torch.device:
     """The device asked for, tried out, so that a wrong one fails before anything is loaded."""
-    device = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    own = f"cuda:{ranks.local_rank}" if ranks.world > 1 else "cuda"
+    device = name or (own if torch.cuda.is_available() else "cpu")
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
@@ -124,15 +210,44 @@ def _names(targets: Sequence[str], names: Sequence[str] | None) -> list[str | No
     return list(names)
 
 
-def _judge(
-    forecaster: Forecaster, task: Task, corpus: ShardedCorpus, settings: RunSettings
-) -> tuple[Record, SampleValues]:
+def _judge_all(
+    work: _Work, judged: Sequence[Judged], kept: Mapping[Identity, Judged], ranks: Ranks
+) -> list[Record]:
+    """Judge what is not kept, saving after every pair; the records that were asked for.
+
+    Records of the output that were not asked for now stay in it, behind the others.
+    """
+    asked = {work.identity(*pair) for pair in work.pairs}
+    others = [one for one in judged if identity(one[0]) not in asked]
+    done: list[Judged] = []
+    for forecaster, task in work.pairs:
+        old = kept.get(work.identity(forecaster, task))
+        if old is not None:
+            done.append(renamed(old, forecaster, task))
+            if ranks.is_first:
+                say(f"kept: {forecaster.facts.name} {task.name} of {old[0].provenance.date}")
+        else:
+            done.append(_judge(work, forecaster, task, ranks))
+        if ranks.is_first:
+            later = [work.identity(*pair) for pair in work.pairs[len(done) :]]
+            waiting = [kept[own] for own in later if own in kept]
+            # A crash later on loses no finished task.
+            save_results(work.output, [*done, *waiting, *others])
+    return [record for record, samples in done]
+
+
+def _judge(work: _Work, forecaster: Forecaster, task: Task, ranks: Ranks) -> Judged:
+    corpus = work.corpora[task.name]
     label = f"{forecaster.facts.name} {task.name}"
-    total = number_of_samples(corpus, settings)
-    with tqdm(total=total, desc=label, unit="sample", disable=not sys.stderr.isatty()) as bar:
-        judged = run_task(forecaster, task, corpus, settings, bar.update)
-    if not sys.stderr.isatty():
-        print(f"{label}: {total} samples, {judged[0].seconds:.1f} s", file=sys.stderr)
+    total = len(windows_of(task, corpus, work.settings))
+    quiet = not (sys.stderr.isatty() and ranks.is_first)
+    where = predictions_path(work.output, forecaster.facts, task)
+    with tqdm(total=total, desc=label, unit="sample", disable=quiet) as bar:
+        judged = run_task(
+            forecaster, task, corpus, work.settings, bar.update, ranks=ranks, predictions=where
+        )
+    if ranks.is_first and not sys.stderr.isatty():
+        say(f"{label}: {total} samples, {judged[0].seconds:.1f} s")
     return judged
 
 
@@ -142,3 +257,6 @@ def _report(options: argparse.Namespace, records: Sequence[Record]) -> None:
         return
     print(result_table(records))
     print(f"\nresults: {options.output}\nper sample: {samples_path(options.output)}")
+    if options.save_predictions:
+        first = records[0]
+        print(f"predictions: {predictions_path(options.output, first.model, first.task).parent}")

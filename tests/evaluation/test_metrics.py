@@ -4,10 +4,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from forecasts import forecast_of
 from safetensors.torch import load_file
 from torch import Tensor
 
-from evaluation.metrics import METRICS, l2re, l2re_per_frame, nrmse, scored_points, vrmse
+from data_shards.errors import UserError
+from evaluation.metrics import (
+    METRICS,
+    find_metric,
+    l2re,
+    l2re_per_frame,
+    max_error,
+    measure,
+    nrmse,
+    scored_points,
+    vrmse,
+)
 from foundation.physics.norms import relative_l2
 
 
@@ -60,35 +72,149 @@ def test_max_error_by_hand_is_the_largest_absolute_difference() -> None:
     true = torch.zeros(2, 3, 1, 2, 2)
     pred = true.clone()
     pred[0, 2, 0, 1, 0], pred[0, 1, 0, 0, 0], pred[1, 0, 0, 1, 1] = -7.0, 2.0, 0.5
-    value = METRICS["max_error"](pred, true, _all_points(true))
+    value = max_error(pred, true, _all_points(true))
     torch.testing.assert_close(value, torch.tensor([7.0, 0.5]))
 
 
-@pytest.mark.parametrize("name", list(METRICS))
-def test_what_the_mask_leaves_out_changes_no_metric(name: str, generator: torch.Generator) -> None:
-    true = torch.randn(2, 3, 4, 8, 8, generator=generator)
+ERRORS = [name for name, metric in METRICS.items() if not metric.higher_is_better]
+LAWS = {
+    "channels": ("density", "vorticity"),
+    "sides": ("left", "top"),
+    "conserved": {
+        "mass": ("density",),
+        "momentum": ("density * vorticity", "density"),
+        "energy": ("density**2",),
+        "circulation": ("vorticity",),
+    },
+    "solenoidal": ("density", "vorticity"),
+}
+
+
+# What is conserved fills the whole domain.
+@pytest.mark.parametrize("name", [name for name in ERRORS if not name.startswith("drift")])
+def test_what_the_mask_leaves_out_changes_no_error(name: str, generator: torch.Generator) -> None:
+    true = torch.randn(2, 3, 2, 32, 32, generator=generator)
     pred = true + 0.1 * torch.randn(true.shape, generator=generator)
-    channel_mask = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    valid_mask = (torch.rand(2, 1, 8, 8, generator=generator) > 0.3).float()
-    points = scored_points(channel_mask, valid_mask, stride=2)
+    points = (
+        (torch.rand(2, 1, 1, 32, 32, generator=generator) > 0.1).float().expand(-1, -1, 2, -1, -1)
+    )
     noise = 100 * torch.randn(true.shape, generator=generator)
-    disturbed = torch.where(points.expand_as(pred) > 0, pred, pred + noise)
-    metric = METRICS[name]  # type: ignore[index]
-    torch.testing.assert_close(metric(disturbed, true, points), metric(pred, true, points))
-    assert (metric(pred, true, points) > 0).all()
+    disturbed = torch.where(points > 0, pred, pred + noise)
+    values = measure((name,), forecast_of(pred, true, points, **LAWS))
+    torch.testing.assert_close(
+        measure((name,), forecast_of(disturbed, true, points, **LAWS)), values
+    )
+    assert (values[name] > 0).all()
 
 
-@pytest.mark.parametrize("name", list(METRICS))
+@pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("cell", [0, 13])
 def test_a_forecast_that_is_not_finite_scores_inf_and_spares_its_neighbours(
-    name: str, bad: float, generator: torch.Generator
+    name: str, bad: float, cell: int, generator: torch.Generator
 ) -> None:
-    true = torch.randn(2, 3, 1, 4, 4, generator=generator)
+    true = torch.randn(2, 3, 2, 32, 32, generator=generator)
     pred = true + 1.0
-    pred[1, 2, 0, 0, 0] = bad
-    value = METRICS[name](pred, true, _all_points(true))  # type: ignore[index]
+    pred[1, 2, :, cell, cell] = bad
+    value = measure((name,), forecast_of(pred, true, **LAWS))[name]
     assert torch.isfinite(value[0])
     assert value[1] == torch.inf
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_a_perfect_forecast_has_no_error(name: str, generator: torch.Generator) -> None:
+    true = torch.randn(2, 3, 2, 32, 32, generator=generator)
+    value = measure((name,), forecast_of(true.clone(), true, **LAWS))[name]
+    if name == "divergence":
+        assert (value > 0).all(), "the truth here is no incompressible flow"
+    elif METRICS[name].higher_is_better:
+        torch.testing.assert_close(value, torch.tensor([3.0, 3.0]))
+    else:
+        torch.testing.assert_close(value.float(), torch.zeros(2))
+
+
+# Momentum and energy are not linear in the fields; VRMSE has an absolute term.
+NONLINEAR = ("drift_momentum", "drift_energy", "vrmse")
+RELATIVE = [name for name in METRICS if METRICS[name].unit == "1" and name not in NONLINEAR]
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_relative_errors_are_unchanged_when_fields_are_scaled_together(
+    name: str, generator: torch.Generator
+) -> None:
+    pred, true = torch.randn(2, 2, 3, 2, 32, 32, generator=generator)
+    value = measure((name,), forecast_of(pred, true, **LAWS))
+    # 1024 is a power of two: not even round-off differs
+    scaled = measure((name,), forecast_of(1024 * pred, 1024 * true, **LAWS))
+    torch.testing.assert_close(scaled, value)
+
+
+@pytest.mark.parametrize("name", [n for n in METRICS if n not in ("boundary_error", "divergence")])
+def test_where_a_periodic_field_begins_does_not_matter(
+    name: str, generator: torch.Generator
+) -> None:
+    pred, true = torch.randn(2, 2, 3, 2, 32, 32, generator=generator)
+    moved = [fields.roll((5, -9), (-2, -1)) for fields in (pred, true)]
+    value = measure((name,), forecast_of(pred, true, **LAWS))
+    # 1e-5: float32 sums in another order
+    torch.testing.assert_close(
+        measure((name,), forecast_of(*moved, **LAWS)), value, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_metric_that_does_not_apply_is_absent_and_never_zero() -> None:
+    fields = torch.ones(1, 2, 1, 8, 8)
+    values = measure((*METRICS, "l2re_frame_2", "l2re_frame_3"), forecast_of(fields, fields))
+    assert set(METRICS) - set(values) == {
+        "spectral_mid",
+        "spectral_high",
+        "drift_mass",
+        "drift_momentum",
+        "drift_energy",
+        "drift_circulation",
+        "divergence",
+        "boundary_error",
+    }
+    assert "l2re_frame_2" in values
+    assert "l2re_frame_3" not in values
+
+
+def test_errors_of_single_frames_are_those_of_the_curve(generator: torch.Generator) -> None:
+    pred, true = torch.randn(2, 2, 4, 1, 8, 8, generator=generator)
+    forecast = forecast_of(pred, true)
+    values = measure(("l2re_frame_1", "l2re_frame_4"), forecast)
+    torch.testing.assert_close(
+        values["l2re_frame_1"], l2re(pred[:, :1], true[:, :1], forecast.points_B1CHW)
+    )
+    torch.testing.assert_close(
+        values["l2re_frame_4"], l2re_per_frame(pred, true, forecast.points_B1CHW)[:, 3]
+    )
+
+
+def test_what_follows_from_the_curve_alone_is_what_was_measured(generator: torch.Generator) -> None:
+    pred, true = torch.randn(2, 3, 4, 1, 8, 8, generator=generator)
+    forecast = forecast_of(true + 0.1 * pred, true, threshold=0.1)
+    for name in (*METRICS, "l2re_frame_3"):
+        from_curve = find_metric(name).from_curve
+        if from_curve is not None:
+            torch.testing.assert_close(
+                from_curve(forecast.per_frame_BT, 0.1), measure((name,), forecast)[name]
+            )
+
+
+def test_an_unknown_metric_gets_the_nearest_known_one() -> None:
+    with pytest.raises(UserError, match="did you mean 'spectral_low'"):
+        find_metric("spectral_lo")
+    with pytest.raises(UserError, match="unknown metric 'l2re_frame_0'"):
+        find_metric("l2re_frame_0")
+
+
+def test_every_metric_says_what_it_is() -> None:
+    for name, metric in METRICS.items():
+        assert metric.title, name
+        assert metric.meaning, name
+        assert metric.unit, name
+    assert {n for n, m in METRICS.items() if m.higher_is_better} == {"valid_frames", "valid_time"}
 
 
 @pytest.mark.parametrize(("stride", "kept"), [(1, 64), (2, 16), (4, 4)])

@@ -19,7 +19,9 @@ groups: [mine]
 
 
 @pytest.mark.parametrize("corpus", expand(["mixture_6"]))
-def test_every_corpus_of_the_mixture_has_a_zero_shot_task_with_the_window_of_its_card(corpus: str) -> None:
+def test_every_corpus_of_the_mixture_has_a_zero_shot_task_with_the_window_of_its_card(
+    corpus: str,
+) -> None:
     task, card = load_tasks()[f"zero_shot_{corpus}"], load_card(corpus)
     assert (task.corpus, task.split, task.headline) == (corpus, "test", "l2re")
     assert task.context_frames == card.context_frames
@@ -44,7 +46,7 @@ def test_an_unknown_name_gets_the_nearest_known_one(asked: str, meant: str) -> N
 
 
 def test_nothing_asked_is_refused() -> None:
-    with pytest.raises(UserError, match="known groups: zero_shot"):
+    with pytest.raises(UserError, match=r"known groups: .*zero_shot"):
         select_tasks([], load_tasks())
 
 

@@ -1,50 +1,18 @@
-"""Errors of a forecast: predicted and true frames in, one value per sample out.
+"""Errors relative to the truth: predicted and true frames in, one value per sample out.
 
-Axes: B samples, T predicted frames, C channels, H rows, W columns. A mask
-`points_B1CHW` of zeros and ones says which points count; a channel without a
-single point is left out of every mean. Pure.
+Axes: B samples, T predicted frames, C channels, H rows, W columns; `points_B1CHW`
+says which points count (see `points`). Pure.
 Source: MoE-POT (NeurIPS 2025) for L2RE, PDEBench (NeurIPS 2022) for nRMSE and
 the largest error, The Well (NeurIPS 2024) for VRMSE.
-Departure: a value that is not finite becomes inf, so a diverged forecast ranks
-last instead of vanishing from a mean.
 """
-
-from collections.abc import Callable
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from evaluation.metrics.points import mean_over_channels, or_inf
 from foundation.physics.norms import relative_l2
 
-Metric = Callable[[Tensor, Tensor, Tensor], Tensor]
-MetricName = Literal["l2re", "nrmse", "vrmse", "max_error"]
-
 VRMSE_EPS = 1e-7  # The Well's, in squared units of the field
-
-
-def scored_points(channel_mask_BC: Tensor, valid_mask_B1HW: Tensor, stride: int = 1) -> Tensor:
-    """The points that count: scored channels, fluid cells, every `stride`-th row and column.
-
-    Args:
-        channel_mask_BC: 1 for scored channels (B, C).
-        valid_mask_B1HW: 1 in the fluid (B, 1, H, W).
-        stride: model resolution // native size; the published protocol's `k`.
-
-    Returns:
-        0/1 mask (B, 1, C, H, W).
-    """
-    lattice_HW = torch.zeros_like(valid_mask_B1HW[0, 0])
-    lattice_HW[::stride, ::stride] = 1.0
-    return (channel_mask_BC[:, :, None, None] * valid_mask_B1HW * lattice_HW)[:, None]
-
-
-def _mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:
-    """Mean over axis 1 (C) of the channels that have points; not finite becomes inf."""
-    kept_BC = points_B1CHW.amax(dim=(1, 3, 4)) > 0
-    kept_BC = kept_BC.reshape(kept_BC.shape + (1,) * (values.ndim - 2))
-    mean = torch.where(kept_BC, values, 0.0).sum(1) / kept_BC.sum(1)
-    return torch.where(torch.isfinite(mean), mean, torch.inf)
 
 
 def l2re(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
@@ -55,7 +23,7 @@ def l2re(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor
     Returns:
         (B,), dimensionless; inf where the forecast is not finite.
     """
-    return _mean_over_channels(relative_l2(pred_BTCHW, true_BTCHW, points_B1CHW), points_B1CHW)
+    return mean_over_channels(relative_l2(pred_BTCHW, true_BTCHW, points_B1CHW), points_B1CHW)
 
 
 def l2re_per_frame(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
@@ -101,7 +69,7 @@ def vrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tenso
     variance_BTC = deviation.square().sum(dim=(3, 4)) / num_B1C
     error_BTC = (points_B1CHW * (pred_BTCHW - true_BTCHW)).square().sum(dim=(3, 4)) / num_B1C
     ratio_BC = (error_BTC / (variance_BTC + VRMSE_EPS)).sqrt().mean(1)
-    return _mean_over_channels(ratio_BC, points_B1CHW)
+    return mean_over_channels(ratio_BC, points_B1CHW)
 
 
 def max_error(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
@@ -113,13 +81,4 @@ def max_error(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> T
         (B,), in the units of the channel that errs most; inf where not finite.
     """
     largest_B = (points_B1CHW * (pred_BTCHW - true_BTCHW)).abs().amax(dim=(1, 2, 3, 4))
-    return torch.where(torch.isfinite(largest_B), largest_B, torch.inf)
-
-
-METRICS: dict[MetricName, Metric] = {
-    "l2re": l2re,
-    "nrmse": nrmse,
-    "vrmse": vrmse,
-    "max_error": max_error,
-}
-assert tuple(METRICS) == get_args(MetricName), "every metric name has its function"
+    return or_inf(largest_B)

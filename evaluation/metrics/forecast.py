@@ -1,0 +1,82 @@
+"""A forecast beside the truth, with all that a metric may ask about it.
+
+Axes: B samples, T predicted frames, C channels of the corpus, H rows, W columns
+of the scored lattice. What several metrics need is computed once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from evaluation.metrics.relative import l2re_per_frame
+from evaluation.metrics.spectral import Bands, band_errors
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What holds for all samples of a task; it decides which metrics apply.
+
+    Attributes:
+        lattice: rows and columns that are scored.
+        frames: predicted frames.
+        channels: names of the channels, in order.
+        sides: boundary condition of every side that is one: neither periodic nor uniform.
+        conserved: quantity -> densities, expressions in channels and parameters; the integral
+            of each over the domain stays constant.
+        solenoidal: the two channels of a velocity without divergence; None if there is none.
+        threshold: L2RE of a frame up to which a forecast is valid.
+    """
+
+    lattice: tuple[int, int]
+    frames: int
+    channels: tuple[str, ...]
+    sides: tuple[str, ...] = ()
+    conserved: Mapping[str, tuple[str, ...]] | None = None
+    solenoidal: tuple[str, str] | None = None
+    threshold: float = 0.2
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of one trajectory beside its fields.
+
+    Attributes:
+        dt_s: time between frames.
+        extent: x_min, x_max, y_min, y_max of the domain.
+        parameters: numbers by name; those of the PDE.
+    """
+
+    dt_s: float = 1.0
+    extent: tuple[float, ...] = (0.0, 1.0, 0.0, 1.0)
+    parameters: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Predicted and true frames of some samples.
+
+    Attributes:
+        pred_BTCHW: prediction, physical units.
+        true_BTCHW: truth.
+        points_B1CHW: 1 where a point counts, 0 elsewhere.
+        setting: what holds for all of them.
+        origins: of every sample (B).
+    """
+
+    pred_BTCHW: Tensor
+    true_BTCHW: Tensor
+    points_B1CHW: Tensor
+    setting: Setting
+    origins: tuple[Origin, ...]
+
+    @cached_property
+    def per_frame_BT(self) -> Tensor:
+        """L2RE of each frame (B, T)."""
+        return l2re_per_frame(self.pred_BTCHW, self.true_BTCHW, self.points_B1CHW)
+
+    @cached_property
+    def bands(self) -> Bands:
+        """Relative error per band of wave numbers, each (B,)."""
+        return band_errors(self.pred_BTCHW, self.true_BTCHW, self.points_B1CHW)

@@ -1,0 +1,39 @@
+"""Which points count, and means over channels that no value escapes.
+
+Axes: B samples, T predicted frames, C channels, H rows, W columns. A mask
+`points_B1CHW` of zeros and ones says which points count; a channel without a
+single point is left out of every mean. Pure.
+Departure: a value that is not finite becomes inf, so a diverged forecast ranks
+last instead of vanishing from a mean.
+"""
+
+import torch
+from torch import Tensor
+
+
+def scored_points(channel_mask_BC: Tensor, valid_mask_B1HW: Tensor, stride: int = 1) -> Tensor:
+    """The points that count: scored channels, fluid cells, every `stride`-th row and column.
+
+    Args:
+        channel_mask_BC: 1 for scored channels (B, C).
+        valid_mask_B1HW: 1 in the fluid (B, 1, H, W).
+        stride: model resolution // native size; the published protocol's `k`.
+
+    Returns:
+        0/1 mask (B, 1, C, H, W).
+    """
+    lattice_HW = torch.zeros_like(valid_mask_B1HW[0, 0])
+    lattice_HW[::stride, ::stride] = 1.0
+    return (channel_mask_BC[:, :, None, None] * valid_mask_B1HW * lattice_HW)[:, None]
+
+
+def mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:
+    """Mean over axis 1 (C) of the channels that have points; not finite becomes inf."""
+    kept_BC = points_B1CHW.amax(dim=(1, 3, 4)) > 0
+    kept_BC = kept_BC.reshape(kept_BC.shape + (1,) * (values.ndim - 2))
+    return or_inf(torch.where(kept_BC, values, 0.0).sum(1) / kept_BC.sum(1))
+
+
+def or_inf(values: Tensor) -> Tensor:
+    """The values; inf where one is not finite."""
+    return torch.where(torch.isfinite(values), values, torch.inf)

@@ -1,0 +1,176 @@
+"""All metrics by name: what each is, which way is better, where it applies.
+
+`l2re_frame_N` and `drift_QUANTITY` are families: every frame and every conserved
+quantity has its own. A metric that does not apply to a task is left out of its
+record; it is never 0.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from data_shards.errors import unknown_name
+from evaluation.metrics import horizon, relative
+from evaluation.metrics.conservation import drift
+from evaluation.metrics.divergence import divergence
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.sides import boundary_error
+from evaluation.metrics.spectral import Band, resolves
+
+MetricName = str
+
+_FRAME = re.compile(r"l2re_frame_([1-9][0-9]*)")
+_DRIFT = re.compile(r"drift_([a-z][a-z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number per sample.
+
+    Attributes:
+        title: as people write it.
+        meaning: one line for a list of metrics.
+        measure: a forecast in, (B,) out.
+        unit: "1" where it has none.
+        higher_is_better: which way a ranking goes.
+        applies: whether it can be measured on a task.
+        from_curve: the same from the error of every frame alone, (B, T) and the threshold of
+            validity in, (B,) out; None where that does not suffice.
+    """
+
+    title: str
+    meaning: str
+    measure: Callable[[Forecast], Tensor]
+    unit: str = "1"
+    higher_is_better: bool = False
+    applies: Callable[[Setting], bool] = lambda setting: True
+    from_curve: Callable[[Tensor, float], Tensor] | None = None
+
+
+def _pointwise(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    def measure(forecast: Forecast) -> Tensor:
+        return function(forecast.pred_BTCHW, forecast.true_BTCHW, forecast.points_B1CHW)
+
+    return measure
+
+
+def _band(band: Band, range_text: str) -> Metric:
+    return Metric(
+        title=f"spectral error ({band})",
+        meaning=f"relative error of wave numbers {range_text}",
+        measure=lambda forecast: forecast.bands[band],
+        applies=lambda setting: resolves(band, setting.lattice),
+    )
+
+
+def _drift(quantity: str) -> Metric:
+    return Metric(
+        title=f"{quantity.replace('_', ' ')} drift",
+        meaning=f"largest relative drift of the {quantity.replace('_', ' ')} of the domain",
+        measure=lambda forecast: drift(forecast, quantity),
+        applies=lambda setting: quantity in (setting.conserved or {}),
+    )
+
+
+def _frame(frame: int) -> Metric:
+    return Metric(
+        title=f"L2RE of frame {frame}",
+        meaning=f"L2RE of predicted frame {frame} alone",
+        measure=lambda forecast: forecast.per_frame_BT[:, frame - 1],
+        applies=lambda setting: frame <= setting.frames,
+        from_curve=lambda curve_BT, threshold: curve_BT[:, frame - 1],
+    )
+
+
+METRICS: dict[MetricName, Metric] = {
+    "l2re": Metric(
+        title="L2RE",
+        meaning="L2 relative error over space and all frames, mean over channels",
+        measure=_pointwise(relative.l2re),
+    ),
+    "nrmse": Metric(
+        title="nRMSE",
+        meaning="mean over frames of the relative root-mean-square error",
+        measure=lambda forecast: forecast.per_frame_BT.mean(1),
+        from_curve=lambda curve_BT, threshold: curve_BT.mean(1),
+    ),
+    "vrmse": Metric(
+        title="VRMSE",
+        meaning="root-mean-square error in spatial standard deviations, mean over frames",
+        measure=_pointwise(relative.vrmse),
+    ),
+    "max_error": Metric(
+        title="max error",
+        meaning="largest absolute error of the rollout",
+        measure=_pointwise(relative.max_error),
+        unit="of the channel",
+    ),
+    "spectral_low": _band("low", "0 to 4"),
+    "spectral_mid": _band("mid", "5 to 12"),
+    "spectral_high": _band("high", "13 upwards"),
+    "valid_frames": Metric(
+        title="valid frames",
+        meaning="frames before the first one whose L2RE exceeds the task's threshold",
+        measure=lambda f: horizon.valid_frames(f.per_frame_BT, f.setting.threshold),
+        unit="frames",
+        higher_is_better=True,
+        from_curve=horizon.valid_frames,
+    ),
+    "valid_time": Metric(
+        title="valid time",
+        meaning="valid frames times the time between frames",
+        measure=lambda f: horizon.valid_time(
+            f.per_frame_BT, f.setting.threshold, tuple(o.dt_s for o in f.origins)
+        ),
+        unit="time of the corpus",
+        higher_is_better=True,
+    ),
+    "drift_mass": _drift("mass"),
+    "drift_momentum": _drift("momentum"),
+    "drift_energy": _drift("energy"),
+    "drift_circulation": _drift("circulation"),
+    "divergence": Metric(
+        title="divergence",
+        meaning="divergence of the predicted velocity relative to its gradient",
+        measure=divergence,
+        applies=lambda setting: setting.solenoidal is not None and min(setting.lattice) > 2,
+    ),
+    "boundary_error": Metric(
+        title="boundary error",
+        meaning="error in the cells at the sides, relative to the truth in the whole domain",
+        measure=boundary_error,
+        applies=lambda setting: bool(setting.sides),
+    ),
+}
+
+
+def find_metric(name: MetricName) -> Metric:
+    """A metric by its name.
+
+    Raises:
+        UserError: there is none; names the nearest.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if match := _FRAME.fullmatch(name):
+        return _frame(int(match[1]))
+    if match := _DRIFT.fullmatch(name):
+        return _drift(match[1])
+    raise unknown_name("metric", name, [*METRICS, "l2re_frame_1"])
+
+
+def frame_metric(frame: int) -> MetricName:
+    """Name of the L2RE of one predicted frame, counted from 1."""
+    return f"l2re_frame_{frame}"
+
+
+def measure(names: tuple[MetricName, ...], forecast: Forecast) -> dict[MetricName, Tensor]:
+    """Those of the metrics that apply to a forecast, each (B,)."""
+    found = {name: find_metric(name) for name in names}
+    return {
+        name: metric.measure(forecast)
+        for name, metric in found.items()
+        if metric.applies(forecast.setting)
+    }

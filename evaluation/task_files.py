@@ -1,0 +1,106 @@
+"""Files of tasks: folders in, plain values of every task and group out.
+
+`NAME.yaml` with a `corpus` is one task. With `corpora`, a list of corpora, groups
+of corpora and ladders (`ladders`: all of them), it is a family: one task
+NAME_CORPUS for each, with the window of the corpus's card unless it has its own.
+`groups.yaml` says what groups of tasks are for and may add tasks and groups to them.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_shards.catalogue import expand, ladder_names, load_card
+from data_shards.config import Config, read_yaml
+from data_shards.errors import UserError
+
+GROUPS = "groups.yaml"
+ALL_LADDERS = "ladders"
+
+
+class Group(Config):
+    """What a group of tasks is for, and members that do not say so themselves."""
+
+    description: str
+    tasks: tuple[str, ...] = ()
+
+
+def read_task_values(folders: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every task of some folders: where it stands, and its values.
+
+    Raises:
+        UserError: a folder without tasks, a file that is no mapping or not of its own name,
+            or a family of corpora that are not known.
+    """
+    for folder in folders:
+        paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != GROUPS]
+        if not paths:
+            raise UserError(f"{folder}: no task files (*.yaml) in this folder; mend --include")
+        for path in paths:
+            where = f"task {path.name}"
+            values = _mapping(path, where)
+            if values.get("name") != path.stem:
+                raise UserError(
+                    f"{where}: its name says {values.get('name')!r}; rename one of them"
+                )
+            if "corpora" in values:
+                yield from family(values, where)
+            else:
+                yield where, values
+
+
+def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tasks of a family; corpora that a forecast in planes cannot be made of are none.
+
+    Args:
+        values: those of a task, with `corpora` in the place of `corpus`.
+        where: for messages.
+
+    Raises:
+        UserError: a corpus, group or ladder that is not known.
+    """
+    shared = {key: value for key, value in values.items() if key != "corpora"}
+    try:
+        corpora = list(dict.fromkeys(_corpora(values["corpora"])))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    for corpus in corpora:
+        card = load_card(corpus)
+        if card.rollout_frames == 0 or len(card.native_grid) == 3:
+            continue
+        window = {"context_frames": card.context_frames, "rollout_frames": card.rollout_frames}
+        own = {
+            "name": f"{values['name']}_{corpus}",
+            "corpus": corpus,
+            "description": str(values.get("description", "")).replace("CORPUS", card.title),
+        }
+        yield f"{where} for {corpus}", window | shared | own
+
+
+def _corpora(names: Any) -> Iterator[str]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"corpora is {names!r}, wanted a list of corpora, groups and ladders")
+    for name in names:
+        yield from expand(ladder_names() if name == ALL_LADDERS else [name])
+
+
+def read_groups(folders: Sequence[Path]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Group -> what it is for, and further members of it.
+
+    Raises:
+        UserError: an invalid file.
+    """
+    groups: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for path in (folder / GROUPS for folder in folders):
+        if path.exists():
+            for name, values in _mapping(path, str(path)).items():
+                group = Group.read(values, f"{path}: {name}")
+                groups[name] = (group.description, group.tasks)
+    return groups
+
+
+def _mapping(path: Path, where: str) -> dict[str, Any]:
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: not a mapping of keys to values")
+    return values

@@ -1,0 +1,66 @@
+"""`foundation rescore`: a results file in, a new one out, without running any model."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from data_shards.errors import UserError
+from evaluation.record import samples_path
+from evaluation.rescore import Rescoring, rescore
+from evaluation.results import check_writable, save_results
+from evaluation.table import result_table
+from launchers.arguments import Subparsers, add_parser, positive
+from launchers.progress import progress
+from launchers.verbs import SUMMARIES
+
+_EXAMPLE = """examples:
+  foundation rescore records/tiny.json --metrics l2re_frame_1,valid_frames --output again.json
+  foundation rescore records/tiny.json --aggregate median --output median.json
+  foundation rescore records/tiny.json --metrics spectral_high,drift_mass --shards shards/ \\
+      --output spectra.json
+
+The samples beside the results give other aggregations, and metrics of the error per frame.
+Any other metric needs the shards, and predictions that `evaluate --save-predictions` wrote.
+"""
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `rescore` to the console."""
+    parser = add_parser(subparsers, "rescore", SUMMARIES["rescore"], _EXAMPLE)
+    parser.add_argument("record", type=Path, metavar="RECORD.json", help="results file to read")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.json", help="results file to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.add_argument("--metrics", default="", metavar="M[,M]", help="further metrics, by comma")
+    parser.add_argument("--aggregate", choices=("mean", "median"), help="as it was by default")
+    parser.add_argument(
+        "--keys", metavar="PATTERN", help="only trajectories of such keys: *-0000"
+    )
+    parser.add_argument("--resamples", type=positive, metavar="N", help="draws of the bootstrap")
+    parser.add_argument("--shards", type=Path, metavar="DIR", help="the shards of the records")
+    parser.add_argument("--json", action="store_true", help="print the records instead of a table")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.output.resolve() == options.record.resolve():
+        raise UserError(f"{options.output}: is the file to read; choose another --output")
+    check_writable(options.output, options.overwrite)
+    wanted = Rescoring(
+        metrics=tuple(name.strip() for name in options.metrics.split(",") if name.strip()),
+        aggregation=options.aggregate,
+        keys=options.keys,
+        resamples=options.resamples,
+    )
+
+    def watch(positions: Sequence[int]) -> Iterator[int]:
+        return progress(positions, total=len(positions), label="rescore", unit="record")
+
+    judged = rescore(options.record, wanted, options.shards, watch)
+    save_results(options.output, judged)
+    if options.json:
+        print(options.output.read_text(), end="")
+        return
+    print(result_table([record for record, samples in judged]))
+    print(f"\nresults: {options.output}\nper sample: {samples_path(options.output)}")

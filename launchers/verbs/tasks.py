@@ -1,0 +1,110 @@
+"""`foundation tasks`: what checkpoints can be judged on, from the task files."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_shards.errors import unknown_name
+from evaluation.metrics import METRICS
+from evaluation.table import markdown_table
+from evaluation.task import Task, group_meanings, group_names, load_tasks
+from launchers.arguments import Subparsers, add_parser
+from launchers.verbs import SUMMARIES
+
+_EXAMPLE = """examples:
+  foundation tasks
+  foundation tasks --group rollout
+  foundation tasks --include my_tasks/ --json | jq -r '.tasks[].name'
+
+Any name goes to `foundation evaluate --tasks`. A task is a YAML file; a folder of your own
+comes in by --include.
+"""
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `tasks` to the console."""
+    parser = add_parser(subparsers, "tasks", SUMMARIES["tasks"], _EXAMPLE)
+    parser.add_argument("--group", metavar="G", help="only the tasks of this group")
+    parser.add_argument("--metrics", action="store_true", help="list the metrics instead")
+    parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    tasks = list(load_tasks(options.include).values())
+    groups = group_names(tasks)
+    if options.group is not None:
+        if options.group not in groups:
+            raise unknown_name("group", options.group, groups)
+        tasks = [task for task in tasks if options.group in task.groups]
+        groups = (options.group,)
+    meanings = group_meanings(options.include)
+    if options.json:
+        print(json.dumps(_everything(tasks, groups, meanings), indent=1))
+    elif options.metrics:
+        print(_metric_table())
+    else:
+        print(_task_table(tasks))
+        print(f"\n{_group_table(tasks, groups, meanings)}")
+
+
+def _everything(
+    tasks: Sequence[Task], groups: Sequence[str], meanings: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "tasks": [{**task.model_dump(mode="json"), "hash": task.hash} for task in tasks],
+        "groups": {
+            group: {
+                "description": meanings.get(group, ""),
+                "tasks": [task.name for task in tasks if group in task.groups],
+            }
+            for group in groups
+        },
+        "metrics": {
+            name: {
+                "title": metric.title,
+                "meaning": metric.meaning,
+                "unit": metric.unit,
+                "higher_is_better": metric.higher_is_better,
+            }
+            for name, metric in METRICS.items()
+        },
+    }
+
+
+def _task_table(tasks: Sequence[Task]) -> str:
+    header = ["Task", "Corpus", "Split", "Headline", "Groups", "Context", "Rollout", "Windows"]
+    rows = [
+        [
+            task.name,
+            task.corpus,
+            task.split,
+            task.headline,
+            ", ".join(task.groups),
+            str(task.context_frames),
+            str(task.rollout_frames),
+            str(len(task.windows)),
+        ]
+        for task in tasks
+    ]
+    return markdown_table(header, rows, left=5)
+
+
+def _group_table(tasks: Sequence[Task], groups: Sequence[str], meanings: dict[str, str]) -> str:
+    rows = [
+        [group, meanings.get(group, ""), str(sum(group in task.groups for task in tasks))]
+        for group in groups
+    ]
+    return markdown_table(["Group", "What for", "Tasks"], rows, left=2)
+
+
+def _metric_table() -> str:
+    rows = [
+        [name, metric.meaning, metric.unit, "↑" if metric.higher_is_better else "↓"]
+        for name, metric in METRICS.items()
+    ]
+    rows.append(["l2re_frame_N", "L2RE of predicted frame N alone (option frames)", "1", "↓"])
+    return markdown_table(["Metric", "What it is", "Unit", ""], rows, left=4)
