@@ -23,6 +23,7 @@ MARK = "# Written from manifest.json at every change; remove this line to keep y
 _LICENSES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
+_NAMED = 3  # families of equations that still fit into a title
 
 _LOADING = """## How to load it
 
@@ -50,7 +51,7 @@ fields = next(iter(samples))["fields.npy"]
 from data_shards.corpus import ShardedCorpus  # pip install moe-pot
 
 corpus = ShardedCorpus.open("FOLDER", "{corpus}", "{split}")
-window = corpus.window(trajectory=0, start=0, length=11)  # reads these frames only
+window = corpus.window(trajectory=0, start=0, length={length})  # reads these frames only
 ```
 
 `foundation shards verify FOLDER` proves it against the checksums in `manifest.json`.
@@ -149,8 +150,9 @@ def _pretty_name(manifest: Manifest) -> str:
     cards = list({entry.corpus: entry.card for entry in manifest.entries}.values())
     if len(cards) == 1:
         return cards[0].title
-    families = len({card.pde for card in cards})
-    return f"{len(cards)} corpora of simulations, {families} families of equations"
+    families = list(dict.fromkeys(card.pde for card in cards))
+    named = ", ".join(families) if len(families) <= _NAMED else f"{len(families)} families of PDEs"
+    return f"{len(cards)} corpora of simulations: {named}"
 
 
 def _summary(manifest: Manifest) -> str:
@@ -196,7 +198,8 @@ def _loading(entry: CorpusEntry) -> str:
     last = len(entry.shards) - 1
     shards = f"{stem}{{000000..{last:06d}}}.tar" if last else f"{stem}000000.tar"
     loading = _LOADING.replace("{corpus}", entry.corpus).replace("{split}", entry.split)
-    return loading.replace("{shards}", shards)
+    length = min(entry.card.context_frames + 1, entry.frames)
+    return loading.replace("{shards}", shards).replace("{length}", str(length))
 
 
 def _corpora(manifest: Manifest) -> Iterable[str]:

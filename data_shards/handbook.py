@@ -155,7 +155,7 @@ def _lines(card: CorpusCard) -> Iterable[str]:
         f"Protocol: {card.context_frames} frames are given, {card.rollout_frames} are predicted"
         + ("; the obstacle mask follows as a channel" if card.mask_as_channel else "")
     )
-    yield f"Published trajectories (train / validation / test): {splits_text(card.splits)}"
+    yield f"Full size: {splits_text(card.splits)} trajectories (train / validation / test)"
     if card.groups:
         yield f"Groups: {', '.join(card.groups)}"
     if card.shift:
