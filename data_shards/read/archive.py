@@ -19,6 +19,7 @@ from data_shards.errors import UserError
 
 ZIP = ".zip"
 MOST_MEMBERS = 100_000  # of one zip; published ones have some hundred
+_DAMAGE = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 _LEFTOVERS = ("__MACOSX", ".DS_Store")  # what an archiver adds
 
 
@@ -83,7 +84,7 @@ class FileTree:
             else:
                 with self._zips[member.source].open(member.inside) as packed:
                     yield packed
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise UserError(f"{member}: cannot be read: {error}; download it again") from error
 
     def read(self, member: Member, most: int) -> bytes:
@@ -122,7 +123,7 @@ class FileTree:
     def _zip(self, path: Path, parts: tuple[str, ...]) -> Iterator[Member]:
         try:
             archive = self._zips[path] = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise UserError(
                 f"{path}: not a readable zip ({error}); download it again, it may be cut off"
             ) from error

@@ -21,9 +21,9 @@ from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset, legible
+from data_shards.read.hdf5 import find_dataset
 from data_shards.read.raw import boundary_of, published
-from data_shards.read.sequence import FileSequence
+from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory
 
 WORDS: dict[Split, str] = {"train": "_train_", "validation": "_val_", "test": "_test_"}
@@ -59,7 +59,7 @@ class EllipticCorpus:
     def read(self, number: int) -> Trajectory:
         """The number-th problem of the split."""
         file, path, local = self._files.place(number)
-        with legible(path):
+        with understood(path):
             fields = np.asarray(file["fields"][local], np.float32)
             values = file["tensor"][local]
         found = dict(zip(self._options.coefficients, map(float, values), strict=True))

@@ -26,9 +26,9 @@ from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset, legible
+from data_shards.read.hdf5 import find_dataset
 from data_shards.read.raw import boundary_of, published
-from data_shards.read.sequence import FileSequence
+from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory
 
 GROUPS: dict[Split, str] = {"train": "train", "validation": "valid", "test": "test"}
@@ -66,7 +66,7 @@ class PdeArenaCorpus:
         """The number-th trajectory of the split."""
         file, path, local = self._files.place(number)
         card = self._card
-        with legible(path):
+        with understood(path):
             group = file[self._group]
         channels = [self._values(group, name, AXES, local, path) for name in self._datasets()]
         fields = np.stack(channels, axis=1, dtype=np.float32, casting="same_kind")  # (T, C, x, y)
@@ -95,9 +95,8 @@ class PdeArenaCorpus:
 
     def _count(self, file: h5py.File, path: Path) -> int:
         card = self._card
-        with legible(path):
-            group = file.get(self._group)
-            known = ", ".join(list(file)[:12]) or "nothing"
+        group = file.get(self._group)
+        known = ", ".join(list(file)[:12]) or "nothing"
         if not isinstance(group, h5py.Group):
             raise UserError(
                 f"{path}: has no group {self._group!r}, there is {known}; give the file or folder "
@@ -118,13 +117,14 @@ class PdeArenaCorpus:
         self, group: h5py.Group, name: str, axes: tuple[str, ...], local: int, path: Path
     ) -> NDArray[Any]:
         """One sample's entries of a dataset over all samples."""
-        dataset = find_dataset(group, name, axes)
+        with understood(path):
+            dataset = find_dataset(group, name, axes)
         if local >= dataset.shape[0]:
             raise UserError(
                 f"{path}: {dataset.name} has {dataset.shape[0]} samples, the fields have more; "
                 "fetch it again"
             )
-        with legible(path):
+        with understood(path):
             return np.asarray(dataset[local])
 
     def _dt_s(self, group: h5py.Group, local: int, path: Path) -> float:

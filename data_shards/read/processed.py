@@ -32,9 +32,8 @@ from data_shards.card import CorpusCard, Side, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
-from data_shards.read.hdf5 import legible
 from data_shards.read.raw import published
-from data_shards.read.sequence import FileSequence
+from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory
 
 MASK = "mask"
@@ -85,7 +84,7 @@ class ProcessedCorpus:
     def read(self, number: int) -> Trajectory:
         """The number-th trajectory of the split."""
         file, path, local = self._files.place(number)
-        with legible(path):
+        with understood(path):
             dataset = file["data"]
             values = np.asarray(dataset[()] if self._scattered else dataset[local], np.float32)
         if values.ndim == 3:
@@ -117,9 +116,8 @@ class ProcessedCorpus:
 
     def _count(self, file: h5py.File, path: Path) -> int:
         """Trajectories of a file, whose shape must be the card's."""
-        with legible(path):
-            dataset = file.get("data")
-            known = ", ".join(list(file)[:12]) or "nothing"
+        dataset = file.get("data")
+        known = ", ".join(list(file)[:12]) or "nothing"
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
             raise UserError(f"{path}: no dataset 'data' of floating-point numbers, only: {known}")
         shape = dataset.shape if self._scattered else dataset.shape[1:]

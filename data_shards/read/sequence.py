@@ -1,13 +1,18 @@
 """Many HDF5 files as one list of samples; one file is open at a time."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
 import h5py
 
+from data_shards.errors import UserError
 from data_shards.read.hdf5 import open_hdf5
+
+# What damaged names, types, shapes and attributes come out as, between HDF5 and numpy.
+_SYMPTOMS = (OSError, RuntimeError, ValueError, TypeError, LookupError)
 
 
 class FileSequence:
@@ -27,7 +32,7 @@ class FileSequence:
         self._open: tuple[int, h5py.File] | None = None
         counts = []
         for path in self.paths:
-            with open_hdf5(path) as file:
+            with open_hdf5(path) as file, understood(path):
                 counts.append(count(file, path))
         self._stops = tuple(accumulate(counts))
 
@@ -58,3 +63,20 @@ class FileSequence:
             self.close()
             self._open = position, open_hdf5(self.paths[position])
         return self._open[1]
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Report a file whose description of itself makes no sense as damaged.
+
+    Wider than `hdf5.legible`: for code that follows what a file says of its arrays.
+
+    Raises:
+        UserError: in place of the errors that such a file causes.
+    """
+    try:
+        yield
+    except _SYMPTOMS as error:
+        fault = " ".join(str(error).split()) or "no reason given"
+        kind = type(error).__name__
+        raise UserError(f"{path}: damaged: {fault} ({kind}); fetch it again") from error

@@ -24,11 +24,11 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.raw import published
-from data_shards.read.sequence import FileSequence
+from data_shards.read.sequence import FileSequence, understood
 from data_shards.read.well_draft import draft_card
 from data_shards.read.well_file import Component, WellFile, outer_edges, turned
 from data_shards.read.well_folder import split_files
-from data_shards.trajectory import Parameter, Trajectory
+from data_shards.trajectory import Trajectory
 
 __all__ = ["WellCorpus", "WellOptions", "draft_card", "open_corpus", "time_step"]
 
@@ -57,20 +57,25 @@ class WellCorpus:
     def read(self, number: int) -> Trajectory:
         """The number-th trajectory, or piece of one, of the split."""
         file, path, local = self._files.place(number)
-        well, card = WellFile(file, path), self._card
-        sample, piece = divmod(local, self._pieces(well))
-        centres = well.centres(sample)
-        falling = [axis for axis, values in centres.items() if values[0] > values[-1]]
+        card = self._card
+        with understood(path):
+            well = WellFile(file, path)
+            sample, piece = divmod(local, self._pieces(well))
+            start = piece * card.frames
+            times, centres = well.times(sample)[start:], well.centres(sample)
+            falling = [axis for axis, values in centres.items() if values[0] > values[-1]]
+            fields = self._fields(well, sample, start, falling)
+            boundary, scalars = well.boundary(sample), well.scalars(sample)
         rising = {a: values[::-1] if a in falling else values for a, values in centres.items()}
         return Trajectory(
-            fields=self._fields(well, sample, piece * card.frames, falling),
+            fields=fields,
             corpus=card.name,
             index=number,
             seed=-1,
-            dt_s=self._dt_s(well.times(sample)[piece * card.frames :], path),
+            dt_s=self._dt_s(times, path),
             extent=self._extent(rising, path),
-            boundary=turned(well.boundary(sample), falling),
-            parameters=self._parameters(well, sample),
+            boundary=turned(boundary, falling),
+            parameters=labels.parameters(card, scalars, path),
         )
 
     def close(self) -> None:
@@ -134,9 +139,6 @@ class WellCorpus:
         except UserError as error:
             hint = "set unequal_cells: true among the published options to take unequal cells"
             raise UserError(f"{error} ({hint})" if "unequal" in str(error) else error) from None
-
-    def _parameters(self, well: WellFile, sample: int) -> dict[str, Parameter]:
-        return labels.parameters(self._card, well.scalars(sample), well.path)
 
 
 def time_step(times: NDArray[np.float64], known: float | None, path: Path) -> float:

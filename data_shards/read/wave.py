@@ -24,9 +24,9 @@ from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset, legible
+from data_shards.read.hdf5 import find_dataset
 from data_shards.read.raw import boundary_of, published, raw_file, split_range
-from data_shards.read.sequence import FileSequence
+from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory
 
 SOLUTION, SPEED = "solution", "c"
@@ -110,7 +110,7 @@ class WaveCorpus:
 
     def _values(self, name: str, index: int) -> NDArray[Any]:
         file, path, local = self._parts[name].place(index)
-        with legible(path):
+        with understood(path):
             return np.asarray(file[name][local])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from data_shards.card import Channel, CorpusCard, PublishedFiles, Range, Side, Split
 from data_shards.errors import UserError
 from data_shards.read.hdf5 import open_hdf5
+from data_shards.read.sequence import understood
 from data_shards.read.well_file import WellFile, outer_edges, turned
 from data_shards.read.well_folder import FOLDERS, split_files
 
@@ -80,7 +81,7 @@ class _Draft:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with open_hdf5(path) as file:
+        with open_hdf5(path) as file, understood(path):
             well = WellFile(file, path)
             self.title, self.grid, self.frames = well.name, well.grid, well.frames
             self.samples = well.samples
