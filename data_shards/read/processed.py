@@ -8,7 +8,8 @@ way: its own reader is put aside.
 Source: the published preparations, as facts. What they keep apart from ours:
 - The first spatial axis is x, but for files whose raw arrays came as rows and
   columns and were not turned: FNO (through h5py's reversed axes), CFDBench and
-  PDEBench's diffusion-reaction have y first.
+  PDEBench's diffusion-reaction have y first. FNO's 1e-5 file is MATLAB 5, which
+  reverses nothing: if yours was prepared from it by scipy, set `axes: xy`.
 - Channels of PDEArena are smoke, vx, vy; all others come in the card's order.
 - CFDBench has its mask behind u and v, between 0 and 1 at its padded sides; it is
   cut at one half. Further channels are padding and left out.
