@@ -125,8 +125,7 @@ def collect_routes(
         corpus: an opened split.
         windows: (trajectory, start frame).
         temperature: of the full softmax.
-        batch_size: windows per call; results depend on it for gates that normalise over
-            the batch, and for no others.
+        batch_size: windows per call; changes nothing but rounding.
         advance: told the number of windows done after every batch.
     """
     config = model.config

@@ -26,7 +26,7 @@ from foundation import Surrogate
 
 
 class RoutingSettings(Config):
-    """How a run is done; none of it changes a number, but see `collect_routes`."""
+    """How a run is done; none of it changes a number by more than rounding."""
 
     batch_size: PositiveInt = 8
     device: str = "cpu"

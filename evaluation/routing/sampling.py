@@ -7,7 +7,6 @@ or a geometry; start frames are drawn apart for every trajectory, without replac
 from zlib import crc32
 
 import numpy as np
-import torch
 
 from data_shards.batch import Batch
 from data_shards.corpus import ShardedCorpus
@@ -63,17 +62,12 @@ def load_contexts(
         layout: grid and channels of the model.
         context_frames: frames of a window.
     """
-    parts = [
-        load_windows(
-            corpus, [i], layout, context_frames=context_frames, target_frames=0, start=start
-        )
-        for i, start in windows
-    ]
-    return Batch(
-        fields=torch.cat([part.fields for part in parts]),
-        target=torch.cat([part.target for part in parts]),
-        channel_mask=torch.cat([part.channel_mask for part in parts]),
-        valid_mask=torch.cat([part.valid_mask for part in parts]),
-        corpus_id=torch.cat([part.corpus_id for part in parts]),
-        keys=tuple(key for part in parts for key in part.keys),
+    trajectories, starts = zip(*windows, strict=True)
+    return load_windows(
+        corpus,
+        trajectories,
+        layout,
+        context_frames=context_frames,
+        target_frames=0,
+        start=starts,
     )
