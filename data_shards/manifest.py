@@ -38,6 +38,7 @@ class Provenance(Config):
     version: PositiveInt
     seed: int  # -1 for published files
     sources: tuple[SourceFile, ...] = ()  # the raw files, for a reader
+    grid: tuple[PositiveInt, ...] | None = None  # asked for; None: that of the raw files
 
 
 class ShardRecord(Config):

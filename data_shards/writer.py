@@ -185,7 +185,8 @@ def encode(
         # first five samples lack, while parameters differ between and within corpora.
         "parameters": json.dumps(trajectory.parameters, sort_keys=True),
     }
-    fields = trajectory.fields.astype(storage, copy=False)
+    with np.errstate(over="ignore"):  # refused in words below
+        fields = trajectory.fields.astype(storage, copy=False)
     if not np.isfinite(fields).all():
         raise UserError(
             f"{card.name} trajectory {trajectory.index}: values exceed {storage}; store float32"

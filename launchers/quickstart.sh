@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job, end to end, on two CPU cores: six corpora -> shards -> expert-parallel
+# The main job, end to end, on two CPU cores: solvers -> shards -> expert-parallel
 # pre-training on two ranks -> zero-shot scores -> leaderboard. About a quarter of an hour.
 #
 #   bash launchers/quickstart.sh [FOLDER]       # default: quickstart; run again to go on after a stop
@@ -14,12 +14,10 @@ export DS_ACCELERATOR=${DS_ACCELERATOR:-cpu}
 
 say() { printf '\n== %s  (%d s)\n' "$1" $((SECONDS - started)); }
 
-say "1/4 Six corpora: solving the equations, 64 x 64"
-for split in "train 64" "validation 4" "test 8"; do
-  read -r name count <<<"$split"
-  foundation shards generate all --out "$shards" --split "$name" --trajectories "$count" \
-    --resolution 64 --seed "$seed"
-done
+say "1/4 All corpora in small, 64 x 64: six to train on, the others to be judged on"
+foundation shards generate all --profile small --out "$shards" --seed "$seed"
+foundation shards verify "$shards"
+foundation shards info "$shards"
 
 say "2/4 Pre-training: preset nano, 2 ranks, 16 experts spread over both"
 resume=()

@@ -103,7 +103,11 @@ def convert(
             out=out,
             count=count,
             provenance=Provenance(
-                producer=published(card).reader, version=card.version, seed=-1, sources=sources
+                producer=published(card).reader,
+                version=card.version,
+                seed=-1,
+                sources=sources,
+                grid=None if resolution is None else card.grid(resolution),
             ),
             shard_bytes=shard_bytes,
             storage=storage,

@@ -91,6 +91,22 @@ def test_other_settings_need_overwrite(convert, change):
     assert after != before
 
 
+def test_a_resized_split_does_not_pass_for_the_grid_of_the_files(convert):
+    convert("--split", "train", "--resolution", 4)
+    with pytest.raises(UserError, match="add --overwrite"):
+        convert("--split", "train")
+
+
+def test_another_reader_does_not_get_the_options_of_the_cards_own(convert, raw, tmp_path):
+    card = card_of()
+    options = {"axes": "no option of the other reader"}
+    files = card.published.model_copy(update={"options": options})
+    write_card(tmp_path / f"{NAME}.yaml", card.model_copy(update={"published": files}))
+    with pytest.raises(UserError) as refused:
+        convert("--format", "processed", source=raw / FILE)
+    assert "axes" not in str(refused.value)
+
+
 def test_other_raw_files_need_overwrite(convert, raw):
     convert("--split", "train")
     write_swe(raw / FILE, 7)
@@ -256,3 +272,21 @@ def test_a_data_set_of_the_well_needs_no_card(tmp_path, capsys):
     assert "no faults" in capsys.readouterr().out
     console(*order, "--out", tmp_path / "out")
     assert capsys.readouterr().err.count("skipped") == 3
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", "a\n", "-x", "\u00e9"])
+def test_a_name_that_could_not_be_a_file_name_is_refused(tmp_path, name):
+    (tmp_path / "raw" / "data" / "test").mkdir(parents=True)
+    write_well(tmp_path / "raw" / "data" / "test" / "toy.hdf5", 1)
+    order = ("--format", "the_well", "--raw", tmp_path / "raw", "--out", tmp_path / "out")
+    with pytest.raises((UserError, SystemExit)):  # the parser takes "-x" for an option
+        console("convert", name, *order)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+
+
+def test_a_card_of_such_a_name_is_refused(tmp_path, raw):
+    values = card_of().model_dump(mode="json") | {"name": "../up"}
+    (tmp_path / "up.yaml").write_text(yaml.safe_dump(values))
+    order = ("--card", tmp_path / "up.yaml", "--raw", raw, "--out", tmp_path / "out")
+    with pytest.raises(UserError, match=r"up\.yaml: name"):
+        console("convert", "../up", *order)

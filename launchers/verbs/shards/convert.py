@@ -1,13 +1,14 @@
 """`foundation shards convert`: published raw files in, shards out."""
 
 import argparse
+import re
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from data_shards.card import CorpusCard, PublishedFiles, Split
+from data_shards.card import NAME_PATTERN, CorpusCard, PublishedFiles, Split
 from data_shards.catalogue import card_names, load_card, read_card
 from data_shards.errors import UserError
 from data_shards.manifest import Provenance, SourceFile
@@ -144,7 +145,8 @@ def _card(options: argparse.Namespace) -> CorpusCard:
     reader = published.reader if options.format is None else options.format
     if not reader:
         raise UserError(f"{card.name}: its card names no reader; say which with --format READER")
-    changes = {"reader": reader, "options": {**published.options, **dict(options.option)}}
+    own = published.options if reader == published.reader else {}
+    changes = {"reader": reader, "options": {**own, **dict(options.option)}}
     return card.model_copy(update={"published": published.model_copy(update=changes)})
 
 
@@ -172,6 +174,11 @@ def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
 
     if reader not in READERS:
         raise unknown_name("reader", reader, READERS)
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise UserError(
+            f"corpus name {name!r}: wanted letters, digits and any of . _ + - (a letter or digit "
+            "first), as it becomes part of file names"
+        )
     try:
         draft: Any = import_module(f"data_shards.read.{reader}").draft_card
     except (ModuleNotFoundError, AttributeError):
@@ -190,13 +197,17 @@ def _order(card: CorpusCard, split: Split, options: argparse.Namespace) -> Order
         sources = tuple(
             SourceFile(name=path.name, bytes=path.stat().st_size) for path in corpus.sources
         )
+    grid = None if options.resolution is None else card.grid(options.resolution)
     return Order(
         card=card,
         split=split,
         count=count,
-        grid=None if options.resolution is None else card.grid(options.resolution),
         storage=options.storage,
         provenance=Provenance(
-            producer=published(card).reader, version=card.version, seed=-1, sources=sources
+            producer=published(card).reader,
+            version=card.version,
+            seed=-1,
+            sources=sources,
+            grid=grid,
         ),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from data_shards.card import CorpusCard, ProfileName, Split
 from data_shards.catalogue import EVERYTHING, card_names, expand, ladder_names, load_card
 from data_shards.errors import UserError
+from data_shards.handbook import GROUPS
 from data_shards.manifest import Provenance, Storage
 from data_shards.trajectory import Trajectory
 from launchers.arguments import Subparsers, add_parser, not_negative, positive
@@ -105,7 +106,7 @@ def _names() -> str:
     lines = [
         ("corpora", generated),
         ("ladders", ladder_names()),
-        ("groups", [EVERYTHING, "mixture_6", "mixture_10", "mixture_12", "downstream", "ood"]),
+        ("groups", [EVERYTHING, *GROUPS]),
     ]
     return "\n  ".join(f"{kind}: {', '.join(names)}" for kind, names in lines if names)
 
@@ -170,9 +171,13 @@ def _order(
         card=card.at(options.profile),
         split=split,
         count=count,
-        grid=card.grid(_resolution(card, options)),
         storage=options.storage,
-        provenance=Provenance(producer=card.generator, version=card.version, seed=options.seed),
+        provenance=Provenance(
+            producer=card.generator,
+            version=card.version,
+            seed=options.seed,
+            grid=card.grid(_resolution(card, options)),
+        ),
     )
 
 

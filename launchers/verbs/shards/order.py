@@ -28,7 +28,6 @@ class Order:
         card: with the options that it is made with.
         split: train, validation or test.
         count: trajectories.
-        grid: cells per axis; None leaves the grid of the raw files.
         storage: type of the stored fields.
         provenance: who makes them; checksums of raw files may still be unknown.
     """
@@ -36,15 +35,18 @@ class Order:
     card: CorpusCard
     split: Split
     count: int
-    grid: tuple[int, ...] | None
     storage: Storage
     provenance: Provenance
+
+    @property
+    def grid(self) -> tuple[int, ...] | None:
+        """Cells per axis; None leaves the grid of the raw files."""
+        return self.provenance.grid
 
     def matches(self, entry: CorpusEntry) -> bool:
         """Whether an entry is what this order would give."""
         return (
             (self.count, self.storage) == (entry.count, entry.storage)
-            and self.grid in (None, entry.grid)
             and _identity(self.provenance) == _identity(entry.provenance)
             and _recipe(self.card, self.provenance) == _recipe(entry.card, entry.provenance)
         )
@@ -110,7 +112,7 @@ def _is_there(order: Order, manifest: Manifest, out: Path, overwrite: bool) -> b
 
 def _identity(provenance: Provenance) -> tuple[Any, ...]:
     files = tuple((file.name, file.bytes) for file in provenance.sources)
-    return provenance.producer, provenance.version, provenance.seed, files
+    return provenance.producer, provenance.version, provenance.seed, provenance.grid, files
 
 
 def _recipe(card: CorpusCard, provenance: Provenance) -> Any:
