@@ -1,19 +1,41 @@
 """Architectures by name: plain configuration values in, a module out."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import torch
-from torch import nn
+from pydantic import Field
 
 from data_shards.errors import UserError, unknown_name
+from foundation.models.dpot import DPOT, DPOTConfig
+from foundation.models.fno import FNO, FNOConfig
+from foundation.models.frames import FrameNetwork
 from foundation.models.moe_pot import MoEPOT, MoEPOTConfig
+from foundation.models.unet import UNet, UNetConfig
 from foundation.nn.initialise import initialise
 
-ModelConfig = MoEPOTConfig  # becomes a union as architectures join
+ModelConfig = Annotated[
+    MoEPOTConfig | DPOTConfig | FNOConfig | UNetConfig, Field(discriminator="model_type")
+]
 
-_ARCHITECTURES: dict[str, tuple[type[MoEPOTConfig], type[MoEPOT]]] = {
-    "moe_pot": (MoEPOTConfig, MoEPOT),
+_CONFIGS: dict[str, type[MoEPOTConfig] | type[DPOTConfig] | type[FNOConfig] | type[UNetConfig]] = {
+    "moe_pot": MoEPOTConfig,
+    "dpot": DPOTConfig,
+    "fno": FNOConfig,
+    "unet": UNetConfig,
 }
+
+_NETWORKS: dict[str, Callable[[Any], FrameNetwork]] = {
+    "moe_pot": MoEPOT,
+    "dpot": DPOT,
+    "fno": FNO,
+    "unet": UNet,
+}
+
+
+def architecture_names() -> list[str]:
+    """Names that `model_type` takes."""
+    return sorted(_CONFIGS)
 
 
 def read_model_config(values: Any, where: str) -> ModelConfig:
@@ -25,21 +47,25 @@ def read_model_config(values: Any, where: str) -> ModelConfig:
     if not isinstance(values, dict):
         raise UserError(f"{where}: model is {values!r}, wanted a mapping of settings")
     name = values.get("model_type", "moe_pot")
-    if name not in _ARCHITECTURES:
-        raise unknown_name("model_type", str(name), _ARCHITECTURES)
-    return _ARCHITECTURES[name][0].read(values, where)
+    if name not in _CONFIGS:
+        raise unknown_name("model_type", str(name), _CONFIGS)
+    return _CONFIGS[name].read(values, where)
 
 
-def build_model(config: ModelConfig, seed: int | None = None) -> nn.Module:
+def outline_model(config: ModelConfig) -> FrameNetwork:
+    """A module without memory, for counting."""
+    with torch.device("meta"):
+        return _NETWORKS[config.model_type](config)
+
+
+def build_model(config: ModelConfig, seed: int | None = None) -> FrameNetwork:
     """A module on the CPU in float32.
 
     Args:
         config: of the architecture.
         seed: of the initial weights; None leaves memory uninitialised, for loading.
     """
-    with torch.device("meta"):
-        model = _ARCHITECTURES[config.model_type][1](config)
-    model.to_empty(device="cpu")
+    model = outline_model(config).to_empty(device="cpu")
     if seed is not None:
         initialise(model, seed)
     return model

@@ -18,7 +18,7 @@ class Prediction:
     Attributes:
         fields: (B, T_out, C, H, W), in the units of the context.
         routing: one entry per block; empty for a dense model.
-        class_logits: (B, classes) of the auxiliary head.
+        class_logits: (B, classes) of the auxiliary head; (B, 0) of a network without one.
     """
 
     fields: Tensor

@@ -62,8 +62,13 @@ class FourierLayer(nn.Module):
 
 def _affine(x_GM2S: Tensor, weight_2GSS: Tensor, bias_2GS: Tensor) -> Tensor:
     """Complex affine map on stacked (real, imaginary) parts, head by head."""
+    bias = torch.cat([bias_2GS[0], bias_2GS[1]], dim=1)
+    return torch.baddbmm(bias[:, None], x_GM2S, real_form(weight_2GSS))
+
+
+def real_form(weight_2GSS: Tensor) -> Tensor:
+    """Complex matrices (2, G, S, S) as real ones (G, 2 S, 2 S) for stacked parts on the left."""
     real, imaginary = weight_2GSS[0], weight_2GSS[1]
     top = torch.cat([real, imaginary], dim=2)
     bottom = torch.cat([-imaginary, real], dim=2)
-    bias = torch.cat([bias_2GS[0], bias_2GS[1]], dim=1)
-    return torch.baddbmm(bias[:, None], x_GM2S, torch.cat([top, bottom], dim=1))
+    return torch.cat([top, bottom], dim=1)

@@ -14,13 +14,13 @@ def initialise(model: nn.Module, seed: int) -> None:
     """Fill all parameters and buffers of a model in place.
 
     Args:
-        model: modules either define `reset(generator)` or are torch's linear,
+        model: modules either define `reset(generator)` or are torch's linear, convolution,
             group-norm and layer-norm modules, which get torch's usual rules.
         seed: of the whole model.
     """
     for path, module in model.named_modules():
         generator = torch.Generator().manual_seed(_key(seed, path))
-        if isinstance(module, nn.Linear):
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             _uniform_by_fan(module, generator)
         elif isinstance(module, (nn.GroupNorm, nn.LayerNorm)):
             module.reset_parameters()
@@ -35,8 +35,11 @@ def _key(seed: int, path: str) -> int:
 
 
 @torch.no_grad()
-def _uniform_by_fan(linear: nn.Linear, generator: torch.Generator) -> None:
-    bound = linear.in_features**-0.5
-    linear.weight.uniform_(-bound, bound, generator=generator)
-    if linear.bias is not None:
-        linear.bias.uniform_(-bound, bound, generator=generator)
+def _uniform_by_fan(
+    module: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator
+) -> None:
+    # torch takes a fan from the second axis on, of a transposed convolution too.
+    bound = module.weight[0].numel() ** -0.5
+    module.weight.uniform_(-bound, bound, generator=generator)
+    if module.bias is not None:
+        module.bias.uniform_(-bound, bound, generator=generator)

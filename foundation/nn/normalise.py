@@ -1,6 +1,6 @@
-"""Normalisation over samples whose statistics can span several ranks.
+"""Normalisation: over samples, whose statistics can span several ranks, and over maps.
 
-Axes: B samples, D features.
+Axes: B samples, H rows, W columns, D features.
 """
 
 from collections.abc import Callable, Iterator
@@ -67,6 +67,12 @@ class SampleBatchNorm(nn.Module):
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), _MOMENTUM)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), _MOMENTUM)
         self.num_batches_tracked += 1
+
+
+def norm_last(norm: nn.Module, x_BHWD: Tensor) -> Tensor:
+    """A norm of (B, D, H, W), such as torch's group norm, on features that stand last."""
+    y: Tensor = norm(x_BHWD.permute(0, 3, 1, 2))
+    return y.permute(0, 2, 3, 1)
 
 
 def _alone(x: Tensor) -> Tensor:

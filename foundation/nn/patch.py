@@ -72,6 +72,13 @@ class PatchHead(nn.Module):
         return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, rows * size, columns * size)
 
 
+def stacked_with_places(frames_BTCHW: Tensor) -> Tensor:
+    """Frames as channels, and where each point lies along H and along W: (B, T * C + 2, H, W)."""
+    batch = frames_BTCHW.shape[0]
+    places = coordinates_like(frames_BTCHW[:, :1])[:, :2].expand(batch, -1, -1, -1)
+    return torch.cat([frames_BTCHW.flatten(1, 2), places], dim=1)
+
+
 def coordinates_like(frames_BTCHW: Tensor) -> Tensor:
     """Grid coordinates of some frames, along H, along W and in time, each from 0 to 1.
 

@@ -27,6 +27,16 @@ def test_siblings_and_seeds_differ():
     assert not torch.equal(first["0"].weight, second["0"].weight)
 
 
+@torch.no_grad()
+def test_convolutions_start_as_widely_as_torchs():
+    for module in (nn.Conv2d(12, 40, 3), nn.ConvTranspose2d(12, 40, 2)):
+        torchs = [parameter.abs().max() for parameter in module.parameters()]
+        initialise(module, seed=0)
+        for parameter, width in zip(module.parameters(), torchs, strict=True):
+            # the largest of 40 uniform draws and more: within a fifth of the bound
+            torch.testing.assert_close(parameter.abs().max(), width, rtol=0.2, atol=0)
+
+
 def test_linear_maps_are_uniform_within_their_fan():
     linear = nn.Linear(100, 400)
     initialise(linear, seed=0)

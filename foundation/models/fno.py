@@ -1,0 +1,84 @@
+"""FNO: context frames of a PDE solution in, next frames out, by convolutions in the spectrum.
+
+Axes: B samples, T frames, C channels, H rows, W columns, D width.
+Frames are stacked as channels beside two coordinates, lifted to the width, and
+pass layers of `gelu(spectral convolution + 1 x 1 map)`; two 1 x 1 maps project.
+Source: FNO (ICLR 2021), 2-D in space, autoregressive in time. Additions:
+normalisation and target as in every network here (frames.py).
+The package `neuraloperator` (2.0) has this network too, but its wheel asks for
+wandb, zencfg, configmypy, ruamel-yaml, tensorly and tensorly-torch: too much
+for a hundred lines.
+"""
+
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from foundation.models.frames import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.nn.patch import stacked_with_places
+from foundation.nn.spectral import SpectralConvolution
+
+
+class FNOConfig(FrameConfig):
+    """Everything that decides the network's shape and function."""
+
+    model_type: Literal["fno"] = "fno"
+    width: PositiveInt
+    layers: PositiveInt = 4
+    modes: PositiveInt = 12  # per axis and sign
+    projection: PositiveInt = 128  # width of the last hidden map
+
+    @model_validator(mode="after")
+    def _grid_has_the_modes(self) -> Self:
+        if 2 * self.modes > self.resolution:
+            raise ValueError(
+                f"modes={self.modes}: a grid of {self.resolution} points has "
+                f"{self.resolution // 2}; lower modes"
+            )
+        return self
+
+
+class Layer(nn.Module):
+    """Spectral convolution beside a 1 x 1 map, then GELU but for the last layer."""
+
+    def __init__(self, width: int, modes: int, last: bool) -> None:
+        super().__init__()
+        self.spectral = SpectralConvolution(width, modes)
+        self.local = nn.Linear(width, width)
+        self.last = last
+
+    def forward(self, x_BHWD: Tensor) -> Tensor:
+        """(B, H, W, D) -> (B, H, W, D)."""
+        # The local map first: a sum takes its first term's memory layout, and a transform's is
+        # strided, which the next map would have to copy.
+        x: Tensor = self.local(x_BHWD) + self.spectral(x_BHWD)
+        return x if self.last else F.gelu(x)
+
+
+class FNO(FrameNetwork):
+    """The Fourier neural operator."""
+
+    config: FNOConfig
+
+    def __init__(self, config: FNOConfig) -> None:
+        super().__init__(config)
+        width, count = config.width, config.layers
+        self.lift = nn.Linear(config.context_frames * config.channels + 2, width)
+        if config.instance_norm:
+            self.scale_features, self.shift_features = statistics_maps(config, width)
+        self.layers = nn.ModuleList(
+            Layer(width, config.modes, last=number == count - 1) for number in range(count)
+        )
+        self.hidden = nn.Linear(width, config.projection)
+        self.project = nn.Linear(config.projection, config.out_frames * config.channels)
+
+    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+        x_BHWD: Tensor = self.lift(stacked_with_places(inputs).permute(0, 2, 3, 1))
+        if statistics_B2C is not None:
+            x_BHWD = modulated(x_BHWD, statistics_B2C, self.scale_features, self.shift_features)
+        for layer in self.layers:
+            x_BHWD = self.run_block(layer, x_BHWD)
+        frames: Tensor = self.project(F.gelu(self.hidden(x_BHWD)))
+        return frames.permute(0, 3, 1, 2), (), None

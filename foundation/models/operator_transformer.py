@@ -1,0 +1,98 @@
+"""The frame that MoE-POT and DPOT share; what stands between norm and skip of a block is theirs.
+
+Axes: B samples, T frames, C channels, H rows, W columns; h, w patches, D width.
+Source: DPOT (ICML 2024) and MoE-POT (NeurIPS 2025), whose networks differ in
+the second half of their blocks only: patch embedding, temporal aggregation,
+blocks, transposed convolution; an auxiliary head on the mean over space.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, Self
+
+import torch
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+
+from foundation.models.frames import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.moe.router import Routing
+from foundation.nn.patch import PatchEmbedding, PatchHead
+from foundation.nn.temporal import TemporalAggregation
+
+NUM_NORM_GROUPS = 8
+
+
+class OperatorTransformerConfig(FrameConfig):
+    """Sizes of the shared parts."""
+
+    patch: PositiveInt = 8
+    width: PositiveInt
+    mlp_ratio: PositiveInt = 1
+    blocks: PositiveInt
+    heads: PositiveInt
+    modes: PositiveInt = 32
+    head_width: PositiveInt = 32
+    num_classes: PositiveInt = 6
+    time_aggregation: Literal["exp_mlp", "mlp"] = "exp_mlp"
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        for name, whole, part in (
+            ("resolution by patch", self.resolution, self.patch),
+            ("width by heads", self.width, self.heads),
+            (f"width by {NUM_NORM_GROUPS} norm groups", self.width, NUM_NORM_GROUPS),
+        ):
+            if whole % part:
+                raise ValueError(f"{name}: {whole} is not divisible by {part}; change one of them")
+        return self
+
+    @property
+    def has_classes(self) -> bool:
+        return True
+
+
+class OperatorTransformer(FrameNetwork):
+    """Patches in, blocks, patches out; a concrete network gives blocks and `through_blocks`."""
+
+    config: OperatorTransformerConfig
+
+    def __init__(self, config: OperatorTransformerConfig, blocks: Iterable[nn.Module]) -> None:
+        # The order of these lines is that of the optimiser's state in recorded checkpoints.
+        super().__init__(config)
+        width, side = config.width, config.resolution // config.patch
+        self.embed = PatchEmbedding(
+            config.channels, config.channels * config.patch + 3, width, config.patch
+        )
+        self.position = nn.Parameter(torch.empty(1, side, side, width))
+        self.temporal = TemporalAggregation(
+            config.context_frames, width, phases=config.time_aggregation == "exp_mlp"
+        )
+        if config.instance_norm:
+            self.scale_features, self.shift_features = statistics_maps(config, width)
+        self.blocks = nn.ModuleList(blocks)
+        self.head = PatchHead(
+            width, config.head_width, config.channels * config.out_frames, config.patch
+        )
+        self.classify = nn.Sequential(
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, config.num_classes),
+        )
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Position embedding: truncated normal of 0.02."""
+        with torch.no_grad():
+            nn.init.trunc_normal_(self.position, std=0.02, generator=generator)
+
+    def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
+        """(B, h, w, D) -> (B, h, w, D), and the routing by block, empty if dense."""
+        raise NotImplementedError
+
+    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+        features = self.embed(inputs)
+        x_BhwD: Tensor = self.temporal(features, self.embed.expand, self.position)
+        if statistics_B2C is not None:
+            x_BhwD = modulated(x_BhwD, statistics_B2C, self.scale_features, self.shift_features)
+        x_BhwD, routing = self.through_blocks(x_BhwD)
+        return self.head(x_BhwD), routing, self.classify(x_BhwD.mean((1, 2)))

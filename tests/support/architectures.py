@@ -1,0 +1,38 @@
+"""Every architecture at the size of a test, and batches for it."""
+
+import torch
+
+from data_shards.batch import Batch
+from foundation.models.frames import FrameNetwork
+from foundation.models.registry import ModelConfig, build_model, read_model_config
+
+RESOLUTION = 16
+_TRANSFORMER = {"patch": 4, "width": 16, "blocks": 2, "heads": 2, "head_width": 8}
+SIZES = {
+    "moe_pot": _TRANSFORMER,
+    "dpot": {**_TRANSFORMER, "mlp_ratio": 2},
+    "fno": {"width": 6, "layers": 3, "modes": 4, "projection": 16},
+    "unet": {"width": 8, "levels": 3, "norm_groups": 2},
+}
+DENSE = ("dpot", "fno", "unet")
+
+
+def config_of(name: str, **options) -> ModelConfig:
+    values = {"model_type": name, "resolution": RESOLUTION, **SIZES[name], **options}
+    return read_model_config(values, "test")
+
+
+def network_of(name: str, seed: int = 0, **options) -> FrameNetwork:
+    return build_model(config_of(name, **options), seed)
+
+
+def batch_of(fields: torch.Tensor, frames: int = 1) -> Batch:
+    """A batch from a context (B, T, C, H, W), all of it real."""
+    count, _, channels, rows, columns = fields.shape
+    masks = torch.ones(count, channels), torch.ones(count, 1, rows, columns)
+    ids = torch.zeros(count, dtype=torch.int64)
+    return Batch(fields, fields[:, :frames], *masks, ids, ("",) * count)
+
+
+def random_batch(generator: torch.Generator, count: int = 5, resolution: int = RESOLUTION) -> Batch:
+    return batch_of(torch.randn(count, 10, 4, resolution, resolution, generator=generator))
