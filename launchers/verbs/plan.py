@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 
 from foundation.models.cost import Cost, cost_of
-from foundation.parallel.layout import check_layout
 from foundation.train.config import load_run_config, preset_names
 from launchers.arguments import positive
 from launchers.verbs import SUMMARIES
@@ -13,6 +12,7 @@ from launchers.verbs import SUMMARIES
 _EXAMPLE = """example:
   foundation plan medium --world 8 --ep 8 --zero 1 --bf16 global_batch=64
   foundation plan tiny model.width=256 global_batch=32 --json
+  foundation plan dpot_medium --world 8 --zero 2 --bf16 global_batch=64
 """
 
 
@@ -37,7 +37,7 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _run(options: argparse.Namespace) -> None:
     run = load_run_config(options.preset, options.overrides)
-    check_layout(run.model.router.num_experts, options.world, options.ep)
+    run.check_ranks(options.world, options.ep)
     micro_batch = run.step_on(options.world).micro_batch
     cost = cost_of(run.model, options.world, options.ep, options.zero, options.bf16, micro_batch)
     if options.json:
@@ -52,10 +52,13 @@ def _print(options: argparse.Namespace, micro_batch: int, cost: Cost) -> None:
         f"{options.preset}: {options.world} ranks, ep_size {options.ep}, ZeRO {options.zero}, "
         f"{precision}, micro-batch {micro_batch}"
     )
-    rows = [
-        ("parameters", f"{cost.parameters.total / 1e6:.1f} M"),
-        ("  activated per sample", f"{cost.parameters.activated / 1e6:.1f} M"),
-        ("  in routed experts", f"{cost.expert_parameters / 1e6:.1f} M"),
+    rows = [("parameters", _millions(cost.parameters.total))]
+    if cost.expert_parameters:
+        rows += [
+            ("  activated per sample", _millions(cost.parameters.activated)),
+            ("  in routed experts", _millions(cost.expert_parameters)),
+        ]
+    rows += [
         ("FLOPs per sample", f"{cost.flops_forward / 1e9:.2f} G forward"),
         ("", f"{cost.flops_step / 1e9:.2f} G with backward"),
         ("memory per rank", f"{cost.rank_bytes / 2**30:.2f} GiB"),
@@ -66,3 +69,7 @@ def _print(options: argparse.Namespace, micro_batch: int, cost: Cost) -> None:
     ]
     for name, value in rows:
         print(f"  {name:<26}{value}")
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.{1 if count >= 1e7 else 3}f} M"

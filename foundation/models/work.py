@@ -1,0 +1,138 @@
+"""What one sample costs in one forward pass: a configuration in, counts out, nothing built.
+
+Closed forms. Products (matrices and convolutions) are exact for the code as it
+is; a real Fourier transform of N points is taken as 2.5 N log2 N, a complex one
+as twice that; element-wise work is left out. What is shared by a batch, such as
+the coordinates' part of an embedding, is no sample's and is left out too.
+One multiply-add is 2 FLOPs.
+"""
+
+from dataclasses import dataclass
+from math import log2
+
+from foundation.models.dpot import DPOTConfig
+from foundation.models.fno import FNOConfig
+from foundation.models.frames import FrameConfig
+from foundation.models.moe_pot import MoEPOTConfig
+from foundation.models.operator_transformer import OperatorTransformerConfig
+from foundation.models.registry import ModelConfig
+from foundation.models.unet import UNetConfig
+
+_TAPS = 9  # of a 3 x 3 convolution
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one sample.
+
+    Attributes:
+        products: FLOPs of matrix products and convolutions.
+        transforms: FLOPs of Fourier transforms, an estimate.
+        kept: numbers kept for the backward pass.
+    """
+
+    products: int
+    transforms: int
+    kept: int
+
+
+def work_of(config: ModelConfig) -> Work:
+    """Work of a forward pass on one sample."""
+    if isinstance(config, MoEPOTConfig):
+        return _transformer(config, *_mixture(config))
+    if isinstance(config, DPOTConfig):
+        return _transformer(config, *_perceptron(config))
+    if isinstance(config, FNOConfig):
+        return _fno(config)
+    return _unet(config)
+
+
+def _stacked(config: FrameConfig) -> int:
+    """Channels of the stacked context with its two coordinates."""
+    return config.context_frames * config.channels + 2
+
+
+def _modulation(config: FrameConfig, width: int) -> int:
+    """Multiply-adds of the statistics' maps."""
+    return 4 * config.channels * width if config.instance_norm else 0
+
+
+def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
+    """Multiply-adds and kept numbers of a block's mixture of experts."""
+    tokens, width = (config.resolution // config.patch) ** 2, config.width
+    features, chosen = width * config.mlp_ratio, config.router.top_k
+    computed = chosen + config.num_shared
+    attention = 4 * features * max(2 * features // 16, 1)
+    gate = features * (4 * features + config.router.num_experts) + attention
+    kept = features * (2 + chosen) + width * (computed + 2 * chosen)
+    return tokens * features * width * (1 + computed) + gate, tokens * kept
+
+
+def _perceptron(config: DPOTConfig) -> tuple[int, int]:
+    """Multiply-adds and kept numbers of a block's perceptron."""
+    tokens = (config.resolution // config.patch) ** 2
+    features = config.width * config.mlp_ratio
+    return 2 * tokens * features * config.width, 2 * tokens * features
+
+
+def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) -> Work:
+    side, pixels, width = config.resolution // config.patch, config.resolution**2, config.width
+    tokens, frames = side * side, config.context_frames
+    between = config.channels * config.patch + 3
+    embed = frames * tokens * between * (config.channels * config.patch**2 + width)
+    modes = min(config.modes, side) * min(config.modes, side // 2 + 1)
+    fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
+    hidden = config.head_width
+    head = tokens * width * config.patch**2 * hidden
+    head += pixels * hidden * (hidden + config.channels * config.out_frames)
+    classes = width * (2 * width + config.num_classes)
+    products = embed + _modulation(config, width) + head + classes
+    transforms = 2 * _real_transform(tokens) * width
+    kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels
+    # Both norms' inputs and outputs; three stages of the perceptron in the spectrum.
+    block_kept = 4 * tokens * width + 6 * modes * width + mixing_kept
+    return Work(
+        products=2 * (products + config.blocks * (fourier + mixing)),
+        transforms=round(config.blocks * transforms),
+        kept=kept + 2 * tokens * width + config.blocks * block_kept,
+    )
+
+
+def _fno(config: FNOConfig) -> Work:
+    side, pixels, width, modes = config.resolution, config.resolution**2, config.width, config.modes
+    kept_modes = 2 * modes * modes
+    layer = pixels * width * width + kept_modes * (2 * width) ** 2
+    ends = _stacked(config) * width + config.projection * (
+        width + config.channels * config.out_frames
+    )
+    # Along the columns' axis all rows are transformed, along the other the kept columns only.
+    one_way = side * _real_transform(side) + modes * 2 * _real_transform(side)
+    between = (2 * config.layers + 1) * width
+    return Work(
+        products=2 * (pixels * ends + config.layers * layer + _modulation(config, width)),
+        transforms=round(config.layers * width * 2 * one_way),
+        kept=pixels * (_stacked(config) + between + 2 * config.projection)
+        + config.layers * kept_modes * 2 * width,
+    )
+
+
+def _unet(config: UNetConfig) -> Work:
+    widths = [config.width * 2**level for level in range(config.levels)]
+    points = [(config.resolution // 2**level) ** 2 for level in range(config.levels)]
+    out = config.channels * config.out_frames
+    products = points[0] * _TAPS * widths[0] * (_stacked(config) + out)
+    kept = points[0] * (_stacked(config) + 4 * widths[0])
+    for width, count in zip(widths, points, strict=True):
+        products += count * _TAPS * 2 * width * width
+        kept += count * 6 * width
+    for level in range(config.levels - 1):
+        fine, coarse, many, few = widths[level], widths[level + 1], points[level], points[level + 1]
+        shrink, grow = few * _TAPS * fine * coarse, many * coarse * fine
+        block = many * fine * fine * (_TAPS * 3 + 2)  # convolutions 2 D -> D -> D and the shortcut
+        products += shrink + grow + block
+        kept += many * fine + few * coarse + many * 9 * fine
+    return Work(2 * (products + _modulation(config, widths[0])), 0, kept)
+
+
+def _real_transform(points: int) -> float:
+    return 2.5 * points * log2(points)
