@@ -41,7 +41,7 @@ from foundation.parallel.engine import (
 )
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
-from foundation.parallel.layout import Layout, check_layout
+from foundation.parallel.layout import Layout
 from foundation.train.config import RunConfig, first_difference, load_run_config, preset_names
 from foundation.train.report import Reporter
 from foundation.train.stop import StopRequest
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     run = load_run_config(options.preset, options.overrides)
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    check_layout(run.model.router.num_experts, world, options.ep_size)
+    run.check_ranks(world, options.ep_size)
     deepspeed_config = resolve_deepspeed_config(
         read_deepspeed_config(options.deepspeed_config), run.step_on(world)
     )
@@ -111,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
     store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
     newest = _newest(store, run, options.resume)
     model = build_model(run.model, run.seed)
-    model.recompute_blocks = run.recompute  # type: ignore[assignment]
+    model.recompute_blocks = run.recompute
     engine = build_engine(model, deepspeed_config, options.ep_size)
     validate = validator and partial(
         validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks

@@ -90,7 +90,16 @@ class Surrogate(nn.Module):
 
     @torch.no_grad()
     def route(self, context: Tensor) -> tuple[BlockRoute, ...]:
-        """How every block routes each sample of a context (B, T, C, H, W)."""
+        """How every block routes each sample of a context (B, T, C, H, W).
+
+        Raises:
+            UserError: the network is dense, or the context does not have the model's shape.
+        """
+        if not self.config.num_routed:
+            raise UserError(
+                f"{self.config.model_type} is dense: it routes nothing; routes are a mixture's, "
+                "as of moe_pot"
+            )
         batch, _ = self._batch(context, None)
         return tuple(
             BlockRoute(r.probabilities_BE, r.experts_BK, r.weights_BK) for r in self(batch).routing

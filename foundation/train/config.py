@@ -9,8 +9,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from data_shards.card import Split
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
-from foundation.models.registry import ModelConfig
-from foundation.parallel.layout import OptimiserConfig, StepConfig
+from foundation.models.registry import ModelConfig, read_model_config
+from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
 from foundation.train.losses import LossConfig
 from foundation.train.schedule import OneCycle
 
@@ -67,6 +67,23 @@ class RunConfig(Config):
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    @classmethod
+    def read(cls, values: Any, where: str) -> Self:
+        """As every configuration; faults of the model are told by its own architecture."""
+        if isinstance(values, dict) and isinstance(values.get("model"), dict):
+            model = read_model_config(values["model"], f"{where}: model")
+            values = {**values, "model": model}
+        return super().read(values, where)
+
+    @model_validator(mode="after")
+    def _classes_have_a_head(self) -> Self:
+        if self.loss.class_weight and not self.model.has_classes:
+            raise ValueError(
+                f"loss.class_weight={self.loss.class_weight}: {self.model.model_type} has no "
+                "auxiliary head; set it to 0"
+            )
+        return self
+
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         if self.global_batch % self.accumulation:
@@ -75,6 +92,20 @@ class RunConfig(Config):
                 f"accumulation={self.accumulation}; change one of them"
             )
         return self
+
+    def check_ranks(self, world: int, ep_size: int) -> None:
+        """Refuse an expert-parallel size that fits neither the ranks nor the model.
+
+        Raises:
+            UserError: it does not divide ranks and experts, or there are no experts to spread.
+        """
+        if self.model.num_routed:
+            check_layout(self.model.num_routed, world, ep_size)
+        elif ep_size != 1:
+            raise UserError(
+                f"ep_size={ep_size}: {self.model.model_type} is dense, it has no experts to "
+                "spread; leave ep_size at 1"
+            )
 
     def step_on(self, world: int) -> StepConfig:
         """What one optimiser step consists of on one of `world` ranks.
@@ -117,12 +148,19 @@ def load_run_config(preset: str, overrides: list[str]) -> RunConfig:
     """
     if preset not in preset_names():
         raise unknown_name("preset", preset, preset_names())
-    text = (files("foundation") / "presets" / f"{preset}.yaml").read_text()
-    values = yaml.safe_load(text)
+    values = _preset(preset)
     for override in overrides:
         _apply(values, override)
     where = f"preset {preset}" + (" with overrides" if overrides else "")
     return RunConfig.read(values, where)
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """Values of a preset's file; those of the preset that it is `like`, where it has none."""
+    text = (files("foundation") / "presets" / f"{name}.yaml").read_text()
+    values: dict[str, Any] = yaml.safe_load(text)
+    like = values.pop("like", None)
+    return {**_preset(like), **values} if like else values
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -168,18 +168,19 @@ class Trainer:
         memory = sum_over_ranks(memory.to(self.ranks.device))
         if reporter is None:
             return
+        routed = usage_LKE is not None  # a dense network has nothing to balance
         row = {
             "step": self.position.step,
             "samples": self.position.samples,
             "loss": step.loss,
-            "balance": step.balance,
+            "balance": step.balance if routed else None,
             "corpus_loss": step.corpus_means(self._corpora),
             "lr": self.engine.optimizer.param_groups[0]["lr"],
             "grad_norm": finite_or_none(self.engine.get_global_grad_norm()),
             "samples_per_s": self.run.global_batch / seconds,
             "seconds_per_step": seconds,
             "peak_memory_gib": float(memory) / 2**30,  # sum over ranks
-            "router_entropy": entropy,
+            "router_entropy": entropy if routed else None,
             "temperature": self._temperature(),
             "expert_load": [] if usage_LKE is None else _loads(usage_LKE),
         }

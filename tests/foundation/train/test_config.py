@@ -1,11 +1,13 @@
 """Presets and overrides: what is accepted, and what a wrong one is told."""
 
 import pytest
+from architectures import config_of
 
 from data_shards.errors import UserError
 from foundation.models.cost import cost_of
+from foundation.models.frames import FrameConfig
 from foundation.models.registry import build_model
-from foundation.train.config import first_difference, load_run_config, preset_names
+from foundation.train.config import RunConfig, first_difference, load_run_config, preset_names
 
 # DESIGN of the paper's three sizes: total and activated parameters in millions
 PUBLISHED = {"tiny": (30.2, 17.6), "small": (166.3, 90.8), "medium": (489.6, 288.2)}
@@ -18,7 +20,35 @@ def test_the_papers_sizes_count_exactly(preset):
     assert counts == PUBLISHED[preset]
 
 
-@pytest.mark.parametrize("preset", ["debug", "nano"])
+# DPOT's own table, in millions, rounded down there
+DPOT_SIZES = {"tiny": 7, "small": 30, "medium": 122, "large": 509, "huge": 1031}
+TWINS = ("nano_dpot", "nano_fno", "nano_unet")
+
+
+@pytest.mark.parametrize("size", DPOT_SIZES)
+def test_dpots_sizes_count_as_published(size):
+    cost = cost_of(load_run_config(f"dpot_{size}", []).model, 1, 1, 1, False, 1)
+    assert int(cost.parameters.total / 1e6) == DPOT_SIZES[size]
+
+
+@pytest.mark.parametrize("preset", TWINS)
+def test_baselines_of_nano_differ_in_nothing_but_the_network(preset):
+    nano, twin = load_run_config("nano", []), load_run_config(preset, [])
+    assert twin.model_dump(exclude={"model"}) == nano.model_dump(exclude={"model"})
+    shared = FrameConfig.model_fields.keys() - {"model_type"}
+    assert twin.model.model_dump(include=shared) == nano.model.model_dump(include=shared)
+
+
+@pytest.mark.parametrize("preset", TWINS)
+def test_baselines_of_nano_have_the_parameters_that_a_sample_of_nano_passes(preset):
+    nano, twin = (
+        cost_of(load_run_config(name, []).model, 1, 1, 1, False, 1).parameters
+        for name in ("nano", preset)
+    )
+    assert twin.activated == pytest.approx(nano.activated, rel=0.05)
+
+
+@pytest.mark.parametrize("preset", ["debug", "nano", *TWINS])
 def test_small_presets_build_with_the_parameters_they_plan(preset):
     config = load_run_config(preset, []).model
     model = build_model(config, seed=0)
@@ -27,7 +57,7 @@ def test_small_presets_build_with_the_parameters_they_plan(preset):
 
 
 def test_every_preset_loads():
-    assert {*PUBLISHED, "debug", "nano"} <= set(preset_names())
+    assert {*PUBLISHED, *TWINS, "debug", "nano"} <= set(preset_names())
     for name in preset_names():
         assert load_run_config(name, []).steps > 0
 
@@ -49,6 +79,11 @@ def test_overrides_reach_nested_keys():
         ("debug", ["steps=-1"], "steps: .*greater than 0"),
         ("debug", ["model.width=30"], "width by heads: 30 is not divisible by 4"),
         ("debug", ["model.router.top_k=17"], "top_k=17 exceeds"),
+        ("debug", ["model.model_type=dopt"], "unknown model_type 'dopt'; did you mean 'dpot'"),
+        ("debug", ["model=3"], "model"),
+        ("nano_fno", ["model.heads=2"], "unknown key 'heads'"),
+        ("nano_fno", ["model.modes=33"], "modes=33: a grid of 64 points has 32"),
+        ("nano_unet", ["loss.class_weight=0.1"], "unet has no auxiliary head; set it to 0"),
         ("debug", ["global_batch=9", "accumulation=2"], "does not divide"),
         ("debug", ["steps=[1"], "not readable as YAML"),
     ],
@@ -64,6 +99,28 @@ def test_a_global_batch_that_does_not_fit_the_ranks_is_refused():
     assert run.step_on(4).micro_batch == 2
     with pytest.raises(UserError, match="does not divide by 3 ranks"):
         run.step_on(3)
+
+
+def test_experts_of_a_dense_network_cannot_be_spread():
+    run = load_run_config("nano_dpot", [])
+    run.check_ranks(4, 1)
+    with pytest.raises(UserError, match=r"dpot is dense, .* leave ep_size at 1"):
+        run.check_ranks(4, 2)
+    with pytest.raises(UserError, match="ep_size=3 does not divide"):
+        load_run_config("nano", []).check_ranks(4, 3)
+
+
+def test_a_network_with_a_head_for_classes_may_learn_them():
+    assert load_run_config("nano_dpot", ["loss.class_weight=0.1"]).loss.class_weight == 0.1
+
+
+@pytest.mark.parametrize("name", ["moe_pot", "dpot", "fno", "unet"])
+def test_a_dumped_run_reads_back_with_its_architecture(name):
+    run = RunConfig(model=config_of(name), steps=3)
+    again = RunConfig.read(run.model_dump(mode="json"), "a dumped run")
+    assert again == run
+    assert RunConfig.model_validate(run.model_dump(mode="json")) == run
+    assert type(again.model) is type(run.model)
 
 
 def test_first_difference_names_the_key():
