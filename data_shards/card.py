@@ -36,6 +36,8 @@ Side = Literal[
 ]
 Split = Literal["train", "validation", "test"]
 ProfileName = Literal["published", "small"]
+# Names of corpora are parts of file names and of names on the Hub.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 Group = Literal["mixture_6", "mixture_10", "mixture_12", "downstream", "ood"]
 
 
@@ -109,7 +111,7 @@ class Shift(Config):
 class CorpusCard(Config):
     """Everything that holds for a corpus as a whole."""
 
-    name: str
+    name: str = Field(pattern=NAME_PATTERN)
     title: str
     version: PositiveInt
     pde: str

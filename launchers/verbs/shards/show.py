@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> None:
         raise UserError(f"{options.output}: cannot write pictures there: {error}") from error
     for corpus in progress(corpora, total=len(corpora), label="show", unit="corpora"):
         trajectory = corpus.trajectory(options.index)
-        stem = f"{corpus.name}-{corpus.split}-{options.index:06d}"
+        stem = f"{corpus.card.name}-{corpus.split}-{options.index:06d}"
         draw_sheet(trajectory, corpus.card, options.output / f"{stem}.png")
         if not options.no_animation:
             animate(trajectory, corpus.card, options.output / f"{stem}.gif")
