@@ -6,17 +6,19 @@ corner, `stride` = model resolution // resolution of the stored data, and the
 corpus's own channels. Source: MoE-POT (NeurIPS 2025), test protocol.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
 from data_shards.batch import Batch
 from data_shards.card import CorpusCard
 from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError, unknown_name
 from data_shards.layout import ModelLayout
 from evaluation.metrics import Forecast, Origin, Setting
 from evaluation.metrics.equations import conserved, sides, solenoidal
+from evaluation.metrics.expression import names_of
 from evaluation.task import Task
 
 
@@ -55,7 +57,7 @@ def cut_forecast(
     points = (batch.channel_mask[:, : true.shape[2], None, None] * valid)[:, None]
     rows, columns = true.shape[-2:]
     setting = setting_of(task, corpus.card, (rows, columns))
-    origins = tuple(origin_of(corpus.metadata(number)) for number in chosen)
+    origins = tuple(origin_of(corpus, number) for number in chosen)
     return Forecast(pred, true, points, setting, origins)
 
 
@@ -72,11 +74,43 @@ def setting_of(task: Task, card: CorpusCard, lattice: tuple[int, int]) -> Settin
     )
 
 
-def origin_of(metadata: dict[str, Any]) -> Origin:
-    """What a shard says of a trajectory; only numbers can be parameters of a metric."""
-    parameters = {
+def origin_of(corpus: ShardedCorpus, number: int) -> Origin:
+    """What a shard says of a trajectory; only numbers can be parameters of a metric.
+
+    Parameters that have one value on the card hold for trajectories that do not say them.
+    """
+    metadata = corpus.metadata(number)
+    own = {
         name: float(value)
         for name, value in metadata["parameters"].items()
         if isinstance(value, int | float)
     }
-    return Origin(metadata["dt_s"], tuple(metadata["extent"]), parameters)
+    return Origin(metadata["dt_s"], tuple(metadata["extent"]), _fixed(corpus.card) | own)
+
+
+def _fixed(card: CorpusCard) -> dict[str, float]:
+    """Parameters without a range; written with few digits, so ends may differ in the last."""
+    return {
+        name: (limits.low + limits.high) / 2
+        for name, limits in card.parameters.items()
+        if math.isclose(limits.low, limits.high, rel_tol=1e-6)
+    }
+
+
+def check_laws(task: Task, corpus: ShardedCorpus) -> None:
+    """Refuse laws in names that the corpus does not have, before hours of work.
+
+    Raises:
+        UserError: an expression with an unknown name, or a velocity of unknown channels.
+    """
+    setting = setting_of(task, corpus.card, (1, 1))
+    known = {*setting.channels, *(origin_of(corpus, 0).parameters or {})}
+    for quantity, texts in (setting.conserved or {}).items():
+        for unknown in sorted({name for text in texts for name in names_of(text)} - known):
+            raise UserError(
+                f"task {task.name}: conserved {quantity}: {unknown_name('name', unknown, known)}"
+            )
+    for channel in setting.solenoidal or ():
+        if channel not in setting.channels:
+            fault = unknown_name("channel", channel, setting.channels)
+            raise UserError(f"task {task.name}: solenoidal: {fault}")

@@ -27,7 +27,7 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout, check_fits
 from evaluation.forecaster import Forecaster
-from evaluation.lattice import cut_forecast, scored_stride, setting_of
+from evaluation.lattice import check_laws, cut_forecast, scored_stride, setting_of
 from evaluation.metrics import Forecast, MetricName, find_metric, measure
 from evaluation.predictions import Precision, PredictionWriter
 from evaluation.provenance import git_commit, this_machine
@@ -173,6 +173,7 @@ def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -
             f"{forecaster.facts.name}: it takes {wanted} frames of context, task {task.name} "
             f"gives {task.context_frames}; choose a task that gives more"
         )
+    check_laws(task, corpus)
     _check_headline(task, corpus, layout)
     return layout
 

@@ -11,6 +11,7 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout
 from evaluation.forecaster import Forecaster, open_forecaster
+from evaluation.metrics import METRICS
 from evaluation.record import ModelFacts
 from evaluation.runner import RunSettings, run_task
 from evaluation.task import Task, load_tasks
@@ -167,6 +168,98 @@ def test_trajectories_shorter_than_the_task_are_refused(corpus: Open) -> None:
             corpus("cfdbench"),
             RunSettings(),
         )
+
+
+def test_windows_are_samples_of_their_own_and_stand_side_by_side(corpus: Open) -> None:
+    shards = corpus("fno_ns_1e-5")
+    task = _cut("fno_ns_1e-5", 4).model_copy(update={"windows": (5, 0, 3)})
+    floor = open_forecaster("floor:persistence", CPU)
+    told: list[int] = []
+    settings = RunSettings(limit=2, batch_size=4)
+    record, samples = run_task(floor, task, shards, settings, told.append)
+    keys = [f"{key}@{start}" for key in shards.keys[:2] for start in (0, 3, 5)]
+    assert list(samples.keys) == keys
+    assert (record.num_samples, record.num_available, told) == (6, 15, [4, 2])
+    # Frame t is (1 + 0.05 t) times a fixed field; the context of window s ends at s + 9.
+    for start, value in zip((0, 3, 5), samples.values["l2re"], strict=False):
+        true = 1 + 0.05 * torch.arange(start + 10, start + 14)
+        guess = 1 + 0.05 * (start + 9)
+        expected = torch.linalg.vector_norm(true - guess) / torch.linalg.vector_norm(true)
+        assert value == pytest.approx(expected.item(), rel=1e-5)
+    alone, _ = run_task(floor, _cut("fno_ns_1e-5", 4), shards, RunSettings(limit=2))
+    assert alone.headline.value == pytest.approx(samples.values["l2re"][::3].mean(), rel=1e-6)
+
+
+def test_windows_that_leave_the_trajectories_are_refused(corpus: Open) -> None:
+    task = _cut("cfdbench", 4).model_copy(update={"windows": (0, 7)})
+    with pytest.raises(UserError, match="have 20 frames, task zero_shot_cfdbench needs 21"):
+        run_task(open_forecaster("floor:persistence", CPU), task, corpus("cfdbench"), RunSettings())
+
+
+def test_a_task_can_ask_for_some_trajectories_alone(corpus: Open) -> None:
+    shards = corpus("fno_ns_1e-5")
+    floor = open_forecaster("floor:persistence", CPU)
+    task = _task("fno_ns_1e-5").model_copy(update={"keys": "*-00000[13]"})
+    record, samples = run_task(floor, task, shards, RunSettings())
+    assert [key.partition("@")[0] for key in samples.keys] == [shards.keys[1], shards.keys[3]]
+    assert (record.num_samples, record.num_available) == (2, 2)
+    nothing = task.model_copy(update={"keys": "x*"})
+    with pytest.raises(UserError, match=r"no trajectory of fno_ns_1e-5 has a key like 'x\*'"):
+        run_task(floor, nothing, shards, RunSettings())
+
+
+def test_everything_that_applies_is_measured_and_nothing_else(corpus: Open) -> None:
+    floor = open_forecaster("floor:persistence", CPU)
+    common = {"l2re", "nrmse", "vrmse", "max_error", "spectral_low", "valid_frames", "valid_time"}
+    own = {
+        "fno_ns_1e-5": {"drift_circulation"},
+        "pdebench_cns_m0.1": {"drift_mass", "drift_momentum", "drift_energy"},
+        "cfdbench": {"divergence", "boundary_error"},
+    }
+    for name, expected in own.items():
+        update = {"metrics": tuple(METRICS), "frames": (1, 7)}
+        record, samples = run_task(
+            floor, _task(name).model_copy(update=update), corpus(name), RunSettings()
+        )
+        assert set(record.scores) == common | expected | {"l2re_frame_1", "l2re_frame_7"}
+        assert set(samples.values) == set(record.scores)
+        assert record.scores["l2re_frame_7"].value == pytest.approx(record.error_per_frame[6])
+
+
+def test_a_growing_field_drifts_as_its_closed_form(corpus: Open) -> None:
+    # Frame t is (1 + 0.05 t) times a fixed field: persistence lacks the growth of its mean.
+    update = {"metrics": ("l2re", "drift_mass"), "conserved": {"mass": ("density",)}}
+    task = _task("pdebench_cns_m0.1").model_copy(update=update)
+    shards = corpus("pdebench_cns_m0.1")
+    record, _ = run_task(
+        open_forecaster("floor:persistence", CPU), task, shards, RunSettings(limit=1)
+    )
+    first = torch.from_numpy(shards.window(0, 0, 1).copy())[0, 2].double()
+    true = 1 + 0.05 * torch.arange(10, 21).double()
+    rms = (first.square().mean() * true.square().mean()).sqrt()
+    assert record.scores["drift_mass"].value == pytest.approx(
+        float((true[-1] - 1.45) * first.mean() / rms), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("update", "message"),
+    [
+        ({"kind": "routing"}, "of kind routing, which this verb does not judge"),
+        ({"conserved": {"mass": ("densty",)}}, "conserved mass: unknown name 'densty'"),
+        ({"solenoidal": ("u", "w")}, "solenoidal: unknown channel 'w'"),
+        (
+            {"metrics": ("drift_energy",), "headline": "drift_energy"},
+            "its headline drift_energy does not apply to corpus cfdbench on 8 x 8 points",
+        ),
+    ],
+)
+def test_terms_that_do_not_fit_the_corpus_are_refused(
+    corpus: Open, update: dict[str, object], message: str
+) -> None:
+    task = _task("cfdbench").model_copy(update=update)
+    with pytest.raises(UserError, match=message):
+        run_task(open_forecaster("floor:persistence", CPU), task, corpus("cfdbench"), RunSettings())
 
 
 def test_pictures_hold_truth_and_forecast_of_the_first_sample(corpus: Open) -> None:

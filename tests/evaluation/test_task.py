@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data_shards.catalogue import expand, load_card
+from data_shards.catalogue import expand, ladder_names, load_card, load_ladder
 from data_shards.errors import UserError
-from evaluation.task import Task, load_tasks, select_tasks
+from evaluation.task import Task, group_names, load_tasks, select_tasks
 
 EXTRA = """
 name: {name}
@@ -103,3 +103,164 @@ def test_faulty_folders_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "zero_shot_cfdbench.yaml").write_text(EXTRA.format(name="zero_shot_cfdbench"))
     with pytest.raises(UserError, match="exists already"):
         load_tasks(tmp_path)
+
+
+# Records that were published with these hashes must stay comparable with new ones.
+PUBLISHED = {
+    "zero_shot_cfdbench": "9495bee934",
+    "zero_shot_fno_ns_1e-3": "3d247f6dde",
+    "zero_shot_fno_ns_1e-5": "d8d07a158f",
+    "zero_shot_pdebench_cns_m0.1": "e10b0ab80d",
+    "zero_shot_pdebench_dr": "c2366507ef",
+    "zero_shot_pdebench_swe": "7637216f1e",
+}
+
+
+def test_the_first_tasks_keep_their_hashes() -> None:
+    tasks = load_tasks()
+    assert {name: tasks[name].hash[:10] for name in PUBLISHED} == PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("field", "silent", "said"),
+    [
+        ("kind", "forecast", "routing"),
+        ("windows", [0], [0, 5]),
+        ("frames", [], [1]),
+        ("valid_threshold", 0.2, 0.3),
+        ("conserved", {}, {"mass": ["u"]}),
+        ("solenoidal", None, ["u", "v"]),
+        ("aggregation", "mean", "median"),
+        ("keys", "*", "*-000001"),
+        ("few_shot", [], [4]),
+    ],
+)
+def test_a_later_option_enters_the_hash_only_where_it_says_something(
+    field: str, silent: object, said: object
+) -> None:
+    task = load_tasks()["zero_shot_cfdbench"]
+    terms = task.model_dump(exclude={field})
+    assert Task.read(terms | {field: silent}, "task").hash == task.hash
+    assert Task.read(terms | {field: said}, "task").hash != task.hash
+
+
+def test_every_option_enters_the_hash() -> None:
+    """A new option of the task must be listed in the test above or in the first tasks."""
+    first = {"name", "version", "corpus", "split", "context_frames", "rollout_frames"}
+    first |= {"metrics", "headline", "higher_is_better"}
+    prose = {"description", "groups"}
+    later = {"kind", "windows", "frames", "valid_threshold", "conserved", "solenoidal"}
+    later |= {"aggregation", "keys", "few_shot"}
+    assert set(Task.model_fields) == first | prose | later
+
+
+def test_the_direction_follows_from_the_headline() -> None:
+    terms = load_tasks()["zero_shot_cfdbench"].model_dump(exclude={"higher_is_better"})
+    later = terms | {"metrics": ("l2re", "valid_time"), "headline": "valid_time"}
+    assert not Task.read(terms, "task").higher_is_better
+    assert Task.read(later, "task").higher_is_better
+    with pytest.raises(UserError, match="does not fit headline 'l2re'"):
+        Task.read(terms | {"higher_is_better": True}, "task")
+
+
+def test_chosen_frames_are_scores_and_may_be_the_headline() -> None:
+    terms = load_tasks()["zero_shot_cfdbench"].model_dump()
+    terms |= {"metrics": ("l2re",), "frames": (1, 10), "headline": "l2re_frame_10"}
+    assert Task.read(terms, "task").measured == ("l2re", "l2re_frame_1", "l2re_frame_10")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metrics": ["l2re", "spectral_lo"]}, "did you mean 'spectral_low'"),
+        ({"metrics": ["l2re", "l2re"]}, "names one twice"),
+        ({"windows": []}, "windows is empty"),
+        ({"windows": [0, 0]}, "names one twice"),
+        ({"frames": [11]}, r"frames \[11\] lie beyond rollout_frames=10"),
+        ({"conserved": {"mass": ["f(u)"]}}, "is not allowed"),
+        ({"kind": "few_shot"}, "kind few_shot needs few_shot"),
+        ({"window": [0]}, "did you mean 'windows'"),
+    ],
+)
+def test_faulty_terms_are_refused(change: dict[str, object], message: str) -> None:
+    terms = load_tasks()["zero_shot_cfdbench"].model_dump()
+    with pytest.raises(UserError, match=message):
+        Task.read(terms | change, "task")
+
+
+def test_windows_that_leave_the_corpus_are_refused_on_load(tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text(EXTRA.format(name="short") + "windows: [0, 6]\n")
+    with pytest.raises(UserError, match="it looks at 21 frames, corpus cfdbench has 20"):
+        load_tasks(tmp_path)
+
+
+FAMILY = """
+name: mine
+version: 1
+description: "CORPUS: a user's own"
+corpora: {corpora}
+groups: [mine]
+"""
+
+
+def test_a_family_has_one_task_per_corpus_with_the_window_of_its_card(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(FAMILY.format(corpora="[cfdbench, mixture_6]"))
+    tasks = select_tasks(["mine"], load_tasks(tmp_path))
+    assert sorted(task.corpus for task in tasks) == sorted(expand(["mixture_6"]))
+    for task in tasks:
+        card = load_card(task.corpus)
+        assert task.name == f"mine_{task.corpus}"
+        assert task.rollout_frames == card.rollout_frames
+        assert task.description == f"{card.title}: a user's own"
+
+
+def test_a_family_of_a_ladder_has_one_task_per_rung(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        FAMILY.format(corpora="[ns_viscosity]") + "rollout_frames: 7\n"
+    )
+    tasks = select_tasks(["mine"], load_tasks(tmp_path))
+    assert [task.corpus for task in tasks] == load_ladder("ns_viscosity").rung_names()
+    assert {task.rollout_frames for task in tasks} == {7}
+
+
+@pytest.mark.parametrize(
+    ("corpora", "message"),
+    [("[ns_viscsity]", "did you mean 'ns_viscosity"), ("cfdbench", "wanted a list of corpora")],
+)
+def test_a_family_of_unknown_corpora_is_refused(corpora: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(FAMILY.format(corpora=corpora))
+    with pytest.raises(UserError, match=message):
+        load_tasks(tmp_path)
+
+
+def test_a_users_groups_gather_tasks_of_others(tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text(EXTRA.format(name="short"))
+    (tmp_path / "groups.yaml").write_text(
+        "favourites: {description: what I look at, tasks: [short, zero_shot_cfdbench]}"
+    )
+    tasks = select_tasks(["favourites"], load_tasks(tmp_path))
+    assert {task.name for task in tasks} == {"short", "zero_shot_cfdbench"}
+    (tmp_path / "groups.yaml").write_text("favourites: {description: '', tasks: [shrt]}")
+    with pytest.raises(UserError, match="did you mean 'short'"):
+        load_tasks(tmp_path)
+
+
+def test_built_in_groups_hold_what_they_say() -> None:
+    tasks = load_tasks()
+    rungs = [r for name in ladder_names() for r in load_ladder(name).rung_names()]
+    corpora = {
+        group: {task.corpus for task in select_tasks([group], tasks)}
+        for group in ("paper_table1", "downstream", "ood", "rollout")
+    }
+    assert corpora["paper_table1"] == set(expand(["mixture_6"]))
+    assert corpora["downstream"] == set(expand(["downstream"]))
+    assert corpora["ood"] == set(rungs)
+    assert {"pdebench_swe", "pdebench_dr", "fno_ns_1e-3"} <= corpora["rollout"]
+    assert set(corpora) | {"zero_shot"} == set(group_names(tasks.values()))
+
+
+def test_long_rollouts_reach_the_end_of_the_trajectories() -> None:
+    tasks = load_tasks()
+    for corpus in ("pdebench_swe", "pdebench_dr", "fno_ns_1e-3", "pdearena_ns_cond"):
+        assert tasks[f"long_{corpus}"].length == load_card(corpus).frames
+    assert any(len(task.windows) > 1 for task in select_tasks(["rollout"], tasks))
