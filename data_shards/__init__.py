@@ -2,10 +2,12 @@
 
 A tour, in the order in which data flow:
 
-- `cards` says what a corpus is: channels, units, domain, parameter ranges, protocol.
-- `trajectory` is one simulation; `generate` computes it (`data_shards/generate`).
+- A `card` says what a corpus is: channels, units, domain, parameter ranges, protocol, files;
+  `catalogue` finds cards, groups and `ladders`; `handbook` puts them into words.
+- `trajectory` is one simulation; `generate` computes it, `read` takes it from published files.
 - `writer` packs trajectories into WebDataset tars with reproducible bytes;
-  `manifest` lists them with checksums and channel `statistics`.
+  `manifest` lists them with checksums and channel `statistics`, `dataset_card` describes them
+  to share; `pictures` draws what is inside.
 - `verify` proves a folder right, or names the shard and the fault.
 - `tar` and `index` find every array inside a shard; `corpus` reads windows of
   frames from there, straight from the mapped file.
