@@ -5,6 +5,7 @@ Axes: B samples, H rows, W columns, D features.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,8 @@ class SampleBatchNorm(nn.Module):
     `sum_over_ranks` is the identity on one process; the parallel layer sets it
     to a differentiable sum over all ranks. Couples the samples of a batch and
     is the one module whose forward changes state (running statistics, in
-    training); `held` lets a recomputed forward leave them alone.
+    training); `held` lets a recomputed forward leave them alone, `freeze` keeps
+    them for good.
     """
 
     running_mean: Tensor
@@ -35,6 +37,16 @@ class SampleBatchNorm(nn.Module):
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
         self.sum_over_ranks: Callable[[Tensor], Tensor] = _alone
         self.held = False
+        self.frozen = False
+
+    def freeze(self) -> None:
+        """Normalise by the running statistics from now on, whatever `train` says."""
+        self.frozen = True
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """As every module; a frozen norm stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
 
     def reset(self, generator: torch.Generator) -> None:
         """Identity map; `generator` is unused."""

@@ -117,7 +117,8 @@ def build_engine(model: nn.Module, config: dict[str, Any], ep_size: int) -> Any:
     """Spread the experts of a model over ranks and wrap it in DeepSpeed's engine.
 
     Args:
-        model: in plain torch, holding all experts; changed in place.
+        model: in plain torch, holding all experts; changed in place. What takes no
+            gradient gets no place in the optimiser, hence neither decay nor momentum.
         config: resolved by `resolve_deepspeed_config`.
         ep_size: ranks that share one set of experts.
 
@@ -129,6 +130,8 @@ def build_engine(model: nn.Module, config: dict[str, Any], ep_size: int) -> Any:
         # Lets DeepSpeed's converter rewrite a checkpoint for another layout of ranks.
         model.universal_checkpoint_info = {"universal_checkpoint_version": 0.2}  # type: ignore[assignment]
     engine, *_ = deepspeed.initialize(
-        model=model, model_parameters=list(model.parameters()), config=config
+        model=model,
+        model_parameters=[p for p in model.parameters() if p.requires_grad],
+        config=config,
     )
     return engine

@@ -29,6 +29,7 @@ class DataConfig(Config):
 
     corpora: tuple[str, ...] = SIX_CORPORA
     split: Split = "train"
+    limit: PositiveInt | None = None  # trajectories per corpus, chosen by the seed; None: all
     weights: Literal["balanced", "proportional"] | dict[str, PositiveFloat] = "balanced"
     workers: NonNegativeInt = 0  # processes per rank that decode ahead
 
@@ -49,6 +50,13 @@ class CheckpointConfig(Config):
     keep: PositiveInt = 2
 
 
+class EarlyStopping(Config):
+    """Stop when frames that training never predicts get no better; keep the best weights."""
+
+    held_out: PositiveInt = 2  # last frames of every training trajectory
+    patience: PositiveInt = 5  # validations without a smaller error
+
+
 class RunConfig(Config):
     """Everything that decides a pre-training run but the layout of ranks."""
 
@@ -66,6 +74,7 @@ class RunConfig(Config):
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    early_stopping: EarlyStopping | None = None  # then validation is of held-out frames
 
     @classmethod
     def read(cls, values: Any, where: str) -> Self:
@@ -150,7 +159,7 @@ def load_run_config(preset: str, overrides: list[str]) -> RunConfig:
         raise unknown_name("preset", preset, preset_names())
     values = _preset(preset)
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     where = f"preset {preset}" + (" with overrides" if overrides else "")
     return RunConfig.read(values, where)
 
@@ -163,7 +172,16 @@ def _preset(name: str) -> dict[str, Any]:
     return {**_preset(like), **values} if like else values
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Set one value of a tree of plain values, in place.
+
+    Args:
+        values: of a configuration.
+        override: "key.path=value", the value in YAML.
+
+    Raises:
+        UserError: not of that form.
+    """
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(f"override {override!r}: wanted key.path=value, as in steps=100")

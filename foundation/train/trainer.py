@@ -19,6 +19,7 @@ from foundation.checkpoint.store import CheckpointStore
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.launch import Ranks, peak_memory_bytes
 from foundation.parallel.layout import Layout
+from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
 from foundation.train.losses import Losses, losses_of
 from foundation.train.noise import with_noise
@@ -53,23 +54,25 @@ class Trainer:
         stream: SampleStream,
         store: CheckpointStore,
         validate: Validate | None,
+        best: BestWeights | None = None,
     ) -> None:
         self.run, self.ranks, self.layout = run, ranks, layout
         self.engine, self.stream, self.store, self.validate = engine, stream, store, validate
+        self.best = best
         self.position = Position()
         self._micro_global = run.global_batch // run.accumulation
         self._corpora = [corpus.name for corpus in stream.corpora]
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
 
     def train(self, reporter: Reporter | None, stop: StopRequest) -> bool:
-        """Train to the last step, or until asked to stop; saves before it returns.
+        """Train to the last step, until it is enough or until asked to stop; saves at the end.
 
         Args:
             reporter: on the first rank, None elsewhere.
             stop: becomes true when the process is asked to leave.
 
         Returns:
-            Whether the last step was reached.
+            Whether there is no more to train.
 
         Raises:
             NonFiniteLossError: names step, corpora and sample keys; nothing is saved.
@@ -80,7 +83,7 @@ class Trainer:
         )
         since, since_step = time.perf_counter(), self.position.step
         stopped = False
-        while self.position.step < run.steps and not stopped:
+        while not self.finished and not stopped:
             step, batch = self._step(batches, bool(stop))
             stopped = step.stop
             now = self.position.step
@@ -93,12 +96,18 @@ class Trainer:
             if now % run.validation.every == 0 or now == run.steps:
                 self._validate(reporter)
                 since, since_step = time.perf_counter(), now
-            if now % run.checkpoint.every == 0 or now == run.steps or stopped:
+            if now % run.checkpoint.every == 0 or self.finished or stopped:
                 self._save(batch)
                 saved_at = now
                 since, since_step = time.perf_counter(), now
         assert saved_at == self.position.step, "every way out of the loop saves"
-        return self.position.step == run.steps
+        return self.finished
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done, or patience is at its end."""
+        step = self.position.step
+        return step == self.run.steps or (self.best is not None and self.best.enough(step))
 
     def _step(self, batches: Any, stop: bool) -> tuple[StepTotals, Batch]:
         """One optimiser step; moves the position. Also gives the last batch."""
@@ -202,6 +211,8 @@ class Trainer:
         l2re = self.validate(self.engine.module)
         if reporter:
             reporter.validation(self.position.step, l2re)
+        if self.best is not None:
+            self.best.see(self.engine, self.position.step, l2re)
 
     def _save(self, batch: Batch) -> None:
         """Save, unless the last step broke the weights though its own loss was finite."""

@@ -36,11 +36,12 @@ def pretrain(
     extra: tuple[str, ...] = (),
 ) -> int:
     """The launcher's main on this rank; its exit code."""
-    import launchers.pretrain as launcher
+    import launchers.training as training
+    from launchers.pretrain import main
 
     if stop_after is not None:
-        launcher.StopRequest = lambda: StopAfter(stop_after)  # type: ignore[misc,assignment]
-    return launcher.main(
+        training.StopRequest = lambda: StopAfter(stop_after)  # type: ignore[misc,assignment]
+    return main(
         [
             *("--local_rank=0", "--preset", "debug", "--shards", str(shards)),
             *("--output", str(output), "--ep_size", str(ep_size)),

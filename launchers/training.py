@@ -1,0 +1,325 @@
+"""What the launchers of training share: a job and its options in, a training folder out.
+
+A job is a resolved run, the network that it starts from and where that comes
+from; everything else about a run is the same for pre-training and fine-tuning.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+import yaml
+from torch import Tensor
+
+from data_shards.config import read_yaml
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from data_shards.layout import ModelLayout
+from data_shards.manifest import read_manifest
+from data_shards.mixture import MixtureConfig
+from data_shards.part import few, hold_out
+from data_shards.stream import SampleStream, StreamConfig
+from data_shards.verify import check_checksums
+from evaluation.validation import Validator
+from foundation.checkpoint.folder import load_folder, save_folder
+from foundation.checkpoint.store import Checkpoint, CheckpointStore
+from foundation.models.frames import FrameNetwork
+from foundation.parallel.collectives import sum_over_ranks
+from foundation.parallel.engine import (
+    build_engine,
+    is_bf16,
+    read_deepspeed_config,
+    resolve_deepspeed_config,
+    zero_stage,
+)
+from foundation.parallel.gather import gather_weights
+from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.parallel.layout import Layout
+from foundation.train.best import BestWeights
+from foundation.train.config import RunConfig, first_difference
+from foundation.train.report import Reporter
+from foundation.train.stop import StopRequest
+from foundation.train.trainer import NonFiniteLossError, Position, Trainer
+from launchers.exit_codes import guarded
+
+DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[1] / "ds_configs" / "zero1_fp32.json"
+
+# Parts of a run that a resumed one must share.
+_FIXED = ("model", "data", "seed", "global_batch", "early_stopping")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What tells one training run from another.
+
+    Attributes:
+        run: resolved.
+        network: builds what is trained, the same on every rank.
+        origin: plain values on where it comes from, for `config.yaml` and the checkpoint.
+        fixed: keys of `origin` that a resumed run must share.
+    """
+
+    run: RunConfig
+    network: Callable[[], FrameNetwork]
+    origin: dict[str, Any]
+    fixed: tuple[str, ...] = ()
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Options that every launcher of training has."""
+    parser.add_argument("--shards", required=True, type=Path, help="folder with manifest.json")
+    parser.add_argument("--output", required=True, type=Path, help="training folder to write")
+    parser.add_argument(
+        "--ep_size", type=int, default=1, help="ranks that share one set of experts (default 1)"
+    )
+    parser.add_argument(
+        "--deepspeed_config",
+        type=Path,
+        default=DEFAULT_DEEPSPEED_CONFIG,
+        help="JSON file, see ds_configs/README.md (default zero1_fp32.json)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the newest checkpoint in --output"
+    )
+    parser.add_argument(
+        "--skip_checksums", action="store_true", help="trust the shards' contents, check sizes only"
+    )
+    parser.add_argument("--local_rank", type=int, help="set by the deepspeed launcher")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key.path=value", help="as in steps=100 optimiser.lr=3e-4"
+    )
+
+
+def launch(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    job_of: Callable[[argparse.Namespace], Job],
+) -> int:
+    """Entry point; exit codes as those of `foundation`, 1 for a non-finite loss."""
+    # DeepSpeed calls names that torch has renamed; nothing a user could mend.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    options = parser.parse_intermixed_args(arguments)
+    quiet = int(os.environ.get("LOCAL_RANK", "0")) > 0
+    return guarded(lambda: _run(job_of(options), options), quiet=quiet)
+
+
+def _run(job: Job, options: argparse.Namespace) -> int:
+    run = job.run
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    run.check_ranks(world, options.ep_size)
+    deepspeed_config = resolve_deepspeed_config(
+        read_deepspeed_config(options.deepspeed_config), run.step_on(world)
+    )
+    corpora, held_out = _open_corpora(run, options.shards)
+    stream = _stream(run, corpora)
+    validator = _validator(run, held_out or _validation_corpora(run, options.shards), world)
+    _check_output(options.output, job, stream, options.resume)
+    if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
+        check_checksums(stream.corpora)
+    ranks = join_ranks()
+    layout = Layout(
+        world=world,
+        ep_size=options.ep_size,
+        zero_stage=zero_stage(deepspeed_config),
+        bf16=is_bf16(deepspeed_config),
+    )
+    store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
+    newest = _newest(store, run, options.resume)
+    model = job.network()
+    model.recompute_blocks = run.recompute
+    engine = build_engine(model, deepspeed_config, options.ep_size)
+    validate = validator and partial(
+        validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks
+    )
+    best = _best(options, run)
+    trainer = Trainer(run, ranks, layout, engine, stream, store, validate, best)
+    if newest is not None:
+        tag, saved = newest
+        store.load(engine, tag, saved, layout)
+        trainer.position = Position(saved.step, saved.samples)
+    if ranks.is_first:
+        _write_config(options, job, stream)
+    code = _train(trainer, job, options.output)
+    # Only on the way out of success: after an exception, leaving would wait for other ranks.
+    leave_ranks()
+    return code
+
+
+def _train(trainer: Trainer, job: Job, output: Path) -> int:
+    run, ranks, start = trainer.run, trainer.ranks, trainer.position.step
+    reporter = Reporter(output, run.data.corpora, start, run.steps) if ranks.is_first else None
+    try:
+        finished = trainer.train(reporter, StopRequest())
+    except NonFiniteLossError as error:
+        if ranks.is_first:
+            print(f"stopped: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if reporter:
+            reporter.close()
+    weights = _final_weights(trainer) if finished else None
+    if weights is not None:
+        about = {
+            **job.origin,
+            "corpora": list(run.data.corpora),
+            "steps": trainer.position.step,
+            "samples": trainer.position.samples,
+            "seed": run.seed,
+        }
+        if trainer.best is not None:
+            about["best_step"] = trainer.best.step
+            print(f"best weights: those of step {trainer.best.step}", file=sys.stderr)
+        save_folder(output / "model", run.model, weights, about)
+        print(f"checkpoint: {output / 'model'}", file=sys.stderr)
+    if not finished and ranks.is_first:
+        print(
+            f"stopped at step {trainer.position.step} of {run.steps}, saved; go on with --resume",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _final_weights(trainer: Trainer) -> dict[str, Tensor] | None:
+    """On the first rank: the last weights, or the best ones of early stopping; collective."""
+    best = trainer.best
+    if best is None or best.step == 0:
+        return gather_weights(trainer.engine)
+    return load_folder(best.folder)[0].state_dict() if trainer.ranks.is_first else None
+
+
+def _best(options: argparse.Namespace, run: RunConfig) -> BestWeights | None:
+    stopping = run.early_stopping
+    if stopping is None:
+        return None
+    patience = stopping.patience * run.validation.every
+    return BestWeights(options.output / "best", run.model, patience, options.resume)
+
+
+def _open_corpora(run: RunConfig, shards: Path) -> tuple[list[ShardedCorpus], list[ShardedCorpus]]:
+    """What is trained on, and the ends of the same trajectories that are held out, if any."""
+    data, stopping = run.data, run.early_stopping
+    corpora = [ShardedCorpus.open(shards, name, data.split) for name in data.corpora]
+    if data.limit is not None:
+        corpora = [few(corpus, data.limit, run.seed) for corpus in corpora]
+    if stopping is None:
+        return corpora, []
+    parts = [hold_out(corpus, stopping.held_out, run.model.context_frames) for corpus in corpora]
+    return [seen for seen, _ in parts], [held for _, held in parts]
+
+
+def _stream(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> SampleStream:
+    config = StreamConfig(
+        mixture=MixtureConfig(weights=run.data.weights, seed=run.seed),
+        context_frames=run.model.context_frames,
+        target_frames=run.model.out_frames,
+        workers=run.data.workers,
+    )
+    return SampleStream(corpora, config, _model_layout(run))
+
+
+def _model_layout(run: RunConfig) -> ModelLayout:
+    return ModelLayout(resolution=run.model.resolution, channels=run.model.channels)
+
+
+def _validation_corpora(run: RunConfig, shards: Path) -> list[ShardedCorpus]:
+    """Those that have the split for it."""
+    manifest, split = read_manifest(shards), run.validation.split
+    there = [name for name in run.data.corpora if manifest.find(name, split)]
+    return [ShardedCorpus.open(shards, name, split) for name in there]
+
+
+def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> Validator | None:
+    """In-loop validation: of every held-out frame, or of short rollouts."""
+    if not corpora:
+        return None
+    stopping = run.early_stopping
+    return Validator(
+        corpora,
+        _model_layout(run),
+        run.model.context_frames,
+        stopping.held_out if stopping else run.validation.horizon,
+        run.validation.limit,
+        batch_size=run.step_on(world).micro_batch,
+    )
+
+
+def _check_output(output: Path, job: Job, stream: SampleStream, resume: bool) -> None:
+    """Refuse a folder that this run does not fit."""
+    config = output / "config.yaml"
+    used = config.is_file() or any((output / "checkpoints").glob("step-*"))
+    if used and not resume:
+        raise UserError(
+            f"{output}: holds a run already; go on with --resume, or choose another --output"
+        )
+    if not resume:
+        return
+    if not config.is_file():
+        raise UserError(f"{output}: nothing to resume: no config.yaml; leave --resume out")
+    saved = read_yaml(config)
+    if not isinstance(saved, dict) or not isinstance(saved.get("run"), dict):
+        raise UserError(f"{config}: not a run's configuration; restore it, or start anew")
+    before, now = saved["run"], job.run.model_dump(mode="json")
+    for values in (before, now):
+        values["data"] = {**(values.get("data") or {}), "workers": None}  # any number will do
+    for part in _FIXED:
+        _refuse_change(output, before.get(part), now[part], part)
+    for key in job.fixed:
+        _refuse_change(output, saved.get(key), job.origin[key], key)
+    if "shards_sha256" in saved:
+        _refuse_change(output, saved["shards_sha256"], _fingerprints(stream), "shards_sha256")
+
+
+def _refuse_change(output: Path, before: Any, now: Any, part: str) -> None:
+    difference = first_difference(before, now, part)
+    if difference:
+        raise UserError(
+            f"{output}: cannot resume with another configuration: {difference}; "
+            "restore the old value, or start anew in another --output"
+        )
+
+
+def _newest(store: CheckpointStore, run: RunConfig, resume: bool) -> tuple[str, Checkpoint] | None:
+    """The checkpoint to go on from: the first rank looks, all ranks take its word; collective."""
+    found: list[Any] = [None]
+    if resume and dist.get_rank() == 0:
+        try:
+            found = [store.newest()]
+        except UserError as error:
+            found = [error]
+    dist.broadcast_object_list(found)
+    if isinstance(found[0], UserError):
+        raise found[0]
+    newest: tuple[str, Checkpoint] | None = found[0]
+    if newest and newest[1].step > run.steps:
+        raise UserError(
+            f"{store.folder / newest[0]}: is at step {newest[1].step}, beyond steps={run.steps}; "
+            "raise steps, or start anew in another --output"
+        )
+    return newest
+
+
+def _fingerprints(stream: SampleStream) -> dict[str, str]:
+    return {corpus.name: corpus.fingerprint for corpus in stream.corpora}
+
+
+def _write_config(options: argparse.Namespace, job: Job, stream: SampleStream) -> None:
+    options.output.mkdir(parents=True, exist_ok=True)
+    values = {
+        **job.origin,
+        "shards": str(options.shards),
+        "shards_sha256": _fingerprints(stream),
+        "ep_size": options.ep_size,
+        "deepspeed_config": str(options.deepspeed_config),
+        "world": dist.get_world_size(),
+        "run": job.run.model_dump(mode="json"),
+    }
+    partial_path = options.output / "config.yaml.partial"
+    partial_path.write_text(yaml.safe_dump(values, sort_keys=False))
+    os.replace(partial_path, options.output / "config.yaml")
