@@ -65,12 +65,19 @@ def notes(board: Board) -> list[str]:
 
 def headline_text(board: Board) -> str:
     """What the numbers of the main table are."""
-    metrics = sorted({metric_title(column.task.headline) for column in board.columns})
+    metrics = sorted({_headline_name(column) for column in board.columns})
+    taken = " or ".join(sorted({column.task.aggregation for column in board.columns}))
     return (
-        f"{', '.join(metrics)}, mean over test trajectories ± bootstrap standard error; "
+        f"{', '.join(metrics)}, {taken} over test trajectories ± bootstrap standard error; "
         "the best model of a column is bold, #n is the rank. Floors know no physics and "
         "are not ranked."
     )
+
+
+def _headline_name(column: Column) -> str:
+    """The metric, and which way is better where it is not the usual one."""
+    title = metric_title(column.task.headline)
+    return f"{title} (higher is better)" if column.task.higher_is_better else title
 
 
 TERMS = ("Task", "Hash", "Shards", "Samples", "Context", "Predicted")

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,8 @@ _EXAMPLE = """examples:
 
 `foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
 Per-sample values go beside the results, to records/tiny.samples.npz, predictions to
-records/tiny.predictions/. All is saved after every task of every checkpoint; the same
-command goes on where it was stopped and judges nothing twice.
+records/tiny.predictions/. All is saved on the way; the same command goes on where it was
+stopped and judges nothing twice.
 """
 
 
@@ -132,7 +133,8 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
     }
     to_do = [pair for pair in work.pairs if work.identity(*pair) not in kept]
     if ranks.is_first:
-        check_checksums(_each_once(work.corpora[task.name] for _, task in to_do))
+        read = {id(corpus): corpus for corpus in (work.corpora[task.name] for _, task in to_do)}
+        check_checksums(read.values())  # splits that several tasks share need to be read but once
     ranks.wait()
     records = _judge_all(work, judged, kept, ranks)
     if ranks.is_first:
@@ -161,9 +163,9 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
 
 
 def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> _Work:
-    corpora = {
-        task.name: ShardedCorpus.open(options.shards, task.corpus, task.split) for task in tasks
-    }
+    splits = {(task.corpus, task.split) for task in tasks}
+    opened = {split: ShardedCorpus.open(options.shards, *split) for split in sorted(splits)}
+    corpora = {task.name: opened[task.corpus, task.split] for task in tasks}
     device = _device(options.device, ranks)
     settings = RunSettings(
         batch_size=options.batch_size,
@@ -178,11 +180,6 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> _
     ]
     pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
     return _Work(options.output, settings, corpora, pairs)
-
-
-def _each_once(corpora: Iterable[ShardedCorpus]) -> Iterable[ShardedCorpus]:
-    """Splits that several tasks share need to be read but once."""
-    return {(corpus.name, corpus.split): corpus for corpus in corpora}.values()
 
 
 def _device(name: str | None, ranks: Ranks) -> torch.device:
@@ -213,27 +210,64 @@ def _names(targets: Sequence[str], names: Sequence[str] | None) -> list[str | No
 def _judge_all(
     work: _Work, judged: Sequence[Judged], kept: Mapping[Identity, Judged], ranks: Ranks
 ) -> list[Record]:
-    """Judge what is not kept, saving after every pair; the records that were asked for.
+    """Judge what is not kept, saving on the way; the records that were asked for.
 
     Records of the output that were not asked for now stay in it, behind the others.
     """
     asked = {work.identity(*pair) for pair in work.pairs}
     others = [one for one in judged if identity(one[0]) not in asked]
     done: list[Judged] = []
-    for forecaster, task in work.pairs:
-        old = kept.get(work.identity(forecaster, task))
-        if old is not None:
-            done.append(renamed(old, forecaster, task))
-            if ranks.is_first:
-                say(f"kept: {forecaster.facts.name} {task.name} of {old[0].provenance.date}")
-        else:
-            done.append(_judge(work, forecaster, task, ranks))
-        if ranks.is_first:
-            later = [work.identity(*pair) for pair in work.pairs[len(done) :]]
-            waiting = [kept[own] for own in later if own in kept]
-            # A crash later on loses no finished task.
-            save_results(work.output, [*done, *waiting, *others])
+    pause = _Pause()
+    try:
+        for forecaster, task in work.pairs:
+            old = kept.get(work.identity(forecaster, task))
+            if old is None:
+                done.append(_judge(work, forecaster, task, ranks))
+            else:
+                done.append(renamed(old, forecaster, task))
+                _say_kept(done[-1][0], ranks)
+            if ranks.is_first and pause.is_over:
+                with pause:
+                    _save(work, done, kept, others)
+    finally:
+        if ranks.is_first and done:
+            _save(work, done, kept, others)
     return [record for record, samples in done]
+
+
+class _Pause:
+    """Time between two saves: long files are saved seldom, so that saving takes a tenth of it."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        now = time.monotonic()
+        self._end = now + 9 * (now - self._began)
+
+
+def _save(
+    work: _Work,
+    done: Sequence[Judged],
+    kept: Mapping[Identity, Judged],
+    others: Sequence[Judged],
+) -> None:
+    """What is done, what is kept of the pairs still to come, and what was not asked for."""
+    later = [work.identity(*pair) for pair in work.pairs[len(done) :]]
+    waiting = [kept[own] for own in later if own in kept]
+    save_results(work.output, [*done, *waiting, *others])
+
+
+def _say_kept(record: Record, ranks: Ranks) -> None:
+    if ranks.is_first:
+        say(f"kept: {record.model.name} {record.task.name} of {record.provenance.date}")
 
 
 def _judge(work: _Work, forecaster: Forecaster, task: Task, ranks: Ranks) -> Judged:

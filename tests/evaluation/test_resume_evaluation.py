@@ -139,6 +139,28 @@ def test_a_run_that_died_is_taken_up_where_it_stopped(
     assert [record["task"]["name"] for record in records] == BOTH.split(",")
 
 
+@pytest.mark.parametrize(("save_takes_s", "expected"), [(0.0, [1, 2, 3, 3]), (1e3, [1, 3])])
+def test_slow_saves_are_seldom_and_the_last_is_whole(
+    save_takes_s: float,
+    expected: list[int],
+    shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, saved, save = [0.0], [], evaluate.save_results
+
+    def slow(output: Path, judged: Any) -> None:
+        clock[0] += save_takes_s
+        saved.append(len(judged))
+        save(output, judged)
+
+    monkeypatch.setattr(evaluate, "save_results", slow)
+    monkeypatch.setattr(evaluate.time, "monotonic", lambda: clock[0])
+    records = _run(shards, tmp_path / "run.json", tasks=f"{BOTH},zero_shot_pdebench_cns_m0.1")
+    assert saved == expected
+    assert len(records) == 3
+
+
 def test_of_a_group_tasks_without_shards_are_left_out_and_named(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

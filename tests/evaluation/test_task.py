@@ -6,7 +6,7 @@ import pytest
 
 from data_shards.catalogue import expand, ladder_names, load_card, load_ladder
 from data_shards.errors import UserError
-from evaluation.task import Task, group_names, load_tasks, select_tasks
+from evaluation.task import BUILT_IN, Task, group_names, load_tasks, select_tasks
 
 EXTRA = """
 name: {name}
@@ -264,3 +264,8 @@ def test_long_rollouts_reach_the_end_of_the_trajectories() -> None:
     for corpus in ("pdebench_swe", "pdebench_dr", "fno_ns_1e-3", "pdearena_ns_cond"):
         assert tasks[f"long_{corpus}"].length == load_card(corpus).frames
     assert any(len(task.windows) > 1 for task in select_tasks(["rollout"], tasks))
+
+
+def test_the_readme_explains_every_option() -> None:
+    text = (BUILT_IN / "README.md").read_text()
+    assert [name for name in Task.model_fields if name not in text] == ["higher_is_better"]
