@@ -19,6 +19,7 @@ from evaluation.routing.record import RoutingRecord
 from evaluation.routing.usage import CorpusUsage
 
 _SHADES = "Blues"
+_BLOCKS_IN_A_COLUMN = 4
 _ON_LIGHT, _ON_DARK = "#10202e", "#ffffff"  # of text on coloured cells, on any page
 
 
@@ -36,6 +37,7 @@ def draw_confusion(inference: Inference, look: Look, title: str) -> str:
         figure = Figure(figsize=(0.52 * count + 2.6, 0.42 * count + 1.6), layout="constrained")
         axes = figure.add_subplot()
         _cells(axes, shares_KK, 1.0)
+        axes.invert_yaxis()  # the first row on top
         for (true, given), share in np.ndenumerate(shares_KK):
             if share > 0:
                 colour = _ON_DARK if share > 0.55 else _ON_LIGHT
@@ -43,7 +45,7 @@ def draw_confusion(inference: Inference, look: Look, title: str) -> str:
                 axes.text(given, true, text, ha="center", va="center", color=colour, fontsize=8)
         _name_ticks(axes, range(count), inference.corpora)
         axes.set_xticks(range(count), inference.corpora, rotation=40, ha="right", fontsize=8)
-        axes.set_xlabel("put to, % of samples")
+        axes.set_xlabel("assigned to, % of samples")
         axes.set_ylabel("from")
         return _svg(figure, f"Dataset inference on {title}: corpus given against true corpus")
 
@@ -59,16 +61,24 @@ def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
     blocks, corpora, experts = weights_LKE.shape
     names = [each.corpus + ("" if each.seen else " (unseen)") for each in usage]
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"usage {title}"}):
-        size = (0.2 * experts + 2.8, blocks * (0.21 * corpora + 0.4) + 0.5)
+        columns = 1 if blocks <= _BLOCKS_IN_A_COLUMN else 2
+        rows = -(-blocks // columns)
+        size = (columns * (0.2 * experts + 1.4) + 1.4, rows * (0.21 * corpora + 0.4) + 0.5)
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(blocks, 1, squeeze=False, sharex=True)[:, 0]
-        for block, (axes, weights_KE) in enumerate(zip(panels, weights_LKE, strict=True), 1):
-            shades = _cells(axes, weights_KE, float(weights_LKE.max()))
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for block, axes in enumerate(panels.flat):
+            if block >= blocks:
+                axes.set_visible(False)
+                continue
+            shades = _cells(axes, weights_LKE[block], float(weights_LKE.max()))
+            axes.set_title(f"block {block + 1}", fontsize=8, loc="left")
+        panels[0, 0].invert_yaxis()
+        for axes in panels[:, 0]:
             _name_ticks(axes, range(corpora), names)
-            axes.set_title(f"block {block}", fontsize=8, loc="left")
-        panels[-1].set_xticks(range(experts), [str(e) for e in range(1, experts + 1)], fontsize=7)
-        panels[-1].set_xlabel("expert")
-        bar = figure.colorbar(shades, ax=list(panels), shrink=0.6, aspect=18, pad=0.02)
+        for axes in panels[-1]:
+            axes.set_xticks(range(experts), [str(e) for e in range(1, experts + 1)], fontsize=7)
+            axes.set_xlabel("expert")
+        bar = figure.colorbar(shades, ax=panels, shrink=0.6, aspect=18, pad=0.02)
         bar.set_label("mean routing weight")
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=7, length=2, width=0.5)
@@ -78,8 +88,8 @@ def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
 def draw_accuracy(record: RoutingRecord) -> str:
     """Accuracy of dataset inference block by block and together, with chance and errors.
 
-    Where strangers were asked about, the areas under the curve of the better distance stand
-    beside it.
+    Where strangers were asked about, the areas under the curve by both distances stand beside
+    it; chance is 0.5 for these.
     """
     inference, detection = record.findings.inference, record.findings.detection
     ticks = [*(str(block) for block in range(1, len(inference.blocks) + 1)), "all"]
@@ -88,8 +98,9 @@ def draw_accuracy(record: RoutingRecord) -> str:
         looks = _looks(record.findings.few_shot)
         bars.append(("with unseen corpora, accuracy", [look.accuracy for look in looks]))
     if detection is not None:
-        detector = max(detection.detectors.values(), key=lambda each: each.combined.value)
-        bars.append(("unseen or not, AUROC", [*detector.blocks, detector.combined]))
+        for distance, detector in detection.detectors.items():
+            label = f"unseen or not, AUROC by {distance.replace('_', ' ')}"
+            bars.append((label, [*detector.blocks, detector.combined]))
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"accuracy {record.model.name}"}):
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.add_subplot()
@@ -100,11 +111,9 @@ def draw_accuracy(record: RoutingRecord) -> str:
             axes.errorbar(
                 x, [s.value for s in scores], _errors(scores), fmt="none", ecolor=_INK, lw=0.8
             )
-        axes.axhline(inference.chance, color=FLOOR_COLOUR, ls="--", lw=1)
-        axes.annotate(
-            "chance", (1, inference.chance), xycoords=("axes fraction", "data"), fontsize=7,
-            color=FLOOR_COLOUR, xytext=(2, 0), textcoords="offset points", va="center",
-        )  # fmt: skip
+        _mark_chance(axes, inference.chance, "chance")
+        if detection is not None:
+            _mark_chance(axes, 0.5, "chance, AUROC")
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("block")
@@ -140,18 +149,20 @@ def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
         style = {"color": _INK, "lw": 2, "marker": "o", "ms": 3, "elinewidth": 0.7}
         values = [s.value for s in together]
         left.errorbar(steps, values, _errors(together), label="all blocks", **style)
-        left.axhline(first.chance, color=FLOOR_COLOUR, ls="--", lw=1, label="chance")
+        left.axhline(
+            first.chance, color=FLOOR_COLOUR, ls="--", lw=1, label="chance, corpora shuffled"
+        )
         shuffled = [
             max(each.shuffled_bits for each in record.findings.specialisation) for record in ordered
         ]
         right.plot(steps, shuffled, color=FLOOR_COLOUR, ls="--", lw=1)
         left.set(ylim=(0, 1.02), ylabel="accuracy of dataset inference", xlabel="training step")
-        right.set(ylabel="expert and corpus share, bits", xlabel="training step")
+        right.set(ylabel="expert-corpus information, bits", xlabel="training step")
         right.set_ylim(bottom=0)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
-        figure.legend(loc="outside upper left", ncols=6, frameon=False, fontsize=7)
+        figure.legend(loc="outside upper left", ncols=5, frameon=False, fontsize=7)
         return _svg(figure, f"Emergence of dataset inference over training of {title}")
 
 
@@ -159,6 +170,21 @@ def by_training_step(records: Sequence[RoutingRecord]) -> list[RoutingRecord]:
     """Records of one run in the order of their training; those without a step are left out."""
     stepped = [record for record in records if record.training_step is not None]
     return sorted(stepped, key=lambda record: record.training_step or 0)
+
+
+def _mark_chance(axes: Axes, value: float, text: str) -> None:
+    """A dashed line across, named at its right end."""
+    axes.axhline(value, color=FLOOR_COLOUR, ls="--", lw=1)
+    axes.annotate(
+        text,
+        (1, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7,
+        color=FLOOR_COLOUR,
+    )
 
 
 def _looks(inference: Inference) -> list[Look]:
@@ -170,13 +196,12 @@ def _errors(scores: Sequence[Score]) -> list[float]:
 
 
 def _cells(axes: Axes, values: NDArray[np.float64], top: float) -> matplotlib.cm.ScalarMappable:
-    """A table of coloured cells, the first row on top."""
+    """A table of coloured cells, the first row at the bottom."""
     rows, columns = values.shape
     edges_x, edges_y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     mesh: matplotlib.cm.ScalarMappable = axes.pcolormesh(
         edges_x, edges_y, values, cmap=_SHADES, vmin=0, vmax=top, edgecolors="face", lw=0.2
     )
-    axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return mesh

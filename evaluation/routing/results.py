@@ -78,6 +78,16 @@ def read_routing(path: Path) -> RoutingFile | None:
     return results
 
 
+def read_routing_folder(folder: Path) -> list[RoutingRecord]:
+    """Records of all routing files below a folder, sorted by path; none if there are none.
+
+    Raises:
+        UserError: a JSON file that cannot be read, or records that no run writes.
+    """
+    found = [read_routing(path) for path in sorted(folder.rglob("*.json"))]
+    return [record for results in found if results is not None for record in results.records]
+
+
 def read_routes(path: Path, position: int, record: RoutingRecord) -> dict[SplitName, Routes]:
     """The routes behind a record.
 

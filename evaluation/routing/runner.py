@@ -23,6 +23,7 @@ from evaluation.routing.sampling import Window, choose_windows
 from evaluation.routing.task import RoutingTask
 from evaluation.windows import check_long_enough
 from foundation import Surrogate
+from foundation.models.registry import build_model
 
 
 class RoutingSettings(Config):
@@ -41,7 +42,10 @@ class RoutedModel:
 
     @property
     def training_step(self) -> int | None:
-        """Optimiser steps that its weights have seen."""
+        """Optimiser steps that its weights have seen, as its folder or else the network says."""
+        said = self.model.about.get("steps")
+        if isinstance(said, int):
+            return said
         step = getattr(self.model.network, "training_step", None)
         return None if step is None else int(step)
 
@@ -71,6 +75,34 @@ def open_routed(target: str, device: torch.device, name: str | None = None) -> R
     )
     check_routed(model, facts.name)
     return RoutedModel(facts, model)
+
+
+def untrained_twin(routed: RoutedModel, seed: int) -> RoutedModel:
+    """The same network with fresh weights: what a router tells without having learnt anything.
+
+    Random features already tell fields of different scales and shapes apart, so a trained
+    router's accuracy means little without this floor beside it.
+
+    Args:
+        routed: the trained checkpoint; the twin's routers run at its temperature.
+        seed: of the fresh weights.
+    """
+    trained, facts = routed.model, routed.facts
+    network = build_model(trained.config, seed)
+    weights = network.state_dict()
+    if "training_step" in weights:
+        weights["training_step"].copy_(trained.network.state_dict()["training_step"])
+    config, about = trained.config, {**trained.about, "steps": 0}
+    identity = hashlib.sha256(f"untrained {seed} {facts.config_hash}".encode()).hexdigest()
+    device = next(trained.parameters()).device
+    model = Surrogate(network, config, about, identity).eval().to(device)
+    changes = {
+        "name": f"{facts.name}-untrained",
+        "source": f"fresh weights, seed {seed}",
+        "floor": True,
+        "fingerprint": identity,
+    }
+    return RoutedModel(facts.model_copy(update=changes), model)
 
 
 def plan_windows(

@@ -48,7 +48,7 @@ _DISTANCE_TITLES = {"cross_entropy": "CE", "divergence": "KL"}
 
 
 def confusion_table(inference: Inference, look: Look) -> str:
-    """Rows: where samples are from; columns: where they were put, in per cent."""
+    """Rows: where samples are from; columns: what they were assigned to, in per cent."""
     rows = [
         [
             corpus,
@@ -64,7 +64,7 @@ def confusion_table(inference: Inference, look: Look) -> str:
             strict=True,
         )
     ]
-    header = ["from \\ put to, %", *inference.corpora, "windows", "trajectories"]
+    header = ["from / assigned to, %", *inference.corpora, "windows", "trajectories"]
     return markdown_table(header, rows)
 
 

@@ -13,14 +13,8 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.manifest import Manifest, read_manifest
 from data_shards.verify import check_checksums
 from evaluation.results import check_writable, replace_file
+from evaluation.routing.figures import figures_of
 from evaluation.routing.fingerprints import save_fingerprints
-from evaluation.routing.plots import (
-    by_training_step,
-    draw_accuracy,
-    draw_confusion,
-    draw_emergence,
-    draw_usage,
-)
 from evaluation.routing.record import RoutingRecord, SplitName, splits_of
 from evaluation.routing.results import Judged, routes_path, save_routing
 from evaluation.routing.runner import (
@@ -29,6 +23,7 @@ from evaluation.routing.runner import (
     open_routed,
     plan_windows,
     run_routing,
+    untrained_twin,
 )
 from evaluation.routing.table import routing_report
 from evaluation.routing.task import RoutingTask
@@ -41,7 +36,8 @@ _EXAMPLES = """examples:
   foundation routing runs/tiny/model --shards shards/ --output records/tiny.routing.json
   foundation routing runs/tiny/model --shards shards/ --unseen wave_layer,wave_gauss \\
       --output records/strangers.json --figures figures/     # how well strangers are told
-  foundation routing early/ middle/ late/ --shards shards/ --output records/emergence.json
+  foundation routing late/ middle/ early/ --untrained --shards shards/ \\
+      --output records/emergence.json --figures figures/     # how it emerged in a run
 
 Fingerprints are mean routing distributions over windows of one split, test samples come from
 another; a sample belongs to the corpus of the smallest cross entropy. The distributions of
@@ -83,6 +79,11 @@ def add_verb(subparsers: Subparsers) -> None:
         action="store_true",
         help="write fingerprints.json into every checkpoint folder",
     )
+    parser.add_argument(
+        "--untrained",
+        action="store_true",
+        help="look at the first checkpoint's network with fresh weights too, as a floor",
+    )
     parser.add_argument("--json", action="store_true", help="print the records instead of tables")
     parser.set_defaults(run=_run)
 
@@ -107,7 +108,7 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
     add("few", not_negative, "windows of an unseen corpus's fingerprint; 0 makes none", "N")
     add("start", str, "first frames of windows: random, or first for frame 0 only", "START")
     add("temperature", str, "of the softmax over all experts: a number, or evaluation", "T")
-    add("seed", not_negative, "of the windows' start frames", "S")
+    add("seed", not_negative, "of the windows' start frames, and of fresh weights", "S")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -128,6 +129,9 @@ def _run(options: argparse.Namespace) -> None:
     # All faults of a user are found before the first forward, not after hours of them.
     plans = [plan_windows(model, task, corpora) for model in models]
     check_checksums(corpora.values())
+    if options.untrained:
+        models.append(untrained_twin(models[0], options.seed))
+        plans.append(plans[0])
     settings = RoutingSettings(batch_size=options.batch_size, device=str(device))
     judged: list[Judged] = []
     for model, plan in zip(models, plans, strict=True):
@@ -136,7 +140,7 @@ def _run(options: argparse.Namespace) -> None:
         save_routing(options.output, judged)  # a crash later on loses no finished checkpoint
     records = [record for record, _ in judged]
     if options.save_fingerprints:
-        for folder, record in zip(options.checkpoints, records, strict=True):
+        for folder, record in zip(options.checkpoints, records, strict=False):  # but no floor
             say(f"fingerprints: {save_fingerprints(record.fingerprints, Path(folder))}")
     _report(options, records)
 
@@ -249,20 +253,11 @@ def _report(options: argparse.Namespace, records: Sequence[RoutingRecord]) -> No
 
 
 def _draw(folder: Path, records: Sequence[RoutingRecord]) -> list[Path]:
-    """All figures of a run; their names start with that of the model."""
-    figures = {}
-    for record in records:
-        name, findings = record.model.name, record.findings
-        widest = findings.few_shot or findings.inference
-        figures[f"{name}.confusion"] = draw_confusion(widest, widest.combined, name)
-        figures[f"{name}.usage"] = draw_usage(findings.usage, name)
-        figures[f"{name}.accuracy"] = draw_accuracy(record)
-    if len(by_training_step(records)) > 1:
-        figures["emergence"] = draw_emergence(records, records[-1].model.name)
+    """One file for every figure of a run."""
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in figures.items():
+        for name, text in figures_of(records).items():
             path = folder / f"{name.replace('/', '_')}.svg"
             replace_file(path, f"{text}\n".encode())
             paths.append(path)

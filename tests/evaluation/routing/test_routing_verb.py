@@ -14,7 +14,7 @@ from travelling_waves import CORPORA
 from evaluation.results import read_results
 from evaluation.routing.fingerprints import read_fingerprints
 from evaluation.routing.record import RoutingRecord, find
-from evaluation.routing.results import read_routes, read_routing
+from evaluation.routing.results import read_routes, read_routing, read_routing_folder
 from foundation import Surrogate
 from foundation.models.moe_pot import MoEPOT
 from foundation.models.registry import build_model, read_model_config
@@ -63,6 +63,7 @@ def test_a_checkpoint_goes_to_a_record_a_table_and_figures(
     for path in figures.iterdir():
         assert ET.fromstring(path.read_text()).tag.endswith("svg")
     assert read_results(output) is None, "leaderboards pass routing files over"
+    assert read_routing_folder(tmp_path) == [record]
 
 
 def test_a_record_follows_from_the_routes_beside_it(
@@ -256,6 +257,24 @@ def test_several_checkpoints_of_a_run_give_a_curve(waves: Path, tmp_path: Path) 
     assert [record.temperature for record in records] == pytest.approx([2 * 0.99**40, 2, 0.5])
     assert (figures / "emergence.svg").is_file()
     assert len(list(figures.iterdir())) == 10
+
+
+def test_the_untrained_twin_is_the_same_network_with_fresh_weights(
+    waves: Path, tmp_path: Path
+) -> None:
+    network = build_model(read_model_config(MIXTURE, "test"), seed=5)
+    network.training_step.fill_(400)  # type: ignore[union-attr,operator]
+    folder = _saved(tmp_path / "adept", network, {"steps": 400})
+    more = ["--untrained", "--windows", "3", "--seed", "5", "--save-fingerprints"]
+    assert _routing(waves, tmp_path / "run.json", str(folder), *more) == 0
+    adept, twin = _records(tmp_path / "run.json")
+    # "Trained" weights are the fresh ones of the same seed here, so all answers agree.
+    assert twin.findings == adept.findings
+    assert (adept.training_step, twin.training_step) == (400, 0)
+    assert adept.temperature == twin.temperature == 0.5
+    assert (twin.model.name, twin.model.floor) == ("adept-untrained", True)
+    assert twin.model.fingerprint != adept.model.fingerprint
+    assert read_fingerprints(folder, adept.model.fingerprint) == adept.fingerprints
 
 
 def test_fingerprints_travel_in_the_checkpoint_folder(waves: Path, tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""Laws of the drawings: one SVG element each, the same for the same record, numbers readable."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from handmade_routes import handmade
+
+from evaluation.record import Machine, ModelFacts, Provenance
+from evaluation.routing.figures import figures_of
+from evaluation.routing.fingerprints import Fingerprints
+from evaluation.routing.plots import (
+    by_training_step,
+    draw_accuracy,
+    draw_confusion,
+    draw_emergence,
+    draw_usage,
+)
+from evaluation.routing.record import RoutingRecord, find
+from evaluation.routing.table import block_table, confusion_table
+from evaluation.routing.task import RoutingTask
+from evaluation.routing.usage import CorpusUsage
+
+
+def _record(step: int, sharpness: float = 4.0, few: int = 3) -> RoutingRecord:
+    """Three corpora of which one is unseen, under routers of a given sharpness."""
+    rng = np.random.default_rng(step)
+    task = RoutingTask(corpora=("aa", "bb"), unseen=("cc",), few=few)
+    routes = {}
+    for number, corpus in enumerate(("aa", "bb", "cc")):
+        law = np.ones(5) + sharpness * np.eye(5)[number]
+        for split in ("train", "test"):
+            routes[corpus, split] = handmade(corpus, rng.dirichlet(law, size=(12, 2)))
+    shards = dict.fromkeys(routes, "0")
+    findings = find(routes, shards, task)
+    return RoutingRecord(
+        model=ModelFacts(
+            name="m <1>", model_type="t", source="s", fingerprint="f", config_hash="c"
+        ),
+        training_step=step,
+        temperature=0.5,
+        task=task,
+        task_hash=task.hash,
+        fingerprints=Fingerprints(
+            model="f", temperature=0.5, context_frames=10, start="random", corpora=findings.seen
+        ),
+        findings=findings,
+        shards={"/".join(place): found for place, found in shards.items()},
+        seconds=1.0,
+        provenance=Provenance(
+            date="2025-01-01",
+            git_commit="unknown",
+            machine=Machine(cpu="c", cores=1, device="cpu", torch="2"),
+            shard_fingerprint="0",
+            resolution=16,
+            stride=1,
+            batch_size=8,
+        ),
+    )
+
+
+def _drawings(record: RoutingRecord) -> dict[str, str]:
+    inference = record.findings.inference
+    return {
+        "confusion": draw_confusion(inference, inference.combined, "m & n"),
+        "usage": draw_usage(record.findings.usage, "m & n"),
+        "accuracy": draw_accuracy(record),
+        "emergence": draw_emergence([record, _record(9)], "m & n"),
+    }
+
+
+@pytest.mark.parametrize("name", ["confusion", "usage", "accuracy", "emergence"])
+def test_a_drawing_is_one_described_element_in_the_ink_of_its_page(name: str) -> None:
+    text = _drawings(_record(5))[name]
+    element = ET.fromstring(text)
+    assert element.attrib["role"] == "img"
+    assert element.attrib["aria-label"]
+    assert "width" not in element.attrib, "the page decides"
+    assert "currentColor" in text
+    assert text == _drawings(_record(5))[name]
+
+
+def test_the_shares_of_a_confusion_are_written_in_its_cells() -> None:
+    record = _record(5, sharpness=60.0)
+    written = [
+        "".join(element.itertext())
+        for element in ET.fromstring(_drawings(record)["confusion"]).iter()
+        if element.tag.endswith("text")
+    ]
+    assert written.count("100") == 2
+    assert "0" not in written, "empty cells say nothing"
+
+
+def test_an_emergence_does_not_depend_on_the_order_of_its_checkpoints() -> None:
+    records = [_record(step, sharpness=step / 10) for step in (0, 100, 10)]
+    assert [record.training_step for record in by_training_step(records)] == [0, 10, 100]
+    assert draw_emergence(records, "m") == draw_emergence(records[::-1], "m")
+    unknown = records[0].model_copy(update={"training_step": None})
+    assert by_training_step([unknown]) == []
+
+
+def test_tables_hold_every_block_and_every_corpus() -> None:
+    record = _record(5)
+    lines = block_table(record).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["1", "2", "all"]
+    assert lines[0].count("AUROC") == 2
+    few_shot = record.findings.few_shot
+    assert few_shot is not None
+    table = confusion_table(few_shot, few_shot.combined)
+    assert all(table.count(corpus) == 2 for corpus in ("aa", "bb", "cc"))
+    alone = _record(5, few=0)
+    assert "Few-shot" not in block_table(alone)
+
+
+def test_models_of_one_name_have_figures_of_their_own() -> None:
+    """Every training folder calls its checkpoint `model`."""
+    figures = figures_of([_record(5), _record(7)])
+    kinds = ("confusion", "usage", "accuracy")
+    assert set(figures) == {f"m <1>-{n}.{kind}" for n in (1, 2) for kind in kinds} | {"emergence"}
+    assert figures["m <1>-1.usage"] != figures["m <1>-2.usage"]
+    assert set(figures_of([_record(5)])) == {f"m <1>.{kind}" for kind in kinds}
+
+
+def test_twelve_corpora_in_eight_blocks_fit_a_page() -> None:
+    """The largest published model: the panels stand in two columns."""
+    weights = tuple(tuple(row) for row in np.full((8, 16), 1 / 16).tolist())
+    usage = [
+        CorpusUsage(corpus=str(k), seen=True, weight=weights, chosen=weights, entropy_bits=(4.0,))
+        for k in range(12)
+    ]
+    _, _, width, height = map(
+        float, ET.fromstring(draw_usage(usage, "m")).attrib["viewBox"].split()
+    )
+    assert height < 1.5 * width
