@@ -28,9 +28,9 @@ def smooth(generator: torch.Generator, side: int) -> torch.Tensor:
     return torch.stack(parts).sum(0)[None]
 
 
+@pytest.mark.parametrize("side", [8, 9])
 @pytest.mark.parametrize(("row", "column"), [(0, 1), (2, 0), (1, 2), (-1, 2), (-3, 1)])
-def test_a_wave_comes_out_turned_and_scaled_by_its_modes_matrix(layer, row, column):
-    side = 8
+def test_a_wave_comes_out_turned_and_scaled_by_its_modes_matrix(layer, row, column, side):
     at = 2 * torch.pi * torch.arange(side) / side
     y, x = torch.meshgrid(at, at, indexing="ij")
     field = torch.zeros(1, side, side, WIDTH)
