@@ -9,9 +9,10 @@ from pathlib import Path
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from evaluation.forecaster import Forecaster
+from evaluation.judgeable import windows_of
 from evaluation.record import Record, predictions_path
 from evaluation.results import read_results
-from evaluation.runner import RunSettings, windows_of
+from evaluation.runner import RunSettings
 from evaluation.samples import SampleValues, read_samples
 from evaluation.task import Task
 
@@ -56,7 +57,7 @@ def asked_identity(
     forecaster: Forecaster, task: Task, corpus: ShardedCorpus, settings: RunSettings
 ) -> Identity:
     """The identity that a record would have if it were measured now."""
-    samples = len(windows_of(task, corpus, settings))
+    samples = len(windows_of(task, corpus, settings.limit))
     return forecaster.facts.fingerprint, task.hash, corpus.fingerprint, samples
 
 

@@ -8,11 +8,10 @@ scored on every k-th point, k = model resolution // resolution of the stored dat
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +23,20 @@ from torch import Tensor
 from data_shards.batch import Batch
 from data_shards.config import Config
 from data_shards.corpus import ShardedCorpus
-from data_shards.errors import UserError
-from data_shards.layout import ModelLayout, check_fits
+from data_shards.layout import ModelLayout
 from evaluation.forecaster import Forecaster
-from evaluation.lattice import check_laws, cut_forecast, scored_stride, setting_of
-from evaluation.metrics import Forecast, MetricName, find_metric, measure
+from evaluation.judgeable import Window, check_judgeable, windows_of
+from evaluation.lattice import cut_forecast, scored_stride
+from evaluation.metrics import Forecast, MetricName, measure
 from evaluation.predictions import Precision, PredictionWriter
 from evaluation.provenance import git_commit, this_machine
 from evaluation.ranks import Ranks
 from evaluation.record import Provenance, Record, aggregate_all
 from evaluation.samples import Picture, SampleValues
 from evaluation.task import Task
-from evaluation.windows import check_long_enough, load_windows
+from evaluation.windows import load_windows
 
 PICTURED_FRAMES = 4
-
-Window = tuple[int, int]  # trajectory, first frame of the context
 
 
 class RunSettings(Config):
@@ -56,7 +53,6 @@ class RunSettings(Config):
 class _BatchValues:
     """What one rank measured on one batch; plain enough to travel between ranks."""
 
-    number: int
     keys: tuple[str, ...]
     values: dict[MetricName, NDArray[np.float64]]  # (B,) each
     per_frame: NDArray[np.float64]  # (B, T)
@@ -93,25 +89,17 @@ def run_task(
         UserError: trajectories too short, or a corpus or context that the model cannot take.
     """
     ranks = ranks or Ranks()
-    layout = check_judgeable(forecaster, task, corpus)
+    run = _Run(forecaster, task, corpus, settings, check_judgeable(forecaster, task, corpus))
     began = time.perf_counter()
-    windows = windows_of(task, corpus, settings)
-    size = settings.batch_size
-    batches = [windows[first : first + size] for first in range(0, len(windows), size)]
+    windows = windows_of(task, corpus, settings.limit)
     done: list[_BatchValues] = []
-    keep = settings.predictions is not None and predictions is not None and ranks.is_first
-    with _writer(settings, predictions) if keep else nullcontext() as writer:
-        for first in range(0, len(batches), ranks.world):
-            number = first + ranks.rank
-            own = None
-            if number < len(batches):
-                own = _judge(forecaster, task, corpus, settings, layout, number, batches[number])
+    with _keeping(settings, predictions if ranks.is_first else None) as keep:
+        for batches in _rounds(windows, settings.batch_size, ranks.world):
+            own = run.judge(*batches[ranks.rank]) if ranks.rank < len(batches) else None
             for values in ranks.gather(own):
-                if writer is not None and values.predictions is not None:
-                    for key, prediction in zip(values.keys, values.predictions, strict=True):
-                        writer.add(key, prediction)
-                done.append(_BatchValues(**{**vars(values), "predictions": None}))
-            advance(sum(map(len, batches[first : first + ranks.world])))
+                keep(values)
+                done.append(replace(values, predictions=None))
+            advance(sum(len(windows) for _, windows in batches))
     samples = ranks.share(_collect(done) if ranks.is_first else None)
     record = Record(
         model=forecaster.facts,
@@ -120,106 +108,85 @@ def run_task(
         scores=aggregate_all(samples.values, task),
         error_per_frame=tuple(samples.per_frame.mean(0).tolist()),
         num_samples=len(windows),
-        num_available=len(windows_of(task, corpus, RunSettings())),
+        num_available=len(windows_of(task, corpus)),
         num_non_finite=ranks.share(sum(values.non_finite for values in done)),
         seconds=ranks.share(time.perf_counter() - began),
-        provenance=_provenance(corpus, settings, layout),
+        provenance=run.provenance(),
     )
     return record, samples
 
 
-def windows_of(task: Task, corpus: ShardedCorpus, settings: RunSettings) -> list[Window]:
-    """What a run judges: windows of one trajectory side by side, trajectories in file order.
+@dataclass(frozen=True)
+class _Run:
+    """What is judged, and how."""
 
-    Raises:
-        UserError: no trajectory has a key that the task asks for.
-    """
-    matching = [i for i, key in enumerate(corpus.keys) if fnmatchcase(key, task.keys)]
-    if not matching:
-        raise UserError(
-            f"task {task.name}: no trajectory of {corpus.name} has a key like {task.keys!r}, "
-            f"they are called {corpus.keys[0]} and so on; mend keys"
+    forecaster: Forecaster
+    task: Task
+    corpus: ShardedCorpus
+    settings: RunSettings
+    layout: ModelLayout
+
+    def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
+        """One batch: read, forecast, measure."""
+        chosen, starts = zip(*windows, strict=True)
+        batch = load_windows(
+            self.corpus,
+            chosen,
+            self.layout,
+            context_frames=self.task.context_frames,
+            target_frames=self.task.rollout_frames,
+            start=starts,
+        ).to(self.settings.device)
+        stride = scored_stride(self.layout, self.corpus)
+        pred = _forecast(self.forecaster, batch, self.task)
+        forecast = cut_forecast(pred, batch, self.corpus, chosen, self.task, stride)
+        finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
+        values = measure(self.task.measured, forecast)
+        settings = self.settings
+        return _BatchValues(
+            keys=batch.keys,
+            values={name: _array(value) for name, value in values.items()},
+            per_frame=_array(forecast.per_frame_BT),
+            non_finite=int((~finite_B).sum()),
+            picture=_picture(forecast) if number == 0 and settings.pictures else None,
+            predictions=forecast.pred_BTCHW.cpu().numpy() if settings.predictions else None,
         )
-    return [(i, start) for i in matching[: settings.limit] for start in sorted(task.windows)]
 
-
-def own_layout(corpus: ShardedCorpus) -> ModelLayout:
-    """The grid and channels of the stored data: what a floor is judged on."""
-    channels = len(corpus.card.channels) + corpus.card.mask_as_channel
-    return ModelLayout(resolution=corpus.resolution, channels=channels)
-
-
-def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
-    """Refuse what cannot be judged, before any work is done.
-
-    Returns:
-        The grid and channels on which the forecast is made.
-
-    Raises:
-        UserError: another kind of task, trajectories too short, a headline that does not apply,
-            or a corpus or context that the model cannot take.
-    """
-    if task.kind != "forecast":
-        raise UserError(
-            f"task {task.name}: of kind {task.kind}, which this verb does not judge; choose one "
-            "of kind forecast"
-        )
-    layout = forecaster.layout or own_layout(corpus)
-    check_fits(corpus.card, layout)
-    check_long_enough(corpus, task.length, f"task {task.name}")
-    wanted = forecaster.context_frames
-    if wanted is not None and wanted > task.context_frames:
-        raise UserError(
-            f"{forecaster.facts.name}: it takes {wanted} frames of context, task {task.name} "
-            f"gives {task.context_frames}; choose a task that gives more"
-        )
-    check_laws(task, corpus)
-    _check_headline(task, corpus, layout)
-    return layout
-
-
-def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> None:
-    points = len(range(0, layout.resolution, scored_stride(layout, corpus)))
-    if not find_metric(task.headline).applies(setting_of(task, corpus.card, (points, points))):
-        raise UserError(
-            f"task {task.name}: its headline {task.headline} does not apply to corpus "
-            f"{corpus.name} on {points} x {points} points; choose another headline"
+    def provenance(self) -> Provenance:
+        return Provenance(
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            git_commit=git_commit(),
+            machine=this_machine(torch.device(self.settings.device)),
+            shard_fingerprint=self.corpus.fingerprint,
+            resolution=self.layout.resolution,
+            stride=scored_stride(self.layout, self.corpus),
+            batch_size=self.settings.batch_size,
         )
 
 
-def _judge(
-    forecaster: Forecaster,
-    task: Task,
-    corpus: ShardedCorpus,
-    settings: RunSettings,
-    layout: ModelLayout,
-    number: int,
-    windows: Sequence[Window],
-) -> _BatchValues:
-    """One batch: read, forecast, measure."""
-    chosen, starts = zip(*windows, strict=True)
-    batch = load_windows(
-        corpus,
-        chosen,
-        layout,
-        context_frames=task.context_frames,
-        target_frames=task.rollout_frames,
-        start=starts,
-    ).to(settings.device)
-    stride = scored_stride(layout, corpus)
-    pred = _forecast(forecaster, batch, task)
-    forecast = cut_forecast(pred, batch, corpus, chosen, task, stride)
-    finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
-    values = measure(task.measured, forecast)
-    return _BatchValues(
-        number=number,
-        keys=batch.keys,
-        values={name: _array(value) for name, value in values.items()},
-        per_frame=_array(forecast.per_frame_BT),
-        non_finite=int((~finite_B).sum()),
-        picture=_picture(forecast) if number == 0 and settings.pictures else None,
-        predictions=forecast.pred_BTCHW.cpu().numpy() if settings.predictions else None,
-    )
+def _rounds(
+    windows: Sequence[Window], size: int, world: int
+) -> Iterator[list[tuple[int, Sequence[Window]]]]:
+    """Batches with their numbers, one for every rank at a time; the last round may be short."""
+    firsts = range(0, len(windows), size)
+    batches = [(number, windows[first : first + size]) for number, first in enumerate(firsts)]
+    yield from (batches[first : first + world] for first in range(0, len(batches), world))
+
+
+@contextmanager
+def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_BatchValues], None]]:
+    """Something that writes the predictions of a batch, if they are to be kept."""
+    if settings.predictions is None or path is None:
+        yield lambda values: None
+        return
+    with PredictionWriter(path, settings.predictions) as writer:
+
+        def keep(values: _BatchValues) -> None:
+            assert values.predictions is not None
+            for key, prediction in zip(values.keys, values.predictions, strict=True):
+                writer.add(key, prediction)
+
+        yield keep
 
 
 @torch.inference_mode()
@@ -233,12 +200,6 @@ def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
 def _array(values: Tensor) -> NDArray[np.float64]:
     array: NDArray[np.float64] = values.cpu().double().numpy()
     return array
-
-
-def _writer(settings: RunSettings, path: Path | None) -> PredictionWriter:
-    assert path is not None
-    assert settings.predictions is not None
-    return PredictionWriter(path, settings.predictions)
 
 
 def _collect(done: list[_BatchValues]) -> SampleValues:
@@ -263,16 +224,4 @@ def _picture(forecast: Forecast) -> Picture:
         truth=forecast.true_BTCHW[0].cpu()[chosen].float().numpy(),
         prediction=forecast.pred_BTCHW[0].cpu()[chosen].float().numpy(),
         fluid=forecast.points_B1CHW[0, 0, 0].cpu().numpy(),
-    )
-
-
-def _provenance(corpus: ShardedCorpus, settings: RunSettings, layout: ModelLayout) -> Provenance:
-    return Provenance(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=git_commit(),
-        machine=this_machine(torch.device(settings.device)),
-        shard_fingerprint=corpus.fingerprint,
-        resolution=layout.resolution,
-        stride=scored_stride(layout, corpus),
-        batch_size=settings.batch_size,
     )

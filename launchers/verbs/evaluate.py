@@ -15,6 +15,7 @@ from data_shards.errors import UserError
 from data_shards.manifest import read_manifest
 from data_shards.verify import check_checksums
 from evaluation.forecaster import Forecaster, open_forecaster
+from evaluation.judgeable import check_judgeable, windows_of
 from evaluation.ranks import Ranks, joined_ranks
 from evaluation.record import Record, predictions_path, samples_path
 from evaluation.results import check_writable, save_results
@@ -27,7 +28,7 @@ from evaluation.resume import (
     read_judged,
     renamed,
 )
-from evaluation.runner import RunSettings, check_judgeable, run_task, windows_of
+from evaluation.runner import RunSettings, run_task
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
 from launchers.arguments import Subparsers, add_parser, positive
@@ -273,7 +274,7 @@ def _say_kept(record: Record, ranks: Ranks) -> None:
 def _judge(work: _Work, forecaster: Forecaster, task: Task, ranks: Ranks) -> Judged:
     corpus = work.corpora[task.name]
     label = f"{forecaster.facts.name} {task.name}"
-    total = len(windows_of(task, corpus, work.settings))
+    total = len(windows_of(task, corpus, work.settings.limit))
     quiet = not (sys.stderr.isatty() and ranks.is_first)
     where = predictions_path(work.output, forecaster.facts, task)
     with tqdm(total=total, desc=label, unit="sample", disable=quiet) as bar:

@@ -1,15 +1,21 @@
 """Laws of the judge: closed forms of the floors, the stride, limits, diverged forecasts."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from data_shards.batch import Batch
+from data_shards.catalogue import load_card
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout
+from data_shards.manifest import Provenance
+from data_shards.trajectory import Trajectory
+from data_shards.writer import write_corpus
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.metrics import METRICS
 from evaluation.record import ModelFacts
@@ -281,3 +287,29 @@ def test_an_unknown_floor_gets_the_nearest_known_one() -> None:
         open_forecaster("floor:persistance", CPU)
     with pytest.raises(UserError, match="the floor is called floor:persistence"):
         open_forecaster("persistence", CPU)
+
+
+def test_a_line_is_judged_on_a_plane_of_no_more_rows_than_models_take(tmp_path: Path) -> None:
+    """A corpus of one dimension: 512 cells that all rows of the plane repeat."""
+    card = load_card("pdebench_diff_sorp")
+    wave = np.sin(np.linspace(0, 2 * np.pi, 512, dtype=np.float32))
+    growth = 1 + 0.05 * np.arange(card.frames, dtype=np.float32)
+    fields = np.ascontiguousarray(growth[:, None, None, None] * (2 + wave))
+    line = Trajectory(fields, card.name, 0, 0, 5.0, (0.0, 1.0, 0.0, 1.0), dict(card.boundary or {}))
+    write_corpus(
+        lambda first: [line][first:],
+        card,
+        split="test",
+        out=tmp_path,
+        count=1,
+        provenance=Provenance(producer="closed form", version=1, seed=0),
+    )
+    task = load_tasks()["long_pdebench_diff_sorp"].model_copy(update={"rollout_frames": 4})
+    task = task.model_copy(update={"frames": ()})
+    shards = ShardedCorpus.open(tmp_path, card.name, "test")
+    record, _ = run_task(open_forecaster("floor:persistence", CPU), task, shards, RunSettings())
+    assert record.provenance.resolution == 128
+    true = 1 + 0.05 * torch.arange(10, 14)
+    expected = torch.linalg.vector_norm(true - 1.45) / torch.linalg.vector_norm(true)
+    assert record.headline.value == pytest.approx(expected.item(), rel=1e-5)
+    assert "boundary_error" in record.scores
