@@ -75,8 +75,9 @@ def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
         panels[0, 0].invert_yaxis()
         for axes in panels[:, 0]:
             _name_ticks(axes, range(corpora), names)
-        for axes in panels[-1]:
+        for axes in panels.flat[max(0, blocks - columns) : blocks]:  # the lowest of each column
             axes.set_xticks(range(experts), [str(e) for e in range(1, experts + 1)], fontsize=7)
+            axes.tick_params(labelbottom=True)
             axes.set_xlabel("expert")
         bar = figure.colorbar(shades, ax=panels, shrink=0.6, aspect=18, pad=0.02)
         bar.set_label("mean routing weight")

@@ -1,6 +1,7 @@
 """Laws of the drawings: one SVG element each, the same for the same record, numbers readable."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -59,32 +60,35 @@ def _record(step: int, sharpness: float = 4.0, few: int = 3) -> RoutingRecord:
     )
 
 
-def _drawings(record: RoutingRecord) -> dict[str, str]:
+def _confusion(record: RoutingRecord) -> str:
     inference = record.findings.inference
-    return {
-        "confusion": draw_confusion(inference, inference.combined, "m & n"),
-        "usage": draw_usage(record.findings.usage, "m & n"),
-        "accuracy": draw_accuracy(record),
-        "emergence": draw_emergence([record, _record(9)], "m & n"),
-    }
+    return draw_confusion(inference, inference.combined, "m & n")
 
 
-@pytest.mark.parametrize("name", ["confusion", "usage", "accuracy", "emergence"])
+DRAWINGS: dict[str, Callable[[RoutingRecord], str]] = {
+    "confusion": _confusion,
+    "usage": lambda record: draw_usage(record.findings.usage, "m & n"),
+    "accuracy": draw_accuracy,
+    "emergence": lambda record: draw_emergence([record, _record(9)], "m & n"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
 def test_a_drawing_is_one_described_element_in_the_ink_of_its_page(name: str) -> None:
-    text = _drawings(_record(5))[name]
+    text = DRAWINGS[name](_record(5))
     element = ET.fromstring(text)
     assert element.attrib["role"] == "img"
     assert element.attrib["aria-label"]
     assert "width" not in element.attrib, "the page decides"
     assert "currentColor" in text
-    assert text == _drawings(_record(5))[name]
+    assert text == DRAWINGS[name](_record(5))
 
 
 def test_the_shares_of_a_confusion_are_written_in_its_cells() -> None:
     record = _record(5, sharpness=60.0)
     written = [
         "".join(element.itertext())
-        for element in ET.fromstring(_drawings(record)["confusion"]).iter()
+        for element in ET.fromstring(_confusion(record)).iter()
         if element.tag.endswith("text")
     ]
     assert written.count("100") == 2

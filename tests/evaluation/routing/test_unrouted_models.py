@@ -63,6 +63,20 @@ def test_a_number_is_the_temperature_and_so_is_that_of_the_model() -> None:
     assert temperature_of(_surrogate(_Network()), "evaluation") == 1.0
 
 
+def test_a_dense_checkpoint_is_refused_before_any_window_is_read(
+    waves: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shapes = {name: value for name, value in MIXTURE.items() if name != "router"}
+    config = read_model_config({"model_type": "dpot", **shapes}, "test")
+    folder = tmp_path / "dense"
+    Surrogate(build_model(config, seed=0), config, {}).save_pretrained(folder)
+    output = ["--output", str(tmp_path / "run.json")]
+    assert main(["routing", str(folder), "--shards", str(waves), *output]) == 2
+    printed = capsys.readouterr().err
+    assert "dense: dpot has no routers" in printed
+    assert len(printed.splitlines()) == 1
+
+
 def test_a_floor_is_no_checkpoint(
     waves: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
