@@ -53,8 +53,7 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelConfig, dict[str, Any]]:
     Raises:
         UserError: a file is missing or damaged, or weights and configuration disagree.
     """
-    values = _read_config(folder)
-    config = read_model_config(values.get("model"), f"{folder / CONFIG}")
+    config, about = read_config(folder)
     weights = _read_weights(folder)
     model = build_model(config)
     expected = model.state_dict()
@@ -66,15 +65,32 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelConfig, dict[str, Any]]:
                 f"{tuple(tensor.shape)}; the two files do not belong together"
             )
     model.load_state_dict(weights)
-    return model.eval(), config, values.get("about", {})
+    return model.eval(), config, about
+
+
+def read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
+    """Configuration of the network and `about` of a checkpoint folder; no weights are read.
+
+    Raises:
+        UserError: `config.json` is missing or damaged.
+    """
+    values = _read_config(folder)
+    return read_model_config(values.get("model"), f"{folder / CONFIG}"), values.get("about", {})
 
 
 def fingerprint_of(folder: Path) -> str:
-    """sha256 over configuration and weights: the same for the same function."""
+    """sha256 over configuration and weights: the same for the same function.
+
+    Raises:
+        UserError: a file is missing, or the configuration is damaged.
+    """
     digest = sha256(json.dumps(_read_config(folder).get("model"), sort_keys=True).encode())
-    with (folder / WEIGHTS).open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+    try:
+        with (folder / WEIGHTS).open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except FileNotFoundError:
+        raise UserError(_no_weights(folder)) from None
     return digest.hexdigest()
 
 
@@ -108,6 +124,10 @@ def _not_a_checkpoint(path: Path) -> str:
     return f"{path}: not a checkpoint folder: it holds no {CONFIG}"
 
 
+def _no_weights(folder: Path) -> str:
+    return f"{folder}: not a whole checkpoint: {WEIGHTS} is missing"
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         values = json.loads((folder / CONFIG).read_text())
@@ -124,7 +144,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     try:
         weights = load_file(folder / WEIGHTS)
     except FileNotFoundError:
-        raise UserError(f"{folder}: not a whole checkpoint: {WEIGHTS} is missing") from None
+        raise UserError(_no_weights(folder)) from None
     except SafetensorError as error:
         raise UserError(
             f"{folder / WEIGHTS}: damaged or truncated ({error}); copy it anew"

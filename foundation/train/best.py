@@ -11,7 +11,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from foundation.checkpoint.folder import load_folder, save_folder
+from foundation.checkpoint.folder import read_config, save_folder
 from foundation.models.registry import ModelConfig
 from foundation.parallel.gather import gather_weights
 
@@ -33,7 +33,7 @@ class BestWeights:
         self._patience_steps = patience_steps
         found: list[Any] = [(math.inf, 0)]
         if resume and dist.get_rank() == 0 and (folder / "config.json").exists():
-            about = load_folder(folder)[2]
+            about = read_config(folder)[1]
             found = [(float(about["error"]), int(about["step"]))]
         dist.broadcast_object_list(found)
         self.error, self.step = found[0]

@@ -1,11 +1,14 @@
-"""Runs of the pre-training launcher inside a group of ranks."""
+"""Runs of the launchers of training inside a group of ranks."""
 
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+from architectures import network_of
 from travelling_waves import CORPORA
+
+from foundation.checkpoint.folder import save_folder
 
 SETTINGS = (
     f"data.corpora=[{','.join(CORPORA)}]",
@@ -49,6 +52,37 @@ def pretrain(
             *extra,
         ]
     )
+
+
+def finetune(
+    checkpoint: Path,
+    shards: Path,
+    output: Path,
+    ep_size: int = 1,
+    stop_after: int | None = None,
+    extra: tuple[str, ...] = (),
+) -> int:
+    """The launcher's main on this rank, on the single-channel corpus; its exit code."""
+    import launchers.training as training
+    from launchers.finetune import main
+
+    if stop_after is not None:
+        training.StopRequest = lambda: StopAfter(stop_after)  # type: ignore[misc,assignment]
+    return main(
+        [
+            *("--local_rank=0", "--checkpoint", str(checkpoint), "--corpus", CORPORA[0]),
+            *("--shards", str(shards), "--output", str(output), "--ep_size", str(ep_size)),
+            *("steps=6", "global_batch=4", "log_every=1"),
+            *extra,
+        ]
+    )
+
+
+def write_checkpoint(folder: Path, name: str = "moe_pot", seed: int = 5, **options: Any) -> Path:
+    """A checkpoint folder with initial weights of an architecture at the size of a test."""
+    model = network_of(name, seed, **options)
+    save_folder(folder, model.config, model.state_dict(), {"preset": "test", "seed": seed})
+    return folder
 
 
 def rows(output: Path, kind: str = "train") -> list[dict[str, Any]]:

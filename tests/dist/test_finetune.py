@@ -1,0 +1,119 @@
+"""Fine-tuning, launched: what moves and what does not, stops, early stops, from scratch."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from group import on_ranks
+from runs import curve, finetune, pretrain, rows, write_checkpoint
+from safetensors.torch import load_file
+from torch import Tensor
+
+from foundation import Surrogate
+
+pytestmark = pytest.mark.dist
+
+GATE = {"router": {"num_experts": 4, "top_k": 2, "gate_norm": "batch"}}
+DECAY = "optimiser.weight_decay=0.5"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("source") / "model", **GATE)
+
+
+@pytest.fixture(scope="module")
+def frozen(waves: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six steps on three trajectories, 2 ranks, ep_size 2, routers frozen by default."""
+    output = tmp_path_factory.mktemp("tuned") / "frozen"
+    extra = ("--trajectories", "3", DECAY)
+    assert on_ranks(2, finetune, source, waves, output, 2, None, extra) == [0, 0]
+    return output
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def is_router(name: str) -> bool:
+    return ".moe.extract." in name or ".moe.router." in name
+
+
+def test_frozen_routers_come_out_bit_for_bit_and_everything_else_learns(source, frozen):
+    before, after = weights(source), weights(frozen / "model")
+    assert before.keys() == after.keys()
+    kept = {name for name in before if torch.equal(before[name], after[name])}
+    assert kept == {name for name in before if is_router(name)}
+    assert rows(frozen)[-1]["temperature"] == 0.5
+
+
+def test_a_fine_tuned_checkpoint_says_what_it_comes_from(source, frozen):
+    about = json.loads((frozen / "model" / "config.json").read_text())["about"]
+    assert about["fine_tuned_from"]["name"] == str(source)
+    assert about["fine_tuned_from"]["about"] == {"preset": "test", "seed": 5}
+    assert about["source_sha256"] == Surrogate.from_pretrained(source).fingerprint
+    assert (about["router"], about["trajectories"], about["steps"]) == ("frozen", 3, 6)
+    assert about["corpora"] == ["toy_wave"]
+
+
+def test_a_stopped_run_goes_on_under_another_layout_with_its_routers_still_frozen(
+    waves, source, frozen, tmp_path
+):
+    output, extra = tmp_path / "run", ("--trajectories", "3", DECAY)
+    assert on_ranks(2, finetune, source, waves, output, 2, 3, extra) == [0, 0]
+    assert len(rows(output)) == 3
+    extra = (*extra, "--resume")
+    assert on_ranks(1, finetune, source, waves, output, 1, None, extra) == [0]
+    for ours, theirs in zip(curve(output), curve(frozen), strict=True):
+        assert ours["samples"] == theirs["samples"]
+        # float32 sums in another order, through six steps of Adam
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    before, after = weights(source), weights(output / "model")
+    for name in filter(is_router, before):
+        assert torch.equal(before[name], after[name]), name
+
+
+def test_another_checkpoint_or_router_is_not_resumed(waves, source, frozen, tmp_path):
+    other = write_checkpoint(tmp_path / "other", seed=6, **GATE)
+    extra = ("--trajectories", "3", "--resume")
+    assert on_ranks(1, finetune, other, waves, frozen, 1, None, extra) == [2]
+    extra = (*extra, "--router", "free")
+    assert on_ranks(1, finetune, source, waves, frozen, 1, None, extra) == [2]
+
+
+def test_free_routers_learn(waves, source, tmp_path):
+    extra = ("--router", "free", "steps=3")
+    assert on_ranks(1, finetune, source, waves, tmp_path / "run", 1, None, extra) == [0]
+    before, after = weights(source), weights(tmp_path / "run" / "model")
+    assert not any(torch.equal(before[name], after[name]) for name in before if is_router(name))
+
+
+def test_patience_ends_a_run_that_gets_no_better_and_the_best_weights_are_given(waves, tmp_path):
+    source, output = write_checkpoint(tmp_path / "fno", "fno"), tmp_path / "run"
+    extra = (
+        *("optimiser.lr=0", "steps=50", "validation.every=2", "checkpoint.every=50"),
+        *("early_stopping.patience=3", "early_stopping.held_out=2"),
+    )
+    assert on_ranks(1, finetune, source, waves, output, 1, None, extra) == [0]
+    assert [row["step"] for row in rows(output, "validation")] == [2, 4, 6, 8]
+    about = json.loads((output / "model" / "config.json").read_text())["about"]
+    assert (about["best_step"], about["steps"]) == (2, 8)
+    before = weights(source)
+    for name, tensor in weights(output / "model").items():
+        assert torch.equal(tensor, before[name]), "a learning rate of zero"
+    (output / "model" / "config.json").unlink()
+    assert on_ranks(1, finetune, source, waves, output, 1, None, (*extra, "--resume")) == [0]
+    assert rows(output)[-1]["step"] == 8, "a resumed run has had enough too"
+    assert (output / "model" / "config.json").is_file()
+
+
+def test_from_scratch_is_pre_training_of_the_same_architecture(waves, source, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("{steps: 4, global_batch: 4, log_every: 1}")
+    own = ("--from_scratch", "--recipe", str(recipe), "steps=4", "seed=7")
+    assert on_ranks(1, finetune, source, waves, tmp_path / "scratch", 1, None, own) == [0]
+    model = Surrogate.from_pretrained(source).config.model_dump_json()
+    same = (f"model={model}", "data.corpora=[toy_wave]", "steps=4", "global_batch=4", "seed=7")
+    assert on_ranks(1, pretrain, waves, tmp_path / "anew", 1, None, same) == [0]
+    assert curve(tmp_path / "scratch") == curve(tmp_path / "anew")

@@ -1,0 +1,137 @@
+"""Recipes become runs: lengths in passes, routers by architecture, what no recipe can say."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from architectures import DENSE, config_of, network_of
+
+from data_shards.errors import UserError
+from data_shards.manifest import CorpusEntry, read_manifest
+from foundation.checkpoint.folder import save_folder
+from foundation.train.finetuning import load_finetuning, recipe_names
+from foundation.train.finetuning import network_of as builder_of
+
+MIXTURE = config_of("moe_pot")
+
+
+@pytest.fixture
+def entry(waves: Path) -> CorpusEntry:
+    return read_manifest(waves).entry("toy_wave", "train")  # 12 trajectories of 16 frames
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "trajectories", "steps"),
+    [
+        ("finetune", [], None, 150),  # 200 passes over 12 in batches of 16
+        ("downstream", [], None, 375),
+        ("downstream", [], 4, 125),
+        ("downstream", ["data.limit=4"], None, 125),
+        ("finetune", ["epochs=1"], None, 1),
+        ("finetune", ["epochs=3", "global_batch=5"], 7, 5),  # 21 samples in batches of 5
+        ("finetune", ["steps=9"], 4, 9),
+    ],
+)
+def test_passes_over_the_trajectories_become_steps(entry, recipe, overrides, trajectories, steps):
+    run = load_finetuning(recipe, MIXTURE, entry, overrides, trajectories=trajectories).run
+    assert run.steps == steps
+    assert run.data.corpora == ("toy_wave",)
+
+
+def test_every_shipped_recipe_is_whole(entry):
+    assert recipe_names() == ["downstream", "finetune"]
+    for name in recipe_names():
+        run = load_finetuning(name, MIXTURE, entry, []).run
+        assert run.schedule.warmup_fraction == 0.2
+        assert run.optimiser.lr == 1e-3
+
+
+def test_validation_fits_the_run_and_the_corpus(entry):
+    run = load_finetuning("downstream", MIXTURE, entry, []).run
+    assert (run.validation.every, run.validation.horizon) == (18, 5)
+    short = entry.model_copy(update={"frames": 13})
+    assert load_finetuning("finetune", MIXTURE, short, []).run.validation.horizon == 3
+    own = load_finetuning("finetune", MIXTURE, entry, ["validation.every=7"]).run
+    assert own.validation.every == 7
+    assert load_finetuning("finetune", MIXTURE, entry, ["steps=3"]).run.validation.every == 1
+
+
+def test_routers_are_frozen_where_there_is_one_to_keep(entry):
+    kept = load_finetuning("finetune", MIXTURE, entry, [])
+    assert kept.router == "frozen"
+    assert kept.run.loss.balance_weight == 0
+    assert kept.run.model.router.temperature.at(0) == 0.5
+    free = load_finetuning("finetune", MIXTURE, entry, [], router="free")
+    assert free.run.loss.balance_weight == 0.1
+    assert free.run.model.router.temperature.at(0) == 0.5, "fine-tuning is at the floor"
+    scratch = load_finetuning("finetune", MIXTURE, entry, [], from_scratch=True)
+    assert scratch.router == "free"
+    assert scratch.run.model == MIXTURE, "with the schedule of its temperature"
+    for name in DENSE:
+        assert load_finetuning("finetune", config_of(name), entry, []).router == "free"
+
+
+def test_the_network_starts_from_the_checkpoint_or_from_the_seed(entry, tmp_path):
+    theirs = network_of("moe_pot", 5)
+    save_folder(tmp_path / "model", theirs.config, theirs.state_dict(), {})
+    tuned = builder_of(load_finetuning("finetune", MIXTURE, entry, []), tmp_path / "model")()
+    for name, tensor in tuned.state_dict().items():
+        assert torch.equal(tensor, theirs.state_dict()[name]), name
+    assert tuned.training
+    assert not tuned.blocks[0].moe.router.gate.score.weight.requires_grad
+    scratch = load_finetuning("finetune", MIXTURE, entry, ["seed=5"], from_scratch=True)
+    for name, tensor in builder_of(scratch, None)().state_dict().items():
+        assert torch.equal(tensor, theirs.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.width=64"], "model is that of the checkpoint"),
+        (["data.corpora=[toy_duct]"], "set by --corpus"),
+        (["epochs=0"], "epochs=0, wanted a positive number"),
+        (["epochs=many"], "wanted a positive number"),
+        (["steps=4", "epochs=2"], "contradict each other"),
+        (["epocs=2"], "did you mean 'epochs'"),
+        (["stepps=2"], "did you mean 'steps'"),
+        (["data=3"], "data"),
+        (["loss=3"], "loss"),
+        (["early_stopping.patience=0"], "early_stopping.patience"),
+    ],
+)
+def test_what_a_recipe_cannot_say_is_refused(entry, overrides, message):
+    with pytest.raises(UserError, match=message):
+        load_finetuning("finetune", MIXTURE, entry, overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1, 2]", "not a mapping"),
+        ("{lr: 3}", "neither epochs nor steps"),
+        ("{steps: 2, epochs: 2}", "remove one"),
+        ("{steps: 2, model: {width: 3}}", "model is that of the checkpoint"),
+        ("{like: finetuned}", "did you mean 'finetune'"),
+        ("{steps: 2", "not readable as YAML"),
+    ],
+)
+def test_a_recipe_of_ones_own_is_read_as_strictly(entry, tmp_path, text, message):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_finetuning(str(path), MIXTURE, entry, [])
+
+
+def test_a_recipe_of_ones_own_can_be_like_a_shipped_one(entry, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("{like: downstream, epochs: 4}")
+    run = load_finetuning(str(path), MIXTURE, entry, []).run
+    assert (run.steps, run.optimiser.lr) == (3, 1e-3)
+
+
+@pytest.mark.parametrize(("name", "scratch"), [("fno", False), ("moe_pot", True)])
+def test_routers_that_are_not_there_are_not_frozen(entry, name, scratch):
+    with pytest.raises(UserError, match="take router=free"):
+        load_finetuning(
+            "finetune", config_of(name), entry, [], router="frozen", from_scratch=scratch
+        )
