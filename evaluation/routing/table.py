@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from evaluation.record import Score
-from evaluation.routing.inference import Inference, Look
+from evaluation.routing.inference import Inference, Look, mean_score
 from evaluation.routing.record import RoutingRecord
 from evaluation.table import markdown_table, number
 
@@ -16,7 +16,11 @@ def routing_report(records: Sequence[RoutingRecord]) -> str:
 
 
 def block_table(record: RoutingRecord) -> str:
-    """One row per block, counted from 1, and one for all of them together."""
+    """One row per block, counted from 1, and one for all of them together.
+
+    Accuracy is among the seen corpora. "Among K" is that among seen and unseen ones, each
+    with its fingerprint; "Unseen U" the part of it that is about unseen corpora.
+    """
     findings = record.findings
     header = ["Block", "Accuracy", "±", "MI, bits", "shuffled", "Load, bits"]
     looks = _with_all(findings.inference)
@@ -33,9 +37,10 @@ def block_table(record: RoutingRecord) -> str:
             ]
         )
     if findings.few_shot is not None:
-        header += ["Few-shot", "±"]
+        seen, everything = len(record.task.corpora), len(findings.few_shot.corpora)
+        header += [f"Among {everything}", "±", f"Unseen {everything - seen}", "±"]
         for row, (_, look) in zip(rows, _with_all(findings.few_shot), strict=True):
-            row += _score(look.accuracy)
+            row += [*_score(look.accuracy), *_score(mean_score(look.found[seen:]))]
     if findings.detection is not None:
         for distance, detector in findings.detection.detectors.items():
             header += [f"AUROC {_DISTANCE_TITLES[distance]}", "±"]

@@ -113,7 +113,9 @@ def test_tables_hold_every_block_and_every_corpus() -> None:
     table = confusion_table(few_shot, few_shot.combined)
     assert all(table.count(corpus) == 2 for corpus in ("aa", "bb", "cc"))
     alone = _record(5, few=0)
-    assert "Few-shot" not in block_table(alone)
+    assert "Among 3" in lines[0]
+    assert "Unseen 1" in lines[0]
+    assert "Among" not in block_table(alone)
 
 
 def test_models_of_one_name_have_figures_of_their_own() -> None:
