@@ -3,8 +3,8 @@
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,21 +14,13 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.manifest import read_manifest
 from data_shards.verify import check_checksums
-from evaluation.forecaster import Forecaster, open_forecaster
-from evaluation.judgeable import check_judgeable, windows_of
+from evaluation.campaign import Campaign, untold, unwatched
+from evaluation.forecaster import open_forecaster
 from evaluation.ranks import Ranks, joined_ranks
 from evaluation.record import Record, predictions_path, samples_path
-from evaluation.results import check_writable, save_results
-from evaluation.resume import (
-    Identity,
-    Judged,
-    asked_identity,
-    identity,
-    is_whole,
-    read_judged,
-    renamed,
-)
-from evaluation.runner import RunSettings, run_task
+from evaluation.results import check_writable
+from evaluation.resume import read_judged
+from evaluation.runner import RunSettings
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
 from launchers.arguments import Subparsers, add_parser, positive
@@ -47,19 +39,6 @@ Per-sample values go beside the results, to records/tiny.samples.npz, prediction
 records/tiny.predictions/. All is saved on the way; the same command goes on where it was
 stopped and judges nothing twice.
 """
-
-
-@dataclass(frozen=True)
-class _Work:
-    """All that is asked for, opened and checked."""
-
-    output: Path
-    settings: RunSettings
-    corpora: Mapping[str, ShardedCorpus]  # by the name of the task
-    pairs: Sequence[tuple[Forecaster, Task]]
-
-    def identity(self, forecaster: Forecaster, task: Task) -> Identity:
-        return asked_identity(forecaster, task, self.corpora[task.name], self.settings)
 
 
 def add_verb(subparsers: Subparsers) -> None:
@@ -123,21 +102,13 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
     check_writable(options.output, options.overwrite or options.resume)
     judged = [] if options.overwrite else read_judged(options.output)
     tasks = _tasks(options, ranks)
-    work = _open(options, tasks, ranks)
-    # All faults of a user are found before the first forecast, not after hours of them.
-    for forecaster, task in work.pairs:
-        check_judgeable(forecaster, task, work.corpora[task.name])
-    kept = {
-        identity(record): (record, samples)
-        for record, samples in judged
-        if is_whole(options.output, record, work.settings)
-    }
-    to_do = [pair for pair in work.pairs if work.identity(*pair) not in kept]
+    campaign = _open(options, tasks, ranks)
+    campaign.check()  # all faults of a user are found before the first forecast, not hours later
     if ranks.is_first:
-        read = {id(corpus): corpus for corpus in (work.corpora[task.name] for _, task in to_do)}
-        check_checksums(read.values())  # splits that several tasks share need to be read but once
+        check_checksums(campaign.splits_to_read(judged))
     ranks.wait()
-    records = _judge_all(work, judged, kept, ranks)
+    watch, tell = (_watch, say) if ranks.is_first else (unwatched, untold)
+    records = campaign.run(judged, ranks, watch, tell)
     if ranks.is_first:
         _report(options, records)
 
@@ -163,7 +134,7 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
     return kept
 
 
-def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> _Work:
+def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> Campaign:
     splits = {(task.corpus, task.split) for task in tasks}
     opened = {split: ShardedCorpus.open(options.shards, *split) for split in sorted(splits)}
     corpora = {task.name: opened[task.corpus, task.split] for task in tasks}
@@ -180,7 +151,7 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> _
         for target, name in zip(options.targets, names, strict=True)
     ]
     pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
-    return _Work(options.output, settings, corpora, pairs)
+    return Campaign(options.output, settings, corpora, pairs)
 
 
 def _device(name: str | None, ranks: Ranks) -> torch.device:
@@ -208,82 +179,14 @@ def _names(targets: Sequence[str], names: Sequence[str] | None) -> list[str | No
     return list(names)
 
 
-def _judge_all(
-    work: _Work, judged: Sequence[Judged], kept: Mapping[Identity, Judged], ranks: Ranks
-) -> list[Record]:
-    """Judge what is not kept, saving on the way; the records that were asked for.
-
-    Records of the output that were not asked for now stay in it, behind the others.
-    """
-    asked = {work.identity(*pair) for pair in work.pairs}
-    others = [one for one in judged if identity(one[0]) not in asked]
-    done: list[Judged] = []
-    pause = _Pause()
-    try:
-        for forecaster, task in work.pairs:
-            old = kept.get(work.identity(forecaster, task))
-            if old is None:
-                done.append(_judge(work, forecaster, task, ranks))
-            else:
-                done.append(renamed(old, forecaster, task))
-                _say_kept(done[-1][0], ranks)
-            if ranks.is_first and pause.is_over:
-                with pause:
-                    _save(work, done, kept, others)
-    finally:
-        if ranks.is_first and done:
-            _save(work, done, kept, others)
-    return [record for record, samples in done]
-
-
-class _Pause:
-    """Time between two saves: long files are saved seldom, so that saving takes a tenth of it."""
-
-    def __init__(self) -> None:
-        self._end = 0.0
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self._end
-
-    def __enter__(self) -> None:
-        self._began = time.monotonic()
-
-    def __exit__(self, *error: object) -> None:
-        now = time.monotonic()
-        self._end = now + 9 * (now - self._began)
-
-
-def _save(
-    work: _Work,
-    done: Sequence[Judged],
-    kept: Mapping[Identity, Judged],
-    others: Sequence[Judged],
-) -> None:
-    """What is done, what is kept of the pairs still to come, and what was not asked for."""
-    later = [work.identity(*pair) for pair in work.pairs[len(done) :]]
-    waiting = [kept[own] for own in later if own in kept]
-    save_results(work.output, [*done, *waiting, *others])
-
-
-def _say_kept(record: Record, ranks: Ranks) -> None:
-    if ranks.is_first:
-        say(f"kept: {record.model.name} {record.task.name} of {record.provenance.date}")
-
-
-def _judge(work: _Work, forecaster: Forecaster, task: Task, ranks: Ranks) -> Judged:
-    corpus = work.corpora[task.name]
-    label = f"{forecaster.facts.name} {task.name}"
-    total = len(windows_of(task, corpus, work.settings.limit))
-    quiet = not (sys.stderr.isatty() and ranks.is_first)
-    where = predictions_path(work.output, forecaster.facts, task)
-    with tqdm(total=total, desc=label, unit="sample", disable=quiet) as bar:
-        judged = run_task(
-            forecaster, task, corpus, work.settings, bar.update, ranks=ranks, predictions=where
-        )
-    if ranks.is_first and not sys.stderr.isatty():
-        say(f"{label}: {total} samples, {judged[0].seconds:.1f} s")
-    return judged
+@contextmanager
+def _watch(label: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A bar on a terminal, a line at the end elsewhere."""
+    with tqdm(total=total, desc=label, unit="sample", disable=not sys.stderr.isatty()) as bar:
+        began = time.monotonic()
+        yield bar.update
+    if not sys.stderr.isatty():
+        say(f"{label}: {total} samples, {time.monotonic() - began:.1f} s")
 
 
 def _report(options: argparse.Namespace, records: Sequence[Record]) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from data_shards.manifest import read_manifest
 from data_shards.verify import sha256_of
+from evaluation import campaign
 from evaluation.results import read_results
 from evaluation.samples import read_samples
 from launchers.cli import main
-from launchers.verbs import evaluate
 
 TASKS = "zero_shot_cfdbench,zero_shot_fno_ns_1e-5"
 FLOORS = ["floor:persistence", "floor:context_mean"]
@@ -69,7 +69,7 @@ def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
 ) -> None:
     """The third of four pairs fails as memory would; the two before it are on disk."""
     output = tmp_path / "run.json"
-    judge, calls = evaluate.run_task, []
+    judge, calls = campaign.run_task, []
 
     def tired(*arguments, **options):  # type: ignore[no-untyped-def]
         calls.append(arguments)
@@ -77,7 +77,7 @@ def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
             raise MemoryError
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(evaluate, "run_task", tired)
+    monkeypatch.setattr(campaign, "run_task", tired)
     with pytest.raises(MemoryError):
         _evaluate(shards, output)
     saved = read_results(output)

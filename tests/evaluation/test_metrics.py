@@ -17,6 +17,7 @@ from evaluation.metrics import (
     max_error,
     measure,
     nrmse,
+    relative,
     scored_points,
     vrmse,
 )
@@ -245,3 +246,8 @@ def test_relative_l2_of_half_precision_is_summed_in_single() -> None:
     value = relative_l2(true * 1.5, true)
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, torch.tensor([[0.5]]))
+
+
+def test_the_readme_explains_every_metric() -> None:
+    text = (Path(relative.__file__).parent / "README.md").read_text()
+    assert [name for name in METRICS if f"`{name}`" not in text] == []
