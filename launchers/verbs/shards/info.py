@@ -126,6 +126,12 @@ def _statistics_yaml(manifest: Manifest) -> str:
 
 def _statistics_line(values: ChannelStatistics) -> str:
     numbers = ", ".join(
-        f"{key}: {float(f'{getattr(values, key):.5g}')!r}" for key in ("mean", "std", "min", "max")
+        f"{key}: {_rounded(getattr(values, key), values.std)!r}"
+        for key in ("mean", "std", "min", "max")
     )
     return f"  - {{name: {json.dumps(values.name)}, {numbers}}}\n"
+
+
+def _rounded(value: float, spread: float) -> float:
+    """Five digits; what rounding errors have left of a zero is one."""
+    return 0.0 if abs(value) < 1e-6 * spread else float(f"{value:.5g}")
