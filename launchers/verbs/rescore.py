@@ -10,7 +10,7 @@ from evaluation.rescore import Rescoring, rescore
 from evaluation.results import check_writable, save_results
 from evaluation.table import result_table
 from launchers.arguments import Subparsers, add_parser, positive
-from launchers.progress import progress
+from launchers.progress import progress, say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -34,9 +34,7 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument("--metrics", default="", metavar="M[,M]", help="further metrics, by comma")
     parser.add_argument("--aggregate", choices=("mean", "median"), help="as it was by default")
-    parser.add_argument(
-        "--keys", metavar="PATTERN", help="only trajectories of such keys: *-0000"
-    )
+    parser.add_argument("--keys", metavar="PATTERN", help="only trajectories of such keys: *-0000")
     parser.add_argument("--resamples", type=positive, metavar="N", help="draws of the bootstrap")
     parser.add_argument("--shards", type=Path, metavar="DIR", help="the shards of the records")
     parser.add_argument("--json", action="store_true", help="print the records instead of a table")
@@ -58,6 +56,9 @@ def _run(options: argparse.Namespace) -> None:
         return progress(positions, total=len(positions), label="rescore", unit="record")
 
     judged = rescore(options.record, wanted, options.shards, watch)
+    for name in wanted.metrics:
+        if not any(name in record.scores for record, samples in judged):
+            say(f"{name} applies to none of these tasks")
     save_results(options.output, judged)
     if options.json:
         print(options.output.read_text(), end="")

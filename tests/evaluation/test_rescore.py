@@ -138,6 +138,11 @@ def test_the_verb_writes_a_results_file_that_can_be_read_again(
     assert "spectral_low" in capsys.readouterr().out
     again = rescore(output, Rescoring())
     assert "divergence" in again[0][0].scores
+    nowhere = [*command, "--overwrite", "--metrics", "drift_smoke", "--shards", str(shards)]
+    assert main(nowhere) == 0
+    captured = capsys.readouterr()
+    assert "drift_smoke applies to none of these tasks" in captured.err
+    assert "drift_smoke" not in captured.out
     assert main([*command, "--overwrite", "--json", "--aggregate", "median"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(output.read_text())
     for more, message in (
