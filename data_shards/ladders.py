@@ -12,7 +12,7 @@ distance 0, is inside of what models are trained on: there the curve begins.
 from math import log
 from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from data_shards.card import CorpusCard, Profile, Range, Shift, Split, merged
 from data_shards.config import Config
@@ -42,6 +42,7 @@ class Ladder(Config):
     trained: tuple[float, ...]  # values, or both ends of the range, that the mixture of six covers
     scale: Literal["log", "linear"] = "log"
     interval: bool = False  # the trained values are the ends of a range, not points
+    frames: PositiveInt | None = None  # None: as many as the base's
     splits: dict[Split, NonNegativeInt] = Field(default={"train": 128, "test": 64})
     small: dict[Split, NonNegativeInt] = Field(default={"test": 8})
     rungs: tuple[Rung, ...]
@@ -104,6 +105,7 @@ def rung_card(ladder: Ladder, position: int, base: CorpusCard) -> CorpusCard:
             "name": ladder.rung_names()[position],
             "title": f"{base.title}: {ladder.parameter} {rung.value:g} ({ladder.title})",
             "parameters": {**base.parameters, **shifted},
+            "frames": ladder.frames or base.frames,
             "splits": ladder.splits,
             "groups": ("ood",),
             "generator_options": merged(base.generator_options, rung.options),

@@ -69,7 +69,8 @@ def test_a_rung_is_its_base_but_for_the_shifted_parameter(name):
         low, high = parameter(card)
         assert low <= rung.value <= high
         assert card.generator_options == merged(base.generator_options, rung.options)
-        for kept in ("channels", "frames", "dt_s", "boundary", "extent", "rollout_frames", "pde"):
+        assert card.context_frames + card.rollout_frames <= card.frames <= base.frames
+        for kept in ("channels", "dt_s", "boundary", "extent", "rollout_frames", "pde"):
             assert getattr(card, kept) == getattr(base, kept)
         assert card.shift is not None
         assert card.shift.distance == ladder.distance(rung.value)
@@ -81,7 +82,7 @@ def test_a_rung_is_its_base_but_for_the_shifted_parameter(name):
 
 def test_options_of_full_fidelity_are_merged_there_alone():
     card = load_card("ns_viscosity_1e-05")
-    assert card.at("small").generator_options["solver_resolution"] == 128
+    assert card.at("small").generator_options["solver_resolution"] == 192
     assert card.at("published").generator_options["solver_resolution"] == 256
     assert card.at("published").generator_options["viscosity"] == 1e-5
 
