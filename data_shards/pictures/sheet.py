@@ -1,7 +1,8 @@
 """A contact sheet: rows are channels, columns are frames; one PNG out.
 
 Every channel has one colour scale for all of its frames, with a colour bar.
-A corpus of one dimension is drawn as space over time, one panel per channel.
+A corpus of one dimension is drawn as space over time, one panel per channel; of
+a steady state the channels stand side by side.
 """
 
 from pathlib import Path
@@ -29,7 +30,10 @@ def draw_sheet(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
         path: file to write.
     """
     view = view_of(trajectory, card)
-    figure = _lines_sheet(view) if view.is_line else _planes_sheet(view)
+    if view.is_line:
+        figure = _lines_sheet(view)
+    else:
+        figure = _steady_sheet(view) if len(view.frames) == 1 else _planes_sheet(view)
     letters = round(13 * figure.get_figwidth())
     title = "\n".join(fill(line, letters) for line in view.title.split("\n"))
     figure.suptitle(title, fontsize=9)
@@ -74,6 +78,17 @@ def _planes_sheet(view: View) -> Figure:
                 axes.set_title(f"t = {view.times[frame]:.4g}", fontsize=8)
         row[0].set_ylabel(label(view.channels[channel]), fontsize=9)
         _colour_bar(figure, image, view, channel, row)
+    return figure
+
+
+def _steady_sheet(view: View) -> Figure:
+    channels = len(view.channels)
+    width, height = panel_size(view)
+    size = (max(5.0, (2 * width + 1) * channels), 2 * height + 0.9)
+    figure = Figure(size, layout="constrained")
+    for channel, axes in enumerate(figure.subplots(1, channels, squeeze=False)[0]):
+        image = draw_plane(axes, view, 0, channel)
+        _colour_bar(figure, image, view, channel, [axes])
     return figure
 
 

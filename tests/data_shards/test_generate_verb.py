@@ -323,3 +323,13 @@ def test_its_help_names_every_corpus_ladder_and_group(capsys):
     text = capsys.readouterr().out
     for name in (*generated(), *ladder_names(), "all", "mixture_6", "downstream", "ood"):
         assert name in text
+
+
+def test_info_tells_the_profile_of_what_was_generated(tmp_path, orders, capsys):
+    order = ("generate", "elliptic_poisson", "--split", "test", "--trajectories", 2)
+    console(*order, "--profile", "small", "--out", tmp_path)
+    console("info", tmp_path)
+    assert "seed 0, profile small" in capsys.readouterr().out
+    console(*order, "--resolution", 8, "--out", tmp_path, "--overwrite")
+    console("info", tmp_path)
+    assert "profile" not in capsys.readouterr().out

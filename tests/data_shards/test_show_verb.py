@@ -183,3 +183,18 @@ def test_a_written_line_and_box_are_drawn_from_their_shards(tmp_path, toy_card):
         )
         console("show", tmp_path / "shards", "--output", tmp_path / "out")
         assert (tmp_path / "out" / "drawn-test-000000.gif").stat().st_size > 1000
+
+
+def test_a_steady_state_has_a_sheet_and_no_animation(tmp_path, toy_card):
+    trajectory, card = trajectory_of((6, 9), toy_card, frames=1)
+    steady = card.model_copy(update={"context_frames": 1, "rollout_frames": 0})
+    write_corpus(
+        lambda first: [trajectory],
+        steady,
+        split="test",
+        out=tmp_path / "shards",
+        count=1,
+        provenance=Provenance(producer="random", version=1, seed=3),
+    )
+    console("show", tmp_path / "shards", "--output", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["drawn-test-000000.png"]

@@ -18,7 +18,8 @@ EXAMPLES = """examples:
   foundation shards show shards --split train --no-animation --output pictures
 
 Writes CORPUS-SPLIT-INDEX.png (channels by time, one colour scale per channel) and
-CORPUS-SPLIT-INDEX.gif. One dimension is drawn as space over time, of three the middle slice.
+CORPUS-SPLIT-INDEX.gif. One dimension is drawn as space over time, of three the middle slice;
+a steady state does not move.
 """
 
 
@@ -52,7 +53,7 @@ def _run(options: argparse.Namespace) -> None:
         trajectory = corpus.trajectory(options.index)
         stem = f"{corpus.card.name}-{corpus.split}-{options.index:06d}"
         draw_sheet(trajectory, corpus.card, options.output / f"{stem}.png")
-        if not options.no_animation:
+        if not options.no_animation and corpus.frames > 1:
             animate(trajectory, corpus.card, options.output / f"{stem}.gif")
         print(options.output / f"{stem}.png")
 
