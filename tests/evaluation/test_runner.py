@@ -16,6 +16,7 @@ from data_shards.layout import ModelLayout
 from data_shards.manifest import Provenance
 from data_shards.trajectory import Trajectory
 from data_shards.writer import write_corpus
+from evaluation.bootstrap import standard_error
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.metrics import METRICS
 from evaluation.record import ModelFacts
@@ -186,6 +187,8 @@ def test_windows_are_samples_of_their_own_and_stand_side_by_side(corpus: Open) -
     keys = [f"{key}@{start}" for key in shards.keys[:2] for start in (0, 3, 5)]
     assert list(samples.keys) == keys
     assert (record.num_samples, record.num_available, told) == (6, 15, [4, 2])
+    together = standard_error(samples.values["l2re"], windows=3)
+    assert record.headline.standard_error == together != standard_error(samples.values["l2re"])
     # Frame t is (1 + 0.05 t) times a fixed field; the context of window s ends at s + 9.
     for start, value in zip((0, 3, 5), samples.values["l2re"], strict=False):
         true = 1 + 0.05 * torch.arange(start + 10, start + 14)
