@@ -114,13 +114,12 @@ def _front_matter(manifest: Manifest) -> dict[str, Any]:
 def licence_of(entry: CorpusEntry) -> str:
     """What holds for an entry, of a card's "generated here: A; the published files: B"."""
     words = entry.card.license
-    clauses = {
-        who.strip(): what.strip()
-        for who, colon, what in (clause.partition(":") for clause in words.split(";"))
-        if colon
-    }
-    origin = "generated here" if entry.provenance.seed >= 0 else "the published files"
-    return clauses.get(origin, words)
+    origin = "generated here" if entry.provenance.seed >= 0 else "the published"
+    for clause in words.split(";"):
+        whose, colon, terms = clause.partition(":")
+        if colon and whose.strip().startswith(origin):
+            return terms.strip()
+    return words
 
 
 def _license(manifest: Manifest) -> dict[str, Any]:

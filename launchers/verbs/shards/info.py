@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_shards.card import ChannelStatistics, CorpusCard
 from data_shards.catalogue import expand, load_card
+from data_shards.dataset_card import licence_of
 from data_shards.errors import UserError
 from data_shards.handbook import facts
 from data_shards.manifest import CorpusEntry, Manifest, read_manifest
@@ -88,7 +89,7 @@ def _entry_lines(entry: CorpusEntry) -> Iterable[str]:
     size = f"{entry.frames} frames of {'x'.join(map(str, entry.grid))}"
     window = f"{card.context_frames} given, {card.rollout_frames} predicted"
     yield f"{entry.corpus} {entry.split}: {card.title}"
-    yield f"  {card.pde}; {card.license}"
+    yield f"  {card.pde}; licence: {licence_of(entry)}"
     yield f"  {settings(entry)}{profiles}"
     yield f"  {size} ({window}), {len(entry.shards)} shards, {mebibytes(entry.bytes)}"
     for source in provenance.sources:
