@@ -16,7 +16,9 @@ from data_shards.layout import ModelLayout
 from evaluation.floors import FLOORS
 from evaluation.record import ModelFacts
 from foundation import Surrogate
+from foundation.models.registry import ModelConfig
 from foundation.models.rollout import rollout
+from foundation.models.work import work_of
 
 FLOOR_PREFIX = "floor:"
 
@@ -80,6 +82,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         source=target,
         parameters_total=counts.total,
         parameters_activated=counts.activated,
+        flops_per_frame=_flops_per_frame(config),
         fingerprint=model.fingerprint,
         config_hash=_sha256(config.model_dump(mode="json")),
     )
@@ -89,6 +92,12 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
 
     layout = ModelLayout(resolution=config.resolution, channels=config.channels)
     return Forecaster(facts, forecast, layout, config.context_frames)
+
+
+def _flops_per_frame(config: ModelConfig) -> int:
+    """Of one forward pass, shared by the frames that it predicts."""
+    work = work_of(config)
+    return round((work.products + work.transforms) / config.out_frames)
 
 
 def _sha256(content: Any) -> str:

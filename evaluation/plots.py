@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 
 from evaluation.samples import Picture
 
-_INK = "#0f1e2d"  # replaced by the text colour of the page
+INK = "#0f1e2d"  # replaced by the text colour of the page
 # Okabe and Ito's palette without black and yellow: distinct for colour-blind readers.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 FLOOR_COLOUR = "#8a8a8a"
 _FLOOR_DASHES = ("--", ":")
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -68,7 +68,7 @@ def draw_curves(curves: Sequence[Curve], title: str) -> str:
         curves: one per row; frames that are not finite are left out.
         title: for readers of the drawing's description.
     """
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"curves {title}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"curves {title}"}):
         figure = Figure(figsize=(4.6, 2.7), layout="constrained")
         axes = figure.add_subplot()
         for curve in curves:
@@ -83,8 +83,8 @@ def draw_curves(curves: Sequence[Curve], title: str) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("predicted frame")
         axes.set_ylabel("L2RE of the frame")
-        axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
-        return _svg(figure, f"L2RE against predicted frame on {title}")
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        return inline_svg(figure, f"L2RE against predicted frame on {title}")
 
 
 def _spans_decades(curves: Sequence[Curve]) -> bool:
@@ -112,7 +112,7 @@ def draw_fields(picture: Picture, channel: int, title: str) -> str:
         ("error", error, "RdBu_r", -reach, reach),
     ]
     columns = len(picture.frames)
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"fields {title}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"fields {title}"}):
         figure = Figure(figsize=(1.25 * columns + 0.9, 3.9), layout="constrained")
         grid = figure.subplots(3, columns, squeeze=False)
         for axes_row, (name, fields, colours, bottom, top) in zip(grid, rows, strict=True):
@@ -126,7 +126,7 @@ def draw_fields(picture: Picture, channel: int, title: str) -> str:
             bar.ax.tick_params(labelsize=7, length=2, width=0.5)
         for axes, frame in zip(grid[0], picture.frames, strict=True):
             axes.set_title(f"frame {frame}", fontsize=8)
-        return _svg(figure, f"Truth, prediction and error on {title}")
+        return inline_svg(figure, f"Truth, prediction and error on {title}")
 
 
 def _fluid_only(fields: NDArray[np.float32], fluid: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -139,7 +139,7 @@ def _range(truth: NDArray[np.float32]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _svg(figure: Figure, description: str) -> str:
+def inline_svg(figure: Figure, description: str) -> str:
     """The drawing as an element for a page: no header, no fixed size, the page's ink and font."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -151,4 +151,7 @@ def _svg(figure: Figure, description: str) -> str:
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
-    return text.replace(_INK, "currentColor")
+    return text.replace(INK, "currentColor")
+
+
+_INK, _STYLE, _svg = INK, STYLE, inline_svg  # former names

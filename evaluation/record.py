@@ -42,6 +42,7 @@ class ModelFacts(_Stored):
     floor: bool = False
     parameters_total: NonNegativeInt = 0
     parameters_activated: NonNegativeInt = 0
+    flops_per_frame: NonNegativeInt | None = None  # of a forecast of one sample; None: not counted
     fingerprint: str  # sha256 of configuration and weights
     config_hash: str  # sha256 of the configuration alone
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data_shards.ladders import Ladder
-from evaluation.plots import _INK, _STYLE, FLOOR_COLOUR, _svg, line_style
+from evaluation.plots import FLOOR_COLOUR, INK, STYLE, inline_svg, line_style
 from evaluation.shift import ShiftCurve
 from evaluation.table import metric_title
 
@@ -32,7 +32,7 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
         An element for a page.
     """
     headline = curves[0].headline
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"shift {ladder.name} {headline}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"shift {ladder.name} {headline}"}):
         figure = Figure(figsize=(4.6, 2.7), layout="constrained")
         axes = figure.add_subplot()
         _mark_trained(axes, ladder)
@@ -44,16 +44,16 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
             axes.set_yscale("log")
         axes.set_xlabel(ladder.parameter.replace("_", " "))
         axes.set_ylabel(metric_title(headline))
-        axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
-        return _svg(figure, f"{metric_title(headline)} against {ladder.parameter}")
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        return inline_svg(figure, f"{metric_title(headline)} against {ladder.parameter}")
 
 
 def _mark_trained(axes: Axes, ladder: Ladder) -> None:
     if ladder.interval:
-        axes.axvspan(min(ladder.trained), max(ladder.trained), color=_INK, alpha=0.08, linewidth=0)
+        axes.axvspan(min(ladder.trained), max(ladder.trained), color=INK, alpha=0.08, linewidth=0)
         return
     for value in ladder.trained:
-        axes.axvline(value, color=_INK, alpha=0.35, linewidth=0.8)
+        axes.axvline(value, color=INK, alpha=0.35, linewidth=0.8)
 
 
 def _draw_curve(axes: Axes, curve: ShiftCurve, style: tuple[str, str]) -> None:

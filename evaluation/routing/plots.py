@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from evaluation.plots import _INK, _STYLE, FLOOR_COLOUR, PALETTE, _svg
+from evaluation.plots import FLOOR_COLOUR, INK, PALETTE, STYLE, inline_svg
 from evaluation.record import Score
 from evaluation.routing.inference import Inference, Look
 from evaluation.routing.record import RoutingRecord
@@ -33,7 +33,7 @@ def draw_confusion(inference: Inference, look: Look, title: str) -> str:
     """
     shares_KK = np.array(look.confusion)
     count = len(inference.corpora)
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"confusion {title}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"confusion {title}"}):
         figure = Figure(figsize=(0.52 * count + 2.6, 0.42 * count + 1.6), layout="constrained")
         axes = figure.add_subplot()
         _cells(axes, shares_KK, 1.0)
@@ -47,7 +47,7 @@ def draw_confusion(inference: Inference, look: Look, title: str) -> str:
         axes.set_xticks(range(count), inference.corpora, rotation=40, ha="right", fontsize=8)
         axes.set_xlabel("assigned to, % of samples")
         axes.set_ylabel("from")
-        return _svg(figure, f"Dataset inference on {title}: corpus given against true corpus")
+        return inline_svg(figure, f"Dataset inference on {title}: corpus given against true corpus")
 
 
 def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
@@ -60,7 +60,7 @@ def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
     weights_LKE = np.array([each.weight for each in usage]).transpose(1, 0, 2)
     blocks, corpora, experts = weights_LKE.shape
     names = [each.corpus + ("" if each.seen else " (unseen)") for each in usage]
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"usage {title}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"usage {title}"}):
         columns = 1 if blocks <= _BLOCKS_IN_A_COLUMN else 2
         rows = -(-blocks // columns)
         size = (columns * (0.2 * experts + 1.4) + 1.4, rows * (0.21 * corpora + 0.4) + 0.5)
@@ -83,7 +83,9 @@ def draw_usage(usage: Sequence[CorpusUsage], title: str) -> str:
         bar.set_label("mean routing weight")
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=7, length=2, width=0.5)
-        return _svg(figure, f"Expert usage on {title}: mean routing weight by corpus and block")
+        return inline_svg(
+            figure, f"Expert usage on {title}: mean routing weight by corpus and block"
+        )
 
 
 def draw_accuracy(record: RoutingRecord) -> str:
@@ -102,7 +104,7 @@ def draw_accuracy(record: RoutingRecord) -> str:
         for distance, detector in detection.detectors.items():
             label = f"unseen or not, AUROC by {distance.replace('_', ' ')}"
             bars.append((label, [*detector.blocks, detector.combined]))
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"accuracy {record.model.name}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"accuracy {record.model.name}"}):
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(bars)
@@ -110,7 +112,7 @@ def draw_accuracy(record: RoutingRecord) -> str:
             x = np.arange(len(ticks)) + (place - (len(bars) - 1) / 2) * width
             axes.bar(x, [s.value for s in scores], 0.92 * width, color=PALETTE[place], label=label)
             axes.errorbar(
-                x, [s.value for s in scores], _errors(scores), fmt="none", ecolor=_INK, lw=0.8
+                x, [s.value for s in scores], _errors(scores), fmt="none", ecolor=INK, lw=0.8
             )
         _mark_chance(axes, inference.chance, "chance")
         if detection is not None:
@@ -118,10 +120,10 @@ def draw_accuracy(record: RoutingRecord) -> str:
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("block")
-        axes.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.6)
+        axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
         axes.set_axisbelow(True)
         figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=7)
-        return _svg(figure, f"What the routers of {record.model.name} tell, by block")
+        return inline_svg(figure, f"What the routers of {record.model.name} tell, by block")
 
 
 def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
@@ -135,7 +137,7 @@ def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
     steps = [record.training_step for record in ordered]
     blocks = len(ordered[0].findings.specialisation)
     first = ordered[0].findings.inference
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"emergence {title}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"emergence {title}"}):
         figure = Figure(figsize=(6.4, 2.9), layout="constrained")
         left, right = figure.subplots(1, 2)
         for block in range(blocks):
@@ -147,7 +149,7 @@ def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
             bits = [each.mutual_information_bits for each in divided]
             right.plot(steps, bits, label=f"block {block + 1}", **style)
         together = [record.findings.inference.combined.accuracy for record in ordered]
-        style = {"color": _INK, "lw": 2, "marker": "o", "ms": 3, "elinewidth": 0.7}
+        style = {"color": INK, "lw": 2, "marker": "o", "ms": 3, "elinewidth": 0.7}
         values = [s.value for s in together]
         left.errorbar(steps, values, _errors(together), label="all blocks", **style)
         left.axhline(
@@ -162,9 +164,9 @@ def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
         right.set_ylim(bottom=0)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
+            axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         figure.legend(loc="outside upper left", ncols=5, frameon=False, fontsize=7)
-        return _svg(figure, f"Emergence of dataset inference over training of {title}")
+        return inline_svg(figure, f"Emergence of dataset inference over training of {title}")
 
 
 def by_training_step(records: Sequence[RoutingRecord]) -> list[RoutingRecord]:
