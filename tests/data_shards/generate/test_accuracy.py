@@ -1,5 +1,8 @@
 """Laws of the measured accuracy: a refined run is finer, and what it shows is the error."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,12 @@ from data_shards.card import CorpusCard
 from data_shards.catalogue import card_names, load_card
 from data_shards.errors import UserError
 from data_shards.generate import simulate
-from data_shards.generate.accuracy import REFINEMENTS, measure, relative_l2
+from data_shards.generate.accuracy import (
+    REFINEMENTS,
+    AccuracyRecord,
+    measure,
+    relative_l2,
+)
 from data_shards.generate.simulation import GENERATORS
 
 
@@ -94,3 +102,22 @@ def test_what_cannot_be_measured_is_the_users_error():
         measure(card, "published")
     with pytest.raises(UserError, match="declares no refined run"):
         measure(card.model_copy(update={"generator": None}), "small")
+
+
+RECORDED = Path(__file__).parents[3] / "evaluation" / "studies" / "generators" / "accuracy.json"
+
+
+def test_the_recorded_study_measures_every_corpus_as_its_card_is_now():
+    records = [
+        AccuracyRecord.read(r, "record") for r in json.loads(RECORDED.read_text())["records"]
+    ]
+    by_card = {name: load_card(name) for name in card_names() if load_card(name).generator}
+    assert {record.corpus for record in records} >= set(by_card)
+    for record in records:
+        card = load_card(record.corpus)
+        refinement = REFINEMENTS[card.generator]
+        options = card.at(record.profile).generator_options
+        assert record.version == card.version
+        assert record.options == pytest.approx(refinement.judged(options, record.corpus))
+        assert record.refined == pytest.approx(refinement.finer(record.options, record.resolution))
+        assert max(record.error.values()) < 1
