@@ -5,11 +5,14 @@ its errors into one line and exit code 2.
 """
 
 import argparse
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[1] / "ds_configs" / "zero1_fp32.json"
 
 
 def add_parser(

@@ -47,9 +47,8 @@ from foundation.train.config import RunConfig, first_difference
 from foundation.train.report import Reporter
 from foundation.train.stop import StopRequest
 from foundation.train.trainer import NonFiniteLossError, Position, Trainer
+from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG
 from launchers.exit_codes import guarded
-
-DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[1] / "ds_configs" / "zero1_fp32.json"
 
 # Parts of a run that a resumed one must share.
 _FIXED = ("model", "data", "seed", "global_batch", "early_stopping")

@@ -14,6 +14,7 @@ SUMMARIES = {
     "tasks": "list tasks, groups of tasks and metrics",
     "rescore": "aggregate records again, with further metrics, without the model",
     "leaderboard": "build a leaderboard from records",
+    "transfer": "learn a corpus from few trajectories, from a checkpoint and from scratch",
     "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",
 }
 

@@ -108,7 +108,7 @@ def test_what_a_recipe_cannot_say_is_refused(entry, overrides, message):
     ("text", "message"),
     [
         ("[1, 2]", "not a mapping"),
-        ("{lr: 3}", "neither epochs nor steps"),
+        ("{clip: 3}", "neither epochs nor steps"),
         ("{steps: 2, epochs: 2}", "remove one"),
         ("{steps: 2, model: {width: 3}}", "model is that of the checkpoint"),
         ("{like: finetuned}", "did you mean 'finetune'"),

@@ -1,0 +1,1 @@
+"""Transfer: what a checkpoint is worth where there is little data."""

@@ -1,0 +1,76 @@
+"""The drawing of a sweep: two few-shot curves in, SVG in the manner of `evaluation.plots` out."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from evaluation.plots import _INK, _STYLE, FLOOR_COLOUR, PALETTE, _svg
+from evaluation.table import metric_title
+from evaluation.transfer.curve import Gain, Point
+from evaluation.transfer.record import Source, TransferSummary
+
+_LABELS: dict[Source, str] = {"pretrained": "from the checkpoint", "scratch": "from scratch"}
+_LOOKS: dict[Source, tuple[str, str]] = {
+    "pretrained": (PALETTE[0], "o-"),
+    "scratch": (PALETTE[1], "s--"),
+}
+
+
+def draw_transfer(summary: TransferSummary) -> str:
+    """Error against number of trajectories, means and standard errors over seeds.
+
+    Thin arrows lead from the checkpoint's errors to the number of trajectories that
+    learning from scratch takes for the same.
+    """
+    title = f"{summary.corpus} from {summary.checkpoint}"
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"transfer {title}"}):
+        figure = Figure(figsize=(4.6, 3.1), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for source, points in summary.curves.items():
+            finite = [point for point in points if math.isfinite(point.error) and point.error > 0]
+            _draw_curve(axes, finite, source)
+        for gain in summary.gains:
+            _draw_saving(axes, gain)
+        sizes = sorted({point.trajectories for curve in summary.curves.values() for point in curve})
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(f"trajectories of {summary.corpus}")
+        axes.set_ylabel(metric_title(summary.headline))
+        axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
+        axes.legend(frameon=False, fontsize=8)
+        return _svg(figure, f"{metric_title(summary.headline)} against trajectories: {title}")
+
+
+def _draw_curve(axes: matplotlib.axes.Axes, points: Sequence[Point], source: Source) -> None:
+    colour, line = _LOOKS[source]
+    axes.errorbar(
+        [point.trajectories for point in points],
+        [point.error for point in points],
+        yerr=[point.standard_error or 0.0 for point in points],
+        fmt=line,
+        color=colour,
+        linewidth=1.6,
+        markersize=4,
+        capsize=2,
+        label=_LABELS[source],
+    )
+
+
+def _draw_saving(axes: matplotlib.axes.Axes, gain: Gain) -> None:
+    if gain.equal is None or gain.equal.bound != "exact":
+        return
+    start, end = (
+        (gain.trajectories, gain.pretrained.error),
+        (
+            gain.equal.trajectories,
+            gain.pretrained.error,
+        ),
+    )
+    arrow = {"arrowstyle": "->", "color": FLOOR_COLOUR, "linewidth": 0.8}
+    axes.annotate("", xy=end, xytext=start, arrowprops=arrow)

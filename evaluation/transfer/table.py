@@ -1,0 +1,47 @@
+"""The table of a sweep: a summary in, Markdown out."""
+
+from evaluation.table import markdown_table, metric_title, number
+from evaluation.transfer.curve import EqualSize, Gain, Point
+from evaluation.transfer.record import TransferSummary
+
+_MARKS = {"exact": "", "at_least": "> ", "at_most": "<= "}
+
+
+def transfer_table(summary: TransferSummary) -> str:
+    """One row per number of trajectories.
+
+    Data saved is the number of trajectories that learning from scratch takes for the error
+    after pre-training, and how many times more that is.
+    """
+    header = [
+        "Trajectories",
+        f"{metric_title(summary.headline)} from checkpoint",
+        "from scratch",
+        "times less error",
+        "same error from scratch",
+        "times more data",
+    ]
+    rows = [_row(gain) for gain in summary.gains]
+    return markdown_table(header, rows, left=0)
+
+
+def _row(gain: Gain) -> list[str]:
+    return [
+        str(gain.trajectories),
+        _point(gain.pretrained),
+        _point(gain.scratch),
+        number(gain.error_factor),
+        _equal(gain.equal),
+        _MARKS[gain.equal.bound] + number(gain.data_factor) if gain.equal else "n/a",
+    ]
+
+
+def _point(point: Point) -> str:
+    text = number(point.error)
+    if point.standard_error is not None:
+        text += f" ± {number(point.standard_error, digits=2)}"
+    return text
+
+
+def _equal(equal: EqualSize | None) -> str:
+    return f"{_MARKS[equal.bound]}{number(equal.trajectories)}" if equal else "n/a"

@@ -1,0 +1,263 @@
+"""`foundation transfer`: a checkpoint and a corpus in, few-shot curves out.
+
+Every run is a process of its own, `launchers.finetune`: DeepSpeed keeps groups,
+hooks and signal handlers for the life of a process, and memory goes back for
+certain. A run costs some seconds of start-up and can have several ranks.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_shards.corpus import ShardedCorpus
+from data_shards.errors import UserError
+from data_shards.verify import check_checksums
+from evaluation.forecaster import open_forecaster
+from evaluation.judgeable import check_judgeable
+from evaluation.record import Record
+from evaluation.results import replace_file
+from evaluation.runner import RunSettings, run_task
+from evaluation.samples import SampleValues
+from evaluation.task import Task, load_tasks
+from evaluation.transfer.plots import draw_transfer
+from evaluation.transfer.record import TransferRecord, summarise, write_json
+from evaluation.transfer.sweep import (
+    Terms,
+    TransferRun,
+    find_done,
+    plan,
+    record_path,
+    sweep,
+    task_for,
+)
+from evaluation.transfer.table import transfer_table
+from foundation.train.finetuning import recipe_names
+from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, Subparsers, add_parser, positive
+from launchers.device import usable_device
+from launchers.progress import progress, say
+from launchers.verbs import SUMMARIES
+
+_EXAMPLE = """examples:
+  foundation transfer runs/small/model --corpus fno_ns_1e-4 --shards shards/ \\
+      --sizes 16,32,64,128 --seeds 3 --output transfer/ns1e-4
+  foundation transfer runs/nano/model --corpus fno_ns_1e-4 --shards shards/ \\
+      --sizes 4,8,16 --steps 200 --router free --output transfer/quick optimiser.lr=3e-4
+
+Each size and seed is learnt from the checkpoint and from scratch with the same steps, windows
+and optimiser, and judged on the test split. The trajectories of a size are among those of a
+larger one. Records go to OUTPUT/records, curves to transfer.json and transfer.svg. The same
+command goes on where it was stopped; a run is repeated only if something that decides it changed.
+"""
+
+
+class TrainingFailedError(RuntimeError):
+    """A training process ended badly; the message says what it said."""
+
+
+@dataclass(frozen=True)
+class _Process:
+    """Trains runs in processes of their own."""
+
+    shards: Path
+    deepspeed_config: Path
+    ranks: int
+
+    def __call__(self, run: TransferRun, folder: Path) -> Path:
+        """Fine-tune in a folder, going on with what lies there; gives the checkpoint folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "train.log"
+        with log.open("a") as said:
+            code = _wait(self._command(run, folder), said)
+        model = folder / "model"
+        if code == 0 and (model / "config.json").is_file():
+            return model
+        last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+        if code == 2:
+            raise UserError(last.removeprefix("error: "))
+        raise TrainingFailedError(f"{run.name} ended with code {code}: {last} (see {log})")
+
+    def _command(self, run: TransferRun, folder: Path) -> list[str]:
+        module = "launchers.finetune"
+        start = ["-m", module]
+        if self.ranks > 1:
+            ranks = ["--num_accelerators", str(self.ranks)]
+            start = ["-m", "deepspeed.launcher.runner", *ranks, "--module", module]
+        words = [
+            *(sys.executable, *start),
+            *("--checkpoint", run.terms.checkpoint, "--corpus", run.corpus),
+            *("--shards", str(self.shards), "--output", str(folder), "--skip_checksums"),
+            *("--trajectories", str(run.trajectories), "--recipe", run.terms.recipe),
+            *("--deepspeed_config", str(self.deepspeed_config)),
+        ]
+        scratch = run.source == "scratch"
+        words += ["--from_scratch"] if scratch else ["--router", run.tuning.router]
+        if (folder / "config.yaml").exists():
+            words.append("--resume")
+        return [*words, *run.terms.overrides, f"seed={run.seed}"]
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `transfer` to the console."""
+    parser = add_parser(subparsers, "transfer", SUMMARIES["transfer"], _EXAMPLE)
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint folder, or hub id")
+    parser.add_argument("--corpus", required=True, metavar="NAME", help="what to learn")
+    parser.add_argument(
+        "--shards", type=Path, required=True, metavar="DIR", help="its training and test shards"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        default=(16, 32, 64, 128),
+        metavar="N[,N]",
+        help="numbers of trajectories (default 16,32,64,128)",
+    )
+    parser.add_argument("--seeds", type=positive, default=3, metavar="K", help="default 3")
+    parser.add_argument(
+        "--recipe",
+        default="downstream",
+        metavar="NAME|FILE.yaml",
+        help=f"{', '.join(recipe_names())}, or a file of your own (default downstream)",
+    )
+    parser.add_argument("--steps", type=positive, help="in the place of the recipe's epochs")
+    parser.add_argument(
+        "--router",
+        choices=("frozen", "free"),
+        help="whether the checkpoint's routers learn; frozen by default where there is one",
+    )
+    parser.add_argument("--task", metavar="T", help="test; by default the corpus's zero-shot task")
+    parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only N test trajectories")
+    parser.add_argument("--batch-size", type=positive, default=8, metavar="B", help="default 8")
+    parser.add_argument("--device", help="of the tests; the first GPU by default, if any")
+    parser.add_argument("--ranks", type=positive, default=1, help="of every training (default 1)")
+    parser.add_argument(
+        "--deepspeed-config",
+        type=Path,
+        default=DEFAULT_DEEPSPEED_CONFIG,
+        metavar="FILE.json",
+        help="see ds_configs/README.md (default zero1_fp32.json)",
+    )
+    parser.add_argument("--keep-models", action="store_true", help="keep the fine-tuned weights")
+    parser.add_argument("--json", action="store_true", help="print the summary instead of a table")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="key.path=value", help="as in optimiser.lr=3e-4"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    device = usable_device(options.device)
+    train = ShardedCorpus.open(options.shards, options.corpus, "train")
+    task = task_for(train.card, load_tasks(options.include), options.task)
+    test = ShardedCorpus.open(options.shards, options.corpus, task.split)
+    runs = plan(_terms(options), train, test, task)
+    check_judgeable(open_forecaster(options.checkpoint, device), task, test)
+    settings = RunSettings(
+        batch_size=options.batch_size, limit=options.limit, device=str(device), pictures=False
+    )
+
+    def judge(run: TransferRun, model: Path) -> tuple[Record, SampleValues]:
+        return run_task(open_forecaster(str(model), device, _name(run)), task, test, settings)
+
+    done = find_done(runs, options.output)
+    if len(done) < len(runs):
+        check_checksums([train, test])
+    if done:
+        say(f"kept: {len(done)} of {len(runs)} runs")
+    trainer = _Process(options.shards, options.deepspeed_config, options.ranks)
+    finished = sweep(runs, options.output, trainer, judge, options.keep_models)
+    try:
+        records = _follow(finished, len(runs), set(done), options.output)
+    except TrainingFailedError as error:
+        say(f"stopped: {error}")
+        return 1
+    _report(options, task, records)
+    return 0
+
+
+def _terms(options: argparse.Namespace) -> Terms:
+    length = [] if options.steps is None else [f"steps={options.steps}"]
+    return Terms(
+        checkpoint=options.checkpoint,
+        recipe=options.recipe,
+        overrides=(*length, *options.overrides),
+        sizes=options.sizes,
+        seeds=tuple(range(options.seeds)),
+        router=options.router,
+        engine=_engine(options.deepspeed_config),
+        limit=options.limit,
+    )
+
+
+def _engine(path: Path) -> dict[str, Any]:
+    """Plain values of the DeepSpeed file; what they mean is the training's to judge."""
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such DeepSpeed configuration; see ds_configs/") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
+    return values
+
+
+def _follow(finished: Any, total: int, kept: set[str], output: Path) -> dict[str, TransferRecord]:
+    """Records by the names of their files, told one by one as they come."""
+    records = {}
+    for run, record in progress(finished, total=total, label="transfer", unit="run"):
+        records[record_path(output, run).name] = record
+        if run.identity not in kept:
+            facts = record.transfer
+            say(
+                f"{run.source}, {run.trajectories} trajectories, seed {run.seed}: "
+                f"{record.record.task.headline} {record.error:.4g} after {facts.steps} steps, "
+                f"{facts.train_seconds:.0f} s"
+            )
+    return records
+
+
+def _report(options: argparse.Namespace, task: Task, records: dict[str, TransferRecord]) -> None:
+    summary = summarise(records)
+    path = options.output / "transfer.json"
+    write_json(path, summary)
+    replace_file(options.output / "transfer.svg", draw_transfer(summary).encode())
+    if options.json:
+        print(path.read_text(), end="")
+        return
+    print(f"{task.name}, recipe {options.recipe}, routers {summary.router}\n")
+    print(transfer_table(summary))
+    print(f"\ncurves: {path}, {path.with_suffix('.svg')}")
+
+
+def _wait(command: Sequence[str], said: Any) -> int:
+    """Run a training; when interrupted, let it save before leaving."""
+    # With this set a training notices the death of this process, and saves.
+    environment = os.environ | {"LOCAL_SIZE": "1"}
+    process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the terminal sends it to both
+        process.wait()
+        raise
+
+
+def _name(run: TransferRun) -> str:
+    started = Path(run.terms.checkpoint).resolve()
+    name = started.parent.name if started.name == "model" else started.name
+    source = name if run.source == "pretrained" else f"{name} from scratch"
+    return f"{source}, {run.trajectories} of {run.corpus}"
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(positive(word) for word in text.split(",") if word.strip())
+    if not sizes:
+        raise argparse.ArgumentTypeError(f"{text!r} names no number of trajectories")
+    return sizes

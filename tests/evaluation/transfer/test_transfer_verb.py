@@ -1,0 +1,113 @@
+"""`foundation transfer` as it is typed: interrupted, taken up again, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from runs import rows, write_checkpoint
+
+from launchers.cli import main
+
+_PATIENCE_S = 150
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source") / "toy" / "model"
+    return write_checkpoint(folder, "fno")
+
+
+def words(source: Path, shards: Path, output: Path, **changed: str) -> list[str]:
+    given = {
+        "--corpus": "toy_wave",
+        "--shards": str(shards),
+        "--sizes": "3",
+        "--seeds": "1",
+        "--output": str(output),
+        **{f"--{name.replace('_', '-')}": value for name, value in changed.items()},
+    }
+    pairs = [word for pair in given.items() for word in pair]
+    return ["transfer", str(source), *pairs, "global_batch=2", "log_every=1"]
+
+
+def wait_for_step(output: Path, step: int) -> Path:
+    """The training folder of the first run, once it is at a step."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        for folder in output.glob("runs/*"):
+            done = rows(folder) if (folder / "metrics.jsonl").exists() else []
+            if done and done[-1]["step"] >= step:
+                return folder
+        time.sleep(0.1)
+    raise AssertionError(f"no step {step} in {_PATIENCE_S} s")
+
+
+@pytest.mark.dist
+def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_run(waves, source, tmp_path):
+    typed = words(source, waves, tmp_path / "out", steps="60")
+    command = [sys.executable, "-m", "launchers.cli", *typed]
+    environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    folder = wait_for_step(tmp_path / "out", 3)
+    os.killpg(first.pid, signal.SIGINT)  # as Ctrl-C on a terminal does
+    said = first.communicate(timeout=_PATIENCE_S)[1]
+    assert first.returncode == 130, said
+    assert "saved; go on with --resume" in (folder / "train.log").read_text()
+    cut = rows(folder)[-1]["step"]
+    assert 3 <= cut < 60
+
+    second = subprocess.run(
+        [*command, "--json"], env=environment, capture_output=True, text=True, check=True
+    )
+    steps = [row["step"] for row in rows(folder)]
+    assert steps == list(range(1, 61)), "not one step twice, though it was cut"
+    summary = json.loads(second.stdout)
+    assert [p["trajectories"] for p in summary["curves"]["scratch"]] == [3]
+    assert len(list((tmp_path / "out" / "records").iterdir())) == 2
+    assert (tmp_path / "out" / "transfer.svg").read_text().startswith("<svg")
+    assert "seed 0: l2re" in second.stderr
+    assert not list((tmp_path / "out").glob("runs/*/checkpoints"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"corpus": "toy_wav"}, "did you mean 'toy_wave'"),
+        ({"sizes": "4,40"}, "has 12 trajectories to learn from"),
+        ({"recipe": "downstreem"}, "did you mean 'downstream'"),
+        ({"router": "frozen"}, "take router=free"),
+        ({"task": "zero_shot_cfdbench"}, "not a forecast of toy_wave"),
+        ({"deepspeed_config": "none.json"}, "no such DeepSpeed configuration"),
+        ({"device": "cuda:99"}, "not usable here"),
+    ],
+)
+def test_faults_are_found_before_anything_is_trained(
+    waves, source, tmp_path, capsys, changed, message
+):
+    assert main(words(source, waves, tmp_path / "out", **changed)) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: ")
+    assert message in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("sizes", ["", "0", "3,x", "-2"])
+def test_sizes_are_positive_numbers(waves, source, tmp_path, capsys, sizes):
+    with pytest.raises(SystemExit) as left:
+        main([*words(source, waves, tmp_path / "out"), f"--sizes={sizes}"])
+    assert left.value.code == 2
+    assert "--sizes" in capsys.readouterr().err
+
+
+def test_help_has_examples(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["transfer", "--help"])
+    assert left.value.code == 0
+    assert "foundation transfer runs/small/model --corpus fno_ns_1e-4" in capsys.readouterr().out
