@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from evaluation.plots import _INK, _STYLE, FLOOR_COLOUR, PALETTE, _svg
+from evaluation.plots import FLOOR_COLOUR, INK, PALETTE, STYLE, inline_svg
 from evaluation.table import metric_title
 from evaluation.transfer.curve import Gain, Point
 from evaluation.transfer.record import Source, TransferSummary
 
+_LOG_SPAN = 4.0
 _LABELS: dict[Source, str] = {"pretrained": "from the checkpoint", "scratch": "from scratch"}
 _LOOKS: dict[Source, tuple[str, str]] = {
     "pretrained": (PALETTE[0], "o-"),
@@ -26,11 +28,10 @@ def draw_transfer(summary: TransferSummary) -> str:
     learning from scratch takes for the same.
     """
     title = f"{summary.corpus} from {summary.checkpoint}"
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": f"transfer {title}"}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"transfer {title}"}):
         figure = Figure(figsize=(4.6, 3.1), layout="constrained")
         axes = figure.add_subplot()
         axes.set_xscale("log")
-        axes.set_yscale("log")
         for source, points in summary.curves.items():
             finite = [point for point in points if math.isfinite(point.error) and point.error > 0]
             _draw_curve(axes, finite, source)
@@ -39,15 +40,15 @@ def draw_transfer(summary: TransferSummary) -> str:
         sizes = sorted({point.trajectories for curve in summary.curves.values() for point in curve})
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        _scale_errors(axes, [p.error for curve in summary.curves.values() for p in curve])
         axes.set_xlabel(f"trajectories of {summary.corpus}")
         axes.set_ylabel(metric_title(summary.headline))
-        axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)
-        return _svg(figure, f"{metric_title(summary.headline)} against trajectories: {title}")
+        return inline_svg(figure, f"{metric_title(summary.headline)} against trajectories: {title}")
 
 
-def _draw_curve(axes: matplotlib.axes.Axes, points: Sequence[Point], source: Source) -> None:
+def _draw_curve(axes: Axes, points: Sequence[Point], source: Source) -> None:
     colour, line = _LOOKS[source]
     axes.errorbar(
         [point.trajectories for point in points],
@@ -62,15 +63,23 @@ def _draw_curve(axes: matplotlib.axes.Axes, points: Sequence[Point], source: Sou
     )
 
 
-def _draw_saving(axes: matplotlib.axes.Axes, gain: Gain) -> None:
+def _scale_errors(axes: Axes, errors: Sequence[float]) -> None:
+    """Logarithmic, with plain numbers, where the errors span enough to have labels there."""
+    finite = [error for error in errors if math.isfinite(error) and error > 0]
+    if not finite or max(finite) < _LOG_SPAN * min(finite):
+        axes.set_ylim(bottom=0)
+        return
+    axes.set_yscale("log")
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(plain)
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.yaxis.set_minor_formatter(plain)
+
+
+def _draw_saving(axes: Axes, gain: Gain) -> None:
     if gain.equal is None or gain.equal.bound != "exact":
         return
-    start, end = (
-        (gain.trajectories, gain.pretrained.error),
-        (
-            gain.equal.trajectories,
-            gain.pretrained.error,
-        ),
-    )
+    start = (gain.trajectories, gain.pretrained.error)
+    end = (gain.equal.trajectories, gain.pretrained.error)
     arrow = {"arrowstyle": "->", "color": FLOOR_COLOUR, "linewidth": 0.8}
     axes.annotate("", xy=end, xytext=start, arrowprops=arrow)

@@ -1,6 +1,7 @@
 """The sweep: nested and equal runs, kept while nothing that decides them changed."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,6 +22,7 @@ from evaluation.record import Record, Score
 from evaluation.runner import RunSettings, run_task
 from evaluation.samples import SampleValues
 from evaluation.task import load_tasks
+from evaluation.transfer.curve import curve_of
 from evaluation.transfer.plots import draw_transfer
 from evaluation.transfer.record import read_record, summarise
 from evaluation.transfer.sweep import (
@@ -245,6 +247,17 @@ def test_the_drawing_is_one_of_the_same_bytes(bench, terms):
     text = "".join(root.itertext())
     assert "from scratch" in text
     assert "from the checkpoint" in text
+
+
+@pytest.mark.parametrize(
+    "errors", [(math.inf, math.inf), (math.inf, 0.1), (0.2, 0.19), (2.0, 0.01)]
+)
+def test_diverged_and_narrow_curves_are_drawn_too(bench, terms, errors):
+    summary = summarise(bench.sweep(replace(terms, sizes=(2,), seeds=(0,))))
+    curve = curve_of(enumerate(errors, 2))
+    drawn = summary.model_copy(update={"curves": {"pretrained": curve, "scratch": curve}})
+    assert draw_transfer(drawn).startswith("<svg")
+    assert type(drawn).model_validate_json(drawn.model_dump_json()) == drawn
 
 
 def test_records_of_other_terms_do_not_make_a_curve(bench, terms, tmp_path):
