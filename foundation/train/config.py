@@ -1,12 +1,20 @@
 """The configuration of a run: a preset and overrides in, one resolved value out."""
 
 from importlib.resources import files
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
-from data_shards.card import Split
+from data_shards.card import Group, Split
+from data_shards.catalogue import expand, ladder_names
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 from foundation.models.registry import ModelConfig, read_model_config
@@ -27,11 +35,23 @@ SIX_CORPORA = (
 class DataConfig(Config):
     """What is read, and how often each corpus is drawn."""
 
-    corpora: tuple[str, ...] = SIX_CORPORA
+    corpora: tuple[str, ...] = SIX_CORPORA  # groups and ladders stand for their members
     split: Split = "train"
     limit: PositiveInt | None = None  # trajectories per corpus, chosen by the seed; None: all
     weights: Literal["balanced", "proportional"] | dict[str, PositiveFloat] = "balanced"
     workers: NonNegativeInt = 0  # processes per rank that decode ahead
+
+    @field_validator("corpora", mode="before")
+    @classmethod
+    def _members(cls, names: Any) -> Any:
+        """Groups and ladders by their members; other names are the shards' business."""
+        if isinstance(names, str):
+            names = [names]
+        if not isinstance(names, (list, tuple)):
+            return names
+        known = {*get_args(Group), *ladder_names()}
+        members = (expand([name]) if name in known else [name] for name in names)
+        return tuple(dict.fromkeys(corpus for found in members for corpus in found))
 
 
 class ValidationConfig(Config):

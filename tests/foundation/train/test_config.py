@@ -7,7 +7,13 @@ from data_shards.errors import UserError
 from foundation.models.cost import cost_of
 from foundation.models.frames import FrameConfig
 from foundation.models.registry import build_model
-from foundation.train.config import RunConfig, first_difference, load_run_config, preset_names
+from foundation.train.config import (
+    SIX_CORPORA,
+    RunConfig,
+    first_difference,
+    load_run_config,
+    preset_names,
+)
 
 # DESIGN of the paper's three sizes: total and activated parameters in millions
 PUBLISHED = {"tiny": (30.2, 17.6), "small": (166.3, 90.8), "medium": (489.6, 288.2)}
@@ -92,6 +98,14 @@ def test_a_wrong_setting_is_told_in_one_line(preset, overrides, message):
     with pytest.raises(UserError, match=message) as raised:
         load_run_config(preset, overrides)
     assert "\n" not in str(raised.value)
+
+
+def test_groups_stand_for_their_corpora_and_other_names_for_themselves():
+    run = load_run_config("nano", ["data.corpora=[mixture_6, mine]", "data.weights=balanced"])
+    assert set(run.data.corpora) == {*SIX_CORPORA, "mine"}
+    for group, size in (("mixture_10", 10), ("mixture_12", 12)):
+        run = load_run_config("nano", [f"data.corpora={group}", "data.weights=balanced"])
+        assert len(set(run.data.corpora)) == len(run.data.corpora) == size
 
 
 def test_a_global_batch_that_does_not_fit_the_ranks_is_refused():
