@@ -61,19 +61,32 @@ class TrainingFailedError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class _Process:
-    """Trains runs in processes of their own."""
+class TrainingProcess:
+    """Trains runs, each in a process of its own (or one per rank).
+
+    Attributes:
+        shards: folder of the corpus.
+        deepspeed_config: JSON file.
+        ranks: processes of a run; DeepSpeed's launcher starts them if they are several.
+        module: what is run, with the options of `launchers.finetune`.
+    """
 
     shards: Path
-    deepspeed_config: Path
-    ranks: int
+    deepspeed_config: Path = DEFAULT_DEEPSPEED_CONFIG
+    ranks: int = 1
+    module: str = "launchers.finetune"
 
     def __call__(self, run: TransferRun, folder: Path) -> Path:
-        """Fine-tune in a folder, going on with what lies there; gives the checkpoint folder."""
+        """Fine-tune in a folder, going on with what lies there; gives the checkpoint folder.
+
+        Raises:
+            UserError: what the process says is the user's to mend.
+            TrainingFailedError: it ended in another way without a checkpoint.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "train.log"
         with log.open("a") as said:
-            code = _wait(self._command(run, folder), said)
+            code = _wait(self.command(run, folder), said)
         model = folder / "model"
         if code == 0 and (model / "config.json").is_file():
             return model
@@ -82,12 +95,12 @@ class _Process:
             raise UserError(last.removeprefix("error: "))
         raise TrainingFailedError(f"{run.name} ended with code {code}: {last} (see {log})")
 
-    def _command(self, run: TransferRun, folder: Path) -> list[str]:
-        module = "launchers.finetune"
-        start = ["-m", module]
+    def command(self, run: TransferRun, folder: Path) -> list[str]:
+        """The command line of a run."""
+        start = ["-m", self.module]
         if self.ranks > 1:
             ranks = ["--num_accelerators", str(self.ranks)]
-            start = ["-m", "deepspeed.launcher.runner", *ranks, "--module", module]
+            start = ["-m", "deepspeed.launcher.runner", *ranks, "--module", self.module]
         words = [
             *(sys.executable, *start),
             *("--checkpoint", run.terms.checkpoint, "--corpus", run.corpus),
@@ -99,7 +112,10 @@ class _Process:
         words += ["--from_scratch"] if scratch else ["--router", run.tuning.router]
         if (folder / "config.yaml").exists():
             words.append("--resume")
-        return [*words, *run.terms.overrides, f"seed={run.seed}"]
+        tuned = run.tuning.run
+        # Nobody looks at validation during a sweep, and it costs as much as training.
+        rarely = [] if tuned.early_stopping else [f"validation.every={tuned.steps}"]
+        return [*words, *rarely, *run.terms.overrides, f"seed={run.seed}"]
 
 
 def add_verb(subparsers: Subparsers) -> None:
@@ -171,7 +187,7 @@ def _run(options: argparse.Namespace) -> int:
         check_checksums([train, test])
     if done:
         say(f"kept: {len(done)} of {len(runs)} runs")
-    trainer = _Process(options.shards, options.deepspeed_config, options.ranks)
+    trainer = TrainingProcess(options.shards, options.deepspeed_config, options.ranks)
     finished = sweep(runs, options.output, trainer, judge, options.keep_models)
     try:
         records = _follow(finished, len(runs), set(done), options.output)

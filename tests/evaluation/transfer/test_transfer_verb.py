@@ -48,6 +48,7 @@ def wait_for_step(output: Path, step: int) -> Path:
 
 
 @pytest.mark.dist
+@pytest.mark.slow  # three trainings from the start of Python on
 def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_run(waves, source, tmp_path):
     typed = words(source, waves, tmp_path / "out", steps="60")
     command = [sys.executable, "-m", "launchers.cli", *typed]
@@ -68,6 +69,7 @@ def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_run(waves, source, tm
     )
     steps = [row["step"] for row in rows(folder)]
     assert steps == list(range(1, 61)), "not one step twice, though it was cut"
+    assert [row["step"] for row in rows(folder, "validation")] == [60]
     summary = json.loads(second.stdout)
     assert [p["trajectories"] for p in summary["curves"]["scratch"]] == [3]
     assert len(list((tmp_path / "out" / "records").iterdir())) == 2
