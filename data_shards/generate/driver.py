@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
@@ -44,7 +46,7 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         yield None
         return
     # Spawned, not forked: a fork of a process that has run torch or numba threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool
     except BrokenProcessPool:
@@ -54,6 +56,19 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Make this worker end when its parent does: a killed parent cannot tell it to."""
+    parent = parent_process()
+    if parent is not None:
+        watch = partial(_outlive, parent)
+        Thread(target=watch, name="parent's end", daemon=True).start()
+
+
+def _outlive(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @dataclass(frozen=True)

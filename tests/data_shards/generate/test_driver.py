@@ -2,9 +2,14 @@
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import Future
 from functools import partial
 from operator import add
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +68,35 @@ def test_a_reader_that_stops_early_leaves_no_process_behind():
         trajectories = generate_corpus(CARD, count=1000, pool=pool, **COMMON)
         assert next(trajectories).index == 0
     assert not multiprocessing.active_children()
+
+
+KILLED_PARENT = """
+import os, signal, sys, time
+from data_shards.generate.driver import worker_pool
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_of_a_killed_parent_end_too(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(KILLED_PARENT)
+    root = Path(driver.__file__).parents[2]
+    parent = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=False,
+        timeout=120,
+    )
+    assert parent.returncode == -signal.SIGKILL
+    worker = Path(f"/proc/{int(parent.stdout)}/stat")
+    deadline = time.monotonic() + 20
+    while worker.exists() and worker.read_text().split()[2] != "Z":  # a zombie waits for init
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.1)
 
 
 def test_numbers_out_of_range_are_the_users_error():
