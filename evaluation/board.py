@@ -9,7 +9,7 @@ by which it beats the better of them.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evaluation.record import ModelFacts, Record
 from evaluation.task import Task
@@ -57,12 +57,21 @@ class Row:
         facts: what is known of it.
         cells: by task name; a task it was not judged on is absent.
         mean_rank: over its cells; None for a floor.
+        rank: 1 for the best mean rank; models judged on fewer tasks follow; None for a floor.
     """
 
     label: str
     facts: ModelFacts
     cells: dict[str, Cell]
     mean_rank: float | None
+    rank: int | None = None
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Wall time for one predicted frame of one sample over all its runs, reading included."""
+        records = [cell.record for cell in self.cells.values()]
+        frames = sum(record.num_samples * record.task.rollout_frames for record in records)
+        return sum(record.seconds for record in records) / frames
 
 
 @dataclass(frozen=True)
@@ -209,15 +218,15 @@ def _rows(cells: Iterable[Cell]) -> tuple[Row, ...]:
         by_task = {cell.record.task.name: cell for cell in own}
         rows.append(Row(label, own[0].record.model, by_task, mean_rank))
     most = max(len(row.cells) for row in rows)
-    # A model judged on fewer tasks stands below those judged on all.
-    return tuple(
-        sorted(
-            rows,
-            key=lambda row: (
-                row.facts.floor,
-                len(row.cells) < most,
-                row.mean_rank or 0.0,
-                row.label,
-            ),
-        )
-    )
+
+    def standing(row: Row) -> tuple[bool, bool, float]:
+        # A model judged on fewer tasks stands below those judged on all.
+        return row.facts.floor, len(row.cells) < most, row.mean_rank or 0.0
+
+    ranked = [
+        row
+        if row.facts.floor
+        else replace(row, rank=1 + sum(standing(other) < standing(row) for other in rows))
+        for row in rows
+    ]
+    return tuple(sorted(ranked, key=lambda row: (standing(row), row.label)))

@@ -11,22 +11,32 @@ from pathlib import Path
 
 from data_shards.errors import UserError
 from evaluation.board import Board, Cell, Row, build_board
+from evaluation.groups import Group, groups_of, rows_in
 from evaluation.metrics import MetricName
-from evaluation.page import PicturedModel, render_page
-from evaluation.record import ResultFile
+from evaluation.page.few_shot import few_shot_chapter
+from evaluation.page.fields import PicturedModel
+from evaluation.page.render import render_page
+from evaluation.page.routing import routing_chapter
+from evaluation.record import Record, ResultFile
 from evaluation.results import read_folder, replace_file
+from evaluation.routing.results import read_routing_folder
 from evaluation.samples import read_samples
 from evaluation.table import markdown_table, parameters
+from evaluation.transfer.record import TransferRecord
+from evaluation.transfer.results import read_transfer_folder
 from evaluation.wording import (
     ORIGINS,
     TERMS,
+    cost_text,
     factor_cell,
+    flops_cell,
     headline_text,
     mean_rank,
     notes,
     origin_cells,
     row_label,
     score_cell,
+    seconds_cell,
     terms_cells,
 )
 
@@ -45,18 +55,41 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
         UserError: no readable records, or the output cannot be written.
     """
     results = read_folder(records_folder)
-    board = build_board([record for _, result in results for record in result.records])
+    sweeps, learnt = read_transfer_folder(records_folder)
+    board = build_board(_ranked_records(results, learnt))
+    further = (few_shot_chapter(sweeps), routing_chapter(read_routing_folder(records_folder)))
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in {
             "leaderboard.md": board_markdown(board),
             "leaderboard.csv": board_csv(board),
-            "index.html": render_page(board, _pictures(board, results)),
+            "index.html": render_page(
+                board, _pictures(board, results), [each for each in further if each is not None]
+            ),
         }.items():
             replace_file(output / name, text.encode())
     except OSError as error:
         raise UserError(f"{output}: the board could not be written ({error})") from None
     return board
+
+
+def _ranked_records(
+    results: Sequence[tuple[Path, ResultFile]], learnt: Sequence[TransferRecord]
+) -> list[Record]:
+    """All records but those of sweeps, whose many models have seen the corpus: no place for ranks.
+
+    Raises:
+        UserError: sweeps alone.
+    """
+    runs = {(run.record.model.fingerprint, run.record.task_hash) for run in learnt}
+    records = [record for _, result in results for record in result.records]
+    ranked = [each for each in records if (each.model.fingerprint, each.task_hash) not in runs]
+    if not ranked:
+        raise UserError(
+            "all records are of foundation transfer, which makes no ranks; add some of "
+            "foundation evaluate"
+        )
+    return ranked
 
 
 def _pictures(board: Board, results: Sequence[tuple[Path, ResultFile]]) -> dict[str, PicturedModel]:
@@ -80,16 +113,37 @@ def _pictures(board: Board, results: Sequence[tuple[Path, ResultFile]]) -> dict[
     return pictures
 
 
-def scores_markdown(board: Board) -> str:
-    """The table of scores with ranks."""
-    header = ["Model", "Total", "Activated", *(column.title for column in board.columns)]
+def overview_markdown(board: Board) -> str:
+    """Rank, size and cost of every model."""
+    header = ["Model", "Rank", "Mean rank", "Total", "Activated", "FLOPs/frame", "Time/frame"]
     rows = []
     for row in board.rows:
-        cells = [row.cells.get(column.task.name) for column in board.columns]
         counts = (row.facts.parameters_total, row.facts.parameters_activated)
-        sizes = ["–" if row.facts.floor else parameters(count) for count in counts]
-        rows.append([row_label(row), *sizes, *map(_ranked, cells), mean_rank(row, board)])
-    return markdown_table([*header, "Mean rank"], rows)
+        rows.append(
+            [
+                row_label(row),
+                "–" if row.rank is None else str(row.rank),
+                mean_rank(row, board.columns),
+                *("–" if row.facts.floor else parameters(count) for count in counts),
+                flops_cell(row),
+                seconds_cell(row),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def scores_markdown(board: Board, group: Group) -> str:
+    """The scores of a group of tasks, with ranks."""
+    header = ["Model", *(column.title for column in group.columns), "Mean rank"]
+    rows = [
+        [
+            row_label(row),
+            *(_ranked(row.cells.get(column.task.name)) for column in group.columns),
+            mean_rank(row, group.columns),
+        ]
+        for row in rows_in(board, group.columns)
+    ]
+    return markdown_table(header, rows)
 
 
 def _ranked(cell: Cell | None) -> str:
@@ -99,22 +153,32 @@ def _ranked(cell: Cell | None) -> str:
     return f"**{text}** (#{cell.rank})" if cell.best else f"{text} (#{cell.rank})"
 
 
-def factors_markdown(board: Board) -> str:
-    """How many times each model beats the better floor of every column."""
-    header = ["Model", *(column.title for column in board.columns)]
+def factors_markdown(board: Board, group: Group) -> str:
+    """How many times each model beats the better floor of every column of a group."""
+    header = ["Model", *(column.title for column in group.columns)]
     rows = [
-        [row.label, *(factor_cell(row.cells.get(column.task.name)) for column in board.columns)]
-        for row in board.rows
+        [row.label, *(factor_cell(row.cells.get(column.task.name)) for column in group.columns)]
+        for row in rows_in(board, group.columns)
         if not row.facts.floor
     ]
     return markdown_table(header, rows)
 
 
+def tables_markdown(board: Board) -> str:
+    """The overview and the scores of every group of tasks."""
+    parts = [overview_markdown(board)]
+    for group in groups_of(board):
+        parts += [f"## {group.title}", scores_markdown(board, group)]
+    return "\n\n".join(parts)
+
+
 def board_markdown(board: Board) -> str:
     """The whole board as Markdown."""
-    parts = ["# Leaderboard", headline_text(board), scores_markdown(board)]
-    if any(not row.facts.floor for row in board.rows):
-        parts += ["## Factor over the better floor", factors_markdown(board)]
+    parts = ["# Leaderboard", overview_markdown(board), cost_text(board)]
+    for group in groups_of(board):
+        parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
+        if any(not row.facts.floor for row in rows_in(board, group.columns)):
+            parts += ["### Factor over the better floor", factors_markdown(board, group)]
     if listed := notes(board):
         parts += ["## Notes", "\n".join(f"- {line}" for line in listed)]
     parts += ["## Provenance", _provenance_markdown(board)]
@@ -157,9 +221,11 @@ def _csv_line(row: Row, cell: Cell, metric: MetricName) -> dict[str, object]:
         "model_type": row.facts.model_type,
         "parameters_total": row.facts.parameters_total,
         "parameters_activated": row.facts.parameters_activated,
+        "flops_per_frame": row.facts.flops_per_frame,
         "task": record.task.name,
         "task_version": record.task.version,
         "task_hash": record.task_hash,
+        "groups": " ".join(record.task.groups),
         "corpus": record.task.corpus,
         "metric": metric,
         "value": score.value,
@@ -179,5 +245,6 @@ def _csv_line(row: Row, cell: Cell, metric: MetricName) -> dict[str, object]:
         "device": machine.device,
         "torch": machine.torch,
         "seconds": f"{record.seconds:.3f}",
+        "seconds_per_frame": record.seconds / (record.num_samples * record.task.rollout_frames),
         "date": origin.date,
     }

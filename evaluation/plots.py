@@ -1,4 +1,4 @@
-"""Drawings for the page: curves and fields in, inline SVG out.
+"""Drawings for the page: curves in, inline SVG out; and the manner of all drawings.
 
 Everything is drawn transparent, with the ink of the page around it, so one
 drawing serves a light and a dark page.
@@ -6,18 +6,16 @@ drawing serves a light and a dark page.
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
-
-from evaluation.samples import Picture
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 INK = "#0f1e2d"  # replaced by the text colour of the page
 # Okabe and Ito's palette without black and yellow: distinct for colour-blind readers.
@@ -78,6 +76,7 @@ def draw_curves(curves: Sequence[Curve], title: str) -> str:
             axes.plot(frames, errors, curve.dashes, color=curve.colour, linewidth=1.6)
         if _spans_decades(curves):
             axes.set_yscale("log")
+            tick_decades(axes.yaxis)
         else:
             axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -87,56 +86,25 @@ def draw_curves(curves: Sequence[Curve], title: str) -> str:
         return inline_svg(figure, f"L2RE against predicted frame on {title}")
 
 
+def tick_decades(axis: Axis, written: Callable[[float], str] = "{:g}".format) -> None:
+    """Ticks of a logarithmic axis as people write such numbers, as many as there is room for.
+
+    Args:
+        axis: with everything on it drawn.
+        written: a number as text.
+    """
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    steps = (1.0, 2.0, 5.0) if decades < 1.7 else (1.0, 3.0) if decades < 3 else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _spans_decades(curves: Sequence[Curve]) -> bool:
     errors = np.array([error for curve in curves for error in curve.errors])
     errors = errors[np.isfinite(errors)]
     return bool(len(errors) and errors.min() > 0 and errors.max() > 8 * errors.min())
-
-
-def draw_fields(picture: Picture, channel: int, title: str) -> str:
-    """Truth, prediction and error at a few frames, one row each.
-
-    Args:
-        picture: frames of one sample.
-        channel: which scored channel.
-        title: for readers of the drawing's description.
-    """
-    truth = _fluid_only(picture.truth[:, channel], picture.fluid)
-    prediction = _fluid_only(picture.prediction[:, channel], picture.fluid)
-    error = prediction - truth
-    low, high = _range(truth)
-    reach = float(np.nanmax(np.abs(error), initial=0.0)) or 1.0
-    rows = [
-        ("truth", truth, "viridis", low, high),
-        ("prediction", prediction, "viridis", low, high),
-        ("error", error, "RdBu_r", -reach, reach),
-    ]
-    columns = len(picture.frames)
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"fields {title}"}):
-        figure = Figure(figsize=(1.25 * columns + 0.9, 3.9), layout="constrained")
-        grid = figure.subplots(3, columns, squeeze=False)
-        for axes_row, (name, fields, colours, bottom, top) in zip(grid, rows, strict=True):
-            for axes, field in zip(axes_row, fields, strict=True):
-                image = axes.imshow(field, cmap=colours, vmin=bottom, vmax=top, origin="lower")
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-            axes_row[0].set_ylabel(name)
-            bar = figure.colorbar(image, ax=list(axes_row), shrink=0.8, aspect=12, pad=0.02)
-            bar.outline.set_visible(False)
-            bar.ax.tick_params(labelsize=7, length=2, width=0.5)
-        for axes, frame in zip(grid[0], picture.frames, strict=True):
-            axes.set_title(f"frame {frame}", fontsize=8)
-        return inline_svg(figure, f"Truth, prediction and error on {title}")
-
-
-def _fluid_only(fields: NDArray[np.float32], fluid: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Solid cells and values that are not finite become NaN, which is drawn as nothing."""
-    return np.where((fluid > 0) & np.isfinite(fields), fields, np.float32(np.nan))
-
-
-def _range(truth: NDArray[np.float32]) -> tuple[float, float]:
-    low, high = float(np.nanmin(truth)), float(np.nanmax(truth))
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def inline_svg(figure: Figure, description: str) -> str:
@@ -150,8 +118,13 @@ def inline_svg(figure: Figure, description: str) -> str:
     text = re.sub(r"font-family: [^;\"]*;", "", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r' (?:d|x|y)="[^"]*"', _shortened, text)
+    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
+    text = re.sub(r">\s+<", "><", text)
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
     return text.replace(INK, "currentColor")
 
 
-_INK, _STYLE, _svg = INK, STYLE, inline_svg  # former names
+def _shortened(attribute: re.Match[str]) -> str:
+    """Coordinates to a hundredth of a point and without line ends: half a drawing is these."""
+    return " " + re.sub(r"(\d\.\d\d)\d+", r"\1", " ".join(attribute[0].split()))

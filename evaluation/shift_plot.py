@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data_shards.ladders import Ladder
-from evaluation.plots import FLOOR_COLOUR, INK, STYLE, inline_svg, line_style
+from evaluation.plots import FLOOR_COLOUR, INK, STYLE, inline_svg, line_style, tick_decades
 from evaluation.shift import ShiftCurve
 from evaluation.table import metric_title
 
@@ -42,6 +42,7 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
         axes.set_xscale(ladder.scale)
         if _all_positive(curves):
             axes.set_yscale("log")
+            tick_decades(axes.yaxis)
         axes.set_xlabel(ladder.parameter.replace("_", " "))
         axes.set_ylabel(metric_title(headline))
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)

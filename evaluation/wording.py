@@ -3,7 +3,10 @@
 Markdown and HTML say the same things, so both take their words from here.
 """
 
+from collections.abc import Sequence
+
 from evaluation.board import Board, Cell, Column, Row
+from evaluation.groups import mean_rank_in
 from evaluation.record import Record
 from evaluation.table import metric_title, number
 
@@ -24,12 +27,35 @@ def row_label(row: Row) -> str:
     return f"{row.label} (floor)" if row.facts.floor else row.label
 
 
-def mean_rank(row: Row, board: Board) -> str:
-    """The mean rank; says so where the model was not judged on every task."""
-    if row.mean_rank is None:
+def mean_rank(row: Row, columns: Sequence[Column]) -> str:
+    """The mean rank over some columns; says so where the model was not judged on all of them."""
+    if row.facts.floor:
         return "floor"
-    judged, asked = len(row.cells), len(board.columns)
-    return f"{row.mean_rank:.2f}" + ("" if judged == asked else f" ({judged} of {asked})")
+    mean = mean_rank_in(row, columns)
+    if mean is None:
+        return "–"
+    judged = sum(column.task.name in row.cells for column in columns)
+    return f"{mean:.2f}" + ("" if judged == len(columns) else f" ({judged} of {len(columns)})")
+
+
+def flops_cell(row: Row) -> str:
+    """`3.21 G` floating-point operations of a forecast frame."""
+    count = row.facts.flops_per_frame
+    if row.facts.floor or count is None:
+        return "–"
+    for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{number(count / size)} {unit}"
+    return str(count)
+
+
+def seconds_cell(row: Row) -> str:
+    """`2.66 ms` of a forecast frame of one sample."""
+    seconds = row.seconds_per_frame
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{number(seconds / size)} {unit}"
+    return f"{number(seconds * 1e6)} µs"
 
 
 def factor_cell(cell: Cell | None) -> str:
@@ -63,15 +89,33 @@ def notes(board: Board) -> list[str]:
     return lines
 
 
-def headline_text(board: Board) -> str:
-    """What the numbers of the main table are."""
-    metrics = sorted({_headline_name(column) for column in board.columns})
-    taken = " or ".join(sorted({column.task.aggregation for column in board.columns}))
+def headline_text(columns: Sequence[Column]) -> str:
+    """What the numbers of a table of scores are."""
+    metrics = sorted({_headline_name(column) for column in columns})
+    taken = " or ".join(sorted({column.task.aggregation for column in columns}))
     return (
         f"{', '.join(metrics)}, {taken} over test trajectories ± bootstrap standard error; "
         "the best model of a column is bold, #n is the rank. Floors know no physics and "
         "are not ranked."
     )
+
+
+def cost_text(board: Board) -> str:
+    """What the numbers about cost are."""
+    machines = {
+        (machine.cpu, machine.cores, machine.device)
+        for row in board.rows
+        for cell in row.cells.values()
+        for machine in (cell.record.provenance.machine,)
+    }
+    text = (
+        "FLOPs of one predicted frame of one sample are counted from the configuration. Seconds "
+        "are the wall time of all runs over their predicted frames, reading and scoring included"
+    )
+    if len(machines) == 1:
+        cpu, cores, device = machines.pop()
+        return f"{text}; {cpu}, {cores} cores, {device}."
+    return f"{text}; measured on {len(machines)} machines, so compare them with care."
 
 
 def _headline_name(column: Column) -> str:

@@ -13,7 +13,13 @@ def transfer_table(summary: TransferSummary) -> str:
     Data saved is the number of trajectories that learning from scratch takes for the error
     after pre-training, and how many times more that is.
     """
-    header = [
+    rows = [gain_cells(gain) for gain in summary.gains]
+    return markdown_table(gain_titles(summary), rows, left=0)
+
+
+def gain_titles(summary: TransferSummary) -> list[str]:
+    """Titles of the columns."""
+    return [
         "Trajectories",
         f"{metric_title(summary.headline)} from checkpoint",
         "from scratch",
@@ -21,11 +27,10 @@ def transfer_table(summary: TransferSummary) -> str:
         "same error from scratch",
         "times more data",
     ]
-    rows = [_row(gain) for gain in summary.gains]
-    return markdown_table(header, rows, left=0)
 
 
-def _row(gain: Gain) -> list[str]:
+def gain_cells(gain: Gain) -> list[str]:
+    """One row, in the order of `gain_titles`."""
     return [
         str(gain.trajectories),
         _point(gain.pretrained),

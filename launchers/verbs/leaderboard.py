@@ -3,14 +3,15 @@
 import argparse
 from pathlib import Path
 
-from evaluation.leaderboard import scores_markdown, write_leaderboard
+from evaluation.leaderboard import tables_markdown, write_leaderboard
 from evaluation.wording import notes
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
   foundation leaderboard records/ --output board/
 
-Writes leaderboard.md, leaderboard.csv and index.html, one page that needs no network.
+Writes leaderboard.md, leaderboard.csv and index.html, one page that needs no network. Records of
+foundation routing and foundation transfer in the same folder make chapters of it.
 """
 
 
@@ -30,7 +31,7 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _run(options: argparse.Namespace) -> None:
     board = write_leaderboard(options.records, options.output)
-    print(scores_markdown(board))
+    print(tables_markdown(board))
     for note in notes(board):
         print(f"note: {note}")
     print(f"\npage: {options.output / 'index.html'}")

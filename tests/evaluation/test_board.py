@@ -148,6 +148,14 @@ def test_mean_rank_is_over_the_tasks_a_model_was_judged_on() -> None:
     )
     assert {row.label: row.mean_rank for row in board.rows} == {"a": 2.0, "b": 2.0, "c": 1.0}
     assert board.rows[-1].label == "c", "judged on fewer tasks, so below those judged on all"
+    assert {row.label: row.rank for row in board.rows} == {"a": 1, "b": 1, "c": 3}
+
+
+def test_seconds_per_frame_are_those_of_all_runs_over_all_their_frames() -> None:
+    """8 samples of 10 and of 91 frames, 1.5 s each."""
+    records = [make_record("a", 0.1), make_record("a", 0.1, corpus="pdebench_swe")]
+    assert [record.task.rollout_frames for record in records] == [10, 91]
+    assert build_board(records).rows[0].seconds_per_frame == pytest.approx(3.0 / (8 * 101))
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from handmade_routes import handmade
+from routing_records import routing_record as _record
 
-from evaluation.record import Machine, ModelFacts, Provenance
 from evaluation.routing.figures import figures_of
-from evaluation.routing.fingerprints import Fingerprints
 from evaluation.routing.plots import (
     by_training_step,
     draw_accuracy,
@@ -17,47 +15,9 @@ from evaluation.routing.plots import (
     draw_emergence,
     draw_usage,
 )
-from evaluation.routing.record import RoutingRecord, find
+from evaluation.routing.record import RoutingRecord
 from evaluation.routing.table import block_table, confusion_table
-from evaluation.routing.task import RoutingTask
 from evaluation.routing.usage import CorpusUsage
-
-
-def _record(step: int, sharpness: float = 4.0, few: int = 3) -> RoutingRecord:
-    """Three corpora of which one is unseen, under routers of a given sharpness."""
-    rng = np.random.default_rng(step)
-    task = RoutingTask(corpora=("aa", "bb"), unseen=("cc",), few=few)
-    routes = {}
-    for number, corpus in enumerate(("aa", "bb", "cc")):
-        law = np.ones(5) + sharpness * np.eye(5)[number]
-        for split in ("train", "test"):
-            routes[corpus, split] = handmade(corpus, rng.dirichlet(law, size=(12, 2)))
-    shards = dict.fromkeys(routes, "0")
-    findings = find(routes, shards, task)
-    return RoutingRecord(
-        model=ModelFacts(
-            name="m <1>", model_type="t", source="s", fingerprint="f", config_hash="c"
-        ),
-        training_step=step,
-        temperature=0.5,
-        task=task,
-        task_hash=task.hash,
-        fingerprints=Fingerprints(
-            model="f", temperature=0.5, context_frames=10, start="random", corpora=findings.seen
-        ),
-        findings=findings,
-        shards={"/".join(place): found for place, found in shards.items()},
-        seconds=1.0,
-        provenance=Provenance(
-            date="2025-01-01",
-            git_commit="unknown",
-            machine=Machine(cpu="c", cores=1, device="cpu", torch="2"),
-            shard_fingerprint="0",
-            resolution=16,
-            stride=1,
-            batch_size=8,
-        ),
-    )
 
 
 def _confusion(record: RoutingRecord) -> str:
