@@ -1,44 +1,63 @@
 """A checkpoint folder, the thing people share: weights and configuration to and from disk.
 
-`config.json` rebuilds the network alone; `model.safetensors` holds every
-parameter and buffer, so that the router's temperature travels too. Nothing in
-the folder is ever unpickled.
+`config.json` rebuilds the network alone; `model.safetensors`, or its shards,
+hold every parameter and buffer, so that the router's temperature travels too.
+Nothing in the folder is ever unpickled.
 """
 
 import json
 import os
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from data_shards.errors import UserError
-from foundation.models.registry import ModelConfig, build_model, read_model_config
+from data_shards.errors import UserError, unknown_name
+from foundation.checkpoint.hub import CHECKPOINT_FILES, snapshot
+from foundation.checkpoint.weights import (
+    MAX_SHARD_SIZE,
+    StoredTensor,
+    digest_weights,
+    read_json,
+    read_tensors,
+    stored_tensors,
+    write_weights,
+)
+from foundation.models.registry import (
+    ModelConfig,
+    build_model,
+    outline_model,
+    read_model_config,
+)
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+
+_KEYS = ("model", "about")
+# Settings that say how many modules a network is made of, rather than how large.
+_COUNTS = ("blocks", "layers", "levels", "num_experts", "num_shared")
 
 
 def save_folder(
-    folder: Path, config: ModelConfig, weights: dict[str, Tensor], about: dict[str, Any]
+    folder: Path,
+    config: ModelConfig,
+    weights: dict[str, Tensor],
+    about: dict[str, Any],
+    max_shard_size: int | str = MAX_SHARD_SIZE,
 ) -> None:
-    """Write a checkpoint folder; the weights' file appears whole or not at all.
+    """Write a checkpoint folder; every file appears whole or not at all.
 
     Args:
         folder: made if missing.
         config: of the network.
         weights: its whole state dict.
         about: plain values on where the weights come from, kept in `config.json`.
+        max_shard_size: bytes of a file of weights, or text such as "2GB".
+
+    Raises:
+        UserError: the size is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, folder / f"{WEIGHTS}.partial", metadata={"format": "pt"})
-    os.replace(folder / f"{WEIGHTS}.partial", folder / WEIGHTS)
+    write_weights(folder, weights, max_shard_size)
     values = {"model": config.model_dump(mode="json"), "about": about}
     (folder / f"{CONFIG}.partial").write_text(json.dumps(values, indent=2) + "\n")
     os.replace(folder / f"{CONFIG}.partial", folder / CONFIG)
@@ -51,21 +70,47 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelConfig, dict[str, Any]]:
         The network in evaluation mode and float32, its configuration, and `about`.
 
     Raises:
+        UserError: a file is missing or damaged, weights and configuration disagree, or
+            a weight is NaN or infinite.
+    """
+    config, about, stored = check_folder(folder)
+    model = build_model(config)
+    model.load_state_dict(read_tensors(stored))
+    return model.eval(), config, about
+
+
+def check_folder(folder: Path) -> tuple[ModelConfig, dict[str, Any], dict[str, StoredTensor]]:
+    """Prove that configuration and headers of weights belong together; no tensor is read.
+
+    Returns:
+        The network's configuration, `about`, and where its tensors lie.
+
+    Raises:
         UserError: a file is missing or damaged, or weights and configuration disagree.
     """
     config, about = read_config(folder)
-    weights = _read_weights(folder)
-    model = build_model(config)
-    expected = model.state_dict()
-    _check_names(folder, set(weights), set(expected))
-    for name, tensor in expected.items():
-        if tensor.shape != weights[name].shape:
+    stored = stored_tensors(folder)
+    # Headers first: a configuration may ask for any amount of memory.
+    _check_counts(folder, config.model_dump(), len(stored))
+    try:
+        outline = outline_model(config).state_dict()
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"{folder / CONFIG}: no network of such sizes ({reason})") from None
+    _check_names(folder, set(stored), set(outline))
+    for name, tensor in outline.items():
+        came = stored[name]
+        if tuple(tensor.shape) != came.shape:
             raise UserError(
-                f"{folder / WEIGHTS}: {name} is {tuple(weights[name].shape)}, {CONFIG} says "
-                f"{tuple(tensor.shape)}; the two files do not belong together"
+                f"{came.path}: {name} is {came.shape}, {CONFIG} says {tuple(tensor.shape)}; "
+                "the two files do not belong together"
             )
-    model.load_state_dict(weights)
-    return model.eval(), config, about
+        if tensor.is_floating_point() != ("F" in came.dtype):
+            raise UserError(
+                f"{came.path}: {name} is of type {came.dtype}, wanted one like {tensor.dtype}; "
+                "the two files do not belong together"
+            )
+    return config, about, stored
 
 
 def read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
@@ -74,24 +119,26 @@ def read_config(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
     Raises:
         UserError: `config.json` is missing or damaged.
     """
-    values = _read_config(folder)
-    return read_model_config(values.get("model"), f"{folder / CONFIG}"), values.get("about", {})
+    values, path = _read_config(folder), folder / CONFIG
+    for key in values:
+        if key not in _KEYS:
+            raise UserError(f"{path}: {unknown_name('key', key, _KEYS)}")
+    about = values.get("about", {})
+    if not isinstance(about, dict):
+        raise UserError(f"{path}: about is {about!r}, wanted an object")
+    return read_model_config(values.get("model"), f"{path}"), about
 
 
 def fingerprint_of(folder: Path) -> str:
     """sha256 over configuration and weights: the same for the same function.
 
+    In whatever files the tensors lie; of a single file it is that of its bytes.
+
     Raises:
-        UserError: a file is missing, or the configuration is damaged.
+        UserError: a file is missing or damaged.
     """
-    digest = sha256(json.dumps(_read_config(folder).get("model"), sort_keys=True).encode())
-    try:
-        with (folder / WEIGHTS).open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except FileNotFoundError:
-        raise UserError(_no_weights(folder)) from None
-    return digest.hexdigest()
+    configuration = json.dumps(_read_config(folder).get("model"), sort_keys=True)
+    return digest_weights(stored_tensors(folder), configuration)
 
 
 def find_folder(name: str, **hub: Any) -> Path:
@@ -99,7 +146,7 @@ def find_folder(name: str, **hub: Any) -> Path:
 
     Args:
         name: path of a folder, or a hub id as "owner/name".
-        hub: `revision`, `cache_dir`, `local_files_only`, `token` of huggingface_hub.
+        hub: `revision`, `cache_dir`, `local_files_only`, `token`, `endpoint`, as `hub.snapshot`.
 
     Raises:
         UserError: neither a checkpoint folder nor a repository that can be had.
@@ -109,13 +156,9 @@ def find_folder(name: str, **hub: Any) -> Path:
         if not (path / CONFIG).is_file():
             raise UserError(_not_a_checkpoint(path))
         return path
-    if path.exists() or name.count("/") != 1 or name.startswith((".", "/")):
+    if path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UserError(f"{name}: no such checkpoint folder, and not a hub id (owner/name)")
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"], **hub))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{name}: no such folder, and the hub did not give it: {reason}") from None
+    return snapshot(name, CHECKPOINT_FILES, **hub)
 
 
 def _not_a_checkpoint(path: Path) -> str:
@@ -124,38 +167,29 @@ def _not_a_checkpoint(path: Path) -> str:
     return f"{path}: not a checkpoint folder: it holds no {CONFIG}"
 
 
-def _no_weights(folder: Path) -> str:
-    return f"{folder}: not a whole checkpoint: {WEIGHTS} is missing"
-
-
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        values = json.loads((folder / CONFIG).read_text())
+        return read_json(folder / CONFIG)
     except FileNotFoundError:
         raise UserError(_not_a_checkpoint(folder)) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder / CONFIG}: not readable as JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{folder / CONFIG}: holds {type(values).__name__}, wanted an object")
-    return values
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except FileNotFoundError:
-        raise UserError(_no_weights(folder)) from None
-    except SafetensorError as error:
-        raise UserError(
-            f"{folder / WEIGHTS}: damaged or truncated ({error}); copy it anew"
-        ) from None
-    return {name: t.float() if t.is_floating_point() else t for name, t in weights.items()}
+def _check_counts(folder: Path, settings: dict[str, Any], num_tensors: int) -> None:
+    """Refuse more modules than there are tensors; building them would take forever."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            _check_counts(folder, value, num_tensors)
+        elif key in _COUNTS and value > num_tensors:
+            raise UserError(
+                f"{folder / CONFIG}: {key}={value}, but there are {num_tensors} tensors in all; "
+                "the files do not belong together"
+            )
 
 
 def _check_names(folder: Path, came: set[str], wanted: set[str]) -> None:
     for what, names in (("lacks", wanted - came), ("has unknown", came - wanted)):
         if names:
             raise UserError(
-                f"{folder / WEIGHTS}: {what} {len(names)} tensors, {min(names)} among them; "
+                f"{folder}: {what} {len(names)} tensors, {min(names)} among them; "
                 f"it does not belong to this {CONFIG}"
             )

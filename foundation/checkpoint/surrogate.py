@@ -4,6 +4,7 @@ Axes: B samples, T frames, C channels, H rows, W columns; E routed experts,
 K chosen. Plain torch: no process group, no DeepSpeed.
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from data_shards.batch import Batch
 from data_shards.errors import UserError
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
+from foundation.checkpoint.share import push_checkpoint
+from foundation.checkpoint.weights import MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig
 from foundation.models.rollout import rollout
 from foundation.models.types import ParameterCounts, Prediction
@@ -48,7 +51,7 @@ class Surrogate(nn.Module):
 
         Args:
             name_or_path: folder, or hub id "owner/name".
-            hub: `revision`, `cache_dir`, `local_files_only`, `token`.
+            hub: `revision`, `cache_dir`, `local_files_only`, `token`, `endpoint`.
 
         Raises:
             UserError: it cannot be found or read.
@@ -57,9 +60,43 @@ class Surrogate(nn.Module):
         network, config, about = load_folder(folder)
         return cls(network, config, about, fingerprint_of(folder)).eval()
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write a checkpoint folder that `from_pretrained` reads."""
-        save_folder(Path(folder), self.config, self.network.state_dict(), self.about)
+    def save_pretrained(
+        self, folder: str | Path, max_shard_size: int | str = MAX_SHARD_SIZE
+    ) -> None:
+        """Write a checkpoint folder that `from_pretrained` reads.
+
+        Args:
+            folder: made if missing; a checkpoint that is there is replaced.
+            max_shard_size: bytes of a file of weights, or text such as "2GB".
+
+        Raises:
+            UserError: the size is none.
+        """
+        weights = self.network.state_dict()
+        save_folder(Path(folder), self.config, weights, self.about, max_shard_size)
+
+    def push_to_hub(
+        self, repo: str, *, max_shard_size: int | str = MAX_SHARD_SIZE, **hub: Any
+    ) -> str:
+        """Put configuration and weights on the Hub in one commit.
+
+        A checkpoint folder with its card and results is shared by `foundation push`.
+
+        Args:
+            repo: as "owner/name"; made if there is none.
+            max_shard_size: bytes of a file of weights, or text such as "2GB".
+            hub: `private`, `revision`, `message`, `token`, `endpoint`.
+
+        Returns:
+            The commit's address.
+
+        Raises:
+            UserError: the Hub does not take it.
+        """
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / repo.rpartition("/")[2]
+            self.save_pretrained(folder, max_shard_size)
+            return push_checkpoint(folder, repo, **hub)
 
     def forward(self, batch: Batch) -> Prediction:
         """The network's own call."""
