@@ -16,6 +16,10 @@ SUMMARIES = {
     "leaderboard": "build a leaderboard from records",
     "transfer": "learn a corpus from few trajectories, from a checkpoint and from scratch",
     "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",
+    "predict": "continue a simulation of your own, in the format of its file",
+    "fingerprint": "tell whether a checkpoint is to be trusted on a simulation of your own",
+    "import-reference": "make a checkpoint from one of MoE-POT's or DPOT's authors (.pth)",
+    "export-reference": "write a checkpoint as MoE-POT's and DPOT's authors do (.pth)",
 }
 
 
@@ -30,6 +34,6 @@ def add_verbs(
     """
     for name, summary in SUMMARIES.items():
         if name == wanted:
-            import_module(f"launchers.verbs.{name}").add_verb(subparsers)
+            import_module(f"launchers.verbs.{name.replace('-', '_')}").add_verb(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
