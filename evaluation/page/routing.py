@@ -49,25 +49,30 @@ def _step(record: RoutingRecord) -> int:
 
 
 def _table(records: Sequence[RoutingRecord]) -> str:
-    header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Unseen", "AUROC"]
+    distances = sorted({distance for record in records for distance in _unseen(record)})
+    header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Unseen"]
+    header += [f"AUROC by {distance.replace('_', ' ')}" for distance in distances]
     rows = []
     for record in records:
-        inference, detection = record.findings.inference, record.findings.detection
-        best = None
-        if detection is not None:
-            combined = [detector.combined for detector in detection.detectors.values()]
-            best = max(combined, key=lambda score: score.value)
+        inference, found = record.findings.inference, _unseen(record)
         texts = [
             "–" if record.training_step is None else str(record.training_step),
             str(len(inference.corpora)),
             _score(inference.combined.accuracy),
             number(inference.chance),
             str(len(record.task.unseen)),
-            "–" if best is None else _score(best),
+            *(_score(found[each]) if each in found else "–" for each in distances),
         ]
         cells = map(elements.cell, header[1:], map(escape, texts))
         rows.append(elements.row(elements.head_cell(record.model.name), cells))
     return elements.table(header, rows)
+
+
+def _unseen(record: RoutingRecord) -> dict[str, Score]:
+    """How well unseen corpora are told, all blocks together, by distance."""
+    detection = record.findings.detection
+    detectors = {} if detection is None else detection.detectors
+    return {distance: detector.combined for distance, detector in detectors.items()}
 
 
 def _score(score: Score) -> str:
