@@ -1,0 +1,136 @@
+"""From a simulation's grid to a model's and back: two small matrices, one per axis.
+
+Axes: ... any, H rows and W columns of the source, R rows and Q columns of the result.
+Cells keep their extent, as in `data_shards.layout`; the domain is stretched to the model's
+square, as all corpora are. Without an obstacle fields are resampled by their waves: those of a
+Fourier series along a periodic axis, of a cosine series (fields mirrored at the outermost cell
+edges) along any other. Waves that the coarser grid resolves pass unchanged there and back,
+and means are kept, both to round-off; a jump rings, by up to 9% of its height.
+With an obstacle, neighbours in the fluid are averaged bilinearly, since a wave would
+ring at its sides: nothing leaks out of solid cells, means are kept approximately.
+Departure: the corpora's own resizing (`data_shards.bilinear`) blurs and does not come back.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dct, idct
+
+Array = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+Sides = tuple[bool, bool]
+
+
+def regrid(frames: Array, shape: tuple[int, int], periodic: Sides) -> Array:
+    """Resample planes by their waves.
+
+    Args:
+        frames: (..., H, W).
+        shape: (R, Q) wanted.
+        periodic: whether rows and columns go on across their ends.
+
+    Returns:
+        (..., R, Q) float32; the frames themselves where the grid is already right.
+    """
+    if frames.shape[-2:] == shape:
+        return frames
+    rows, columns = (
+        wave_matrix(source, result, around)
+        for source, result, around in zip(frames.shape[-2:], shape, periodic, strict=True)
+    )
+    return _applied(rows, columns, frames.astype(np.float64)).astype(np.float32)
+
+
+def regrid_fluid(
+    frames: Array, fluid: Array, wanted: Array, periodic: Sides, background: Array | None = None
+) -> Array:
+    """Resample planes around an obstacle.
+
+    Args:
+        frames: (..., H, W).
+        fluid: (H, W), 1 in the fluid, 0 in solid cells.
+        wanted: (R, Q), likewise on the result's grid.
+        periodic: whether rows and columns go on across their ends.
+        background: (..., R, Q), values of cells that are solid or have no fluid nearby;
+            those of the solid cells around by default.
+
+    Returns:
+        (..., R, Q) float32; the frames themselves where the grid is already right.
+    """
+    if frames.shape[-2:] == wanted.shape:
+        return frames
+    rows, columns = (
+        linear_matrix(source, result, around)
+        for source, result, around in zip(frames.shape[-2:], wanted.shape, periodic, strict=True)
+    )
+    values, weights = frames.astype(np.float64), fluid.astype(np.float64)
+    share = _applied(rows, columns, weights)
+    there = (share > 1e-6) & (wanted > 0.5)
+    inside = _applied(rows, columns, values * weights) / np.where(there, share, 1.0)
+    if background is not None:
+        return np.where(there, inside, background).astype(np.float32)
+    solid = _applied(rows, columns, values * (1 - weights)) / np.where(there, 1.0, 1 - share)
+    return np.where(there, inside, solid).astype(np.float32)
+
+
+def regrid_mask(fluid: Array, shape: tuple[int, int], periodic: Sides) -> Array:
+    """A mask on another grid, (R, Q) of zeros and ones: fluid from one half on."""
+    if fluid.shape == shape:
+        return (fluid >= 0.5).astype(np.float32)
+    rows, columns = (
+        linear_matrix(source, result, around)
+        for source, result, around in zip(fluid.shape, shape, periodic, strict=True)
+    )
+    return (_applied(rows, columns, fluid.astype(np.float64)) >= 0.5).astype(np.float32)
+
+
+def _applied(rows: Matrix, columns: Matrix, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = rows @ values @ columns.T
+    return result
+
+
+@lru_cache(maxsize=32)
+def wave_matrix(source: int, result: int, periodic: bool) -> Matrix:
+    """Matrix (result, source) that keeps all waves both grids resolve.
+
+    Rows sum to one (constants stay), columns to result/source (means stay).
+    """
+    matrix = _fourier(source, result) if periodic else _cosine(source, result)
+    matrix.flags.writeable = False  # it is cached
+    return matrix
+
+
+def _fourier(source: int, result: int) -> Matrix:
+    shared = min(source, result)
+    # The Nyquist wave of an even grid has no phase of its own: half of it on either side.
+    numbers = np.arange(-(shared // 2), shared // 2 + 1)
+    weights = np.where((2 * np.abs(numbers) == shared), 0.5, 1.0)
+    places, centres = (np.arange(result) + 0.5) / result, (np.arange(source) + 0.5) / source
+    apart = places[:, None] - centres[None, :]
+    waves = np.cos(2 * np.pi * apart[..., None] * numbers)
+    matrix: Matrix = (waves * weights).sum(-1) / source
+    return matrix
+
+
+def _cosine(source: int, result: int) -> Matrix:
+    spectrum = dct(np.eye(source), type=2, norm="ortho", axis=0)
+    kept = np.zeros((result, source))
+    shared = min(source, result)
+    kept[:shared] = spectrum[:shared]
+    matrix: Matrix = idct(kept, type=2, norm="ortho", axis=0) * np.sqrt(result / source)
+    return matrix
+
+
+@lru_cache(maxsize=32)
+def linear_matrix(source: int, result: int, periodic: bool) -> Matrix:
+    """Matrix (result, source) of linear interpolation between the centres of cells."""
+    centre = (np.arange(result) + 0.5) * (source / result) - 0.5
+    low = np.floor(centre).astype(np.int64)
+    weight = centre - low
+    matrix = np.zeros((result, source))
+    for places, share in ((low, 1 - weight), (low + 1, weight)):
+        inside = places % source if periodic else np.clip(places, 0, source - 1)
+        np.add.at(matrix, (np.arange(result), inside), share)
+    matrix.flags.writeable = False  # it is cached
+    return matrix

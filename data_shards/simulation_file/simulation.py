@@ -1,0 +1,100 @@
+"""A simulation as a model takes it, with what is needed to write it as its file was.
+
+Axes: T frames, C channels, H rows (y, upwards), W columns (x).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_shards.simulation_file.arrays import Format
+
+Boundary = Literal["periodic", "periodic-x", "periodic-y", "edge"]
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """Places of frames, rows or columns.
+
+    Attributes:
+        name: in the file, or the one it gets.
+        values: (N,), in the order of the fields here, not of the file.
+        attributes: words about it.
+    """
+
+    name: str
+    values: NDArray[np.float64]
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """How a file keeps its fields.
+
+    Attributes:
+        format: of the file.
+        arrays: their names; one with all channels, or one per channel.
+        axes: a letter per axis.
+        dtype: of the entries, floating-point.
+        down: letters of the axes that the file runs through from high to low (y, x).
+        attributes: of every array, words about it.
+    """
+
+    format: Format
+    arrays: tuple[str, ...]
+    axes: str
+    dtype: np.dtype[Any]
+    down: str = ""
+    attributes: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Frames of one run.
+
+    Attributes:
+        fields: float32 (T, C, H, W), finite in a file, in the file's own units.
+        channels: their names (C).
+        times: of the frames.
+        rows: places of the rows, upwards.
+        columns: places of the columns.
+        boundary: across which sides it goes on.
+        layout: how the file keeps it.
+        source: the file.
+        mask: float32 (H, W), 1 in the fluid, 0 in solid cells; None: all is fluid.
+        assumed: what was taken for granted, in plain words.
+    """
+
+    fields: NDArray[np.float32]
+    channels: tuple[str, ...]
+    times: Coordinate
+    rows: Coordinate
+    columns: Coordinate
+    boundary: Boundary
+    layout: FileLayout
+    source: Path
+    mask: NDArray[np.float32] | None = None
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.fields.shape[2], self.fields.shape[3]
+
+    @property
+    def periodic(self) -> tuple[bool, bool]:
+        """Whether rows and columns go on across their ends."""
+        whole = self.boundary == "periodic"
+        return whole or self.boundary == "periodic-y", whole or self.boundary == "periodic-x"
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """x_min, x_max, y_min, y_max of the domain, cell edges."""
+        ends = []
+        for values in (self.columns.values, self.rows.values):
+            half = 0.5 * (values[-1] - values[0]) / max(1, len(values) - 1) or 0.5
+            ends += [float(values[0] - half), float(values[-1] + half)]
+        return ends[0], ends[1], ends[2], ends[3]

@@ -1,0 +1,182 @@
+"""The same simulation comes out of every format, and goes back into it as it was."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from own_files import FORMATS, places, waves, write_arrays, write_waves
+from scipy.io import netcdf_file
+
+from data_shards.errors import UserError
+from data_shards.simulation_file import Reading, read_simulation, write_simulation
+
+
+def reading(name: str) -> Reading:
+    """NPY holds all channels in one array and no coordinates."""
+    return Reading(axes="t,c,y,x") if name == "npy" else Reading()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_fields(name: str, dtype: str, tmp_path: Path) -> None:
+    found = read_simulation(write_waves(tmp_path / f"flow.{name}", dtype=dtype), reading(name))
+    np.testing.assert_array_equal(found.fields, waves())
+    assert found.layout.dtype == np.dtype(dtype)
+    if name != "npy":
+        assert found.channels == ("u0", "u1")
+        for letter, place in zip("tyx", (found.times, found.rows, found.columns), strict=True):
+            np.testing.assert_allclose(place.values, places()[letter])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_written_is_read_again(name: str, tmp_path: Path) -> None:
+    first = read_simulation(write_waves(tmp_path / f"a.{name}", dtype="f8"), reading(name))
+    copy = tmp_path / f"b.{name}"
+    write_simulation(first, copy)
+    again = read_simulation(copy, reading(name))
+    np.testing.assert_array_equal(again.fields, first.fields)
+    np.testing.assert_array_equal(again.times.values, first.times.values)
+    np.testing.assert_array_equal(again.columns.values, first.columns.values)
+    assert again.layout.axes == first.layout.axes
+    assert again.layout.dtype == first.layout.dtype
+    assert [p.name for p in sorted(tmp_path.iterdir())] == [f"a.{name}", f"b.{name}"]
+
+
+@pytest.mark.parametrize("axes", ["t,y,x,c", "c,t,y,x", "x,y,t,c", "y,c,x,t"])
+def test_any_order_of_axes_gives_the_same_fields(axes: str, tmp_path: Path) -> None:
+    order = ["tcyx".index(letter) for letter in axes.split(",")]
+    path = write_arrays(tmp_path / "flow.npy", {"u": waves().transpose(order)})
+    found = read_simulation(path, Reading(axes=axes))
+    np.testing.assert_array_equal(found.fields, waves())
+    write_simulation(found, tmp_path / "copy.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "copy.npy"), np.load(path))
+
+
+def test_exchanged_axes_give_exchanged_planes(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "flow.npz", {"u": waves(channels=1)[:, 0]})
+    straight = read_simulation(path, Reading(axes="t,y,x"))
+    exchanged = read_simulation(path, Reading(axes="t,x,y"))
+    np.testing.assert_array_equal(exchanged.fields, straight.fields.swapaxes(2, 3))
+
+
+def test_a_sample_is_read_alone_and_stays_a_sample(tmp_path: Path) -> None:
+    runs = np.stack([waves(channels=1)[:, 0] + number for number in range(9)])
+    path = write_arrays(tmp_path / "runs.h5", {"u": runs, **places()})
+    found = read_simulation(path, Reading(sample=2))
+    np.testing.assert_array_equal(found.fields[:, 0], runs[2])
+    assert any("sample 0 of 9" in line for line in read_simulation(path).assumed)
+    write_simulation(found, tmp_path / "one.h5")
+    with h5py.File(tmp_path / "one.h5") as file:
+        assert file["u"].shape == (1, *runs.shape[1:])
+    with pytest.raises(UserError, match="--sample 9, it holds 9"):
+        read_simulation(path, Reading(sample=9))
+
+
+def test_rows_that_fall_are_turned_round_and_back(tmp_path: Path) -> None:
+    arrays = {"u": waves(channels=1)[:, 0], **places()}
+    falling = {"u": arrays["u"][:, ::-1], **places(), "y": places()["y"][::-1]}
+    up = read_simulation(write_arrays(tmp_path / "up.h5", arrays))
+    down = read_simulation(write_arrays(tmp_path / "down.h5", falling))
+    np.testing.assert_array_equal(down.fields, up.fields)
+    np.testing.assert_array_equal(down.rows.values, up.rows.values)
+    write_simulation(down, tmp_path / "copy.h5")
+    with h5py.File(tmp_path / "copy.h5") as file:
+        np.testing.assert_array_equal(file["u"], falling["u"])
+        np.testing.assert_array_equal(file["y"], falling["y"])
+
+
+def test_planes_of_a_mesh_are_coordinates(tmp_path: Path) -> None:
+    x, y = np.meshgrid(places()["x"], places()["y"])
+    arrays = {"u": waves(channels=1)[:, 0], "X": x, "Y": y, "t": places()["t"]}
+    found = read_simulation(write_arrays(tmp_path / "flow.mat", arrays))
+    np.testing.assert_array_equal(found.columns.values, places()["x"])
+    np.testing.assert_array_equal(found.rows.values, places()["y"])
+
+
+def test_names_of_dimensions_units_and_packing_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "era.nc"
+    with netcdf_file(str(path), "w") as file:
+        for name, size in (("lon", 12), ("time", 12), ("lat", 12)):
+            file.createDimension(name, size)
+        packed = file.createVariable("t2m", "i2", ("time", "lon", "lat"))
+        packed[:] = np.arange(12**3).reshape(12, 12, 12)
+        packed.scale_factor, packed.add_offset, packed.units = 0.5, 200.0, "K"
+    found = read_simulation(path)
+    assert found.layout.axes == "txy"
+    wanted = 200 + 0.5 * np.arange(12**3).reshape(12, 12, 12).swapaxes(1, 2)
+    np.testing.assert_array_equal(found.fields[:, 0], wanted)
+    write_simulation(found, tmp_path / "copy.nc")
+    with netcdf_file(str(tmp_path / "copy.nc"), mmap=False) as file:
+        assert file.variables["t2m"].dimensions == ("time", "lon", "lat") or (
+            file.variables["t2m"].dimensions == ("t", "x", "y")
+        )
+        assert file.variables["t2m"].units == b"K"
+
+
+def test_scales_of_hdf5_name_axes(tmp_path: Path) -> None:
+    path = tmp_path / "flow.nc"
+    with h5py.File(path, "w") as file:
+        file["velocity"] = waves(channels=1)[:, 0].transpose(2, 0, 1)
+        for axis, (name, values) in enumerate(
+            [("lon", places()["x"]), ("time", places()["t"]), ("lat", places()["y"])]
+        ):
+            file[name] = values
+            file[name].make_scale(name)
+            file["velocity"].dims[axis].attach_scale(file[name])
+    found = read_simulation(path)
+    np.testing.assert_array_equal(found.fields, waves(channels=1))
+    write_simulation(found, tmp_path / "copy.nc")
+    assert read_simulation(tmp_path / "copy.nc").layout.axes == "xty"
+
+
+def test_the_file_says_its_boundary_unless_it_is_told(tmp_path: Path) -> None:
+    arrays = {"u": waves(channels=1)[:, 0], **places()}
+    path = write_arrays(tmp_path / "flow.h5", arrays, boundary="Periodic")
+    assert read_simulation(path).periodic == (True, True)
+    assert read_simulation(path, Reading(boundary="periodic-x")).periodic == (False, True)
+    silent = read_simulation(write_arrays(tmp_path / "silent.h5", arrays))
+    assert silent.boundary == "edge"
+    assert any(line.startswith("boundary:") for line in silent.assumed)
+
+
+@pytest.mark.parametrize("name", ["h5", "npz", "mat", "v73.mat", "classic.nc"])
+def test_a_mask_is_found_named_or_given_as_a_file(name: str, tmp_path: Path) -> None:
+    mask = np.ones((12, 20), np.int8)
+    mask[3:5, 7:12] = 0
+    arrays = {"u": waves(channels=1)[:, 0], **places()}
+    own = write_arrays(tmp_path / f"own.{name}", {**arrays, "mask": mask})
+    np.testing.assert_array_equal(read_simulation(own).mask, mask)
+    other = write_arrays(tmp_path / f"other.{name}", {**arrays, "where": mask})
+    assert read_simulation(other).mask is None
+    np.testing.assert_array_equal(read_simulation(other, Reading(mask="where")).mask, mask)
+    np.save(tmp_path / "m.npy", mask.astype(bool))
+    told = Reading(mask=str(tmp_path / "m.npy"))
+    np.testing.assert_array_equal(read_simulation(other, told).mask, mask)
+    write_simulation(read_simulation(own), tmp_path / f"copy.{name}")
+    np.testing.assert_array_equal(read_simulation(tmp_path / f"copy.{name}").mask, mask)
+
+
+def test_what_is_no_number_in_solid_cells_does_no_harm(tmp_path: Path) -> None:
+    fields, mask = waves(channels=1)[:, 0], np.ones((12, 20), bool)
+    mask[3:5, 7:12] = False
+    fields[:, ~mask] = np.nan
+    path = write_arrays(tmp_path / "flow.npz", {"u": fields, "mask": mask, **places()})
+    assert np.isfinite(read_simulation(path).fields).all()
+
+
+def test_channels_are_chosen_ordered_and_named(tmp_path: Path) -> None:
+    path = write_waves(tmp_path / "flow.npz", waves(channels=3))
+    assert read_simulation(path).channels == ("u0", "u1", "u2")
+    chosen = read_simulation(path, Reading(channels=("u2", "u0")))
+    np.testing.assert_array_equal(chosen.fields, waves(channels=3)[:, [2, 0]])
+    whole = write_arrays(tmp_path / "all.npy", {"f": waves(channels=3).transpose(0, 2, 3, 1)})
+    named = read_simulation(whole, Reading(axes="t,y,x,c", channels=("a", "b", "c")))
+    assert named.channels == ("a", "b", "c")
+
+
+def test_channels_stand_in_order_of_their_numbers_whatever_the_format(tmp_path: Path) -> None:
+    arrays = {f"u{n}": waves(channels=1)[:, 0] for n in (10, 2, 1)} | places()
+    for name in ("h5", "npz", "mat"):
+        found = read_simulation(write_arrays(tmp_path / f"flow.{name}", arrays))
+        assert found.channels == ("u1", "u2", "u10")
