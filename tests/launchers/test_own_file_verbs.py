@@ -1,0 +1,98 @@
+"""`foundation predict` and `foundation fingerprint` on files of a user's own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_files import places, waves, write_arrays, write_waves
+from PIL import Image
+from runs import write_checkpoint
+
+from launchers.cli import main
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_checkpoint(tmp_path_factory.mktemp("verbs") / "model"))
+
+
+def test_a_forecast_comes_with_pictures_and_a_report(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_waves(tmp_path / "flow.npz", dtype="f8")
+    output = tmp_path / "out" / "forecast.npz"
+    assert main(["predict", checkpoint, str(path), "--steps", "4", "--output", str(output)]) == 0
+    printed = capsys.readouterr()
+    assert "Verdict:" in printed.out
+    assert "assumed: u0, u1 read as (t, y, x): 13 frames of 12 rows x 20 columns" in printed.err
+    with np.load(output) as file:
+        assert file["u0"].shape == (4, 12, 20)
+        assert file["u0"].dtype == np.float64
+        assert np.isfinite(file["u1"]).all()
+        np.testing.assert_allclose(file["t"], places()["t"][-1] + 0.25 * np.arange(1, 5))
+    report = json.loads(output.with_suffix(".report.json").read_text())
+    assert report["verdict"]["sentence"] in output.with_suffix(".report.txt").read_text()
+    with Image.open(output.with_suffix(".gif")) as film:
+        assert film.n_frames == 10 + 4  # what the model saw, and the forecast
+    with Image.open(output.with_suffix(".png")) as sheet:
+        assert np.asarray(sheet.convert("L")).std() > 10  # drawn, not blank
+    assert len(list(output.parent.iterdir())) == 5
+
+
+def test_nothing_is_overwritten_unasked(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = write_waves(tmp_path / "flow.h5"), tmp_path / "forecast.h5"
+    command = ["predict", checkpoint, str(path), "--steps", "1", "--output", str(output)]
+    output.with_suffix(".png").write_text("mine")
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert not output.exists()
+    assert main([*command, "--overwrite"]) == 0
+    assert main([*command[:-1], str(path), "--overwrite"]) == 2
+    assert "itself" in capsys.readouterr().err
+
+
+def test_fingerprint_gives_the_report_alone(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_waves(tmp_path / "flow.h5")
+    assert main(["fingerprint", checkpoint, str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["grid"] == [12, 20]
+    assert report["one_step"]["windows"] == 3
+    assert main(["fingerprint", checkpoint, str(path)]) == 0
+    assert report["verdict"]["sentence"] in capsys.readouterr().out
+    assert [each.name for each in tmp_path.iterdir()] == ["flow.h5"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "fault"),
+    [
+        ({"u": waves()[:, 0]}, [], "say which by --axes"),
+        ({"u": waves()[:, 0]}, ["--axes", "t,y"], "t, y and x among them"),
+        ({"u": waves(frames=9)[:, 0]}, ["--axes", "t,y,x"], "the model needs 10"),
+        ({"u": waves()[:, 0], **places()}, ["--channels", "w,u"], "unknown array 'w'"),
+        ({"u": waves()[:, 0], **places()}, ["--mask", "w"], "neither a file nor"),
+        ({"u": waves()[:, 0], **places()}, ["--sample", "1"], "--sample 1, it holds 1"),
+    ],
+)
+def test_a_fault_is_one_line_and_exit_code_2(
+    arrays: dict[str, np.ndarray],
+    options: list[str],
+    fault: str,
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_arrays(tmp_path / "flow.h5", arrays)
+    output = tmp_path / "forecast.h5"
+    command = ["predict", checkpoint, str(path), "--steps", "1", "--output", str(output)]
+    assert main([*command, *options]) == 2
+    errors = [
+        line for line in capsys.readouterr().err.splitlines() if not line.startswith("assumed")
+    ]
+    assert len(errors) == 1
+    assert fault in errors[0]
+    assert [each.name for each in tmp_path.iterdir()] == ["flow.h5"]
