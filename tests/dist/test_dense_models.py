@@ -21,7 +21,11 @@ def setting(name: str) -> str:
     return f"model={{{inner}}}"
 
 
-@pytest.fixture(scope="module", params=DENSE)
+# What differs between them is held by the tests of one process; one goes through it all each time.
+THROUGH_ALL = [n if n == "fno" else pytest.param(n, marks=pytest.mark.slow) for n in DENSE]
+
+
+@pytest.fixture(scope="module", params=THROUGH_ALL)
 def whole(request, waves: Path, tmp_path_factory) -> tuple[str, Path]:
     """Eight steps without a stop on one rank."""
     output = tmp_path_factory.mktemp("runs") / request.param
