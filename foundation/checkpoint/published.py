@@ -108,6 +108,7 @@ def export_published(name_or_path: str | Path, out: Path) -> PublishedConfig:
 
 def _checked(file: PublishedFile) -> Iterator[tuple[str, Tensor]]:
     """Every tensor in the type that we keep, read and found finite."""
+    seen: set[int] = set()
     for name, tensor in file.weights.items():
         wanted = (torch.int64,) if name.endswith(_COUNTER) else _FLOATS
         if tensor.dtype not in wanted:
@@ -116,6 +117,10 @@ def _checked(file: PublishedFile) -> Iterator[tuple[str, Tensor]]:
             raise UserError(
                 f"{file.path}: tensor {name} holds NaN or infinity; this training had failed"
             )
+        place = tensor.untyped_storage().data_ptr()
+        if place in seen:  # views of one buffer; a checkpoint folder takes each by itself
+            tensor = tensor.clone()
+        seen.add(place)
         yield name, tensor.float() if tensor.is_floating_point() else tensor
 
 

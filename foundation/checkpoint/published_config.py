@@ -30,6 +30,7 @@ Origin = Literal["option", "args", "published value"]
 
 PUBLISHED_MODES = 32
 PUBLISHED_TOP_K = 4
+PUBLISHED_AGGREGATION = "exp_mlp"
 _PUBLISHED_ACTIVATION = "gelu"
 _LARGEST = 1 << 16  # of any one size; the largest published one is 8192
 
@@ -88,7 +89,9 @@ def infer_config(
     kind = published_type(shapes)
     _check_known(shapes, kind, where)
     values = {"model_type": kind} | _sizes(_Shapes(shapes, where), kind)
-    shown = tuple(values)
+    # Unless args say so, a missing gamma is a missing tensor and not the other aggregation.
+    values["time_aggregation"] = "mlp" if args.get("time_agg") == "mlp" else PUBLISHED_AGGREGATION
+    shown = _flat(values)
     origins: dict[str, tuple[Any, Origin]] = {}
     origins["modes"] = _unseen(told.modes, args, "modes", PUBLISHED_MODES, where)
     if kind == "moe_pot":
@@ -112,8 +115,11 @@ def published_shapes(config: PublishedConfig) -> dict[str, Shape]:
 
 def published_args(config: PublishedConfig) -> dict[str, Any]:
     """The fields of the authors' command line that decide a network."""
-    fields = {name: value_of(config) for name, value_of in _ARGS}
-    return fields | {"modes": config.modes, "act": _PUBLISHED_ACTIVATION}
+    fields: dict[str, Any] = {name: value_of(config) for name, value_of in _ARGS}
+    fields |= {"modes": config.modes, "act": _PUBLISHED_ACTIVATION}
+    if config.time_aggregation != PUBLISHED_AGGREGATION:
+        fields["time_agg"] = config.time_aggregation
+    return fields
 
 
 def check_publishable(config: ModelConfig, where: str) -> PublishedConfig:
@@ -175,7 +181,6 @@ def _sizes(shape: "_Shapes", kind: str) -> dict[str, Any]:
         "blocks": shape.count(r"blocks\.(\d+)\..+"),
         "head_width": shape.of("out_layer.0.weight", "D0PP")[1],
         "num_classes": shape.of("cls_head.4.weight", "0D")[0],
-        "time_aggregation": "exp_mlp" if "time_agg_layer.gamma" in shape.shapes else "mlp",
         "instance_norm": "scale_feats_mu.weight" in shape.shapes,
     }
     shape.demand_equal_blocks()
@@ -184,6 +189,12 @@ def _sizes(shape: "_Shapes", kind: str) -> dict[str, Any]:
         experts = shape.count(r"blocks\.0\.MoE\.experts\.(\d+)\..+")
         values["router"] = {"gate_norm": "batch", "num_experts": experts}
     return values
+
+
+def _flat(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of all settings, those of the router with its name before them."""
+    inner = (f"router.{name}" for name in values.get("router", {}))
+    return (*(name for name in values if name != "router"), *inner)
 
 
 class _Shapes:
@@ -262,7 +273,7 @@ def _check_known(names: Iterable[str], kind: str, where: str) -> None:
         try:
             our_name(name, kind)
         except KeyError:
-            raise UserError(f"{where}: tensor {name:.80}: unknown to {kind}") from None
+            raise UserError(f"{where}: tensor {name!r:.80}: unknown to {kind}") from None
 
 
 def _check_shapes(shapes: Mapping[str, Shape], config: PublishedConfig, where: str) -> None:

@@ -10,6 +10,7 @@ the file merely claims costs nothing.
 import argparse
 import pickletools
 import re
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import sha256
@@ -63,8 +64,10 @@ def open_published(path: Path) -> PublishedFile:
         UserError: not such a file, damaged, or one that would do more than hold weights.
     """
     _check_beginning(path)
-    sizes = _check_zip(path)
-    whole = _unpickled(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is wrong with a file is said in one line, by us
+        sizes = _check_zip(path)
+        whole = _unpickled(path)
     if not isinstance(whole, dict):
         raise UserError(f"{path}: holds {_kind(whole)}, wanted a dict with 'model' and 'args'")
     weights = _tensors(path, whole.get("model", whole))
@@ -183,7 +186,9 @@ def _check_sizes(path: Path, weights: dict[str, Tensor], sizes: list[int]) -> No
         )
     for name, tensor in weights.items():
         if tensor.untyped_storage().nbytes() not in known:
-            raise UserError(f"{path}: {name} does not lie in a record of its own size; damaged")
+            raise UserError(
+                f"{path}: {name!r:.80} does not lie in a record of its own size; damaged"
+            )
 
 
 def _digest(path: Path) -> str:

@@ -131,10 +131,11 @@ def test_any_missing_or_misshapen_tensor_is_named(name):
             assert "wanted" in said or "published network" in said, tensor
 
 
-@pytest.mark.parametrize("extra", ["blocks.0.extra", "encoder.weight", "blocks.1.MoE2"])
+@pytest.mark.parametrize("extra", ["blocks.0.extra", "encoder.weight", "blocks.1.MoE2", "a\nb"])
 def test_extra_tensors_are_named(extra):
     said = refusal(published("dpot"), **{extra: (3,)})
-    assert f"tensor {extra}: unknown to dpot" in said
+    assert "\n" not in said
+    assert f"tensor {extra!r}: unknown to dpot" in said
 
 
 def test_a_gap_between_blocks_is_named():

@@ -150,6 +150,20 @@ def test_weights_of_half_precision_are_kept_in_single_and_it_is_said(reference, 
     assert torch.equal(found, halves["time_agg_layer.w"].float())
 
 
+def test_weights_that_are_views_of_one_buffer_become_tensors_of_their_own(reference, tmp_path):
+    tensors = reference[0]
+    floats = {n: t for n, t in weights_of(tensors).items() if t.is_floating_point()}
+    flat = torch.cat([tensor.flatten() for tensor in floats.values()])
+    pieces = flat.split([tensor.numel() for tensor in floats.values()])
+    views = {n: p.view(t.shape) for (n, t), p in zip(floats.items(), pieces, strict=True)}
+    tied = weights_of(tensors)["cls_head.0.bias"]
+    whole = {**weights_of(tensors), **views, "cls_head.0.bias": tied, "cls_head.2.bias": tied}
+    import_published(write_pth(tmp_path / "model.pth", whole), tmp_path / "model")
+    export_published(tmp_path / "model", tmp_path / "back.pth")
+    back = open_published(tmp_path / "back.pth").weights
+    assert all(torch.equal(back[name], tensor) for name, tensor in whole.items())
+
+
 def refused(path: Path, out: Path) -> str:
     """What an import says that must leave nothing behind, not even a half of it."""
     before = sorted(out.parent.iterdir())

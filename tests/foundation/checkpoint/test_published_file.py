@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import random
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -163,6 +164,26 @@ def test_other_pickle_protocols_are_refused(tmp_path, protocol):
 def test_a_pickle_cut_short_inside_a_sound_zip_is_refused(file):
     rewrite(file, lambda name, old: old[:-40] if name.endswith("data.pkl") else old)
     assert "damaged" in refusal(file)
+
+
+def test_whatever_bytes_of_the_structure_are_wrong_it_is_one_refusal_or_tensors(file):
+    whole, draw = file.read_bytes(), random.Random(0)
+
+    def noisy(name: str, old: bytes) -> bytes:
+        new = bytearray(old)
+        for _ in range(draw.choice((1, 1, 4)) if name.endswith("data.pkl") else 0):
+            new[draw.randrange(len(new))] = draw.randrange(256)
+        return bytes(new)
+
+    refusals = 0
+    for _ in range(150):
+        file.write_bytes(whole)
+        rewrite(file, noisy)
+        try:
+            open_published(file)
+        except UserError:
+            refusals += 1
+    assert 75 < refusals < 150  # some bytes are free, as those of a learning rate
 
 
 def test_records_that_readers_could_tell_apart_differently_are_refused(file):
