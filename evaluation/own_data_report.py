@@ -3,7 +3,9 @@
 Two questions are asked. Does the model predict the frames that are known already, each from
 those before it, better than repeating the last one does? And do its routers take the
 simulation for something that it was trained on? The thresholds of the verdict are ours; they
-stand in the report, beside every number that they are compared with.
+stand in the report. The routers are only an alarm: under a small mixture of six corpora, 1 of
+36 test files of these corpora was stranger than 0.25, and none of 18 of three other corpora;
+what tells is the error.
 Axes: B windows, T frames, C channels, H rows, W columns of the file.
 """
 
@@ -19,6 +21,7 @@ from data_shards.config import Config
 from data_shards.simulation_file import Simulation
 from evaluation.metrics.relative import l2re
 from evaluation.own_data import Array, OnModelGrid, check_fits
+from evaluation.own_data_channels import order_hints
 from evaluation.own_data_routing import Likeness, find_fingerprints, likeness
 from evaluation.table import number
 from foundation import Surrogate
@@ -35,7 +38,7 @@ class Thresholds(Config):
 
     one_step: PositiveFloat = 0.1  # relative L2 error of one step
     gain: PositiveFloat = 0.5  # that error over the error of repeating the last frame
-    strangeness: PositiveFloat = 1.0  # divergence from the nearest corpus over its reach
+    strangeness: PositiveFloat = 0.25  # divergence from the nearest corpus over its reach
 
 
 class OneStep(Config):
@@ -95,7 +98,7 @@ class OwnDataReport(Config):
             f"by {number(self.resampling)}",
             "",
             "What was assumed",
-            *[f"  {line}" for line in self.assumed],
+            *[f"  {line}" for line in self.assumed or ("nothing",)],
             "",
             "One step, from frames that are known (relative L2 error)",
             *[f"  {line}" for line in _one_step_lines(self.one_step)],
@@ -156,7 +159,7 @@ def judge(
         solid_cells=0 if simulation.mask is None else int((simulation.mask < 0.5).sum()),
         resampling=_relative(placed.resampled()[None, None], simulation.fields[None, -1:],
                              _points(simulation, simulation.fields[-1:])),
-        assumed=simulation.assumed,
+        assumed=simulation.assumed + order_hints(model, simulation),
         likeness=likes,
         likeness_note=note,
         one_step=step,
@@ -179,13 +182,13 @@ def decide(
     def verdict(answer: Answer, sentence: str) -> Verdict:
         return Verdict(answer=answer, sentence=sentence, thresholds=thresholds)
 
-    strange = likes is not None and (likes.strangeness or 0.0) > thresholds.strangeness
-    far = (
-        f"; its routers find it farther from every corpus of the training than "
-        f"{likes.nearest.corpus} is from the corpus most like it"
-        if likes is not None and strange
-        else ""
-    )
+    strangeness = None if likes is None else likes.strangeness
+    far = ""
+    if likes is not None and strangeness is not None and strangeness > thresholds.strangeness:
+        far = (
+            f"; to its routers it is {strangeness:.0%} as far from {likes.nearest.corpus}, the "
+            "nearest corpus of the training, as a typical other corpus is"
+        )
     if step is None:
         return verdict(
             "unknown",
@@ -201,18 +204,17 @@ def decide(
     if not step.gain < 1:
         return verdict(
             "fine_tune",
-            f"do not trust the forecast, fine-tune first: {told}, which is no more{far}.",
+            f"do not trust the forecast, fine-tune first: {told}, so the model knows no more than "
+            f"the last frame does{far}.",
         )
     limits = []
     if step.model > thresholds.one_step:
-        limits.append(f"an error of {number(thresholds.one_step)}")
+        limits.append(f"wanted at most {thresholds.one_step:g}")
     if step.gain > thresholds.gain:
-        limits.append(f"{number(thresholds.gain)} of the last frame's error")
-    if limits or strange:
-        above = f", above {' and '.join(limits)}" if limits else ""
-        return verdict(
-            "doubtful", f"use the forecast with doubt, better fine-tune: {told}{above}{far}."
-        )
+        limits.append(f"wanted at most {thresholds.gain:g} times the latter")
+    if limits or far:
+        above = f" ({', '.join(limits)})" if limits else ""
+        return verdict("doubtful", f"doubt the forecast, better fine-tune: {told}{above}{far}.")
     unasked = "" if likes is not None else " (its routers could not be asked)"
     return verdict(
         "zero_shot",
@@ -285,8 +287,8 @@ def _likeness_lines(likes: Likeness | None, note: str) -> list[str]:
     ]
     if likes.reach is not None:
         lines.append(
-            f"for scale: {likes.nearest.corpus} itself is {likes.reach:.4f} from the corpus most "
-            "like it"
+            f"for scale: {likes.nearest.corpus} itself is {likes.reach:.4f} from a typical other "
+            "corpus"
         )
     return lines
 

@@ -39,9 +39,8 @@ class CorpusDistance(Config):
 class Likeness(Config):
     """What the routers say of a simulation.
 
-    `reach` is the divergence from the nearest corpus's fingerprint to that of the corpus
-    most like it: a simulation farther away than this is as strange to the corpus as another
-    corpus is. None with a single corpus.
+    `reach` is the divergence of the nearest corpus's fingerprint from a typical other one (the
+    median: corpora of the same equation are all but equal). None with a single corpus.
     """
 
     windows: PositiveInt
@@ -54,7 +53,7 @@ class Likeness(Config):
 
     @property
     def strangeness(self) -> float | None:
-        """Divergence over reach: above 1, no corpus of the training looks like this."""
+        """Divergence over reach: 0 like the corpus, 1 like another corpus."""
         return self.nearest.divergence / self.reach if self.reach else None
 
 
@@ -114,12 +113,12 @@ def likeness(
 
 
 def _reach(known_KLE: NDArray[np.float64], nearest: int) -> float | None:
-    """Divergence from one fingerprint to the most similar other one."""
+    """Divergence of one fingerprint from a typical other one."""
     if len(known_KLE) < 2:
         return None
     own = known_KLE[nearest : nearest + 1]
     apart_K = cross_entropies(own, known_KLE, _EPSILON)[0, :, -1] - entropies(own)[0, -1]
-    return max(0.0, float(np.delete(apart_K, nearest).min()))
+    return max(0.0, float(np.median(np.delete(apart_K, nearest))))
 
 
 @torch.inference_mode()

@@ -1,13 +1,13 @@
 """A user's own file on the command line: the options that say how it is read, and its checks."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.simulation import Boundary
 from evaluation.own_data import check_fits
+from evaluation.own_data_channels import order_hints
 from foundation import Surrogate
 from launchers.arguments import not_negative
 from launchers.device import usable_device
@@ -52,17 +52,17 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
     """
     device = usable_device(options.device)
     model = Surrogate.from_pretrained(options.checkpoint).to(device)
-    channels = options.channels
+    channels = options.channels or ""
     reading = Reading(
         axes=options.axes,
-        channels=tuple(n.strip() for n in channels.split(",") if n.strip()) if channels else None,
+        channels=tuple(n.strip() for n in channels.split(",") if n.strip()) or None,
         mask=options.mask,
         sample=options.sample,
         boundary=options.boundary,
         frames=model.config.context_frames,
     )
-    simulation = read_simulation(options.file, replace(reading, channels=reading.channels or None))
-    for line in simulation.assumed:
+    simulation = read_simulation(options.file, reading)
+    for line in (*simulation.assumed, *order_hints(model, simulation)):
         say(f"assumed: {line}")
     check_fits(model, simulation)
     return model, simulation

@@ -5,10 +5,12 @@ the order in which the file's own tools show them: those of MATLAB files as in M
 The format follows from the content of the file, not from its name.
 """
 
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 from zipfile import BadZipFile, is_zipfile
 
@@ -33,6 +35,9 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
 }
 _KEPT = ("units", "long_name", "standard_name", "calendar")  # attributes that a forecast keeps
 _MATLAB_HEAD = 128
+# Numpy's reader of headers lets errors of Python's own parser through.
+_NUMPY_FAULTS = (OSError, ValueError, EOFError, BadZipFile, LookupError, RuntimeError, SyntaxError,
+                 TokenError, TypeError, ArithmeticError, zlib.error)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,9 @@ def _hdf5(path: Path) -> Iterator[FileArrays]:
     arrays: dict[str, FileArray] = {}
     with open_hdf5(path) as file:
 
-        def add(name: str, node: Any) -> None:
+        def add(name: str | bytes, node: Any) -> None:
+            if isinstance(name, bytes):  # no UTF-8
+                name = name.decode("latin-1")
             if isinstance(node, h5py.Dataset):
                 arrays[name] = _dataset(path, name, node)
 
@@ -137,8 +144,9 @@ def _dataset(path: Path, name: str, node: h5py.Dataset) -> FileArray:
         with legible(path):
             return np.asarray(node[key])
 
-    axes = tuple(_axis_name(node, number) for number in range(node.ndim))
-    return _unpacked(FileArray(name, node.shape, node.dtype, take, axes, _kept(node.attrs)), node)
+    axes = tuple(_axis_name(node, number) for number in range(len(node.shape or ())))
+    shape = node.shape or ()  # a dataset may have no space at all
+    return _unpacked(FileArray(name, shape, node.dtype, take, axes, _kept(node.attrs)), node)
 
 
 def _unpacked(array: FileArray, node: Any) -> FileArray:
@@ -208,7 +216,16 @@ def _netcdf3(path: Path) -> Iterator[FileArrays]:
         with netcdf_file(str(path), "r", mmap=False) as file:
             arrays = {name: _variable(name, node) for name, node in file.variables.items()}
             words = _words(file._attributes)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError) as error:
+    except (
+        OSError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AssertionError,
+        EOFError,
+        AttributeError,
+    ) as error:
         raise _damaged(path, error) from None
     yield FileArrays("netcdf3", arrays, words)
 
@@ -226,7 +243,7 @@ def _npz(path: Path) -> Iterator[FileArrays]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: _plain(name, _member(path, file, name)) for name in file.files}
-    except (OSError, ValueError, EOFError, BadZipFile, KeyError, RuntimeError) as error:
+    except _NUMPY_FAULTS as error:
         raise _damaged(path, error) from None
     yield FileArrays("npz", arrays)
 
@@ -248,7 +265,7 @@ def _member(path: Path, file: Any, name: str) -> NDArray[Any]:
 def _npy(path: Path) -> Iterator[FileArrays]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except _NUMPY_FAULTS as error:
         if "Python objects" in str(error) or "allow_pickle" in str(error):
             raise UserError(
                 f"{path}: holds Python objects; save an array of floating-point numbers"

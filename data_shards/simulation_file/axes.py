@@ -91,7 +91,8 @@ def guess_axes(shape: tuple[int, ...], evidence: Evidence, where: str) -> str:
     Raises:
         UserError: one or three dimensions of space, or several equally good readings.
     """
-    if "z" in map(letter_of, evidence.names) and len(shape) > 3:
+    deep = [n for n, name in enumerate(evidence.names) if letter_of(name) == "z"]
+    if len(shape) > 3 and any(shape[axis] > 1 for axis in deep):
         raise UserError(
             f"{where}: {_shown(shape)} over ({', '.join(evidence.names)}): three dimensions of "
             "space, the model takes planes; save a slice"

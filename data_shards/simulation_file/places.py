@@ -63,7 +63,9 @@ def _vector(array: FileArray) -> FileArray | None:
     return replace(array, shape=flat.shape, take=flat.__getitem__, axes=())
 
 
-def coordinate(array: FileArray | None, letter: str, count: int, path: Path) -> Found:
+def coordinate(
+    array: FileArray | None, letter: str, count: int, path: Path, axis: str = ""
+) -> Found:
     """The places along one axis; numbers where the file gives none.
 
     Args:
@@ -71,11 +73,12 @@ def coordinate(array: FileArray | None, letter: str, count: int, path: Path) -> 
         letter: t, y or x.
         count: entries of the axis.
         path: of the file, for messages.
+        axis: name of the axis in the file, which a coordinate gets that it lacks.
 
     Raises:
         UserError: time stands still or runs backwards.
     """
-    counted = Coordinate(letter, np.arange(count, dtype=np.float64))
+    counted = Coordinate(axis or letter, np.arange(count, dtype=np.float64))
     word = _WORDS[letter]
     if array is None:
         return Found(counted, [f"no coordinate {letter}: {word} are counted from 0"])

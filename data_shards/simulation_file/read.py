@@ -78,8 +78,11 @@ class _Reader:
         size = dict(zip(axes, chosen[0].shape, strict=True))
         fields = self._fields(chosen, axes, size)
         names = self._channel_names(chosen, size.get("c", 1))
+        axis_names = dict.fromkeys(axes, "") | dict(zip(axes, chosen[0].axes, strict=False))
         places = {
-            letter: coordinate(self._places.get(letter), letter, size[letter], self._path)
+            letter: coordinate(
+                self._places.get(letter), letter, size[letter], self._path, axis_names[letter]
+            )
             for letter in "tyx"
         }
         for each in places.values():

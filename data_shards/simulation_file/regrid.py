@@ -39,7 +39,7 @@ def regrid(frames: Array, shape: tuple[int, int], periodic: Sides) -> Array:
         wave_matrix(source, result, around)
         for source, result, around in zip(frames.shape[-2:], shape, periodic, strict=True)
     )
-    return _applied(rows, columns, frames.astype(np.float64)).astype(np.float32)
+    return _narrow(_applied(rows, columns, frames.astype(np.float64)))
 
 
 def regrid_fluid(
@@ -69,9 +69,9 @@ def regrid_fluid(
     there = (share > 1e-6) & (wanted > 0.5)
     inside = _applied(rows, columns, values * weights) / np.where(there, share, 1.0)
     if background is not None:
-        return np.where(there, inside, background).astype(np.float32)
+        return _narrow(np.where(there, inside, background))
     solid = _applied(rows, columns, values * (1 - weights)) / np.where(there, 1.0, 1 - share)
-    return np.where(there, inside, solid).astype(np.float32)
+    return _narrow(np.where(there, inside, solid))
 
 
 def regrid_mask(fluid: Array, shape: tuple[int, int], periodic: Sides) -> Array:
@@ -85,9 +85,15 @@ def regrid_mask(fluid: Array, shape: tuple[int, int], periodic: Sides) -> Array:
     return (_applied(rows, columns, fluid.astype(np.float64)) >= 0.5).astype(np.float32)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a forecast may diverge; its report says so
 def _applied(rows: Matrix, columns: Matrix, values: NDArray[np.float64]) -> NDArray[np.float64]:
     result: NDArray[np.float64] = rows @ values @ columns.T
     return result
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _narrow(values: NDArray[np.float64]) -> Array:
+    return values.astype(np.float32)
 
 
 @lru_cache(maxsize=32)

@@ -91,11 +91,12 @@ def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:
 
 
 def _places(simulation: Simulation) -> dict[str, Coordinate]:
-    """Letter -> coordinate in the file's order."""
+    """Letter -> coordinate in the file's order, under a name that no field has."""
+    fields = simulation.layout.arrays
     found = {"t": simulation.times, "y": simulation.rows, "x": simulation.columns}
     return {
         letter: Coordinate(
-            place.name,
+            f"{place.name}_coordinate" if place.name in fields else place.name,
             place.values[::-1] if letter in simulation.layout.down else place.values,
             place.attributes,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_shards.errors import UserError
 from data_shards.simulation_file import write_simulation
 from data_shards.simulation_file.write import check_suffix
 from evaluation.own_data import forecast
@@ -62,7 +63,10 @@ def _run(options: argparse.Namespace) -> None:
         ".gif": animate(simulation, future, model.config.context_frames),
     }
     for kind, content in contents.items():
-        replace_file(beside[kind], content)
+        try:
+            replace_file(beside[kind], content)
+        except OSError as error:
+            raise UserError(f"{beside[kind]}: could not be written ({error})") from None
     bad = ~np.isfinite(future.fields).all((1, 2, 3))
     if bad.any():
         say(f"warning: the forecast is not finite from its frame {int(bad.argmax())} on")

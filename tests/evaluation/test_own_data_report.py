@@ -9,8 +9,10 @@ import torch
 from own_files import waves, write_arrays, write_waves
 from runs import write_checkpoint
 
+from data_shards.catalogue import load_card
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from evaluation.own_data import OnModelGrid
+from evaluation.own_data_channels import order_hints
 from evaluation.own_data_report import OneStep, Thresholds, decide, judge
 from evaluation.own_data_routing import CorpusDistance, Likeness, likeness
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints, save_fingerprints
@@ -161,12 +163,12 @@ def _likeness(strangeness: float) -> Likeness:
 @pytest.mark.parametrize(
     ("step", "likes", "answer", "words"),
     [
-        (_step(0.05, 0.2), _likeness(0.5), "zero_shot", "can be used as it is"),
+        (_step(0.05, 0.2), _likeness(0.1), "zero_shot", "can be used as it is"),
         (_step(0.05, 0.2), None, "zero_shot", "could not be asked"),
-        (_step(0.05, 0.2), _likeness(1.5), "doubtful", "farther from every corpus"),
-        (_step(0.15, 0.4), _likeness(0.5), "doubtful", "above an error of 0.100"),
-        (_step(0.08, 0.1), _likeness(0.5), "doubtful", "of the last frame's error"),
-        (_step(0.05, 0.05), _likeness(0.5), "fine_tune", "fine-tune first"),
+        (_step(0.05, 0.2), _likeness(1.5), "doubtful", "150% as far from near"),
+        (_step(0.15, 0.4), _likeness(0.1), "doubtful", "wanted at most 0.1)"),
+        (_step(0.08, 0.1), _likeness(0.1), "doubtful", "wanted at most 0.5 times"),
+        (_step(0.05, 0.05), _likeness(0.1), "fine_tune", "fine-tune first"),
         (_step(float("inf"), 0.05), None, "fine_tune", "diverged"),
         (_step(0.1, 0.0), None, "unknown", "nothing moves"),
         (None, _likeness(1.5), "unknown", "give at least 11"),
@@ -179,6 +181,35 @@ def test_the_verdict_follows_from_stated_thresholds(
     assert verdict.answer == answer
     assert words in verdict.sentence
     assert verdict.sentence.endswith(".")
+
+
+def test_a_typical_other_corpus_is_the_scale_of_strangeness(
+    model: Surrogate, simulation: Simulation
+) -> None:
+    own = _routes(model, simulation)
+    even, one = np.full_like(own, 1 / own.shape[1]), np.full_like(own, 1e-9)
+    one[:, 0] = 1 - 1e-9 * (own.shape[1] - 1)
+    twin = 0.999 * own + 0.001 * even
+    fingerprints = _fingerprints(model, twin=twin, even=even, own=own, one=one)
+    found = likeness(model, OnModelGrid(model, simulation), [0, 1, 2, 3], fingerprints)
+    # The twin does not count: the median of three is the distance from `even`.
+    assert found.reach == pytest.approx(float((own * np.log(own / even)).sum()), rel=1e-3)
+
+
+def test_channels_in_another_order_than_in_training_are_told(folder: Path, tmp_path: Path) -> None:
+    trained = Surrogate.from_pretrained(folder)
+    trained.about["corpora"] = ["fno_ns_1e-5", "pdebench_cns_m0.1", "no_card_of_ours"]
+    fields = waves(channels=4)
+    names = ("density", "vy", "pressure", "vx")
+    arrays = {name: fields[:, number] for number, name in enumerate(names)}
+    path = write_arrays(tmp_path / "gas.npz", arrays)
+    hints = judge(trained, read_simulation(path, Reading(axes="t,y,x"))).assumed
+    (hint,) = [line for line in hints if "pdebench_cns_m0.1" in line]
+    order = load_card("pdebench_cns_m0.1").channel_names
+    told = hint.rpartition("--channels ")[2].split(",")
+    assert [name.lower() for name in told] == [name.lower() for name in order]
+    right = read_simulation(path, Reading(axes="t,y,x", channels=tuple(told)))
+    assert not order_hints(trained, right)
 
 
 def test_a_file_without_a_frame_to_compare_with_says_so(model: Surrogate, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from own_files import places, waves, write_arrays, write_waves
 from PIL import Image
 from runs import write_checkpoint
 
+from foundation import Surrogate
 from launchers.cli import main
 
 
@@ -38,6 +40,25 @@ def test_a_forecast_comes_with_pictures_and_a_report(
     with Image.open(output.with_suffix(".png")) as sheet:
         assert np.asarray(sheet.convert("L")).std() > 10  # drawn, not blank
     assert len(list(output.parent.iterdir())) == 5
+
+
+def test_a_forecast_that_diverges_is_written_and_told(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Surrogate.from_pretrained(checkpoint)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1e20)
+    model.save_pretrained(tmp_path / "wild")
+    path, output = write_waves(tmp_path / "flow.h5"), tmp_path / "forecast.h5"
+    command = ["predict", str(tmp_path / "wild"), str(path), "--steps", "2"]
+    assert main([*command, "--output", str(output)]) == 0
+    printed = capsys.readouterr()
+    assert "warning: the forecast is not finite from its frame 0 on" in printed.err
+    assert "do not trust the forecast" in printed.out
+    report = json.loads(output.with_suffix(".report.json").read_text())
+    assert report["one_step"]["model"] == "inf"
+    assert output.with_suffix(".gif").exists()
 
 
 def test_nothing_is_overwritten_unasked(

@@ -130,3 +130,23 @@ def test_nothing_is_overwritten_unasked_and_never_the_file_itself(tmp_path: Path
     assert (path.read_bytes(), taken.read_text()) == (before, "mine")
     write_simulation(found, taken, overwrite=True)
     assert read_simulation(taken).channels == found.channels
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_bytes_never_get_further_than_one_line(
+    name: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = write_waves(tmp_path / f"flow.{name}", waves(frames=10, channels=1))
+    whole = path.read_bytes()
+    told = []
+    for _ in range(150):
+        broken = bytearray(whole)
+        for at in rng.integers(0, min(len(whole), 1500), size=3):
+            broken[at] = int(rng.choice([0, 255, rng.integers(256)]))
+        path.write_bytes(broken)
+        try:
+            read_simulation(path, Reading(axes="t,c,y,x") if name == "npy" else None)
+        except UserError as error:
+            told.append(str(error))
+    assert told  # the damage was noticed now and then
+    assert not any("\n" in line for line in told)
