@@ -41,11 +41,10 @@ REFINED = Refinement(CompressibleOptions, {"solver_resolution": 2})  # the step 
 
 
 class _Waves:
-    """sum over i, j in [-4, 4], ij != 0, of |k|^(-1/2) sin(k.x + phase), and its window."""
+    """sum over i, j in [-4, 4], ij != 0, of |k|^(-1/2) sin(k.x + phase)."""
 
-    def __init__(self, phases: Array, window: Array | None) -> None:
+    def __init__(self, phases: Array) -> None:
         self.phases = phases
-        self.window = window
 
     def on_grid(self, cells: int) -> Array:
         """Point values at the centres of cells x cells."""
@@ -55,12 +54,15 @@ class _Waves:
         amplitude = np.where(np.outer(wave, wave) != 0, np.maximum(length, 1.0) ** -0.5, 0.0)
         basis = np.exp(2j * pi * np.outer(wave, x))  # (waves, cells)
         coefficients = amplitude * np.exp(1j * self.phases)  # rows: waves along y
-        values: Array = (basis.T @ coefficients @ basis).imag
-        if self.window is None:
-            return values
-        (low_x, low_y), (high_x, high_y) = self.window
-        along_x, along_y = _plateau(x, low_x, high_x), _plateau(x, low_y, high_y)
-        return values * along_y[:, None] * along_x[None, :]
+        return np.asarray((basis.T @ coefficients @ basis).imag)
+
+
+def _window(edges: Array, cells: int) -> Array:
+    """1 inside of a rectangle and 0 outside, (N, N); edges: low and high corner (x, y)."""
+    x = (np.arange(cells) + 0.5) / cells
+    (low_x, low_y), (high_x, high_y) = edges
+    along_x, along_y = _plateau(x, low_x, high_x), _plateau(x, low_y, high_y)
+    return np.asarray(along_y[:, None] * along_x[None, :])
 
 
 def _plateau(x: Array, low: float, high: float) -> Array:
@@ -92,13 +94,17 @@ def generate(
 def random_state(
     rng: np.random.Generator, cells: int, mach: float
 ) -> tuple[Array, dict[str, float]]:
-    """Conserved variables (4, N, N) at the start, and the drawn parameters."""
+    """Conserved variables (4, N, N) at the start, and the drawn parameters.
+
+    Means of speed and contrasts hold over the whole torus, before a window, if there is one,
+    sets everything outside of it to rest.
+    """
     density_mean, temperature_mean = rng.uniform(0.1, 10.0, 2)
     windowed = bool(rng.random() < 0.5)
     edges = rng.uniform([[0.1, 0.1], [0.55, 0.55]], [[0.45, 0.45], [0.9, 0.9]])
-    window = edges if windowed else None
+    window = _window(edges, cells) if windowed else 1.0
     span = 2 * MAX_WAVE + 1
-    shapes = [_Waves(phase, window) for phase in rng.uniform(0, 2 * pi, (4, span, span))]
+    shapes = [_Waves(phase) for phase in rng.uniform(0, 2 * pi, (4, span, span))]
     coarse = np.stack([shape.on_grid(PROBE_CELLS) for shape in shapes])
     fine = np.stack([shape.on_grid(cells) for shape in shapes])
     speed = mach * sqrt(GAMMA * temperature_mean) / np.hypot(coarse[0], coarse[1]).mean()
@@ -107,8 +113,8 @@ def random_state(
     for mean, probe, values in zip(means, coarse[2:], fine[2:], strict=True):
         contrast = _contrast(rng, probe)
         contrasts.append(contrast)
-        positive.append(mean * (1 + contrast * values / np.abs(probe).mean()))
-    primitive = np.stack([fine[0] * speed, fine[1] * speed, *positive])
+        positive.append(mean * (1 + window * contrast * values / np.abs(probe).mean()))
+    primitive = np.stack([window * fine[0] * speed, window * fine[1] * speed, *positive])
     drawn = {
         "density_mean": float(density_mean),
         "temperature_mean": float(temperature_mean),
