@@ -152,6 +152,6 @@ def _clock(figure: Figure, view: View) -> Callable[[int], None]:
     digits = len(f"{view.times[-1]:.4g}")
 
     def update(frame: int) -> None:
-        title.set_text(f"{head}\nt = {view.times[frame]:<{digits}.4g}")
+        title.set_text(f"{head}\nt - t0 = {view.times[frame]:<{digits}.4g}")
 
     return update

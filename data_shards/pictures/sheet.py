@@ -75,7 +75,7 @@ def _planes_sheet(view: View) -> Figure:
         for axes, frame in zip(row, frames, strict=True):
             image = draw_plane(axes, view, frame, channel)
             if channel == 0:
-                axes.set_title(f"t = {view.times[frame]:.4g}", fontsize=8)
+                axes.set_title(f"t - t0 = {view.times[frame]:.4g}", fontsize=8)
         row[0].set_ylabel(label(view.channels[channel]), fontsize=9)
         _colour_bar(figure, image, view, channel, row)
     return figure
@@ -110,7 +110,7 @@ def _lines_sheet(view: View) -> Figure:
             interpolation="nearest",
         )
         axes.set_xlabel("x", fontsize=9)
-        axes.set_ylabel("t", fontsize=9)
+        axes.set_ylabel("t - t0", fontsize=9)
         axes.tick_params(labelsize=8)
         _colour_bar(figure, image, view, channel, [axes])
         axes.set_title(label(view.channels[channel]), fontsize=9)
