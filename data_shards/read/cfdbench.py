@@ -114,6 +114,9 @@ def open_corpus(card: CorpusCard, split: Split, path: Path) -> "CfdBench":
 class CfdBench:
     """Segments of the cases of one split; holds the last case that was read."""
 
+    split_known: bool = True
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self, card: CorpusCard, split: Split, tree: FileTree, options: CfdBenchOptions, path: Path
     ) -> None:

@@ -24,6 +24,7 @@ from data_shards.read import labels
 from data_shards.read.hdf5 import find_dataset
 from data_shards.read.raw import boundary_of, published
 from data_shards.read.sequence import FileSequence, understood
+from data_shards.read.split_name import proved
 from data_shards.trajectory import Trajectory
 
 WORDS: dict[Split, str] = {"train": "_train_", "validation": "_val_", "test": "_test_"}
@@ -40,6 +41,8 @@ class EllipticOptions(Config):
 class EllipticCorpus:
     """One split's file; see `RawCorpus`."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Open a file; see `open_corpus`."""
         where = f"card {card.name}, published.options"
@@ -50,7 +53,8 @@ class EllipticCorpus:
                 f"extent {card.extent}; wanted 1 frame, source and solution, and the domain"
             )
         self._card, self._extent = card, card.extent
-        self.sources: tuple[Path, ...] = (_file(card, split, path),)
+        self.split_known, file = _file(card, split, path)
+        self.sources: tuple[Path, ...] = (file,)
         self._files = FileSequence(self.sources, self._count)
 
     def __len__(self) -> int:
@@ -100,10 +104,10 @@ def anisotropy(k11: float, k22: float, k12: float) -> float:
     return float((mean + radius) / (mean - radius)) if mean > radius else float("inf")
 
 
-def _file(card: CorpusCard, split: Split, path: Path) -> Path:
-    """The split's file among those of the card; a single file may have any name."""
+def _file(card: CorpusCard, split: Split, path: Path) -> tuple[bool, Path]:
+    """Whether its name says that it is the split's, and the split's file."""
     if path.is_file():
-        return path
+        return proved(split, path), path
     names = [file.name for file in published(card).files if WORDS[split] in file.name]
     if len(names) != 1:
         raise UserError(
@@ -116,7 +120,7 @@ def _file(card: CorpusCard, split: Split, path: Path) -> Path:
             f"{path}: holds no {names[0]}, the {split} split of {card.name}; a file under another "
             "name is given itself"
         )
-    return found
+    return True, found
 
 
 def open_corpus(card: CorpusCard, split: Split, path: Path) -> EllipticCorpus:

@@ -41,6 +41,9 @@ class FnoOptions(Config):
 class FnoCorpus:
     """One split of a file; see `RawCorpus`."""
 
+    split_known: bool = True
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Open a file; see `open_corpus`."""
         options = FnoOptions.read(published(card).options, f"card {card.name}, published.options")

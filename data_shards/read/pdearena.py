@@ -47,6 +47,9 @@ class PdeArenaOptions(Config):
 class PdeArenaCorpus:
     """One split of a folder; see `RawCorpus`."""
 
+    split_known: bool = True
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Find and check the files; see `open_corpus`."""
         where = f"card {card.name}, published.options"

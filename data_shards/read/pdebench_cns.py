@@ -36,6 +36,9 @@ class CnsOptions(Config):
 class CnsCorpus:
     """One split of a file; see `RawCorpus`."""
 
+    split_known: bool = True
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Open a file; see `open_corpus`."""
         options = CnsOptions.read(published(card).options, f"card {card.name}, published.options")

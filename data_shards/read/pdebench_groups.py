@@ -43,6 +43,9 @@ class GroupsOptions(Config):
 class GroupsCorpus:
     """One split of a file; see `RawCorpus`."""
 
+    split_known: bool = True
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Open a file; see `open_corpus`."""
         where = f"card {card.name}, published.options"

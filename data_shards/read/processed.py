@@ -35,6 +35,7 @@ from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.raw import published
 from data_shards.read.sequence import FileSequence, understood
+from data_shards.read.split_name import file_split, proved
 from data_shards.trajectory import Trajectory
 
 MASK = "mask"
@@ -56,6 +57,8 @@ class ProcessedOptions(Config):
 class ProcessedCorpus:
     """One split; see `RawCorpus`."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Find and check the files; see `open_corpus`."""
         where = f"card {card.name}, published.options"
@@ -76,7 +79,7 @@ class ProcessedCorpus:
                 "not tell them and neither does the card: give these options in a card of your own"
             )
         self._dt_s, self._extent, self._boundary = dt_s, extent, boundary
-        self._scattered, self.sources = _files(split, path)
+        self.split_known, self._scattered, self.sources = _files(split, path)
         self._files = FileSequence(self.sources, self._count)
 
     def __len__(self) -> int:
@@ -145,25 +148,23 @@ def _by_corpus(card: CorpusCard) -> tuple[str, ...]:
     return (*card.channel_names, *((MASK,) if card.mask_as_channel else ()))
 
 
-def _files(split: Split, path: Path) -> tuple[bool, tuple[Path, ...]]:
-    """Whether there is one trajectory per file, and the files."""
+def _files(split: Split, path: Path) -> tuple[bool, bool, tuple[Path, ...]]:
+    """Whether names say the split, whether there is one trajectory per file, and the files."""
     if path.is_file():
-        return False, (path,)
+        return proved(split, path), False, (path,)
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder")
     folder = path / split if (path / split).is_dir() else path
-    if path.name in ("train", "test") and path.name != split:
-        raise UserError(f"{path}: is the {path.name} split, wanted {split}; give {path.parent}")
     if scattered := _scattered(folder):
-        return True, scattered
-    whole = [f for f in sorted(path.iterdir()) if f.suffix in _SUFFIXES and f"_{split}" in f.stem]
+        return proved(split, folder), True, scattered
+    whole = [f for f in sorted(path.iterdir()) if f.suffix in _SUFFIXES and file_split(f) == split]
     if len(whole) != 1:
         hint = "; the preparation keeps no validation split" if split == "validation" else ""
         raise UserError(
             f"{path}: holds no folder {split!r} of data_0.hdf5, ... and {len(whole)} files named "
             f"*_{split}.hdf5, wanted one of these{hint}; a file of any name is given itself"
         )
-    return False, (whole[0],)
+    return True, False, (whole[0],)
 
 
 def _scattered(folder: Path) -> tuple[Path, ...]:

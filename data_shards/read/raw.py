@@ -18,10 +18,15 @@ class RawCorpus(Protocol):
     """One split of one corpus, in its published files.
 
     Attributes:
-        sources: the raw files, for checksums and provenance.
+        sources: the raw files or folders of many small ones, for checksums and provenance.
+        split_known: whether layout, names or contents of the files, or slices of the card, say
+            which split this is. Where nothing does, the same files serve whichever is asked for.
+        notes: what the user should know of these files, a line each.
     """
 
     sources: tuple[Path, ...]
+    split_known: bool
+    notes: tuple[str, ...]
 
     def __len__(self) -> int:
         """Trajectories of the split."""

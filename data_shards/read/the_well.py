@@ -43,12 +43,15 @@ class WellOptions(Config):
 class WellCorpus:
     """One split; see `RawCorpus`."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Find and check the files; see `open_corpus`."""
         where = f"card {card.name}, published.options"
         self._options = WellOptions.read(published(card).options, where)
         self._card = card
-        self.sources: tuple[Path, ...] = split_files(split, path)
+        self.split_known, files = split_files(split, path)
+        self.sources: tuple[Path, ...] = files
         self._files = FileSequence(self.sources, self._count)
 
     def __len__(self) -> int:

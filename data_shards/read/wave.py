@@ -42,6 +42,9 @@ class WaveOptions(Config):
 class WaveCorpus:
     """One split; see `RawCorpus`."""
 
+    split_known: bool = True
+    notes: tuple[str, ...] = ()
+
     def __init__(self, card: CorpusCard, split: Split, path: Path) -> None:
         """Find and check the files; see `open_corpus`."""
         options = WaveOptions.read(published(card).options, f"card {card.name}, published.options")

@@ -104,7 +104,7 @@ def _found(split: Split, path: Path) -> tuple[Path, ...]:
     if alone and split != "train":
         return ()
     try:
-        return split_files(split, path)
+        return split_files(split, path)[1]
     except UserError:
         return ()
 

@@ -69,7 +69,7 @@ def test_one_file_per_split_is_found_by_its_name(tmp_path):
     whole(tmp_path / "toy_train.hdf5", [prepared(number) for number in range(3)])
     renamed = whole(tmp_path / "toy_test.hdf5", [prepared(number) for number in (8, 9)])
     for path, split, numbers in ((tmp_path, "train", (0, 1, 2)), (tmp_path, "test", (8, 9)),
-                                 (renamed, "train", (8, 9))):  # fmt: skip
+                                 (renamed, "test", (8, 9))):  # fmt: skip
         for trajectory, number in zip(read_all(card_of(), split, path), numbers, strict=True):
             np.testing.assert_array_equal(trajectory.fields, expected(number, 2))
 

@@ -346,4 +346,4 @@ def test_files_cut_short_and_missing_splits_are_refused(root):
     path.write_bytes(whole[: len(whole) // 2])
     assert "toy_b.hdf5: damaged or cut short" in refusal(root)
     assert "holds no data/train/*.hdf5" in refusal(root / "data" / "nothing")
-    assert "is the valid split, wanted train" in refusal(root / "data/valid")
+    assert "is the validation split, wanted train" in refusal(root / "data/valid")
