@@ -39,7 +39,10 @@ def regrid(frames: Array, shape: tuple[int, int], periodic: Sides) -> Array:
         wave_matrix(source, result, around)
         for source, result, around in zip(frames.shape[-2:], shape, periodic, strict=True)
     )
-    return _narrow(_applied(rows, columns, frames.astype(np.float64)))
+    result = np.empty((*frames.shape[:-2], *shape), np.float32)
+    for place in np.ndindex(frames.shape[:-2]):  # a plane at a time: many frames stay float32
+        result[place] = _narrow(_applied(rows, columns, frames[place].astype(np.float64)))
+    return result
 
 
 def regrid_fluid(
@@ -60,11 +63,23 @@ def regrid_fluid(
     """
     if frames.shape[-2:] == wanted.shape:
         return frames
+    result = np.empty((*frames.shape[:-2], *wanted.shape), np.float32)
+    behind = None if background is None else np.broadcast_to(background, result.shape)
+    for place in np.ndindex(frames.shape[:-2]):
+        outside = None if behind is None else behind[place]
+        result[place] = _around_obstacle(frames[place], fluid, wanted, periodic, outside)
+    return result
+
+
+def _around_obstacle(
+    frame: Array, fluid: Array, wanted: Array, periodic: Sides, background: Array | None
+) -> Array:
+    """One plane (H, W) to (R, Q)."""
     rows, columns = (
         linear_matrix(source, result, around)
-        for source, result, around in zip(frames.shape[-2:], wanted.shape, periodic, strict=True)
+        for source, result, around in zip(frame.shape, wanted.shape, periodic, strict=True)
     )
-    values, weights = frames.astype(np.float64), fluid.astype(np.float64)
+    values, weights = frame.astype(np.float64), fluid.astype(np.float64)
     share = _applied(rows, columns, weights)
     there = (share > 1e-6) & (wanted > 0.5)
     inside = _applied(rows, columns, values * weights) / np.where(there, share, 1.0)
@@ -109,9 +124,11 @@ def wave_matrix(source: int, result: int, periodic: bool) -> Matrix:
 
 def _fourier(source: int, result: int) -> Matrix:
     shared = min(source, result)
-    # The Nyquist wave of an even grid has no phase of its own: half of it on either side.
     numbers = np.arange(-(shared // 2), shared // 2 + 1)
-    weights = np.where((2 * np.abs(numbers) == shared), 0.5, 1.0)
+    # The shortest wave of an even grid has no direction: a finer grid gets half of it in
+    # either, which a coarser one adds up again.
+    halved = (2 * np.abs(numbers) == shared) & (source < result)
+    weights = np.where(halved, 0.5, 1.0)
     places, centres = (np.arange(result) + 0.5) / result, (np.arange(source) + 0.5) / source
     apart = places[:, None] - centres[None, :]
     waves = np.cos(2 * np.pi * apart[..., None] * numbers)

@@ -1,15 +1,18 @@
 """The report says what the model errs by, what its routers take the data for, and a verdict."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from architectures import random_batch
 from own_files import waves, write_arrays, write_waves
 from runs import write_checkpoint
 
 from data_shards.catalogue import load_card
+from data_shards.layout import ModelLayout, to_model_layout
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from evaluation.own_data import OnModelGrid
 from evaluation.own_data_channels import order_hints
@@ -108,6 +111,30 @@ def test_the_corpus_whose_fingerprint_it_is_comes_first_at_distance_zero(
     wanted = float((own * np.log(own / other)).sum())
     assert found.corpora[1].divergence == pytest.approx(wanted, rel=1e-3)
     assert found.reach == pytest.approx(wanted, rel=1e-3)
+
+
+def test_routers_see_an_obstacle_as_in_training(model: Surrogate, tmp_path: Path) -> None:
+    card = load_card("cfdbench")
+    assert card.mask_as_channel
+    mask = np.ones((SIDE, SIDE), np.float32)
+    mask[3:7, 5:9] = 0
+    fields = waves(rows=SIDE, columns=SIDE) * mask
+    arrays = {"u": fields[:, 0], "v": fields[:, 1], "mask": mask}
+    path = write_arrays(tmp_path / "wake.npz", arrays)
+    simulation = read_simulation(path, Reading(axes="t,y,x"))
+    layout = ModelLayout(resolution=SIDE, channels=model.config.channels)
+    laid, channel_mask, valid = to_model_layout(fields[:10], mask, card, layout)
+    batch = replace(random_batch(torch.Generator(), 1), fields=laid[None])
+    batch = replace(batch, channel_mask=channel_mask[None], valid_mask=valid[None])
+    with torch.inference_mode():
+        routing = model(batch).routing
+    own = np.stack([block.probabilities_BE[0].numpy() for block in routing])
+    placed = OnModelGrid(model, simulation)
+    even = np.full_like(own, 1 / own.shape[1])
+    found = likeness(model, placed, [0], _fingerprints(model, even=even, own=own))
+    assert found.nearest.corpus == "own"
+    # Of the order of squared float32 round-off; an obstacle left out moves it far above.
+    assert found.nearest.divergence == pytest.approx(0, abs=1e-9)
 
 
 def test_fingerprints_beside_the_checkpoint_are_found(

@@ -155,6 +155,22 @@ def test_a_mask_is_found_named_or_given_as_a_file(name: str, tmp_path: Path) -> 
     np.testing.assert_array_equal(read_simulation(tmp_path / f"copy.{name}").mask, mask)
 
 
+def test_a_mask_lies_and_turns_as_its_fields_do(tmp_path: Path) -> None:
+    mask = np.ones((12, 20), np.uint8)
+    mask[1:4, 2:9] = 0
+    upright = {"u": waves(channels=1)[:, 0], "mask": mask, **places()}
+    falling = {name: places()[name][::-1] for name in "yx"} | {"t": places()["t"]}
+    turned = {"u": upright["u"].swapaxes(1, 2)[:, ::-1, ::-1], "mask": mask.T[::-1, ::-1]}
+    path = write_arrays(tmp_path / "turned.npz", turned | falling)
+    found = read_simulation(path)
+    np.testing.assert_array_equal(found.mask, mask)
+    np.testing.assert_array_equal(found.fields[:, 0], upright["u"])
+    write_simulation(found, tmp_path / "copy.npz")
+    with np.load(tmp_path / "copy.npz") as copy:
+        np.testing.assert_array_equal(copy["mask"], turned["mask"])
+        np.testing.assert_array_equal(copy["u"], turned["u"])
+
+
 def test_what_is_no_number_in_solid_cells_does_no_harm(tmp_path: Path) -> None:
     fields, mask = waves(channels=1)[:, 0], np.ones((12, 20), bool)
     mask[3:5, 7:12] = False

@@ -59,9 +59,10 @@ def test_there_and_back_is_the_identity_for_resolved_waves(
 def test_a_finer_grid_and_back_is_the_identity_for_any_field(
     periodic: tuple[bool, bool], rng: np.random.Generator
 ) -> None:
-    field = rng.normal(size=(2, 9, 13)).astype(np.float32)  # odd: every wave has a phase
-    back = regrid(regrid(field, (16, 32), periodic), (9, 13), periodic)
-    np.testing.assert_allclose(back, field, atol=1e-5)
+    for shape in ((9, 13), (8, 12), (9, 12)):
+        field = rng.normal(size=(2, *shape)).astype(np.float32)
+        back = regrid(regrid(field, (16, 32), periodic), shape, periodic)
+        np.testing.assert_allclose(back, field, atol=1e-5)
 
 
 def test_a_periodic_field_shifted_by_a_cell_is_resampled_shifted(rng: np.random.Generator) -> None:
@@ -83,6 +84,13 @@ def test_linear_weights_are_shares(periodic: bool) -> None:
         matrix = linear_matrix(source, result, periodic)
         assert matrix.min() >= 0
         np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
+
+
+def test_linear_weights_go_on_across_periodic_sides_only() -> None:
+    around = linear_matrix(8, 16, True)
+    np.testing.assert_allclose(np.roll(around, (2, 1), axis=(0, 1)), around, atol=1e-12)
+    ends = linear_matrix(8, 16, False)
+    assert ends[0, 0] == ends[-1, -1] == 1
 
 
 @pytest.mark.parametrize("shape", [(16, 24), (6, 6)])
