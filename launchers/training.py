@@ -29,7 +29,8 @@ from data_shards.stream import SampleStream, StreamConfig
 from data_shards.verify import check_checksums
 from evaluation.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
-from foundation.checkpoint.store import Checkpoint, CheckpointStore
+from foundation.checkpoint.saved import Checkpoint
+from foundation.checkpoint.store import CheckpointStore
 from foundation.models.frames import FrameNetwork
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (

@@ -49,6 +49,7 @@ _SHA256, _SHA1 = 64, 40  # hex digits: of files in large file storage, of files 
 _CHUNK = 1 << 22
 # Errors of the transport, whose library differs between versions of the Hub's, and of the disk.
 _TRANSPORT = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
+_MENDABLE: tuple[type[Exception], ...] = (*_TRANSPORT, RuntimeError, ValueError)
 
 
 def snapshot(
@@ -221,6 +222,8 @@ def _checksum(path: Path, digits: int) -> str:
 @contextmanager
 def _one_line(repo: str, what: str) -> Iterator[None]:
     """Turn whatever the Hub's library raises into a user's error; its warnings say it twice."""
+    if repo.count("/") != 1:
+        raise UserError(f"{repo}: not a hub id; wanted owner/name")
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -228,7 +231,7 @@ def _one_line(repo: str, what: str) -> Iterator[None]:
         yield
     except HFValidationError:
         raise UserError(f"{repo}: no such folder, and not a hub id (owner/name)") from None
-    except (*_TRANSPORT, RuntimeError, ValueError) as error:
+    except _MENDABLE as error:
         raise UserError(f"{repo}: {what}: {_reason(error)}") from None
     finally:
         logger.setLevel(level)

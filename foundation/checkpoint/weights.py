@@ -74,7 +74,7 @@ def write_weights(
     Raises:
         UserError: the size is none.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    tensors = {name: _alone(tensor.detach().cpu()) for name, tensor in weights.items()}
     split = _split(tensors, max_shard_size)
     for name, members in split.filename_to_tensors.items():
         shard = {member: tensors[member] for member in members}
@@ -176,6 +176,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
     return values
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    """A tensor in memory of its own; views of one buffer would all go into one file."""
+    whole = tensor.contiguous()
+    return whole if whole.untyped_storage().nbytes() == whole.nbytes else whole.clone()
 
 
 def _split(tensors: dict[str, Tensor], max_shard_size: int | str) -> Any:

@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from huggingface_hub import constants
+from huggingface_hub.utils import _http
 
 TOKEN = "hf_a_token_that_may_write"
 LARGE = (".safetensors", ".tar")
@@ -79,6 +83,30 @@ def running_hub() -> Iterator[LocalHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def only_hub(monkeypatch: Any, folder: Path) -> Iterator[LocalHub]:
+    """The one hub that the Hub's library knows, with an empty cache and no token kept.
+
+    Args:
+        monkeypatch: of pytest.
+        folder: for the cache.
+    """
+    with running_hub() as hub:
+        template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        for name, value in (
+            ("ENDPOINT", hub.endpoint),
+            ("HUGGINGFACE_CO_URL_TEMPLATE", template),
+            ("HF_HUB_CACHE", str(folder / "cache")),
+            ("HF_TOKEN_PATH", str(folder / "token")),
+            # Its other way, Xet, speaks to a storage of its own that cannot be stood in for.
+            ("HF_HUB_DISABLE_XET", True),
+        ):
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)  # between two tries
+        yield hub
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from architectures import config_of, network_of
-from huggingface_hub import constants
-from huggingface_hub.utils import _http
-from local_hub import TOKEN, LocalHub, running_hub
+from local_hub import TOKEN, LocalHub, only_hub
 
 from data_shards.errors import UserError
 from foundation import Surrogate
@@ -23,14 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A hub, an empty cache, no token on this machine, no waiting between tries."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    # Its other way, Xet, speaks to a storage of its own that cannot be stood in for.
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
-    with running_hub() as server:
+    with only_hub(monkeypatch, tmp_path) as server:
         yield server
 
 

@@ -73,6 +73,15 @@ def test_every_type_and_name_is_hashed_as_the_library_would_lay_it_out(tmp_path)
     assert digests == {sha256(b"text" + file).hexdigest()}
 
 
+def test_views_of_one_buffer_are_tensors_of_their_own(tmp_path):
+    buffer = torch.arange(100.0)
+    views = {f"part{i}": buffer[10 * i : 10 * i + 10] for i in range(10)}
+    write_weights(tmp_path, views, 80)
+    assert len(shards(tmp_path)) == 5
+    held = read_tensors(stored_tensors(tmp_path))
+    assert all(torch.equal(held[name], view) for name, view in views.items())
+
+
 def test_the_fingerprint_tells_a_single_number_and_a_name_apart(tmp_path):
     folders = [tmp_path / name for name in "abc"]
     tensors = {"x": torch.zeros(4), "y": torch.zeros(4)}

@@ -1,0 +1,207 @@
+"""From a training folder to a checkpoint folder: whatever ranks wrote, one model out.
+
+A finished run has its model already; of an unfinished one, DeepSpeed's files hold
+the weights that the engine computes with, whole under ZeRO 0, 1 and 2, and one
+file per expert under every expert-parallel size. They are read with
+`weights_only=True`: no process group, no DeepSpeed, and no code of the file's.
+"""
+
+import pickle
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data_shards.config import read_yaml
+from data_shards.errors import UserError, unknown_name
+from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_folder
+from foundation.checkpoint.hub import CHECKPOINT_FILES
+from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
+from foundation.checkpoint.share import check_new, make_partial
+from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
+from foundation.models.registry import ModelConfig, read_model_config
+
+_DENSE = "mp_rank_00_model_states.pt"
+_EXPERTS = "layer_*_expert_*_mp_rank_00_model_states.pt"
+_SPREAD = ".deepspeed_moe.experts.deepspeed_experts."
+_PLAIN = ".experts."
+# Of a run's config.yaml: how it was launched, rather than what was trained.
+_LAUNCH = ("shards", "shards_sha256", "ep_size", "deepspeed_config", "world")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        path: checkpoint folder, or a checkpoint in DeepSpeed's layout.
+        steps: optimiser steps that its weights have seen, if that is known.
+    """
+
+    path: Path
+    steps: int | None
+
+
+def export_run(
+    folder: Path,
+    out: Path,
+    *,
+    checkpoint: str | None = None,
+    max_shard_size: int | str = MAX_SHARD_SIZE,
+) -> Source:
+    """Write a checkpoint folder from a training folder; it appears whole or not at all.
+
+    Args:
+        folder: training folder; or a checkpoint folder, to write it in other shards.
+        out: folder to make.
+        checkpoint: "step-N"; by default the model of a finished run, else the newest one.
+        max_shard_size: bytes of a file of weights, or text such as "2GB".
+
+    Returns:
+        What was exported.
+
+    Raises:
+        UserError: `out` exists, there is nothing to export, or it is damaged.
+    """
+    check_new(out)
+    source = _source(folder, checkpoint)
+    partial = make_partial(out)
+    try:
+        if (source.path / CONFIG).is_file():
+            _rewrite(source.path, folder, partial, max_shard_size)
+        else:
+            config, about = _described(folder, source.path)
+            save_folder(partial, config, _consolidated(source.path), about, max_shard_size)
+        _prove(partial, source.path)
+        partial.rename(out)
+    except OSError as error:
+        raise UserError(f"{out}: could not be written ({error}); choose another place") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return source
+
+
+def _source(folder: Path, checkpoint: str | None) -> Source:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such training folder")
+    saved = folder / "checkpoints"
+    if checkpoint is not None:
+        path = saved / _tag(saved, checkpoint)
+        return Source(path, read_manifest(path).step)
+    if (folder / CONFIG).is_file():
+        return Source(folder, _steps(folder))
+    newest = newest_checkpoint(saved)
+    model = folder / "model"
+    if (model / CONFIG).is_file():
+        steps = _steps(model)
+        # A run that went on after its end has a model that is older than its checkpoints.
+        if newest is None or steps is None or newest[1].step <= steps:
+            return Source(model, steps)
+    if newest is None:
+        raise UserError(f"{folder}: no checkpoints in it; give the --output of a training run")
+    return Source(saved / newest[0], newest[1].step)
+
+
+def _tag(folder: Path, wanted: str) -> str:
+    """The name of a checkpoint, zeros in front of its step or not."""
+    tags = tags_of(folder)
+    number = wanted.removeprefix("step-")
+    for tag in tags:
+        if number.isdigit() and int(tag.removeprefix("step-")) == int(number):
+            return tag
+    if not tags:
+        raise UserError(f"{folder}: no checkpoints in it; leave --checkpoint out")
+    raise unknown_name("checkpoint", wanted, tags)
+
+
+def _steps(model: Path) -> int | None:
+    steps = read_config(model)[1].get("steps")
+    return steps if isinstance(steps, int) else None
+
+
+def _rewrite(source: Path, run: Path, partial: Path, max_shard_size: int | str) -> None:
+    """A checkpoint folder anew, with card, results and fingerprints, and how it was launched."""
+    network, config, about = load_folder(source)
+    if (run / "config.yaml").is_file():
+        about = {**about, "launch": _launch(_run_values(run))}
+    save_folder(partial, config, network.state_dict(), about, max_shard_size)
+    for pattern in CHECKPOINT_FILES:
+        for path in source.glob(pattern):
+            name = path.relative_to(source)
+            if path.suffix != ".safetensors" and path.name not in (CONFIG, INDEX):
+                (partial / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(path, partial / name)
+
+
+def _described(folder: Path, checkpoint: Path) -> tuple[ModelConfig, dict[str, Any]]:
+    """Configuration and origin of an unfinished run, in the words of a finished one."""
+    values = _run_values(folder)
+    run = values["run"]
+    config = read_model_config(run.get("model"), f"{folder / 'config.yaml'}: run.model")
+    manifest = read_manifest(checkpoint)
+    origin = {key: value for key, value in values.items() if key not in ("run", *_LAUNCH)}
+    data = run.get("data")
+    corpora = data.get("corpora", []) if isinstance(data, dict) else []
+    return config, {
+        **origin,
+        "corpora": list(corpora),
+        "steps": manifest.step,
+        "samples": manifest.samples,
+        "seed": run.get("seed"),
+        "launch": _launch(values),
+    }
+
+
+def _launch(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: values[key] for key in _LAUNCH if key in values}
+
+
+def _run_values(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    values = read_yaml(path)
+    if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
+        raise UserError(f"{path}: not a run's configuration; restore it")
+    return values
+
+
+def _consolidated(checkpoint: Path) -> dict[str, Tensor]:
+    """Whole weights and buffers in float32, by the names of the plain model."""
+    state = _read(checkpoint / _DENSE)
+    parts = [state.get("module"), state.get("buffers", {})]
+    parts += [_read(path) for path in sorted(checkpoint.glob(_EXPERTS))]
+    weights: dict[str, Tensor] = {}
+    for part in parts:
+        if not isinstance(part, dict) or not all(isinstance(t, Tensor) for t in part.values()):
+            raise UserError(f"{checkpoint}: not a checkpoint of ours; its files hold other things")
+        for name, tensor in part.items():
+            whole = tensor.float() if tensor.is_floating_point() else tensor
+            weights[name.replace(_SPREAD, _PLAIN)] = whole
+    return weights
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a strange file; the error says it
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; not a checkpoint in DeepSpeed's layout") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise UserError(f"{path}: damaged, or more than tensors in it ({reason})") from None
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: holds {type(state).__name__}, wanted a state dict")
+    return state
+
+
+def _prove(partial: Path, source: Path) -> None:
+    """Load what was written as a user will, before it gets its name."""
+    try:
+        load_folder(partial)
+    except UserError as error:
+        reason = str(error).replace(str(partial), "the export")
+        raise UserError(f"{source}: does not fit its configuration: {reason}") from None
