@@ -20,6 +20,11 @@ SUMMARIES = {
     "fingerprint": "tell whether a checkpoint is to be trusted on a simulation of your own",
     "import-reference": "make a checkpoint from one of MoE-POT's or DPOT's authors (.pth)",
     "export-reference": "write a checkpoint as MoE-POT's and DPOT's authors do (.pth)",
+    "export": "make a checkpoint folder from a training folder",
+    "card": "write a checkpoint's model card from its records",
+    "push": "put a checkpoint folder on the Hugging Face Hub",
+    "pull": "fetch a checkpoint folder from the Hugging Face Hub",
+    "push-shards": "put a folder of shards on the Hugging Face Hub as a data set",
 }
 
 
