@@ -209,11 +209,11 @@ def decide(
         )
     limits = []
     if step.model > thresholds.one_step:
-        limits.append(f"wanted at most {thresholds.one_step:g}")
+        limits.append(f"at most {thresholds.one_step:g}")
     if step.gain > thresholds.gain:
-        limits.append(f"wanted at most {thresholds.gain:g} times the latter")
+        limits.append(f"at most {thresholds.gain:g} times the latter")
     if limits or far:
-        above = f" ({', '.join(limits)})" if limits else ""
+        above = f" (wanted {' and '.join(limits)})" if limits else ""
         return verdict("doubtful", f"doubt the forecast, better fine-tune: {told}{above}{far}.")
     unasked = "" if likes is not None else " (its routers could not be asked)"
     return verdict(

@@ -326,7 +326,10 @@ class _Reader:
     ) -> NDArray[np.float32]:
         """The fields as float32, finite; what is not a number in solid cells becomes 0."""
         if mask is not None:
-            fields = np.where((mask < 0.5) & ~np.isfinite(fields), fields.dtype.type(0), fields)
+            odd = (mask < 0.5) & ~np.isfinite(fields)
+            fields = np.where(odd, fields.dtype.type(0), fields)
+            if odd.any():
+                self._assumed.append("solid cells without a number hold 0 now, in the forecast too")
         with np.errstate(over="ignore"):
             result = fields.astype(np.float32)
         bad = ~np.isfinite(result)

@@ -195,6 +195,7 @@ def _likeness(strangeness: float) -> Likeness:
         (_step(0.05, 0.2), _likeness(1.5), "doubtful", "150% as far from near"),
         (_step(0.15, 0.4), _likeness(0.1), "doubtful", "wanted at most 0.1)"),
         (_step(0.08, 0.1), _likeness(0.1), "doubtful", "wanted at most 0.5 times"),
+        (_step(0.3, 0.4), None, "doubtful", "wanted at most 0.1 and at most 0.5 times"),
         (_step(0.05, 0.05), _likeness(0.1), "fine_tune", "fine-tune first"),
         (_step(float("inf"), 0.05), None, "fine_tune", "diverged"),
         (_step(0.1, 0.0), None, "unknown", "nothing moves"),
