@@ -157,7 +157,12 @@ def _described(folder: Path, checkpoint: Path) -> tuple[ModelConfig, dict[str, A
 
 
 def _launch(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: values[key] for key in _LAUNCH if key in values}
+    """How a run was launched; of paths the names, for a disk's layout is nobody else's business."""
+    launch = {key: values[key] for key in _LAUNCH if key in values}
+    for key in ("shards", "deepspeed_config"):
+        if isinstance(launch.get(key), str):
+            launch[key] = Path(launch[key]).name
+    return launch
 
 
 def _run_values(folder: Path) -> dict[str, Any]:

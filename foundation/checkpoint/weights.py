@@ -79,6 +79,7 @@ def write_weights(
     for name, members in split.filename_to_tensors.items():
         shard = {member: tensors[member] for member in members}
         save_file(shard, folder / f"{name}.partial", metadata=_METADATA)
+        (folder / f"{name}.partial").chmod(0o644)  # the library's own would be one's own only
     (folder / INDEX).unlink(missing_ok=True)
     if split.is_sharded:
         (folder / WEIGHTS).unlink(missing_ok=True)

@@ -15,6 +15,13 @@ from launchers.cli import main
 from launchers.verbs import SUMMARIES
 
 REPO = "somebody/nano"
+CONFIG = """preset: nano
+world: 4
+ep_size: 2
+shards: /home/me/secret/six
+deepspeed_config: /home/me/zero1.json
+run: {}
+"""
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
@@ -47,10 +54,13 @@ def test_a_checkpoint_goes_round_through_shards_card_and_hub(hub, folder, tmp_pa
 def test_a_finished_run_is_exported_with_how_it_was_launched(folder, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copytree(folder, tmp_path / "run" / "model")
-    (tmp_path / "run" / "config.yaml").write_text("preset: nano\nworld: 4\nep_size: 2\nrun: {}\n")
+    (tmp_path / "run" / "config.yaml").write_text(CONFIG)
     assert main(["export", str(tmp_path / "run"), str(tmp_path / "out")]) == 0
     about = Surrogate.from_pretrained(tmp_path / "out").about
-    assert about["launch"] == {"world": 4, "ep_size": 2}
+    launch = {"shards": "six", "ep_size": 2, "deepspeed_config": "zero1.json", "world": 4}
+    assert about["launch"] == launch, "no path of this machine is shared"
+    weights = tmp_path / "out" / "model.safetensors"
+    assert weights.stat().st_mode & 0o777 == 0o644
     card = (tmp_path / "out" / "README.md").read_text()
     assert "--num_accelerators 4 launchers/pretrain.py --preset test" in card
 
