@@ -32,7 +32,6 @@ READERS: dict[str, Opener] = {
     "pdearena": _module("pdearena"),
     "pdebench_cns": _module("pdebench_cns"),
     "pdebench_groups": _module("pdebench_groups"),
-    "pdebench_1d": _module("pdebench_groups"),
     "processed": _module("processed"),
     "the_well": _module("the_well"),
     "wave": _module("wave"),

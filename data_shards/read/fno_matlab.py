@@ -24,11 +24,12 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.blocks import SampleBlocks
-from data_shards.read.hdf5 import legible
+from data_shards.read.hdf5 import legible, refuse_large
 from data_shards.read.matlab import open_matlab
 from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
 from data_shards.trajectory import Trajectory
 
+MOST_FRAMES = 1000  # in the file, of one trajectory: they are read together
 _VISCOSITY = re.compile(r"_V(\d(?:\.\d+)?e-?\d+)", re.IGNORECASE)
 
 
@@ -64,7 +65,8 @@ class FnoCorpus:
         card = self._card
         wanted = (card.frames, *rows_and_columns(card))
         shape = fields.shape
-        fits = fields.ndim == 4 and shape[0] >= wanted[0] and shape[1:3] == wanted[1:]
+        fits = fields.ndim == 4 and wanted[0] <= shape[0] <= MOST_FRAMES
+        fits = fits and shape[1:3] == wanted[1:]
         if not fits or fields.dtype.kind != "f":
             raise UserError(
                 f"{self._path}: {name} is {fields.dtype} {shape[::-1]} as MATLAB sees it; that of "
@@ -78,10 +80,17 @@ class FnoCorpus:
         card, path = self._card, self._path
         if card.extent is None:
             raise UserError(f"card {card.name}: extent is null, and the files do not tell it")
+        stored = self._file.variable("t")
+        refuse_large(stored.shape, "t", path)
         with legible(path):
-            times = np.asarray(self._file.variable("t")[...])
+            times = np.asarray(stored[...])
         viscosity = _VISCOSITY.search(path.name)
         found = {"viscosity": float(viscosity[1])} if viscosity else {}
+        if not viscosity and "viscosity" in card.parameters:
+            self.notes = (
+                f"{path.name}: the name does not say the viscosity (_V1e-3, as published) and "
+                f"nothing else in the file does; that it is {card.name} is taken on trust",
+            )
         return {
             "dt_s": labels.time_step(times, card, path),
             "extent": card.extent,

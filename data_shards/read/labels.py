@@ -20,7 +20,14 @@ from data_shards.trajectory import Parameter
 RELATIVE_SLACK = 1e-3
 
 
-def time_step(times: NDArray[Any], card: CorpusCard, where: Path) -> float:
+def time_step(
+    times: NDArray[Any],
+    card: CorpusCard,
+    where: Path,
+    *,
+    jitter: float = RELATIVE_SLACK,
+    slack: float = RELATIVE_SLACK,
+) -> float:
     """Time between frames.
 
     Args:
@@ -28,6 +35,8 @@ def time_step(times: NDArray[Any], card: CorpusCard, where: Path) -> float:
             compressible files have one more time than frames).
         card: its dt_s, where it has one, is the exact value of what the file rounds.
         where: the file, for the message.
+        jitter: of single steps, relative.
+        slack: of the mean step against the card's, relative.
 
     Raises:
         UserError: too few times, unequal steps, or other steps than the card's.
@@ -40,14 +49,14 @@ def time_step(times: NDArray[Any], card: CorpusCard, where: Path) -> float:
         )
     steps = np.diff(times[: card.frames])
     dt_s = float(steps.mean())
-    if not dt_s > 0 or np.abs(steps - dt_s).max() > RELATIVE_SLACK * dt_s:
+    if not dt_s > 0 or np.abs(steps - dt_s).max() > jitter * dt_s:
         raise UserError(
             f"{where}: times run from {times[0]:g} to {times[card.frames - 1]:g} in steps of "
             f"{steps.min():g} to {steps.max():g}; wanted equal steps forwards"
         )
     if card.dt_s is None:
         return dt_s
-    if abs(dt_s - card.dt_s) > RELATIVE_SLACK * card.dt_s:
+    if abs(dt_s - card.dt_s) > slack * card.dt_s:
         raise UserError(
             f"{where}: frames are {dt_s:g} apart, those of {card.name} {card.dt_s:g}; choose the "
             "card that the file belongs to"

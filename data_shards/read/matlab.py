@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import appearance, legible, open_hdf5
+from data_shards.read.hdf5 import appearance, legible, open_hdf5, refuse_foreign
 
 HEADER_BYTES = 128
 LEVEL_5 = 0x0100
@@ -108,6 +108,7 @@ class MatlabFile:
         with legible(self._path):
             dataset = self._hdf5[name]
             _ = dataset.dtype  # fails on a damaged type
+        refuse_foreign(dataset, self._hdf5)
         return dataset
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset
+from data_shards.read.hdf5 import find_dataset, refuse_foreign, refuse_large
 from data_shards.read.raw import boundary_of, published
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory
@@ -105,6 +105,7 @@ class PdeArenaCorpus:
                 f"{path}: has no group {self._group!r}, there is {known}; give the file or folder "
                 "of the split that is wanted"
             )
+        refuse_foreign(group, file)
         shapes = {find_dataset(group, name, AXES).shape for name in self._datasets()}
         rows, columns = card.native_grid
         wanted = (card.frames, columns, rows)
@@ -122,6 +123,8 @@ class PdeArenaCorpus:
         """One sample's entries of a dataset over all samples."""
         with understood(path):
             dataset = find_dataset(group, name, axes)
+        if len(axes) == 2:
+            refuse_large(dataset.shape[1:], dataset.name, path)
         if local >= dataset.shape[0]:
             raise UserError(
                 f"{path}: {dataset.name} has {dataset.shape[0]} samples, the fields have more; "

@@ -20,7 +20,7 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.blocks import BLOCK_BYTES, SampleBlocks
-from data_shards.read.hdf5 import find_dataset, legible, open_hdf5
+from data_shards.read.hdf5 import find_coordinate, find_dataset, legible, open_hdf5
 from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
 from data_shards.trajectory import Trajectory
 
@@ -73,12 +73,13 @@ class CnsCorpus:
     def _read_labels(self, options: CnsOptions) -> dict[str, Any]:
         """What all trajectories of the file share."""
         card, path, file = self._card, self._path, self._file
-        axes = {axis: find_dataset(file, f"{axis}-coordinate", (axis,)) for axis in ("t", "x", "y")}
-        with legible(path):
-            coordinates = {axis: dataset[()] for axis, dataset in axes.items()}
-            attributes = dict(file.attrs)
+        coordinates = {
+            axis: find_coordinate(file, f"{axis}-coordinate", axis) for axis in ("t", "x", "y")
+        }
         times = coordinates.pop("t")
-        found = {n: attributes[key] for n, key in options.parameters.items() if key in attributes}
+        wanted = options.parameters.items()
+        with legible(path):
+            found = {name: file.attrs[key] for name, key in wanted if key in file.attrs}
         return {
             "dt_s": labels.time_step(times, card, path),
             "extent": labels.extent(coordinates, card, path),

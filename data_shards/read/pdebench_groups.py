@@ -24,7 +24,13 @@ from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset, legible, open_hdf5
+from data_shards.read.hdf5 import (
+    find_coordinate,
+    find_dataset,
+    legible,
+    open_hdf5,
+    refuse_foreign,
+)
 from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
 from data_shards.trajectory import Trajectory
 
@@ -74,6 +80,12 @@ class GroupsCorpus:
             raise UserError(
                 f"{self._path}: no groups named 0000, 0001, ... for trajectories; there is {others}"
             )
+        missing = next((place for place, name in enumerate(names) if int(name) != place), None)
+        if missing is not None:
+            raise UserError(
+                f"{self._path}: holds no group {missing:04d}, but later ones; fetch it again: the "
+                "trajectories would be counted wrongly, and so split"
+            )
         return names
 
     def __len__(self) -> int:
@@ -87,6 +99,7 @@ class GroupsCorpus:
             group = self._file[self._names[index]]
         if not isinstance(group, h5py.Group):
             raise UserError(f"{path}: {self._names[index]} is no group; wanted `data` and `grid`")
+        refuse_foreign(group, self._file)
         coordinates = self._coordinates(group)
         times = coordinates.pop("t")
         return Trajectory(
@@ -122,10 +135,7 @@ class GroupsCorpus:
             return np.ascontiguousarray(np.moveaxis(values, 3, 1), dtype=np.float32)
 
     def _coordinates(self, group: h5py.Group) -> dict[str, Any]:
-        axes = ("t", *self._axes)
-        found = {axis: find_dataset(group, f"grid/{axis}", (axis,)) for axis in axes}
-        with legible(self._path):
-            return {axis: dataset[()] for axis, dataset in found.items()}
+        return {axis: find_coordinate(group, f"grid/{axis}", axis) for axis in ("t", *self._axes)}
 
     def _extent(self, centres: dict[str, Any]) -> tuple[float, ...]:
         edges = labels.extent(centres, self._card, self._path)

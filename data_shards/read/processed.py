@@ -33,6 +33,7 @@ from data_shards.card import CorpusCard, Side, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
+from data_shards.read.hdf5 import refuse_foreign
 from data_shards.read.raw import published
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.read.split_name import file_split, proved
@@ -90,8 +91,12 @@ class ProcessedCorpus:
         file, path, local = self._files.place(number)
         with understood(path):
             dataset = file["data"]
-            values = np.asarray(dataset[()] if self._scattered else dataset[local], np.float32)
-        if values.ndim == 3:
+            lead = () if self._scattered else (local,)
+            whole = dataset.ndim - len(lead) == 4
+            # Padding may be as wide as the file likes, and is not read.
+            known = (..., slice(0, len(self._channels))) if whole else ()
+            values = np.asarray(dataset[(*lead, *known)], np.float32)
+        if not whole:
             values = values[..., None]
         order = (2, 3, 0, 1) if self._rows_first else (2, 3, 1, 0)
         frames = values.transpose(order)  # (T, C, y, x)
@@ -124,6 +129,7 @@ class ProcessedCorpus:
         known = ", ".join(list(file)[:12]) or "nothing"
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
             raise UserError(f"{path}: no dataset 'data' of floating-point numbers, only: {known}")
+        refuse_foreign(dataset, file)
         shape = dataset.shape if self._scattered else dataset.shape[1:]
         card = self._card
         grid = card.native_grid if self._rows_first else card.native_grid[::-1]

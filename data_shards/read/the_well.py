@@ -30,7 +30,10 @@ from data_shards.read.well_file import Component, WellFile, outer_edges, turned
 from data_shards.read.well_folder import split_files
 from data_shards.trajectory import Trajectory
 
-__all__ = ["WellCorpus", "WellOptions", "draft_card", "open_corpus", "time_step"]
+__all__ = ["WellCorpus", "WellOptions", "draft_card", "open_corpus"]
+
+# Simulations with steps of their own reach the times of output nearly.
+JITTER, SLACK = 0.1, 0.01  # of a step; of the mean step
 
 
 class WellOptions(Config):
@@ -132,7 +135,7 @@ class WellCorpus:
     def _dt_s(self, times: NDArray[np.float64], path: Path) -> float:
         if self._card.frames == 1:
             return self._card.dt_s or 1.0
-        return time_step(times[: self._card.frames], self._card.dt_s, path)
+        return labels.time_step(times, self._card, path, jitter=JITTER, slack=SLACK)
 
     def _extent(self, centres: dict[str, NDArray[np.float64]], path: Path) -> tuple[float, ...]:
         if self._options.unequal_cells:
@@ -142,34 +145,6 @@ class WellCorpus:
         except UserError as error:
             hint = "set unequal_cells: true among the published options to take unequal cells"
             raise UserError(f"{error} ({hint})" if "unequal" in str(error) else error) from None
-
-
-def time_step(times: NDArray[np.float64], known: float | None, path: Path) -> float:
-    """Time between frames; simulations with steps of their own reach output times nearly.
-
-    Args:
-        times: of the frames.
-        known: the card's, exact where the file agrees to 1 %.
-        path: the file, for the message.
-
-    Raises:
-        UserError: steps differ by more than a tenth, or from the card's.
-    """
-    steps = np.diff(times)
-    dt_s = float(steps.mean())
-    if not dt_s > 0 or np.abs(steps - dt_s).max() > 0.1 * dt_s:
-        raise UserError(
-            f"{path}: frames are {steps.min():g} to {steps.max():g} apart; wanted equal steps "
-            "forwards"
-        )
-    if known is None:
-        return dt_s
-    if abs(dt_s - known) > 0.01 * known:
-        raise UserError(
-            f"{path}: frames are {dt_s:g} apart, the card says {known:g}; choose the card that the "
-            "file belongs to"
-        )
-    return known
 
 
 def open_corpus(card: CorpusCard, split: Split, path: Path) -> WellCorpus:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import legible
+from data_shards.read.hdf5 import legible, refuse_foreign, refuse_large
 
 BLOCK_BYTES = 64 << 20
 SIDES = {"x": ("left", "right"), "y": ("bottom", "top"), "z": ("front", "back")}
@@ -216,10 +216,9 @@ class WellFile:
 
     def _mask(self, condition: h5py.Group, dims: list[str], sample: int) -> NDArray[np.bool_]:
         dataset = self._dataset(f"{condition.name}/mask".lstrip("/"))
-        with legible(self.path):
-            mask = np.asarray(dataset[()], bool)
-        mask = mask[sample] if self._flag(condition, "sample_varying") else mask
-        mask = mask[0] if self._flag(condition, "time_varying") else mask
+        own = (sample,) if self._flag(condition, "sample_varying") else ()
+        first = (0,) if self._flag(condition, "time_varying") else ()
+        mask = self._read(dataset, (*own, *first)).astype(bool)
         if mask.ndim != len(dims):
             raise UserError(
                 f"{self.path}: {dataset.name} is {dataset.shape}, wanted one axis for each of "
@@ -237,27 +236,31 @@ class WellFile:
                 dataset = self._dataset(f"scalars/{name}")
                 if self._flag(dataset, "time_varying", default=False):
                     continue
-                with legible(self.path):
-                    values = np.asarray(dataset[()])
                 own = self._flag(dataset, "sample_varying", default=False)
-                _keep(found, name, values[sample] if own else values)
+                _keep(found, name, self._read(dataset, (sample,) if own else ()))
         return found
 
     def _coordinate(self, name: str, sample: int) -> NDArray[np.float64]:
         dataset = self._dataset(f"dimensions/{name}")
-        with legible(self.path):
-            values = np.asarray(dataset[sample] if dataset.ndim == 2 else dataset[()], np.float64)
+        values = self._read(dataset, (sample,) if dataset.ndim == 2 else ()).astype(np.float64)
         if values.ndim != 1 or not np.isfinite(values).all():
             raise UserError(
                 f"{self.path}: {dataset.name} is {dataset.shape}; wanted one finite axis"
             )
         return values
 
+    def _read(self, dataset: Any, lead: tuple[int, ...]) -> NDArray[Any]:
+        """One entry of the first axes of what is small in every sane file."""
+        refuse_large(dataset.shape[len(lead) :], dataset.name, self.path)
+        with legible(self.path):
+            return np.asarray(dataset[lead])
+
     def _group(self, name: str) -> h5py.Group:
         with legible(self.path):
             found = self._file.get(name)
         if not isinstance(found, h5py.Group):
             raise UserError(f"{self.path}: no group {name!r}; wanted a file of The Well")
+        refuse_foreign(found, self._file)
         return found
 
     def _dataset(self, name: str) -> h5py.Dataset:
@@ -265,6 +268,7 @@ class WellFile:
             found = self._file.get(name)
         if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiub":
             raise UserError(f"{self.path}: no dataset {name!r} of numbers, though it is announced")
+        refuse_foreign(found, self._file)
         return found
 
     def _attribute(self, owner: Any, name: str) -> Any:

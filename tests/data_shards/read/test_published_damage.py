@@ -192,7 +192,14 @@ def attribute(name, value, group="/"):
             "wanted the centres of equal cells, in rising order",
         ),
         ("pdebench_swe", without("0001/data"), "/0001/data: no such dataset; there is grid"),
-        ("pdebench_swe", without("0001/grid/y"), "/0001/grid/y: no such dataset"),
+        (
+            "pdebench_swe",
+            without("0001/grid/y"),
+            "/0001/grid/y: no such dataset; there is t, x",
+        ),
+        ("pdebench_swe", without("0001/grid"), "/0001/grid/t: no such dataset; there is data"),
+        ("pdebench_swe", without("0001"), "holds no group 0001, but later ones"),
+        ("pdebench_swe", without("0000"), "holds no group 0000, but later ones"),
         ("pdebench_swe", replaced("0001", np.zeros(3)), "0001 is no group"),
         (
             "pdebench_swe",
@@ -230,6 +237,17 @@ def test_the_viscosity_in_the_name_of_the_file_must_be_the_cards(file_of):
     card, path = file_of("fno_ns_1e-3")
     other = path.rename(path.with_name("ns_V1e-4_N10000_T30.mat"))
     assert "viscosity is 0.0001, that of fno_ns_1e-3 lies in [0.001, 0.001]" in refusal(card, other)
+
+
+def test_a_file_whose_name_does_not_prove_the_viscosity_says_so(file_of):
+    card, path = file_of("fno_ns_1e-3")
+    for named, count in ((path, 0), (path.with_name("mine.mat"), 1)):
+        path.rename(named)
+        corpus = open_raw(card, "train", named)
+        corpus.close()
+        assert len(corpus.notes) == count
+        path = named
+    assert "mine.mat: the name does not say the viscosity" in corpus.notes[0]
 
 
 def test_a_missing_file_says_where_it_is_published(tmp_path):

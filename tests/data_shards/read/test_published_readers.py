@@ -162,7 +162,9 @@ def test_files_of_groups_are_read_in_the_order_of_their_numbers(tmp_path, name, 
 def sorption_card():
     """Any card of one channel will do; one row makes it one-dimensional."""
     files = PublishedFiles(
-        reader="pdebench_1d", files=(PublishedFile(name="1D_diff-sorp_NA_NA.h5"),), splits=SPLITS
+        reader="pdebench_groups",
+        files=(PublishedFile(name="1D_diff-sorp_NA_NA.h5"),),
+        splits=SPLITS,
     )
     card = small_card("pdebench_swe", SPLITS, grid=(1, COLUMNS))
     return card.model_copy(update={"published": files, "extent": None, "dt_s": None})

@@ -330,7 +330,7 @@ def test_swapped_axes_are_refused_while_grids_are_not_square(tmp_path):
         (toy(frames=6), "has 5 frames of (6, 8), toy 6 of (6, 8)"),
         (toy(grid=GRID[::-1]), "choose the card"),
         (toy(("density", "temperature")), "has no temperature of toy, only: density, c"),
-        (toy(dt_s=0.3), "frames are 0.25 apart, the card says 0.3"),
+        (toy(dt_s=0.3), "frames are 0.25 apart, those of toy 0.3"),
         (toy(extent=(0.0, 3.0, 0.0, 2.0)), "x runs from 0 to 2"),
         (toy(parameters={"tcool": (5.0, 6.0)}), "tcool is 0.1"),
         (toy(options={"segment": True}), "unknown key 'segment'"),
