@@ -7,14 +7,14 @@ what cards and manifest say; nothing here is written by hand.
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from data_shards.handbook import anchor, facts, grid_text, table
-from data_shards.manifest import CorpusEntry, Manifest
+from data_shards.manifest import CorpusEntry, Manifest, SourceFile
 
 CARD = "README.md"
 # The line by which a card of ours is known; a README without it is somebody's own.
@@ -24,6 +24,8 @@ _LICENSES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
 _NAMED = 3  # families of equations that still fit into a title
+_LISTED = 4  # raw files that are all named
+_NUMBER = "[0-9]" * 6  # of a shard; with "*", corpus x would take the shards of x-train as well
 
 _LOADING = """## How to load it
 
@@ -83,7 +85,8 @@ def dataset_card(manifest: Manifest) -> str:
     for name in _corpora(manifest):
         entries = [entry for entry in manifest.entries if entry.corpus == name]
         described = next((entry for entry in entries if entry.split == "train"), entries[0])
-        parts.append(f"## {name}\n\n{facts(described.card, described.statistics)}")
+        about = facts(described.card, described.statistics, _origins(entries))
+        parts.append(f"## {name}\n\n{about}")
         parts.append(f"Statistics: of the {described.split} split here.\n")
     return "\n".join(parts)
 
@@ -101,7 +104,7 @@ def _front_matter(manifest: Manifest) -> dict[str, Any]:
             {
                 "config_name": name,
                 "data_files": [
-                    {"split": entry.split, "path": f"{name}-{entry.split}-*.tar"}
+                    {"split": entry.split, "path": f"{name}-{entry.split}-{_NUMBER}.tar"}
                     for entry in manifest.entries
                     if entry.corpus == name
                 ],
@@ -183,13 +186,35 @@ def _contents(manifest: Manifest) -> str:
     return table(header, rows)
 
 
+def _origins(entries: Sequence[CorpusEntry]) -> list[str]:
+    """Where the data of a corpus come from, and on which terms; a line each."""
+    lines = []
+    for entry in entries:
+        published = entry.card.published
+        source = entry.card.source
+        if entry.provenance.seed < 0:
+            source = _origin(entry)
+            if published is not None and published.url:
+                source += f", from <{published.url}>"
+        lines += [f"Source: {source}", f"Licence: {licence_of(entry)}"]
+    return list(dict.fromkeys(lines))
+
+
 def _origin(entry: CorpusEntry) -> str:
     provenance = entry.provenance
     made = f"{provenance.producer} version {provenance.version}"
     if provenance.seed >= 0:
         return f"simulated by {made}, seed {provenance.seed}"
-    files = ", ".join(source.name for source in provenance.sources)
-    return f"published files ({files or 'unnamed'}), read by {made}"
+    files = files_text(provenance.sources) or "unnamed"
+    return f"published files ({files}), read by {made}"
+
+
+def files_text(sources: Sequence[SourceFile]) -> str:
+    """Names of raw files, of many only how many there are and the first; empty for none."""
+    names = [source.name for source in sources]
+    if len(names) > _LISTED:
+        return f"{len(names)} files: {names[0]}, ..., {names[-1]}"
+    return ", ".join(names)
 
 
 def _loading(entry: CorpusEntry) -> str:

@@ -32,7 +32,9 @@ corpus `LADDER_VALUE`.
 """
 
 _ABOUT_COSTS = """Against a run on a finer grid with a smaller step: relative L2 distance of the
-worst channel, over all frames and in the last one. Seconds of one core.
+worst channel, over all frames and in the last one. Seconds of one core. The figures are those of
+one or two trajectories;
+[what to know when reading them](../../evaluation/studies/generators/README.md).
 """
 
 
@@ -76,12 +78,18 @@ def overview(cards: Sequence[CorpusCard]) -> str:
     return table(header, rows)
 
 
-def facts(card: CorpusCard, statistics: Sequence[ChannelStatistics] = ()) -> str:
+def facts(
+    card: CorpusCard,
+    statistics: Sequence[ChannelStatistics] = (),
+    origin: Sequence[str] | None = None,
+) -> str:
     """Everything that a card says, as Markdown without a heading.
 
     Args:
         card: of the corpus.
         statistics: of the data at hand; the card's own if there are none.
+        origin: lines on where the data at hand come from and what holds for them, in place of all
+            ways to make the corpus, its source and its licence.
     """
     shown = statistics or card.statistics
     parts = [
@@ -93,7 +101,10 @@ def facts(card: CorpusCard, statistics: Sequence[ChannelStatistics] = ()) -> str
         parts.append("Statistics of the training split of the small profile.\n")
     if card.parameters:
         parts.append(_parameters(card.parameters))
-    return "\n".join([*parts, *(f"- {line}" for line in _lines(card)), ""])
+    if origin is None:
+        origin = [*_ways(card), f"Source: {card.source}", f"Licence: {card.license}"]
+    lines = [*_lines(card), *origin, f"Citation: {card.citation}"]
+    return "\n".join([*parts, *(f"- {line}" for line in lines), ""])
 
 
 def grid_text(grid: Iterable[int]) -> str:
@@ -151,10 +162,8 @@ def _span(low: float, high: float) -> str:
 def _lines(card: CorpusCard) -> Iterable[str]:
     yield f"Domain: {_domain(card)}; boundary: {_boundary(card)}"
     yield f"Grid: {grid_text(card.native_grid)}; {_frames(card)}"
-    yield (
-        f"Protocol: {card.context_frames} frames are given, {card.rollout_frames} are predicted"
-        + ("; the obstacle mask follows as a channel" if card.mask_as_channel else "")
-    )
+    obstacle = "; the obstacle mask follows as a channel" if card.mask_as_channel else ""
+    yield f"Protocol: {protocol_text(card)}{obstacle}"
     yield f"Full size: {splits_text(card.splits)} trajectories (train / validation / test)"
     if card.groups:
         yield f"Groups: {', '.join(card.groups)}"
@@ -163,15 +172,25 @@ def _lines(card: CorpusCard) -> Iterable[str]:
             f"Rung of ladder {card.shift.ladder}: {card.shift.parameter} {card.shift.value:g}, "
             f"distance {card.shift.distance:.3g} from what is trained on"
         )
+
+
+def protocol_text(card: CorpusCard) -> str:
+    """Which frames are given and which predicted, in words."""
+    if not card.rollout_frames:
+        return "steady, nothing is forecast" if card.frames == 1 else "nothing is forecast"
+    given = "1 frame is" if card.context_frames == 1 else f"{card.context_frames} frames are"
+    predicted = "1 is" if card.rollout_frames == 1 else f"{card.rollout_frames} are"
+    return f"{given} given, {predicted} predicted"
+
+
+def _ways(card: CorpusCard) -> Iterable[str]:
+    """How a corpus is made: simulated, read, or both."""
     if card.generator:
         yield f"Generator: {card.generator}"
         for name, profile in card.profiles.items():
             yield f"Profile {name}: {_profile(card, profile)}"
     if card.published:
         yield from _published(card)
-    yield f"Source: {card.source}"
-    yield f"Licence: {card.license}"
-    yield f"Citation: {card.citation}"
 
 
 def _frames(card: CorpusCard) -> str:

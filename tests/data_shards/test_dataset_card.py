@@ -40,6 +40,39 @@ def test_every_pattern_matches_the_shards_of_its_split_and_nothing_else(toy_fold
             assert found == {shard.name for shard in entry.shards}
 
 
+def test_a_corpus_does_not_take_the_shards_of_another_with_a_similar_name(tmp_path, toy_folder):
+    entry = read_manifest(toy_folder).entries[0]
+    for name in ("x", "x-train"):
+        (tmp_path / f"{name}-train-000000.tar").touch()
+    (config,) = front_of(
+        dataset_card(Manifest(entries=(entry.model_copy(update={"corpus": "x"}),)))
+    )["configs"]
+    (files,) = config["data_files"]
+    assert [path.name for path in tmp_path.glob(files["path"])] == ["x-train-000000.tar"]
+
+
+def test_converted_data_are_not_said_to_be_generated_here(toy_folder):
+    entry = read_from_files(
+        read_manifest(toy_folder).entries[0],
+        "generated here: Apache-2.0; the published files: CC-BY-4.0",
+    )
+    card = entry.card.model_copy(update={"source": "a solver, generated here"})
+    text = dataset_card(Manifest(entries=(entry.model_copy(update={"card": card}),)))
+    assert "generated here" not in text
+    assert "Generator:" not in text
+    assert "Licence: CC-BY-4.0" in text
+    assert "Source: published files (raw.h5), read by reader version 1" in text
+
+
+def test_many_raw_files_are_counted_and_not_all_named(toy_folder):
+    entry = read_from_files(read_manifest(toy_folder).entries[0], "MIT")
+    sources = tuple(SourceFile(name=f"case{n}", bytes=1) for n in range(842))
+    provenance = entry.provenance.model_copy(update={"sources": sources})
+    text = dataset_card(Manifest(entries=(entry.model_copy(update={"provenance": provenance}),)))
+    assert "842 files: case0, ..., case841" in text
+    assert "case400" not in text
+
+
 def test_the_hubs_own_library_reads_it(toy_folder):
     hub = pytest.importorskip("huggingface_hub")
     card = hub.DatasetCard((toy_folder / CARD).read_text(), ignore_metadata_errors=False)

@@ -101,3 +101,19 @@ def test_splits_that_are_missing_count_nothing():
 
 def test_a_bar_in_a_cell_does_not_end_it():
     assert table(["a"], [["x|y"]]).splitlines()[-1] == r"| x\|y |"
+
+
+def test_a_steady_corpus_promises_no_forecast():
+    text = facts(_steady())
+    assert "Protocol: steady, nothing is forecast" in text
+    assert " 0 are predicted" not in page()
+
+
+def _steady():
+    return next(card for card in map(load_card, card_names()) if card.frames == 1)
+
+
+def test_the_table_of_costs_says_how_to_read_it():
+    link = "../../evaluation/studies/generators/README.md"
+    assert link in page([record("a", 1.0, {"u": 0.1})])
+    assert (files("data_shards") / "cards" / link).is_file()
