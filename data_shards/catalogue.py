@@ -45,12 +45,12 @@ def load_card(name: str) -> CorpusCard:
 
 
 def read_card(path: Path) -> CorpusCard:
-    """A card of the user's own.
+    """A card of the user's own; its name is the one that it says, whatever the file is called.
 
     Raises:
         UserError: no such file, or the card is invalid.
     """
-    return _named(CorpusCard.read(read_yaml(path), f"card {path}"), path.stem)
+    return CorpusCard.read(read_yaml(path), f"card {path}")
 
 
 def ladder_names() -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 
 MANIFEST = "manifest.json"
+_BUILD = "foundation shards generate all --profile small"  # minutes; the published sizes are days
 Storage = Literal["float32", "float16"]
 
 
@@ -124,17 +125,14 @@ def read_manifest(folder: Path) -> Manifest:
         UserError: no such folder, no manifest in it, or it is not readable.
     """
     if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such folder; build one with `foundation shards generate all "
-            f"--out {folder}`"
-        )
+        raise UserError(f"{folder}: no such folder; build one with `{_BUILD} --out {folder}`")
     path = folder / MANIFEST
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(
             f"{folder}: no {MANIFEST}, so not a folder of finished shards; build one with "
-            f"`foundation shards generate all --out {folder}`"
+            f"`{_BUILD} --out {folder}`"
         ) from None
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); build the shards again") from None

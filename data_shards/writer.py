@@ -51,6 +51,7 @@ def write_corpus(
     provenance: Provenance,
     shard_bytes: int = SHARD_BYTES,
     storage: Storage = "float32",
+    origin: Any = None,
 ) -> CorpusEntry:
     """Write one split of one corpus and enter it into the folder's manifest.
 
@@ -68,6 +69,8 @@ def write_corpus(
         provenance: generator or reader, version, seed, raw files.
         shard_bytes: a shard is closed before it would grow beyond this size.
         storage: type of the stored fields; float16 halves the size at 3 digits.
+        origin: what else tells this order from others, a plain JSON value; a stopped writer of
+            another origin is not taken up. The split itself does not depend on it.
 
     Returns:
         The entry, as it stands in the manifest.
@@ -83,6 +86,7 @@ def write_corpus(
         "split": split,
         "provenance": provenance.model_dump(mode="json"),
         "storage": storage,
+        "origin": origin,
     }
     with _partial_folder(out, stem) as partial:
         before = take_up(partial, order)[:count]
@@ -160,8 +164,12 @@ def check_trajectory(
         raise UserError(f"{where}: fields are {came}, its card says {wanted} {axes}")
     if shape is not None and came != shape:
         raise UserError(f"{where}: fields are {came}, those before it {shape}")
-    if not np.isfinite(trajectory.fields).all():
-        raise UserError(f"{where}: fields hold values that are not finite")
+    finite = np.isfinite(trajectory.fields)
+    if not finite.all():
+        frame, channel = (int(i) for i in np.argwhere(~finite)[0][:2])
+        raise UserError(
+            f"{where}: channel {card.channel_names[channel]} is not finite in frame {frame}"
+        )
     if not np.isin(trajectory.full_mask, (0, 1)).all():
         raise UserError(f"{where}: its mask holds other values than 0 (solid) and 1 (fluid)")
     return came

@@ -3,15 +3,17 @@
 A trajectory is read, perhaps resized, written and forgotten, so memory does
 not grow with the files. Files whose checksum is published are proved first: a
 damaged download is found before hours of reading. A conversion that was killed
-goes on where it was when it is started again with the same settings.
+goes on where it was when it is started again with the same settings and the
+same files: the same places and times of change, not only names and sizes.
 """
 
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,63 @@ def _unwatched(
     return items
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a conversion would give.
+
+    Attributes:
+        count: trajectories.
+        provenance: reader, raw files and grid; checksums of the files are not known yet.
+        split_known: whether the files say which split they are, or the card does; otherwise
+            every split would be made of the same trajectories.
+        notes: what the user should know of the files, a line each.
+    """
+
+    count: int
+    provenance: Provenance
+    split_known: bool
+    notes: tuple[str, ...]
+
+
+def plan(
+    card: CorpusCard,
+    split: Split,
+    raw: Path,
+    *,
+    limit: int | None = None,
+    resolution: int | None = None,
+) -> Plan:
+    """What `convert` would give, from a first look into the files; arguments and errors are its."""
+    with closing(open_raw(card, split, raw, limit=limit)) as corpus:
+        return _plan(corpus, card, split, raw, limit, resolution)
+
+
+def _plan(
+    corpus: RawCorpus,
+    card: CorpusCard,
+    split: Split,
+    raw: Path,
+    limit: int | None,
+    resolution: int | None,
+) -> Plan:
+    count = len(corpus) if limit is None else min(limit, len(corpus))
+    if count == 0:
+        raise UserError(f"{raw}: holds no trajectory of the {split} split of {card.name}")
+    sources = (_source(path, raw) for path in corpus.sources)
+    return Plan(
+        count=count,
+        provenance=Provenance(
+            producer=published(card).reader,
+            version=card.version,
+            seed=-1,
+            sources=tuple(sources),
+            grid=None if resolution is None else card.grid(resolution),
+        ),
+        split_known=corpus.split_known,
+        notes=corpus.notes,
+    )
+
+
 def convert(
     card: CorpusCard,
     split: Split,
@@ -71,7 +130,8 @@ def convert(
         limit: only the first so many trajectories of the split.
         storage: type of the stored fields; float16 halves the size at 3 digits.
         shard_bytes: a shard is closed before it would grow beyond this size.
-        resolution: cells along x to resize to, once and for all; None keeps the published grid.
+        resolution: cells along x to resize to, once and for all: means over blocks where the
+            published grid is a whole multiple, bilinear elsewhere; None keeps that grid.
         checksums: prove files whose md5 the card publishes before reading them.
         watch: told of the progress of checksums and trajectories.
 
@@ -86,10 +146,14 @@ def convert(
         raise UserError(f"{card.name}: limit={limit}; wanted 1 or more")
     grid = _target_grid(card, resolution)
     with closing(open_raw(card, split, raw, limit=limit)) as corpus:
-        count = len(corpus) if limit is None else min(limit, len(corpus))
-        if count == 0:
-            raise UserError(f"{raw}: holds no trajectory of the {split} split of {card.name}")
-        sources = tuple(_source(card, path, corpus, checksums, watch) for path in corpus.sources)
+        planned = _plan(corpus, card, split, raw, limit, resolution)
+        count = planned.count
+        sources = planned.provenance.sources
+        if checksums:
+            sources = tuple(
+                _proved(card, source, path, len(sources) == 1, watch)
+                for source, path in zip(sources, corpus.sources, strict=True)
+            )
 
         def trajectories_from(start: int) -> Iterable[Trajectory]:
             coming = (_resized(corpus.read(number), grid) for number in range(start, count))
@@ -102,25 +166,35 @@ def convert(
             split=split,
             out=out,
             count=count,
-            provenance=Provenance(
-                producer=published(card).reader,
-                version=card.version,
-                seed=-1,
-                sources=sources,
-                grid=None if resolution is None else card.grid(resolution),
-            ),
+            provenance=planned.provenance.model_copy(update={"sources": sources}),
             shard_bytes=shard_bytes,
             storage=storage,
+            origin=[_state(path) for path in corpus.sources],
         )
 
 
-def _source(
-    card: CorpusCard, path: Path, corpus: RawCorpus, checksums: bool, watch: Watch
+def _state(path: Path) -> list[Any]:
+    """Where a raw file lies, how large it is and when it last changed; of a folder, its files."""
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    states = [file.stat() for file in files]
+    changed = max((state.st_mtime_ns for state in states), default=0)
+    return [str(path.resolve()), sum(state.st_size for state in states), changed]
+
+
+def _source(path: Path, raw: Path) -> SourceFile:
+    """A raw file for the manifest, named from the folder that was given; a folder ends in "/"."""
+    within = raw.is_dir() and path != raw and path.is_relative_to(raw)
+    name = path.relative_to(raw).as_posix() if within else path.name
+    return SourceFile(name=name + "/" * path.is_dir(), bytes=_state(path)[1])
+
+
+def _proved(
+    card: CorpusCard, source: SourceFile, path: Path, alone: bool, watch: Watch
 ) -> SourceFile:
-    """A raw file for the manifest, its checksum proved where there is one to hold it against."""
-    wanted = _published_md5(card, path, corpus) if checksums else None
+    """A raw file with its checksum, where there is one to hold it against."""
+    wanted = None if path.is_dir() else _published_md5(card, source, path, alone)
     if wanted is None:
-        return SourceFile(name=path.name, bytes=path.stat().st_size)
+        return source
     came = _md5(path, watch)
     if came != wanted.lower():
         raise UserError(
@@ -128,14 +202,14 @@ def _source(
             "another version; fetch it again, or switch the checksums off (--no-checksums) to "
             "convert it as it is"
         )
-    return SourceFile(name=path.name, bytes=path.stat().st_size, md5=came)
+    return source.model_copy(update={"md5": came})
 
 
-def _published_md5(card: CorpusCard, path: Path, corpus: RawCorpus) -> str | None:
+def _published_md5(card: CorpusCard, source: SourceFile, path: Path, alone: bool) -> str | None:
     files = published(card).files
-    if len(files) == 1 and len(corpus.sources) == 1:
+    if len(files) == 1 and alone:
         return files[0].md5  # the one file may have been renamed
-    return next((file.md5 for file in files if file.name == path.name), None)
+    return next((file.md5 for file in files if file.name in (source.name, path.name)), None)
 
 
 def _md5(path: Path, watch: Watch) -> str:
@@ -171,13 +245,26 @@ def _target_grid(card: CorpusCard, resolution: int | None) -> tuple[int, ...] | 
 
 
 def _resized(trajectory: Trajectory, grid: tuple[int, ...] | None) -> Trajectory:
-    """A trajectory on another grid, bilinear; a cell is solid where less than half is fluid."""
+    """A trajectory on another grid; a cell is solid where less than half is fluid."""
     if grid is None or trajectory.fields.shape[2:] == grid:
         return trajectory
     mask = trajectory.mask
     if mask is not None:
-        mask = (_bilinear(mask[None, None], grid)[0, 0] >= SOLID_BELOW).astype(np.float32)
-    return dataclasses.replace(trajectory, fields=_bilinear(trajectory.fields, grid), mask=mask)
+        mask = (_on_grid(mask[None, None], grid)[0, 0] >= SOLID_BELOW).astype(np.float32)
+    return dataclasses.replace(trajectory, fields=_on_grid(trajectory.fields, grid), mask=mask)
+
+
+def _on_grid(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
+    """Frames (T, C, H, W) on another grid: means over whole cells where it divides theirs.
+
+    Generators store such means as well; bilinear values would skip cells of a much finer grid.
+    """
+    (height, width), (rows, columns) = frames.shape[2:], grid
+    if height % rows or width % columns:
+        return _bilinear(frames, grid)
+    shape = (*frames.shape[:2], rows, height // rows, columns, width // columns)
+    means = np.mean(frames.reshape(shape), axis=(3, 5), dtype=np.float64)
+    return np.asarray(means, np.float32)
 
 
 def _bilinear(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:

@@ -138,18 +138,43 @@ def split_range(card: CorpusCard, split: Split, available: int, where: Path) -> 
     if not 0 <= chosen.start < chosen.stop <= available:
         raise UserError(
             f"{where}: holds {available} trajectories, the {split} split of {card.name} is "
-            f"{_written(slices[split])}; fetch the whole file{_where_to_get(card)}, or convert "
-            "fewer trajectories (--limit)"
+            f"{_written(slices[split])}{_mend(card, slices[split], available, split)}"
         )
     for other, bounds in slices.items():
         taken = _resolved(bounds, available)
+        if taken.start < 0:  # nothing of it is in so short a file, nor can it be asked for
+            continue
         if other != split and max(chosen.start, taken.start) < min(chosen.stop, taken.stop):
             raise UserError(
                 f"{where}: holds {available} trajectories, so few that the {split} split "
                 f"{_written(slices[split])} of {card.name} would share some with the {other} "
-                f"split {_written(bounds)}; fetch the whole file{_where_to_get(card)}"
+                f"split {_written(bounds)}{_mend(card, slices[split], available, split)}"
             )
     return chosen
+
+
+def _mend(
+    card: CorpusCard, bounds: tuple[int | None, int | None], available: int, split: Split
+) -> str:
+    """What to do with a file shorter than the published one."""
+    start, stop = bounds
+    others = (
+        _resolved(o, available).start for s, o in published(card).splits.items() if s != split
+    )
+    first = start or 0
+    few = min([available, *(begin for begin in others if begin >= first)]) - first
+    advice = f"; fetch the whole file{_where_to_get(card)}; or "
+    if first >= 0 and stop is not None and stop > 0 and few > 0:
+        advice += f"take what is there with --split {split} --limit {few} --no-checksums; or "
+    return advice + own_card(card, "published.splits")
+
+
+def own_card(card: CorpusCard, changes: str) -> str:
+    """How to read files that differ from a card: words that follow "or"."""
+    return (
+        f"edit {changes} on a card of your own (foundation shards info {card.name} --yaml > "
+        f"own.yaml) and convert {card.name} with --card own.yaml --no-checksums"
+    )
 
 
 def _resolved(bounds: tuple[int | None, int | None], available: int) -> range:

@@ -1,11 +1,23 @@
 """Laws of `foundation shards convert`: the files' values, once, and every refusal in one line."""
 
 import hashlib
+import shlex
 
+import h5py
 import numpy as np
 import pytest
 import yaml
-from published_files import expected, small_card, write_mat73, write_swe
+from bare_card import bare_card
+from published_files import (
+    COLUMNS,
+    ROWS,
+    expected,
+    numbered,
+    small_card,
+    write_cns,
+    write_mat73,
+    write_swe,
+)
 from shards_console import console, refused_by_parser
 from well_files import write_well
 
@@ -290,3 +302,134 @@ def test_a_card_of_such_a_name_is_refused(tmp_path, raw):
     order = ("--card", tmp_path / "up.yaml", "--raw", raw, "--out", tmp_path / "out")
     with pytest.raises(UserError, match=r"up\.yaml: name"):
         console("convert", "../up", *order)
+
+
+@pytest.fixture
+def unnamed(tmp_path):
+    """A steady corpus whose one file says nothing of its split; with it the order to convert it."""
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file["fields"] = numbered("ncyx", n=3, c=2)
+        file["tensor"] = np.zeros((3, 3), "f4")
+    card = bare_card("steady", "elliptic", ("source", "u"), 1, (ROWS, COLUMNS))
+    write_card(
+        tmp_path / "steady.yaml", card.model_copy(update={"splits": {"train": 3, "test": 3}})
+    )
+    out = ("--raw", tmp_path / "mine.h5", "--out", tmp_path / "out")
+    return "convert", "steady", "--card", tmp_path / "steady.yaml", *out
+
+
+@pytest.mark.parametrize("asked", [(), ("--split", "train", "test")])
+def test_a_file_of_no_known_split_does_not_become_several(unnamed, tmp_path, asked):
+    with pytest.raises(UserError, match=r"does not say which split it is.*--split train"):
+        console(*unnamed, *asked)
+    assert not (tmp_path / "out").exists()
+    console(*unnamed, "--split", "test")
+    (entry,) = read_manifest(tmp_path / "out").entries
+    assert (entry.split, entry.count) == ("test", 3)
+
+
+CHANGES = {
+    "channels": [{"name": "h", "unit": "furlong"}],
+    "dt_s": 0.25,
+    "boundary": dict.fromkeys(("left", "right", "bottom", "top"), "wall"),
+    "mask_as_channel": True,
+    "parameters": {},
+    "rollout_frames": 1,
+}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_changed_card_needs_overwrite_and_the_line_names_the_change(convert, tmp_path, key):
+    before = convert("--split", "train")
+    values = card_of().model_dump(mode="json") | {key: CHANGES[key]}
+    (tmp_path / f"{NAME}.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(UserError, match=rf"\({key}\); add --overwrite"):
+        convert("--split", "train")
+    assert read_manifest(tmp_path / "out") == before
+
+
+def test_words_of_a_card_may_change_without_work(convert, tmp_path, capsys):
+    before = convert("--split", "train")
+    write_card(tmp_path / f"{NAME}.yaml", card_of(title="Other words", citation="other"))
+    assert convert("--split", "train") == before
+    assert "skipped" in capsys.readouterr().err
+
+
+def test_another_file_of_this_name_and_size_is_named_when_skipped_and_read_when_told(
+    convert, raw, tmp_path, capsys
+):
+    convert("--split", "train")
+    with h5py.File(raw / FILE, "r+") as file:
+        file["0000/data"][...] += 1
+    capsys.readouterr()
+    convert("--split", "train")
+    assert f"made from {FILE}" in capsys.readouterr().err
+    convert("--split", "train", "--overwrite")
+    corpus = ShardedCorpus.open(tmp_path / "out", NAME, "train")
+    np.testing.assert_array_equal(corpus.trajectory(0).fields, expected(0) + 1)
+
+
+def test_another_reader_is_not_held_to_the_checksums_of_the_cards_own(tmp_path):
+    folder = tmp_path / "raw" / "train"
+    folder.mkdir(parents=True)
+    values = numbered("xyt", x=COLUMNS)[..., None]
+    with h5py.File(folder / "data_0.hdf5", "w") as file:
+        file["data"] = values
+    with h5py.File(tmp_path / "swe_train.hdf5", "w") as file:
+        file["data"] = values[None]
+    card = card_of()
+    files = (card.published.files[0].model_copy(update={"md5": "0" * 32}),)
+    published = card.published.model_copy(update={"files": files})
+    write_card(tmp_path / "own.yaml", card.model_copy(update={"published": published}))
+    order = ("convert", NAME, "--card", tmp_path / "own.yaml", "--format", "processed")
+    out = ("--out", tmp_path / "out", "--split", "train")
+    console(*order, "--raw", tmp_path / "swe_train.hdf5", *out)
+    assert read_manifest(tmp_path / "out").entries[0].count == 1
+
+
+def test_a_split_that_another_process_made_meanwhile_is_not_made_again(
+    convert, tmp_path, monkeypatch, capsys
+):
+    from launchers.verbs.shards import convert as verb
+
+    def late(orders, out, overwrite):
+        missing = pending(orders, out, overwrite)
+        if len(orders) > 1:  # the first look; now the other one finishes
+            monkeypatch.setattr(verb, "pending", pending)
+            convert("--split", "train")
+        return missing
+
+    pending = verb.pending
+    monkeypatch.setattr(verb, "pending", late)
+    capsys.readouterr()
+    convert("--split", "train", "validation")
+    assert capsys.readouterr().err.count("small_swe train: already in") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "count"),
+    [("pdebench_cns_m0.1", write_cns, 4), ("fno_ns_1e-3", write_mat73, 6)],
+)
+def test_a_message_about_a_smaller_file_leads_to_shards(tmp_path, capsys, name, write, count):
+    """Followed word by word, but for the grid, which tests keep small."""
+    raw = tmp_path / "small.h5"
+    write(raw, count)
+    console("info", name, "--yaml")
+    whole = yaml.safe_load(capsys.readouterr().out)
+    assert CorpusCard.read(whole, name) == load_card(name)
+    whole |= {"frames": 12, "rollout_frames": 2, "native_grid": [ROWS, COLUMNS]}
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump(whole))
+    order = ("convert", name, "--card", own, "--raw", raw, "--out", tmp_path / "out")
+    with pytest.raises(UserError) as refused:
+        console(*order, "--no-checksums")
+    assert f"foundation shards info {name} --yaml > own.yaml" in str(refused.value)
+    words = shlex.split(str(refused.value).split("take what is there with ")[1].split(";")[0])
+    console(*order, *words)
+    (entry,) = read_manifest(tmp_path / "out").entries
+    assert (entry.split, entry.count) == ("train", count)
+    whole["published"]["splits"] = {"train": [0, count - 1], "test": [-1, None]}
+    own.write_text(yaml.safe_dump(whole))
+    console(*order, "--no-checksums", "--overwrite")
+    counts = {entry.split: entry.count for entry in read_manifest(tmp_path / "out").entries}
+    assert counts == {"train": count - 1, "test": 1}

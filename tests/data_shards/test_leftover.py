@@ -133,6 +133,7 @@ def test_a_fault_leaves_nothing(tmp_path, write):
         {"provenance": Provenance(producer="random", version=1, seed=1)},
         {"provenance": Provenance(producer="random", version=2, seed=0)},
         {"storage": "float16"},
+        {"origin": [["/elsewhere/raw.h5", 1, 2]]},
     ],
 )
 def test_leftovers_of_another_order_are_not_taken_up(tmp_path, write, other):

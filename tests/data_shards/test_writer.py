@@ -105,7 +105,10 @@ def _write(out, card, trajectories, count=None, **options):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (lambda t: t.fields.__setitem__((2, 0, 1, 1), np.nan), "not finite"),
+        (
+            lambda t: t.fields.__setitem__((2, 0, 1, 1), np.nan),
+            "channel c0 is not finite in frame 2",
+        ),
         (
             lambda t: object.__setattr__(t, "mask", np.full((8, 8), 0.5, np.float32)),
             r"mask holds other values than 0 \(solid\) and 1",

@@ -3,7 +3,6 @@
 import argparse
 import re
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,7 +10,7 @@ from typing import Any, TypeVar, get_args
 from data_shards.card import NAME_PATTERN, CorpusCard, PublishedFiles, Split
 from data_shards.catalogue import card_names, load_card, read_card
 from data_shards.errors import UserError
-from data_shards.manifest import Provenance, SourceFile
+from data_shards.read import READERS
 from launchers.arguments import Subparsers, add_parser, key_value, positive
 from launchers.progress import progress, say
 from launchers.verbs.shards.generate import add_storage
@@ -24,7 +23,8 @@ EXAMPLES = """examples:
   foundation shards convert pdebench_swe --raw downloads --out shards
   foundation shards convert pdebench_swe --raw downloads/2D_rdb_NA_NA.h5 --out shards --split test
   foundation shards convert fno_ns_1e-3 --raw downloads --out shards --limit 20 --no-checksums
-  foundation shards convert mine --card mine.yaml --raw mine.hdf5 --out shards
+  foundation shards info pdebench_swe --yaml > own.yaml              # edit it, then:
+  foundation shards convert pdebench_swe --card own.yaml --raw mine.hdf5 --out shards
   foundation shards convert rayleigh --format the_well --raw well/data --out shards
 
 A split that is already there as asked is skipped; one that was stopped goes on where it was.
@@ -50,9 +50,16 @@ def add_verb(subparsers: Subparsers) -> None:
         help="train, validation, test, or several (default: all that the card names)",
     )
     add(
-        "--card", type=Path, metavar="FILE.yaml", help="a card of your own instead of a shipped one"
+        "--card",
+        type=Path,
+        metavar="FILE.yaml",
+        help="a card of your own instead of the shipped one; CORPUS is the name that it says",
     )
-    add("--format", metavar="READER", help="read with another reader than the card's")
+    add(
+        "--format",
+        metavar="READER",
+        help=f"read with another reader than the card's: {', '.join(READERS)}",
+    )
     add(
         "--option",
         type=key_value,
@@ -66,7 +73,8 @@ def add_verb(subparsers: Subparsers) -> None:
         "--resolution",
         type=positive,
         metavar="R",
-        help="resize to R cells along x, bilinearly (default: the grid of the files)",
+        help="resize to R cells along x: means over blocks where R divides the grid of the files, "
+        "bilinear elsewhere (default: their grid)",
     )
     add(
         "--no-checksums",
@@ -79,11 +87,14 @@ def add_verb(subparsers: Subparsers) -> None:
 
 def _wanted_files() -> str:
     lines = []
+    width = max(map(len, card_names()), default=0)
     for name in card_names():
         published = load_card(name).published
         if published is not None:
             files = ", ".join(file.name for file in published.files) or "see its card"
-            lines.append(f"{name:<20} {files}" + (f"  ({published.url})" if published.url else ""))
+            lines.append(
+                f"{name:<{width}} {files}" + (f"  ({published.url})" if published.url else "")
+            )
     return "\n  ".join(lines) or "(no card names any)"
 
 
@@ -115,6 +126,8 @@ def _run(options: argparse.Namespace) -> None:
         splits = [split for split in get_args(Split) if card.splits.get(split)]
     orders = [_order(card, split, options) for split in dict.fromkeys(splits)]
     for order in pending(orders, options.out, options.overwrite):
+        if not pending([order], options.out, options.overwrite):  # made by another meanwhile
+            continue
         say(f"{order}: {settings(order)}")
         entry = convert(
             card,
@@ -146,7 +159,10 @@ def _card(options: argparse.Namespace) -> CorpusCard:
     if not reader:
         raise UserError(f"{card.name}: its card names no reader; say which with --format READER")
     own = published.options if reader == published.reader else {}
-    changes = {"reader": reader, "options": {**own, **dict(options.option)}}
+    files = published.files
+    if reader != published.reader:  # checksums are those of the files that the card's own reads
+        files = tuple(file.model_copy(update={"md5": None}) for file in files)
+    changes = {"reader": reader, "options": {**own, **dict(options.option)}, "files": files}
     return card.model_copy(update={"published": published.model_copy(update=changes)})
 
 
@@ -170,7 +186,6 @@ def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
     from importlib import import_module
 
     from data_shards.errors import unknown_name
-    from data_shards.read import READERS
 
     if reader not in READERS:
         raise unknown_name("reader", reader, READERS)
@@ -188,26 +203,25 @@ def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
 
 
 def _order(card: CorpusCard, split: Split, options: argparse.Namespace) -> Order:
-    """What a conversion would give, from a first look into the files."""
-    from data_shards.read import open_raw
-    from data_shards.read.raw import published
+    """What a conversion would give.
 
-    with closing(open_raw(card, split, options.raw, limit=options.limit)) as corpus:
-        count = len(corpus) if options.limit is None else min(options.limit, len(corpus))
-        sources = tuple(
-            SourceFile(name=path.name, bytes=path.stat().st_size) for path in corpus.sources
+    Raises:
+        UserError: the files cannot be read so, or do not say which of several splits they are.
+    """
+    from data_shards.read.convert import plan
+
+    planned = plan(card, split, options.raw, limit=options.limit, resolution=options.resolution)
+    if not planned.split_known and len(set(options.split or ())) != 1:
+        raise UserError(
+            f"{options.raw}: does not say which split it is, so every split would hold the same "
+            "trajectories; say the one that it is with --split, e.g. --split train"
         )
-    grid = None if options.resolution is None else card.grid(options.resolution)
+    for note in planned.notes:
+        say(f"{card.name} {split}: {note}")
     return Order(
         card=card,
         split=split,
-        count=count,
+        count=planned.count,
         storage=options.storage,
-        provenance=Provenance(
-            producer=published(card).reader,
-            version=card.version,
-            seed=-1,
-            sources=sources,
-            grid=grid,
-        ),
+        provenance=planned.provenance,
     )

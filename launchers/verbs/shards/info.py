@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
+
 from data_shards.card import ChannelStatistics, CorpusCard
 from data_shards.catalogue import expand, load_card
 from data_shards.dataset_card import licence_of
 from data_shards.errors import UserError
-from data_shards.handbook import facts
+from data_shards.handbook import facts, protocol_text
 from data_shards.manifest import CorpusEntry, Manifest, read_manifest
 from launchers.arguments import Subparsers, add_parser
 from launchers.verbs.shards.order import mebibytes, settings
@@ -20,6 +22,7 @@ EXAMPLES = """examples:
   foundation shards info shards --json | jq '.entries[].statistics'
   foundation shards info shards --yaml            # statistics of training splits, for cards
   foundation shards info pdebench_swe             # the card of a corpus, a rung or a group
+  foundation shards info pdebench_swe --yaml > own.yaml  # to edit, for `shards convert --card`
 
 A folder comes first where a name means both.
 """
@@ -34,7 +37,8 @@ def add_verb(subparsers: Subparsers) -> None:
     form.add_argument(
         "--yaml",
         action="store_true",
-        help="print the statistics of each training split in a folder, as cards want them",
+        help="print the whole card of a corpus, to edit; of a folder the statistics of each "
+        "training split, as cards want them",
     )
     parser.set_defaults(run=_run)
 
@@ -42,8 +46,9 @@ def add_verb(subparsers: Subparsers) -> None:
 def _run(options: argparse.Namespace) -> None:
     folder = Path(options.target)
     names = [] if folder.is_dir() else _names(options.target)
-    if names and not options.yaml:
-        _print_cards([load_card(name) for name in names], options.json)
+    if names:
+        cards = [load_card(name) for name in names]
+        print(_cards_yaml(cards) if options.yaml else _cards_text(cards, options.json), end="")
         return
     manifest = read_manifest(folder)
     if options.json:
@@ -68,11 +73,16 @@ def _names(target: str) -> list[str]:
         raise UserError(f"{target}: no such folder, and {error}") from None
 
 
-def _print_cards(cards: list[CorpusCard], as_json: bool) -> None:
+def _cards_text(cards: list[CorpusCard], as_json: bool) -> str:
     if as_json:
-        print(json.dumps([card.model_dump(mode="json") for card in cards], indent=1))
-        return
-    print("\n".join(f"## {card.name}\n\n{facts(card)}" for card in cards), end="")
+        return json.dumps([card.model_dump(mode="json") for card in cards], indent=1) + "\n"
+    return "\n".join(f"## {card.name}\n\n{facts(card)}" for card in cards)
+
+
+def _cards_yaml(cards: list[CorpusCard]) -> str:
+    """Whole cards as they are written by hand, several as documents of one stream."""
+    values = [card.model_dump(mode="json", exclude_defaults=True) for card in cards]
+    return yaml.safe_dump_all(values, sort_keys=False, allow_unicode=True, width=96)
 
 
 def _print_folder(manifest: Manifest) -> None:
@@ -87,7 +97,7 @@ def _entry_lines(entry: CorpusEntry) -> Iterable[str]:
     card, provenance = entry.card, entry.provenance
     profiles = "".join(f", profile {name}" for name in matching_profiles(entry)[:1])
     size = f"{entry.frames} frames of {'x'.join(map(str, entry.grid))}"
-    window = f"{card.context_frames} given, {card.rollout_frames} predicted"
+    window = protocol_text(card)
     yield f"{entry.corpus} {entry.split}: {card.title}"
     yield f"  {card.pde}; licence: {licence_of(entry)}"
     yield f"  {settings(entry)}{profiles}"

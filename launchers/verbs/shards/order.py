@@ -7,6 +7,7 @@ from typing import Any
 
 from data_shards.card import CorpusCard, Split
 from data_shards.corpus import check_size
+from data_shards.dataset_card import files_text
 from data_shards.errors import UserError
 from data_shards.manifest import (
     MANIFEST,
@@ -18,6 +19,12 @@ from data_shards.manifest import (
 )
 from data_shards.tar import ShardError
 from launchers.progress import say
+
+# Of a card; the rest describes, or belongs to profiles.
+_DECISIVE = (
+    "pde", "channels", "mask_as_channel", "frames", "dt_s", "native_grid", "boundary", "extent",
+    "parameters", "context_frames", "rollout_frames",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,19 @@ class Order:
 
     def matches(self, entry: CorpusEntry) -> bool:
         """Whether an entry is what this order would give."""
-        return (
-            (self.count, self.storage) == (entry.count, entry.storage)
-            and _identity(self.provenance) == _identity(entry.provenance)
-            and _recipe(self.card, self.provenance) == _recipe(entry.card, entry.provenance)
-        )
+        return self.same_size_and_origin(entry) and not self.changed(entry)
+
+    def same_size_and_origin(self, entry: CorpusEntry) -> bool:
+        """Whether all but the card is what this order would give."""
+        return (self.count, self.storage) == (entry.count, entry.storage) and _identity(
+            self.provenance
+        ) == _identity(entry.provenance)
+
+    def changed(self, entry: CorpusEntry) -> list[str]:
+        """What on the card decides about the result and is not as in an entry."""
+        ours = _recipe(self.card, self.provenance)
+        theirs = _recipe(entry.card, entry.provenance)
+        return [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
 
     def __str__(self) -> str:
         return f"{self.card.name} {self.split}"
@@ -67,7 +82,7 @@ def pending(orders: Sequence[Order], out: Path, overwrite: bool) -> list[Order]:
     missing = [order for order in orders if not _is_there(order, there, out, overwrite)]
     for order in orders:
         if order not in missing:
-            say(f"{order}: already in {out}, skipped")
+            say(f"{order}: already in {out}, skipped{_made_from(order)}")
     return missing
 
 
@@ -79,7 +94,7 @@ def settings(made: Order | CorpusEntry) -> str:
         text += f" at {'x'.join(map(str, made.grid))}"
     text += f" {made.storage} by {provenance.producer} version {provenance.version}"
     if provenance.seed < 0:
-        return text + f" from {', '.join(file.name for file in provenance.sources) or 'raw files'}"
+        return text + f" from {files_text(provenance.sources) or 'raw files'}"
     return text + f", seed {provenance.seed}"
 
 
@@ -92,7 +107,8 @@ def _is_there(order: Order, manifest: Manifest, out: Path, overwrite: bool) -> b
     entry = manifest.find(order.card.name, order.split)
     if entry is None:
         return False
-    if order.matches(entry):
+    if order.matches(entry) and not (overwrite and order.provenance.sources):
+        # Of raw files only name and size are known: whoever says --overwrite may mean another.
         try:
             for record in entry.shards:
                 check_size(out, record)
@@ -101,11 +117,12 @@ def _is_there(order: Order, manifest: Manifest, out: Path, overwrite: bool) -> b
             return False
         return True
     if not overwrite:
-        ours, theirs = settings(order), settings(entry)
-        wanted = f"not {ours}" if ours != theirs else "made with other options than now asked for"
+        wanted = f"not {settings(order)}"
+        if order.same_size_and_origin(entry):
+            wanted = f"made from another card than now ({', '.join(order.changed(entry))})"
         raise UserError(
-            f"{out} holds another {order}: {theirs}, {wanted}; add --overwrite to replace it, or "
-            "choose another --out"
+            f"{out} holds another {order}: {settings(entry)}, {wanted}; add --overwrite to "
+            "replace it, or choose another --out"
         )
     return False
 
@@ -115,10 +132,23 @@ def _identity(provenance: Provenance) -> tuple[Any, ...]:
     return provenance.producer, provenance.version, provenance.seed, provenance.grid, files
 
 
-def _recipe(card: CorpusCard, provenance: Provenance) -> Any:
-    """What on a card decides about the numbers: of the generator, or of the reader."""
+def _recipe(card: CorpusCard, provenance: Provenance) -> dict[str, Any]:
+    """What on a card decides about the result: fields, labels, window, and how they are made."""
+    values = card.model_dump(mode="json")
+    recipe = {key: values[key] for key in _DECISIVE}
     if provenance.seed >= 0:
-        return card.generator_options
-    if card.published is None:
-        return None
-    return card.published.options, card.published.splits
+        return recipe | {"generator_options": values["generator_options"]}
+    published = values["published"] or {}
+    return recipe | {f"published.{k}": published.get(k) for k in ("reader", "options", "splits")}
+
+
+def _made_from(order: Order) -> str:
+    """The raw files of a split in words: names and sizes are all that is known of them."""
+    sources = order.provenance.sources
+    if not sources:
+        return ""
+    size = mebibytes(sum(source.bytes for source in sources))
+    return (
+        f"; it was made from {files_text(sources)} of this size ({size}): if that was another "
+        "file, add --overwrite"
+    )

@@ -99,6 +99,16 @@ def test_half_precision_and_another_grid_are_made_once_for_all(tmp_path, publish
     np.testing.assert_allclose(window, wanted, 2**-11 + 1e-6)
 
 
+def test_a_grid_that_divides_the_published_one_gets_means_over_whole_cells(tmp_path, published):
+    card, raw = published("pdebench_dr")
+    entry = convert(card, "train", raw, tmp_path / "out", resolution=2, limit=1)
+    rows, columns = entry.grid
+    assert (6 % rows, 8 % columns) == (0, 0)
+    window = ShardedCorpus.open(tmp_path / "out", card.name, "train").window(0, 0, 3)
+    blocks = expected(0, 2)[:3].reshape(3, 2, rows, 6 // rows, columns, 8 // columns)
+    np.testing.assert_allclose(window, blocks.mean(axis=(3, 5), dtype="f8"), 1e-6)  # float32
+
+
 def test_a_resized_cell_is_solid_where_less_than_half_of_it_is_fluid(tmp_path, monkeypatch):
     mask = np.ones((6, 8), np.float32)
     mask[:, :3] = 0  # of the cells of two columns, the first is solid, the second half
@@ -106,6 +116,8 @@ def test_a_resized_cell_is_solid_where_less_than_half_of_it_is_fluid(tmp_path, m
 
     class Obstacle:
         sources = ()
+        split_known = True
+        notes = ()
 
         def __len__(self):
             return 1
