@@ -24,10 +24,10 @@ from data_shards.layout import ModelLayout
 from data_shards.manifest import read_manifest
 from data_shards.memory import keep_freed_memory
 from data_shards.mixture import MixtureConfig
-from data_shards.read.whole import read_whole, unpack
 from data_shards.stream import SampleStream, StreamConfig
 from evaluation.provenance import git_commit, this_machine
 from launchers.exit_codes import guarded
+from launchers.whole_trajectories import read_whole, unpack
 
 CHANNELS = 4
 CONTEXT = 10
