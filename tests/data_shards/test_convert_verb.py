@@ -406,6 +406,23 @@ def test_a_split_that_another_process_made_meanwhile_is_not_made_again(
     assert capsys.readouterr().err.count("small_swe train: already in") == 1
 
 
+def test_a_second_split_from_the_same_unnamed_file_is_warned_of(unnamed, capsys):
+    console(*unnamed, "--split", "test")
+    assert "same trajectories" not in capsys.readouterr().err
+    console(*unnamed, "--split", "train")
+    assert "both splits hold the same trajectories" in capsys.readouterr().err
+
+
+def test_whoever_stops_it_is_told_that_the_same_command_goes_on(convert, monkeypatch, capsys):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("data_shards.read.convert.write_corpus", stop)
+    with pytest.raises(KeyboardInterrupt):
+        convert("--split", "train")
+    assert "the same command goes on where it was" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "write", "count"),
     [("pdebench_cns_m0.1", write_cns, 4), ("fno_ns_1e-3", write_mat73, 6)],

@@ -237,6 +237,29 @@ def test_several_splits_show_how_far_the_whole_is(tmp_path, orders, capsys):
     assert "all 2 splits: 4/4 trajectories in" in said
 
 
+def test_a_split_that_another_process_made_meanwhile_is_not_made_again(
+    tmp_path, orders, monkeypatch, capsys
+):
+    from launchers.verbs.shards import generate as verb
+
+    def late(asked, out, overwrite):
+        missing = pending(asked, out, overwrite)
+        monkeypatch.setattr(verb, "pending", pending)  # the first look; now the other one finishes
+        console("generate", "pdebench_swe", "--out", tmp_path, *TRAIN)
+        return missing
+
+    pending = verb.pending
+    monkeypatch.setattr(verb, "pending", late)
+    console("generate", "pdebench_swe", "pdebench_dr", "--out", tmp_path, *TRAIN)
+    text = capsys.readouterr().err
+    assert "pdebench_swe train: already in" in text
+    assert text.count("pdebench_swe train: 1 shards") == 1
+    assert {entry.corpus for entry in read_manifest(tmp_path).entries} == {
+        "pdebench_swe",
+        "pdebench_dr",
+    }
+
+
 def test_an_unknown_corpus_is_refused_with_the_nearest_name(tmp_path, orders):
     with pytest.raises(UserError, match="'pdebench_sew'; did you mean 'pdebench_swe'"):
         console("generate", "pdebench_dr", "pdebench_sew", "--out", tmp_path, *TRAIN)

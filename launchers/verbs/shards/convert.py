@@ -5,16 +5,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from data_shards.card import NAME_PATTERN, CorpusCard, PublishedFiles, Split
 from data_shards.catalogue import card_names, load_card, read_card
 from data_shards.errors import UserError
+from data_shards.manifest import MANIFEST, read_manifest
 from data_shards.read import READERS
 from launchers.arguments import Subparsers, add_parser, key_value, positive
 from launchers.progress import progress, say
 from launchers.verbs.shards.generate import add_storage
-from launchers.verbs.shards.order import Order, mebibytes, pending, settings
+from launchers.verbs.shards.order import Order, mebibytes, pending, resumable, settings
+
+if TYPE_CHECKING:
+    from data_shards.read.convert import Plan
 
 ItemT = TypeVar("ItemT")
 
@@ -28,6 +32,7 @@ EXAMPLES = """examples:
   foundation shards convert rayleigh --format the_well --raw well/data --out shards
 
 A split that is already there as asked is skipped; one that was stopped goes on where it was.
+Raw files of the same names and sizes are taken for the same ones; --overwrite reads them again.
 Files are read block by block, so memory does not grow with them. --raw is the folder that
 holds these files, or the one file itself under any name:
   {files}
@@ -116,33 +121,47 @@ class _Watch:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from data_shards.read.convert import convert
-
     card = _card(options)
     published = card.published
     named = [] if published is None else published.splits
     splits = options.split or [split for split in get_args(Split) if split in named]
     if not splits:
         splits = [split for split in get_args(Split) if card.splits.get(split)]
-    orders = [_order(card, split, options) for split in dict.fromkeys(splits)]
-    for order in pending(orders, options.out, options.overwrite):
-        if not pending([order], options.out, options.overwrite):  # made by another meanwhile
-            continue
-        say(f"{order}: {settings(order)}")
-        entry = convert(
-            card,
-            order.split,
-            options.raw,
-            options.out,
-            limit=options.limit,
-            storage=options.storage,
-            shard_bytes=options.shard_mib << 20,
-            resolution=options.resolution,
-            checksums=not options.no_checksums,
-            watch=_Watch(order),
-        )
-        grid = "x".join(map(str, entry.grid))
-        say(f"{order}: {grid}, {len(entry.shards)} shards, {mebibytes(entry.bytes)}")
+    plans = {split: _plan(card, split, options) for split in dict.fromkeys(splits)}
+    for note in dict.fromkeys(note for planned in plans.values() for note in planned.notes):
+        say(f"{card.name}: {note}")
+    orders = [
+        Order(card, split, planned.count, options.storage, planned.provenance)
+        for split, planned in plans.items()
+    ]
+    missing = pending(orders, options.out, options.overwrite)
+    for order in missing:
+        if not plans[order.split].split_known:
+            _warn_of_twins(order, options.out)
+    with resumable():
+        for order in missing:
+            if pending([order], options.out, options.overwrite):  # no other made it meanwhile
+                _write(order, options)
+
+
+def _write(order: Order, options: argparse.Namespace) -> None:
+    from data_shards.read.convert import convert
+
+    say(f"{order}: {settings(order)}")
+    entry = convert(
+        order.card,
+        order.split,
+        options.raw,
+        options.out,
+        limit=options.limit,
+        storage=options.storage,
+        shard_bytes=options.shard_mib << 20,
+        resolution=options.resolution,
+        checksums=not options.no_checksums,
+        watch=_Watch(order),
+    )
+    grid = "x".join(map(str, entry.grid))
+    say(f"{order}: {grid}, {len(entry.shards)} shards, {mebibytes(entry.bytes)}")
 
 
 def _card(options: argparse.Namespace) -> CorpusCard:
@@ -202,7 +221,7 @@ def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
     return card
 
 
-def _order(card: CorpusCard, split: Split, options: argparse.Namespace) -> Order:
+def _plan(card: CorpusCard, split: Split, options: argparse.Namespace) -> "Plan":
     """What a conversion would give.
 
     Raises:
@@ -216,12 +235,17 @@ def _order(card: CorpusCard, split: Split, options: argparse.Namespace) -> Order
             f"{options.raw}: does not say which split it is, so every split would hold the same "
             "trajectories; say the one that it is with --split, e.g. --split train"
         )
-    for note in planned.notes:
-        say(f"{card.name} {split}: {note}")
-    return Order(
-        card=card,
-        split=split,
-        count=planned.count,
-        storage=options.storage,
-        provenance=planned.provenance,
-    )
+    return planned
+
+
+def _warn_of_twins(order: Order, out: Path) -> None:
+    """Say where another split was made from raw files of the same names and sizes."""
+    there = read_manifest(out).entries if (out / MANIFEST).exists() else ()
+    ours = [(source.name, source.bytes) for source in order.provenance.sources]
+    for entry in there:
+        theirs = [(source.name, source.bytes) for source in entry.provenance.sources]
+        if entry.corpus == order.card.name and entry.split != order.split and ours == theirs:
+            say(
+                f"{order}: the {entry.split} split in {out} was made from files of the same names "
+                "and sizes; if they are the same, both splits hold the same trajectories"
+            )

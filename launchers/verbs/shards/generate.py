@@ -14,7 +14,7 @@ from data_shards.manifest import Provenance, Storage
 from data_shards.trajectory import Trajectory
 from launchers.arguments import Subparsers, add_parser, not_negative, positive
 from launchers.progress import Overall, progress, say
-from launchers.verbs.shards.order import Order, mebibytes, pending, settings
+from launchers.verbs.shards.order import Order, mebibytes, pending, resumable, settings
 
 if TYPE_CHECKING:
     from data_shards.generate.driver import InTurn
@@ -124,7 +124,8 @@ def _run(options: argparse.Namespace) -> None:
         )
     missing = pending(orders, options.out, options.overwrite)
     if missing:
-        _write_all(missing, options)
+        with resumable():
+            _write_all(missing, options)
 
 
 def _orders(name: str, options: argparse.Namespace) -> list[Order]:

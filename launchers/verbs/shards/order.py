@@ -1,6 +1,7 @@
 """One split of one corpus that a folder is to hold, and whether it already does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,16 @@ def pending(orders: Sequence[Order], out: Path, overwrite: bool) -> list[Order]:
         if order not in missing:
             say(f"{order}: already in {out}, skipped{_made_from(order)}")
     return missing
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Tell whoever stops the writing of shards that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept, and the same command goes on where it was")
+        raise
 
 
 def settings(made: Order | CorpusEntry) -> str:

@@ -99,6 +99,45 @@ def test_half_precision_and_another_grid_are_made_once_for_all(tmp_path, publish
     np.testing.assert_allclose(window, wanted, 2**-11 + 1e-6)
 
 
+def stopped_at(number):
+    """A watch that ends like Ctrl-C before trajectory `number`."""
+
+    def watch(items, *, total, label, unit="it"):
+        for position, item in enumerate(items):
+            if position == number:
+                raise KeyboardInterrupt
+            yield item
+
+    return watch
+
+
+def test_a_stopped_conversion_does_not_go_on_with_another_file_of_its_name_and_size(
+    tmp_path, published
+):
+    card, raw = published("pdebench_swe")
+    with pytest.raises(KeyboardInterrupt):
+        convert(card, "train", raw, tmp_path / "out", shard_bytes=1, watch=stopped_at(3))
+    other = tmp_path / "other"
+    raw.rename(other)
+    name = card.published.files[0].name
+    with h5py.File(other / name, "r+") as file:
+        for group in file.values():
+            group["data"][...] += 1
+    other.rename(raw)
+    convert(card, "train", raw, tmp_path / "out", shard_bytes=1)
+    corpus = ShardedCorpus.open(tmp_path / "out", card.name, "train")
+    for number in range(5):
+        np.testing.assert_array_equal(corpus.trajectory(number).fields, expected(number) + 1)
+
+
+def test_the_bytes_do_not_depend_on_where_the_raw_files_lie(tmp_path, published):
+    card, raw = published("pdebench_swe")
+    convert(card, "train", raw, tmp_path / "here")
+    raw.rename(tmp_path / "moved")
+    convert(card, "train", tmp_path / "moved", tmp_path / "there")
+    assert bytes_of(tmp_path / "here") == bytes_of(tmp_path / "there")
+
+
 def test_a_grid_that_divides_the_published_one_gets_means_over_whole_cells(tmp_path, published):
     card, raw = published("pdebench_dr")
     entry = convert(card, "train", raw, tmp_path / "out", resolution=2, limit=1)
