@@ -9,7 +9,7 @@ a member is only ever read up to a size that the caller knows beforehand.
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -47,15 +47,18 @@ class Member:
 class FileTree:
     """All files below a folder and in the zips below it, or in one zip; zips stay open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fits: Callable[[tuple[str, ...]], bool]) -> None:
         """List the files.
 
         Args:
             path: a folder, or one zip.
+            fits: whether a zip below the folder is looked into, by its place as in `Member`;
+                one that is given itself always is.
 
         Raises:
             UserError: no such path, neither folder nor zip, or a zip is damaged or hostile.
         """
+        self._fits = fits
         self._zips: dict[Path, zipfile.ZipFile] = {}
         above = path.absolute().parent.parts[-1:]
         try:
@@ -116,7 +119,8 @@ class FileTree:
             if entry.is_dir():
                 yield from self._folder(entry, (*parts, entry.name), above | {here})
             elif entry.suffix == ZIP:
-                yield from self._zip(entry, (*parts, entry.stem))
+                if self._fits((*parts, entry.stem)):
+                    yield from self._zip(entry, (*parts, entry.stem))
             elif entry.is_file():
                 yield Member((*parts, entry.name), entry, None, entry.stat().st_size)
 

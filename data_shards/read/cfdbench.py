@@ -16,12 +16,14 @@ import random
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
@@ -47,6 +49,11 @@ class CfdBenchOptions(Config):
     padding: Padding = "none"
     mask: MaskPlace = "centred"
     remainder: Literal["drop", "repeat"] = "drop"
+
+    @field_validator("problems", "subsets", mode="before")
+    @classmethod
+    def _one_may_stand_alone(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, order=True)
@@ -103,7 +110,7 @@ def open_corpus(card: CorpusCard, split: Split, path: Path) -> "CfdBench":
         raise UserError(f"card {card.name}: has {len(card.channels)} channels, wanted u and v")
     if not path.exists():
         raise UserError(f"{path}: no such folder or zip; published at {published(card).url}")
-    tree = FileTree(path)
+    tree = FileTree(path, partial(_zip_fits, options.problems))
     try:
         return CfdBench(card, split, tree, options, path)
     except BaseException:
@@ -125,8 +132,10 @@ class CfdBench:
         cases = _cases(tree, path, options.problems)
         self._segments: list[Segment] = []
         total = 0
+        sources: set[Path] = set()
         for problem in options.problems:
-            chosen = _complete(cases, problem, options.subsets, path)
+            chosen = _complete(cases, problem, options.subsets, tree, path)
+            sources.update(_source(m) for case in chosen for m in case.files.values())
             headers = {case.name: self._header(case) for case in chosen}
             counts = [self._count(headers[case.name]) for case in chosen]
             first = dict(zip(headers, accumulate(counts, initial=total), strict=False))
@@ -140,9 +149,7 @@ class CfdBench:
                 f"{path}: the {split} split has no case of {card.frames} frames or more; it is a "
                 f"tenth of each problem's cases, give all of them or use another split"
             )
-        self.sources: tuple[Path, ...] = tuple(
-            sorted({member.source for case in cases for member in case.files.values()})
-        )
+        self.sources: tuple[Path, ...] = tuple(sorted(sources))
         self._last: tuple[str, Case, NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
@@ -288,15 +295,42 @@ def _last_of(names: tuple[str, ...], folders: list[str], member: Member) -> str:
 
 
 def _complete(
-    cases: list[CaseFolder], problem: Problem, subsets: tuple[Subset, ...], path: Path
+    cases: list[CaseFolder],
+    problem: Problem,
+    subsets: tuple[Subset, ...],
+    tree: FileTree,
+    path: Path,
 ) -> list[CaseFolder]:
     """A problem's cases, with all of its subsets: the split depends on every one of them."""
     chosen = sorted(case for case in cases if case.problem == problem)
     for subset in subsets:
         position = get_args(Subset).index(subset)
         if not any(case.subset == position for case in chosen):
+            there = [name for name in _problems_of(tree) if name != problem]
+            asked = [name for name in there if any(case.problem == name for case in cases)]
+            other = f" (--option 'problems=[{', '.join(asked or there)}]')" if there else ""
             raise UserError(
-                f"{path}: holds no case of {problem}/{subset}; fetch its zip, or leave it out "
-                "by the options problems and subsets of the card's published block"
+                f"{path}: holds no case of {problem}/{subset}; fetch its zip, or leave it out by "
+                f"the options problems{other} and subsets"
             )
     return [case for case in chosen if get_args(Subset)[case.subset] in subsets]
+
+
+def _problems_of(tree: FileTree) -> list[str]:
+    """Problems of which there is a case."""
+    folders = {folder for m in tree.members if m.parts[-1] in _FILES for folder in m.parts}
+    return [problem for problem in get_args(Problem) if problem in folders]
+
+
+def _source(member: Member) -> Path:
+    """Where a file of a case comes from: its zip, or the folder of all cases of its subset."""
+    return member.source if member.inside is not None else member.source.parents[1]
+
+
+def _zip_fits(problems: tuple[Problem, ...], parts: tuple[str, ...]) -> bool:
+    """Whether a zip may hold cases of some problems: others may lie beside, whatever they are."""
+    words = {*parts, *re.split(r"[^a-z]+", parts[-1].lower())}
+    said = words & set(get_args(Problem))
+    if said and not said & set(problems):
+        return False
+    return bool(said or words & {*get_args(Subset), "cfdbench"})

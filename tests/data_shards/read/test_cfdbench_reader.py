@@ -52,7 +52,7 @@ ALL = {"problems": ["cavity", "tube", "cylinder", "dam"], "subsets": ["prop", "b
 def read_all(card, split, path):
     corpus = open_raw(card, split, path)
     try:
-        assert all(source.is_file() for source in corpus.sources)
+        assert all(source.exists() for source in corpus.sources)
         return [corpus.read(number) for number in range(len(corpus))]
     finally:
         corpus.close()
@@ -249,6 +249,43 @@ def test_each_case_is_read_once_while_its_segments_follow(tmp_path, tree, monkey
     assert len(read) == len(set(read)) < 2 * len(trajectories)
 
 
+def test_sources_are_zips_or_folders_of_subsets_never_single_files(tmp_path, tree):
+    card = small_cfdbench(problems=["cavity", "cylinder"], subsets=["prop", "bc"])
+    zips, folders = pack_as_published(tree, tmp_path / "a"), unpack(tree, tmp_path / "b")
+    wanted = {
+        zips: ["cavity.zip", "cylinder/bc.zip", "cylinder/prop.zip"],
+        folders: ["cavity/bc", "cavity/prop", "cylinder/bc", "cylinder/prop"],
+    }
+    for path, names in wanted.items():
+        corpus = open_raw(card, "train", path)
+        assert [source.relative_to(path).as_posix() for source in corpus.sources] == names
+        corpus.close()
+
+
+def test_one_problem_or_subset_may_stand_alone(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    alone, listed = (
+        [t.index for t in read_all(small_cfdbench(problems=p, subsets=s), "train", path)]
+        for p, s in (("tube", "bc"), (["tube"], ["bc"]))
+    )
+    assert alone == listed != []
+
+
+@pytest.mark.parametrize("name", ["papers.zip", "dam.zip", "dam/bc.zip", "tubes-of-mine/x.zip"])
+def test_zips_of_anything_else_may_lie_beside(tmp_path, tree, name):
+    path = pack_as_published(tree, tmp_path)
+    (path / name).parent.mkdir(exist_ok=True)
+    (path / name).write_bytes(b"not a zip")
+    assert read_all(small_cfdbench(problems="tube"), "train", path)
+
+
+@pytest.mark.parametrize("name", ["tube.zip", "CFDBench.zip", "tube_v2.zip", "tube/all.zip"])
+def test_zips_that_may_hold_a_problem_are_found(tmp_path, tree, name):
+    part = {k: content for k, content in tree.items() if k.startswith("tube")}
+    pack(part, tmp_path / name)
+    assert read_all(small_cfdbench(problems="tube"), "train", tmp_path)
+
+
 # Trees that are not as published: what was done to one, and what the error says.
 
 
@@ -399,6 +436,18 @@ def test_a_problem_that_is_not_there_whole_is_refused(tmp_path, tree, lost, says
     message = refusal(unpack(kept, tmp_path), subsets=["prop", "bc", "geo"])
     assert says in message
     assert "options" in message
+
+
+def test_with_one_zip_of_many_its_problem_is_advised(tmp_path, tree):
+    path = pack_as_published(tree, tmp_path)
+    for place in (path / "cavity.zip", path):
+        if place == path:
+            (path / "tube.zip").unlink()
+            for file in (path / "cylinder").iterdir():
+                file.unlink()
+        message = refusal(place, problems=["cavity", "tube", "cylinder"])
+        assert "holds no case of tube/prop" in message
+        assert "--option 'problems=[cavity]'" in message
 
 
 def test_a_problem_that_is_not_asked_for_may_be_damaged(tmp_path, tree):
