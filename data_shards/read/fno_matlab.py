@@ -26,7 +26,14 @@ from data_shards.read import labels
 from data_shards.read.blocks import SampleBlocks
 from data_shards.read.hdf5 import legible, refuse_large
 from data_shards.read.matlab import open_matlab
-from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
+from data_shards.read.raw import (
+    boundary_of,
+    own_card,
+    published,
+    raw_file,
+    rows_and_columns,
+    split_range,
+)
 from data_shards.trajectory import Trajectory
 
 MOST_FRAMES = 1000  # in the file, of one trajectory: they are read together
@@ -71,7 +78,7 @@ class FnoCorpus:
             raise UserError(
                 f"{self._path}: {name} is {fields.dtype} {shape[::-1]} as MATLAB sees it; that of "
                 f"{card.name} is (N, X, Y, T) with (X, Y, T) = {wanted[::-1]}; choose the card "
-                "that the file belongs to"
+                f"that the file belongs to, or {own_card(card, 'native_grid and frames')}"
             )
         return fields
 

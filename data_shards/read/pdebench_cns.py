@@ -21,7 +21,14 @@ from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.blocks import BLOCK_BYTES, SampleBlocks
 from data_shards.read.hdf5 import find_coordinate, find_dataset, legible, open_hdf5
-from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
+from data_shards.read.raw import (
+    boundary_of,
+    own_card,
+    published,
+    raw_file,
+    rows_and_columns,
+    split_range,
+)
 from data_shards.trajectory import Trajectory
 
 AXES = ("N", "T", "x", "y")
@@ -65,7 +72,8 @@ class CnsCorpus:
             came = ", ".join(str(shape) for shape in sorted(shapes))
             raise UserError(
                 f"{self._path}: channels are {came}, those of {self._card.name} (N, T, x, y) with "
-                f"(T, x, y) = {wanted}; choose the card that the file belongs to"
+                f"(T, x, y) = {wanted}; choose the card that the file belongs to, or "
+                f"{own_card(self._card, 'native_grid and frames')}"
             )
         shape: tuple[int, ...] = channels[0].shape
         return shape

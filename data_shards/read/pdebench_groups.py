@@ -31,7 +31,14 @@ from data_shards.read.hdf5 import (
     open_hdf5,
     refuse_foreign,
 )
-from data_shards.read.raw import boundary_of, published, raw_file, rows_and_columns, split_range
+from data_shards.read.raw import (
+    boundary_of,
+    own_card,
+    published,
+    raw_file,
+    rows_and_columns,
+    split_range,
+)
 from data_shards.trajectory import Trajectory
 
 SpatialAxes = (
@@ -123,7 +130,8 @@ class GroupsCorpus:
         if data.shape != wanted:
             raise UserError(
                 f"{self._path}: {data.name} is {data.shape}, those of {card.name} are {wanted}; "
-                "choose the card that the file belongs to"
+                "choose the card that the file belongs to, or "
+                f"{own_card(card, 'native_grid and frames')}"
             )
         with legible(self._path):
             values = data[()]

@@ -25,7 +25,7 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.read import labels
 from data_shards.read.hdf5 import find_dataset
-from data_shards.read.raw import boundary_of, published, raw_file, split_range
+from data_shards.read.raw import boundary_of, own_card, published, raw_file, split_range
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory
 
@@ -105,7 +105,8 @@ class WaveCorpus:
                 axes = ", ".join(_AXES[name])
                 raise UserError(
                     f"{path}: {name} is {shape}, that of {self._card.name} ({axes}) with all but N "
-                    f"{wanted}; choose the card that the file belongs to"
+                    f"{wanted}; choose the card that the file belongs to, or "
+                    f"{own_card(self._card, 'native_grid and frames')}"
                 )
             return shape[0]
 

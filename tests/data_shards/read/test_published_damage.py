@@ -227,6 +227,16 @@ def test_what_is_missing_or_of_another_corpus_is_named(file_of, name, change, me
     assert message in refusal(card, path)
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_of_another_grid_is_read_by_a_card_of_ones_own(file_of, name):
+    card, path = file_of(name)
+    other = card.model_copy(update={"native_grid": (ROWS, 2 * COLUMNS)})
+    message = refusal(other, path)
+    assert f"edit native_grid and frames on a card of your own (foundation shards info {name}" in (
+        message
+    )
+
+
 def test_a_file_without_groups_of_trajectories_says_what_it_holds(file_of):
     card, path = file_of("pdebench_swe")
     write_cns(path, 6)
