@@ -26,6 +26,7 @@ from data_shards.catalogue import card_names, load_card
 from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.manifest import read_manifest
+from data_shards.read import READERS
 
 SPLITS = {"train": (0, 3), "validation": (3, 4), "test": (-2, None)}
 NAME = "small_swe"
@@ -263,6 +264,21 @@ def test_its_help_says_which_file_every_corpus_wants(capsys):
         for file in published.files if published else ():
             assert file.name in text
         assert (published is None) or name in text
+
+
+def test_its_help_lines_files_up_and_lists_the_readers(capsys):
+    with pytest.raises(SystemExit):
+        console("convert", "--help")
+    text = capsys.readouterr().out
+    assert set(READERS) <= set(text.replace(",", " ").split())
+    named = {name: load_card(name).published for name in card_names()}
+    columns = {
+        line.index(published.files[0].name)
+        for line in text.splitlines()
+        for name, published in named.items()
+        if published and published.files and line.split()[:1] == [name]
+    }
+    assert len(columns) == 1
 
 
 def test_a_data_set_of_the_well_needs_no_card(tmp_path, capsys):

@@ -10,7 +10,7 @@ import yaml
 from shards_console import console, refused_by_parser
 
 from data_shards.card import ChannelStatistics
-from data_shards.catalogue import card_names, ladder_names, load_card
+from data_shards.catalogue import card_names, ladder_names, load_card, read_card
 from data_shards.errors import UserError
 from data_shards.manifest import Provenance, SourceFile, read_manifest
 from launchers import progress as progress_module
@@ -212,3 +212,16 @@ def test_accuracy_refuses_before_any_solver_is_imported(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(UserError, match="exists; add --overwrite"):
         console("accuracy", "cfdbench", "--output", tmp_path / "a.json")
+
+
+def test_a_missing_folder_is_answered_with_minutes_of_work_and_not_with_days(tmp_path):
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(UserError, match="generate all --profile small --out"):
+            console("info", folder)
+
+
+def test_a_corpus_as_yaml_is_a_card_to_edit(tmp_path, capsys):
+    for name in ("pdebench_swe", "cfdbench"):
+        console("info", name, "--yaml")
+        (tmp_path / "own.yaml").write_text(capsys.readouterr().out)
+        assert read_card(tmp_path / "own.yaml") == load_card(name)

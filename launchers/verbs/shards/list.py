@@ -79,9 +79,12 @@ def _lines(card: CorpusCard) -> list[str]:
         f"generator {card.generator}" if card.generator else "",
         f"reader {card.published.reader}" if card.published else "",
     ]
+    frames = f"{card.frames} frames, {card.rollout_frames} of them predicted"
+    if card.frames == 1:
+        frames = "steady"
     return [
         f"{card.pde}: {channels}",
-        f"{grid_text(card.native_grid)}, {card.frames} frames, {card.rollout_frames} of them "
-        f"predicted; train / validation / test {splits_text(card.splits)}",
+        f"{grid_text(card.native_grid)}, {frames}; train / validation / test "
+        f"{splits_text(card.splits)}",
         f"{', '.join(filter(None, origin))}; {card.license}",
     ]
