@@ -60,6 +60,21 @@ def test_raw_files_become_shards_that_hold_their_trajectories(tmp_path, make, co
     source.close()
 
 
+def test_raw_files_are_named_from_the_folder_that_was_given_and_folders_by_all_they_hold(tmp_path):
+    card = well(tmp_path / "well")
+    entry = convert(card, "train", tmp_path / "well", tmp_path / "shards")
+    assert [source.name for source in entry.provenance.sources] == ["data/train/a.hdf5"]
+    card = cfdbench(tmp_path / "cfd")
+    entry = convert(card, "train", tmp_path / "cfd", tmp_path / "shards")
+    files = [path for path in (tmp_path / "cfd").rglob("*") if path.is_file()]
+    assert sum(source.bytes for source in entry.provenance.sources) == sum(
+        path.stat().st_size for path in files
+    )
+    for source in entry.provenance.sources:
+        assert source.name.startswith("cylinder/")
+        assert (tmp_path / "cfd" / source.name).is_dir() == source.name.endswith("/")
+
+
 def test_numbers_that_are_none_are_refused_by_the_writer(tmp_path):
     card = well(tmp_path)
     with h5py.File(tmp_path / "data/train/a.hdf5", "a") as file:
