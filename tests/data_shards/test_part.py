@@ -1,5 +1,6 @@
 """Parts of a split: nested choices of trajectories, and frames kept from training."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def wave(waves: Path) -> ShardedCorpus:
 
 def test_a_few_are_among_more_of_the_same_seed(wave):
     chosen = [set(few(wave, count, 3).keys) for count in range(1, 13)]
-    for smaller, larger in zip(chosen, chosen[1:], strict=False):
+    for smaller, larger in pairwise(chosen):
         assert smaller < larger
     assert chosen[-1] == set(wave.keys)
 
