@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from math import prod
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def read_header(file: IO[bytes], where: str) -> NpyHeader:
             raise ValueError(f"version {version[0]}.{version[1]} of the format")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(start)
-    except ValueError as error:
+    except (ValueError, SyntaxError, TokenError) as error:  # of Python's own parser, too
         problem = " ".join(str(error).split())
         raise UserError(f"{where}: not a readable NPY array: {problem}") from error
     if dtype.kind not in "fiu":

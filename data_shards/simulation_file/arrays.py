@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.io import netcdf_file
 
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import appearance, legible, open_hdf5
+from data_shards.read.hdf5 import appearance, legible, open_hdf5, refuse_foreign
 from data_shards.read.matlab import open_matlab
 
 Format = Literal["hdf5", "netcdf4", "netcdf3", "npz", "npy", "matlab5", "matlab73"]
@@ -130,6 +130,7 @@ def _hdf5(path: Path) -> Iterator[FileArrays]:
             if isinstance(name, bytes):  # no UTF-8
                 name = name.decode("latin-1")
             if isinstance(node, h5py.Dataset):
+                refuse_foreign(node, file)
                 arrays[name] = _dataset(path, name, node)
 
         with legible(path):

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from own_files import FORMATS, places, waves, write_arrays, write_waves
 
 from data_shards.errors import UserError
 from data_shards.simulation_file import Reading, read_simulation, write_simulation
+from data_shards.simulation_file.arrays import open_arrays
 
 PLANE = waves(channels=1)[:, 0]
 
@@ -150,3 +152,13 @@ def test_damaged_bytes_never_get_further_than_one_line(
             told.append(str(error))
     assert told  # the damage was noticed now and then
     assert not any("\n" in line for line in told)
+
+
+def test_numbers_kept_in_other_files_are_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(4 * 12 * 8 * 8))
+    path = tmp_path / "flow.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("u", (12, 8, 8), "f4", external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+    with pytest.raises(UserError, match="taken from another file"), open_arrays(path):
+        pass
