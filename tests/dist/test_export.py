@@ -93,11 +93,11 @@ def trained(tmp_path_factory) -> Any:
     ("case", "model_type"),
     [
         (Case(2, 2), "moe_pot"),
-        (Case(2, 1), "moe_pot"),
-        (Case(2, 2, zero=2, gate="batch"), "moe_pot"),
-        (Case(2, 2, zero=0), "moe_pot"),
-        (Case(1, 1), "moe_pot"),
-        (Case(2, 1), "dpot"),
+        pytest.param(Case(2, 1), "moe_pot", marks=pytest.mark.slow),
+        pytest.param(Case(2, 2, zero=2, gate="batch"), "moe_pot", marks=pytest.mark.slow),
+        pytest.param(Case(2, 2, zero=0), "moe_pot", marks=pytest.mark.slow),
+        pytest.param(Case(1, 1), "moe_pot", marks=pytest.mark.slow),
+        pytest.param(Case(2, 1), "dpot", marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -117,6 +117,7 @@ def test_an_export_forecasts_as_the_engine_does(trained, tmp_path, case, model_t
     assert model.about["launch"] == {"shards": "shards", "world": case.world}
 
 
+@pytest.mark.slow
 def test_a_bf16_run_is_exported_as_the_numbers_it_computed_with(trained, tmp_path):
     folder, future = trained(Case(2, 2, bf16=True))
     export_run(folder, tmp_path / "out")

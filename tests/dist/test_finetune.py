@@ -82,6 +82,7 @@ def test_another_checkpoint_or_router_is_not_resumed(waves, source, frozen, tmp_
     assert on_ranks(1, finetune, source, waves, frozen, 1, None, extra) == [2]
 
 
+@pytest.mark.slow
 def test_free_routers_learn(waves, source, tmp_path):
     extra = ("--router", "free", "steps=3")
     assert on_ranks(1, finetune, source, waves, tmp_path / "run", 1, None, extra) == [0]

@@ -119,17 +119,22 @@ def serial() -> Any:
 CASES = [
     Case(2, 1),
     Case(2, 2),
-    Case(4, 2),
     Case(2, 2, zero=0),
-    Case(2, 2, zero=2),
     Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True),
+]
+OTHERS = [
+    Case(4, 2),
+    Case(2, 2, zero=2),
     Case(2, 2, zero=1, gate="batch", recompute=True),
     Case(2, 1, zero=0, gate="batch"),
     Case(2, 2, accumulation=2),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join(map(str, c)))
+@pytest.mark.parametrize(
+    "case",
+    [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)],
+    ids=lambda c: "-".join(map(str, c)))
 def test_layout_gives_the_losses_gradients_and_weights_of_one_rank(case, serial):
     alone, spread = serial(case), on_ranks(case.world, train, case)
     assert spread[0]["losses"] == pytest.approx(alone["losses"], rel=1e-5)

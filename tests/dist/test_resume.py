@@ -132,6 +132,7 @@ def test_fewer_steps_than_the_run_has_done_are_refused(waves, whole, tmp_path):
     assert on_ranks(2, pretrain, waves, output, 2, None, ("--resume", "steps=6")) == [2, 2]
 
 
+@pytest.mark.slow
 def test_another_optimiser_takes_effect_and_another_loader_does_not_matter(
     waves, whole, stopped, tmp_path
 ):

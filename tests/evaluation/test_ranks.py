@@ -53,7 +53,7 @@ def _results(output: Path) -> ResultFile:
 
 
 @pytest.mark.dist
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_several_ranks_equal_one_bit_for_bit(
     world: int, checkpoint: Path, shards: Path, tmp_path: Path
 ) -> None:
