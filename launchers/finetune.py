@@ -16,8 +16,9 @@ from typing import Any
 
 from data_shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
-from foundation.train.finetuning import load_finetuning, network_of, recipe_names
+from foundation.train.finetuning import load_finetuning, network_of
 from launchers.arguments import positive
+from launchers.recipe_options import add_recipe_options
 from launchers.training import Job, add_training_options, launch
 
 
@@ -31,18 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trajectories", type=positive, metavar="N", help="learn from N of them, chosen by seed"
     )
-    parser.add_argument(
-        "--recipe",
-        default="finetune",
-        metavar="NAME|FILE.yaml",
-        help=f"{', '.join(recipe_names())}, or a file of your own (default finetune)",
-    )
-    parser.add_argument("--steps", type=positive, help="in the place of the recipe's epochs")
-    parser.add_argument(
-        "--router",
-        choices=("frozen", "free"),
-        help="whether routers learn; frozen by default where there is one to keep",
-    )
+    add_recipe_options(parser, default="finetune")
     parser.add_argument(
         "--from_scratch",
         action="store_true",

@@ -37,10 +37,10 @@ from evaluation.transfer.sweep import (
     task_for,
 )
 from evaluation.transfer.table import transfer_table
-from foundation.train.finetuning import recipe_names
 from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, Subparsers, add_parser, positive
 from launchers.device import usable_device
 from launchers.progress import progress, say
+from launchers.recipe_options import add_recipe_options
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -135,18 +135,7 @@ def add_verb(subparsers: Subparsers) -> None:
         help="numbers of trajectories (default 16,32,64,128)",
     )
     parser.add_argument("--seeds", type=positive, default=3, metavar="K", help="default 3")
-    parser.add_argument(
-        "--recipe",
-        default="downstream",
-        metavar="NAME|FILE.yaml",
-        help=f"{', '.join(recipe_names())}, or a file of your own (default downstream)",
-    )
-    parser.add_argument("--steps", type=positive, help="in the place of the recipe's epochs")
-    parser.add_argument(
-        "--router",
-        choices=("frozen", "free"),
-        help="whether the checkpoint's routers learn; frozen by default where there is one",
-    )
+    add_recipe_options(parser, default="downstream")
     parser.add_argument("--task", metavar="T", help="test; by default the corpus's zero-shot task")
     parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
     parser.add_argument("--limit", type=positive, metavar="N", help="only N test trajectories")

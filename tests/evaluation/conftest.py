@@ -11,9 +11,21 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.manifest import Provenance
 from data_shards.trajectory import Trajectory
 from data_shards.writer import write_corpus
+from foundation import Surrogate
+from foundation.models.registry import build_model, read_model_config
 
 COUNTS = {"fno_ns_1e-5": 5, "pdebench_cns_m0.1": 3, "cfdbench": 3}
 SIDE = 8
+SIZES = {
+    "resolution": 16,
+    "patch": 4,
+    "width": 16,
+    "blocks": 1,
+    "heads": 2,
+    "modes": 2,
+    "head_width": 8,
+    "router": {"num_experts": 4, "top_k": 2},
+}
 
 
 def _wave(name: str, index: int, growth: float = 0.05) -> Trajectory:
@@ -52,3 +64,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def corpus(shards: Path) -> Callable[[str], ShardedCorpus]:
     """Open one of the test splits by the name of its corpus."""
     return lambda name: ShardedCorpus.open(shards, name, "test")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mixture of experts with fresh weights."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "seedling"
+    config = read_model_config(SIZES, "test")
+    Surrogate(build_model(config, seed=0), config, {}).save_pretrained(folder)
+    return folder

@@ -13,28 +13,8 @@ from evaluation.task import load_tasks
 from evaluation.validation import Validator
 from evaluation.windows import load_windows
 from foundation import Surrogate
-from foundation.models.registry import build_model, read_model_config
 from foundation.models.rollout import rollout
 from launchers.cli import main
-
-SIZES = {
-    "resolution": 16,
-    "patch": 4,
-    "width": 16,
-    "blocks": 1,
-    "heads": 2,
-    "modes": 2,
-    "head_width": 8,
-    "router": {"num_experts": 4, "top_k": 2},
-}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints") / "seedling"
-    config = read_model_config(SIZES, "test")
-    Surrogate(build_model(config, seed=0), config, {}).save_pretrained(folder)
-    return folder
 
 
 def test_a_checkpoint_scores_as_its_rollout_by_hand(

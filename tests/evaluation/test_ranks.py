@@ -10,28 +10,8 @@ from evaluation.ranks import Ranks
 from evaluation.record import ResultFile, predictions_path
 from evaluation.results import read_results
 from evaluation.samples import read_samples
-from foundation import Surrogate
-from foundation.models.registry import build_model, read_model_config
 
 TASKS = "zero_shot_fno_ns_1e-5,zero_shot_cfdbench"
-SIZES = {
-    "resolution": 16,
-    "patch": 4,
-    "width": 16,
-    "blocks": 1,
-    "heads": 2,
-    "modes": 2,
-    "head_width": 8,
-    "router": {"num_experts": 4, "top_k": 2},
-}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoints") / "seedling"
-    config = read_model_config(SIZES, "test")
-    Surrogate(build_model(config, seed=0), config, {}).save_pretrained(folder)
-    return folder
 
 
 def _evaluate(checkpoint: Path, shards: Path, output: Path, tasks: str = TASKS) -> int:
