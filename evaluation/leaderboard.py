@@ -17,10 +17,12 @@ from evaluation.page.few_shot import few_shot_chapter
 from evaluation.page.fields import PicturedModel
 from evaluation.page.render import render_page
 from evaluation.page.routing import routing_chapter
+from evaluation.page.study import study_chapter
 from evaluation.record import Record, ResultFile
 from evaluation.results import read_folder, replace_file
 from evaluation.routing.results import read_routing_folder
 from evaluation.samples import read_samples
+from evaluation.study.results import read_study_folder
 from evaluation.table import markdown_table, parameters
 from evaluation.transfer.record import TransferRecord
 from evaluation.transfer.results import read_transfer_folder
@@ -57,7 +59,11 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
     results = read_folder(records_folder)
     sweeps, learnt = read_transfer_folder(records_folder)
     board = build_board(_ranked_records(results, learnt))
-    further = (few_shot_chapter(sweeps), routing_chapter(read_routing_folder(records_folder)))
+    further = (
+        study_chapter(read_study_folder(records_folder)),
+        few_shot_chapter(sweeps),
+        routing_chapter(read_routing_folder(records_folder)),
+    )
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in {

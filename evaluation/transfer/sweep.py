@@ -34,7 +34,6 @@ from foundation.train.finetuning import FineTuning, RouterMode, load_finetuning
 
 # Raised when the same inputs give another result: old records are then not taken.
 _VERSION = 1
-_NO_MATTER = ("log_every", "checkpoint", "recompute")  # parts of a run that change no weight
 
 
 @dataclass(frozen=True)
@@ -145,16 +144,12 @@ def identity_of(run: TransferRun, test_fingerprint: str, task: Task) -> str:
     From scratch nothing of the checkpoint counts but its architecture, so that sweeps of
     several checkpoints share these runs.
     """
-    values = run.tuning.run.model_dump(mode="json", exclude=set(_NO_MATTER))
-    values["data"]["workers"] = None
-    if run.tuning.run.early_stopping is None:
-        values["validation"] = None
     inputs = {
         "version": _VERSION,
         "source": run.source,
         "weights": run.checkpoint_sha256,
         "router": run.tuning.router,
-        "run": values,
+        "run": run.tuning.run.deciding_values(),
         "engine": run.terms.engine,
         "train": run.train_fingerprint,
         "test": test_fingerprint,

@@ -77,6 +77,10 @@ class EarlyStopping(Config):
     patience: PositiveInt = 5  # validations without a smaller error
 
 
+# Parts of a run that change no weight.
+_INDIFFERENT = ("log_every", "checkpoint", "recompute")
+
+
 class RunConfig(Config):
     """Everything that decides a pre-training run but the layout of ranks."""
 
@@ -121,6 +125,14 @@ class RunConfig(Config):
                 f"accumulation={self.accumulation}; change one of them"
             )
         return self
+
+    def deciding_values(self) -> dict[str, Any]:
+        """Plain values of all that decides the weights: two runs that share them are one."""
+        values = self.model_dump(mode="json", exclude=set(_INDIFFERENT))
+        values["data"]["workers"] = None
+        if self.early_stopping is None:
+            values["validation"] = None
+        return values
 
     def check_ranks(self, world: int, ep_size: int) -> None:
         """Refuse an expert-parallel size that fits neither the ranks nor the model.

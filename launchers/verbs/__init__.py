@@ -14,6 +14,7 @@ SUMMARIES = {
     "tasks": "list tasks, groups of tasks and metrics",
     "rescore": "aggregate records again, with further metrics, without the model",
     "leaderboard": "build a leaderboard from records",
+    "study": "train, judge and compare models on mixtures, from several seeds",
     "transfer": "learn a corpus from few trajectories, from a checkpoint and from scratch",
     "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",
     "predict": "continue a simulation of your own, in the format of its file",

@@ -1,16 +1,10 @@
 """`foundation transfer`: a checkpoint and a corpus in, few-shot curves out.
 
-Every run is a process of its own, `launchers.finetune`: DeepSpeed keeps groups,
-hooks and signal handlers for the life of a process, and memory goes back for
-certain. A run costs some seconds of start-up and can have several ranks.
+Every run is a process of its own, `launchers.finetune`.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +35,7 @@ from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, Subparsers, add_parser
 from launchers.device import usable_device
 from launchers.progress import progress, say
 from launchers.recipe_options import add_recipe_options
+from launchers.training_process import TrainingFailedError, module_command, resuming, train_in
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -54,10 +49,6 @@ and optimiser, and judged on the test split. The trajectories of a size are amon
 larger one. Records go to OUTPUT/records, curves to transfer.json and transfer.svg. The same
 command goes on where it was stopped; a run is repeated only if something that decides it changed.
 """
-
-
-class TrainingFailedError(RuntimeError):
-    """A training process ended badly; the message says what it said."""
 
 
 @dataclass(frozen=True)
@@ -83,26 +74,12 @@ class TrainingProcess:
             UserError: what the process says is the user's to mend.
             TrainingFailedError: it ended in another way without a checkpoint.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / "train.log"
-        with log.open("a") as said:
-            code = _wait(self.command(run, folder), said)
-        model = folder / "model"
-        if code == 0 and (model / "config.json").is_file():
-            return model
-        last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
-        if code == 2:
-            raise UserError(last.removeprefix("error: "))
-        raise TrainingFailedError(f"{run.name} ended with code {code}: {last} (see {log})")
+        return train_in(folder, self.command(run, folder), run.name)
 
     def command(self, run: TransferRun, folder: Path) -> list[str]:
         """The command line of a run."""
-        start = ["-m", self.module]
-        if self.ranks > 1:
-            ranks = ["--num_accelerators", str(self.ranks)]
-            start = ["-m", "deepspeed.launcher.runner", *ranks, "--module", self.module]
         words = [
-            *(sys.executable, *start),
+            *module_command(self.module, self.ranks),
             *("--checkpoint", run.terms.checkpoint, "--corpus", run.corpus),
             *("--shards", str(self.shards), "--output", str(folder), "--skip_checksums"),
             *("--trajectories", str(run.trajectories), "--recipe", run.terms.recipe),
@@ -110,8 +87,7 @@ class TrainingProcess:
         ]
         scratch = run.source == "scratch"
         words += ["--from_scratch"] if scratch else ["--router", run.tuning.router]
-        if (folder / "config.yaml").exists():
-            words.append("--resume")
+        words += resuming(folder)
         tuned = run.tuning.run
         # Nobody looks at validation during a sweep, and it costs as much as training.
         rarely = [] if tuned.early_stopping else [f"validation.every={tuned.steps}"]
@@ -240,18 +216,6 @@ def _report(options: argparse.Namespace, task: Task, records: dict[str, Transfer
     print(f"{task.name}, recipe {options.recipe}, routers {summary.router}\n")
     print(transfer_table(summary))
     print(f"\ncurves: {path}, {path.with_suffix('.svg')}")
-
-
-def _wait(command: Sequence[str], said: Any) -> int:
-    """Run a training; when interrupted, let it save before leaving."""
-    # With this set a training notices the death of this process, and saves.
-    environment = os.environ | {"LOCAL_SIZE": "1"}
-    process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:  # the terminal sends it to both
-        process.wait()
-        raise
 
 
 def _name(run: TransferRun) -> str:

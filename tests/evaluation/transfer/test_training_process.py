@@ -12,7 +12,8 @@ from data_shards.errors import UserError
 from evaluation.task import load_tasks
 from evaluation.transfer.sweep import Terms, TransferRun, plan, task_for
 from launchers.finetune import build_parser
-from launchers.verbs.transfer import TrainingFailedError, TrainingProcess
+from launchers.training_process import TrainingFailedError
+from launchers.verbs.transfer import TrainingProcess
 
 SUPPORT = Path(__file__).parents[2] / "support"
 

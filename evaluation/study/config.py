@@ -1,0 +1,98 @@
+"""What a study compares: a YAML file in, every run of it resolved out."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from data_shards.config import Config, read_yaml
+from foundation.train.config import RunConfig, load_run_config
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class StudyConfig(Config):
+    """Models times mixtures times seeds, and what they are judged on."""
+
+    title: str
+    models: dict[str, str] = Field(min_length=1)  # name in tables -> preset
+    # Name -> overrides "key.path=value" that make it, as in data.corpora=[mixture_10].
+    mixtures: dict[str, tuple[str, ...]] = Field(min_length=1)
+    seeds: PositiveInt = 3  # 0 to this less one
+    overrides: tuple[str, ...] = ()  # of every run
+    tasks: tuple[str, ...] = ("zero_shot",)  # tasks and groups
+
+    @model_validator(mode="after")
+    def _names_make_folders(self) -> Self:
+        for name in self.mixtures:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"mixture {name!r}: becomes part of a folder's name; take letters, digits, "
+                    "dots, dashes and underscores"
+                )
+        if len(set(self.models.values())) < len(self.models):
+            raise ValueError("two models have the same preset; each run of a preset is made once")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_are_the_studys(self) -> Self:
+        given = [*self.overrides, *(each for own in self.mixtures.values() for each in own)]
+        if any(override.startswith("seed=") for override in given):
+            raise ValueError("an override sets seed; the study does, see seeds")
+        return self
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One training of a study.
+
+    Attributes:
+        model: its name in tables.
+        preset: that it starts from.
+        mixture: its name.
+        seed: of initial weights, order of samples and noise.
+        overrides: everything that is said over the preset.
+        config: resolved.
+    """
+
+    model: str
+    preset: str
+    mixture: str
+    seed: int
+    overrides: tuple[str, ...]
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        """Of its training folder and of its records."""
+        return f"{self.preset}-{self.mixture}-seed{self.seed}"
+
+
+def read_study(path: Path) -> StudyConfig:
+    """A study's file.
+
+    Raises:
+        UserError: no such file, or not a study.
+    """
+    return StudyConfig.read(read_yaml(path), f"study {path}")
+
+
+def runs_of(study: StudyConfig) -> list[StudyRun]:
+    """All runs, seed by seed, so that a study that is stopped has whole rounds.
+
+    Raises:
+        UserError: an unknown preset, corpus or override.
+    """
+    return list(_runs(study))
+
+
+def _runs(study: StudyConfig) -> Iterator[StudyRun]:
+    for seed in range(study.seeds):
+        for mixture, own in study.mixtures.items():
+            for model, preset in study.models.items():
+                overrides = (*study.overrides, *own, f"seed={seed}")
+                config = load_run_config(preset, list(overrides))
+                yield StudyRun(model, preset, mixture, seed, overrides, config)

@@ -1,0 +1,74 @@
+"""The tables of a study: a summary in, Markdown out."""
+
+from evaluation.study.summary import OverSeeds, Standing, StudySummary
+from evaluation.table import markdown_table, metric_title, number, parameters
+
+
+def study_tables(summary: StudySummary) -> str:
+    """Standings of every mixture, then who beats whom."""
+    parts = []
+    for mixture in mixtures_of(summary):
+        standings = [each for each in summary.standings if each.mixture == mixture]
+        rows = [standing_cells(each) for each in standings]
+        about = f"{mixture}: {standings[0].corpora} corpora, {standings[0].steps} steps"
+        parts += [about, markdown_table(standing_titles(summary), rows)]
+    if summary.wins:
+        parts.append(markdown_table(WIN_TITLES, win_rows(summary), left=3))
+    return "\n\n".join(parts)
+
+
+def mixtures_of(summary: StudySummary) -> list[str]:
+    """In the order of the study."""
+    return list(dict.fromkeys(each.mixture for each in summary.standings))
+
+
+def standing_titles(summary: StudySummary) -> list[str]:
+    """Titles of the columns of a mixture's table."""
+    tasks = [
+        f"{metric_title(headline)} {task.removeprefix('zero_shot_')}"
+        for task, headline in summary.tasks.items()
+    ]
+    return ["Model", "Seeds", "Total", "Activated", "FLOPs/frame", *tasks, "Mean", "Mean rank"]
+
+
+def standing_cells(standing: Standing) -> list[str]:
+    """One row, in the order of `standing_titles`; Mean is the geometric one over tasks."""
+    flops = standing.flops_per_frame
+    return [
+        standing.model,
+        str(standing.seeds),
+        parameters(standing.parameters_total),
+        parameters(standing.parameters_activated),
+        "–" if flops is None else parameters(flops),
+        *(over_seeds_cell(each) for each in standing.errors.values()),
+        over_seeds_cell(standing.geometric_mean),
+        over_seeds_cell(standing.mean_rank),
+    ]
+
+
+WIN_TITLES = ["Mixture", "Model", "against", "Better on", "clearly", "clearly worse on"]
+
+
+def win_rows(summary: StudySummary) -> list[list[str]]:
+    """Every pair of models of a mixture once, the better standing first."""
+    place = {(each.mixture, each.model): i for i, each in enumerate(summary.standings)}
+    return [
+        [
+            wins.mixture,
+            wins.model,
+            wins.other,
+            f"{wins.better} of {wins.tasks}",
+            str(wins.clearly_better),
+            str(wins.clearly_worse),
+        ]
+        for wins in summary.wins
+        if place[wins.mixture, wins.model] < place[wins.mixture, wins.other]
+    ]
+
+
+def over_seeds_cell(value: OverSeeds) -> str:
+    """Mean over seeds ± its standard error."""
+    text = number(value.mean)
+    if value.standard_error is not None:
+        text += f" ± {number(value.standard_error, digits=2)}"
+    return text
