@@ -84,7 +84,6 @@ class _Draft:
         self.path = path
         with open_hdf5(path) as file, understood(path):
             well = WellFile(file, path)
-            well.check_shapes()
             self.title, self.grid, self.frames = well.name, well.grid, well.frames
             self.samples = well.samples
             self.names = tuple(component.name for component in well.components())
@@ -97,6 +96,7 @@ class _Draft:
             falling = [axis for axis, values in well.centres(0).items() if values[0] > values[-1]]
             sides = turned(well.boundary(0), falling)
             self.boundary = {side: cast(Side, kind) for side, kind in sides.items()}
+            well.check_shapes()  # before anything is counted by what the file claims
             self.scalars = [well.scalars(sample) for sample in range(well.samples)]
 
 
