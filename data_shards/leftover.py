@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,23 @@ def take_up(folder: Path, order: Order) -> list[Leftover]:
             path.unlink()
     (folder / _ORDER).write_text(json.dumps({"boot": _boot(), "order": order}))
     return _run_from_zero(found)
+
+
+def handed_over(run: Sequence[Leftover]) -> Iterator[EncodedSample]:
+    """Samples in turn, to be written once more before the next one is asked for.
+
+    A tar goes with the last of its samples, so a disk never holds everything twice.
+    """
+    last = {leftover.path: number for number, leftover in enumerate(run)}
+    for number, leftover in enumerate(run):
+        yield leftover.read()
+        if last[leftover.path] == number:
+            leftover.path.unlink()
+
+
+def any_tar(folder: Path) -> bool:
+    """Whether a stopped writer left anything in a hidden folder."""
+    return any(folder.rglob("*.tar"))
 
 
 def forget(folder: Path) -> None:

@@ -12,7 +12,6 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,15 @@ from numpy.typing import NDArray
 from data_shards.card import CorpusCard, Split
 from data_shards.dataset_card import write_dataset_card
 from data_shards.errors import UserError
-from data_shards.leftover import EncodedSample, arrays, forget, key_of, take_up
+from data_shards.leftover import (
+    EncodedSample,
+    any_tar,
+    arrays,
+    forget,
+    handed_over,
+    key_of,
+    take_up,
+)
 from data_shards.manifest import (
     MANIFEST,
     CorpusEntry,
@@ -56,8 +63,9 @@ def write_corpus(
     """Write one split of one corpus and enter it into the folder's manifest.
 
     An existing split of the same name is replaced, and only once the new one is
-    complete; other corpora in the folder stay as they are. A writer that is stopped or killed
-    is taken up by the next one of the same order; one that fails leaves nothing.
+    complete; other corpora in the folder stay as they are. A writer that is stopped or killed,
+    or runs out of disk, is taken up by the next one of the same order; one whose data are
+    refused leaves nothing.
 
     Args:
         trajectories_from: given n, trajectories n, n + 1, ..., count - 1, in the order they are
@@ -92,8 +100,8 @@ def write_corpus(
         before = take_up(partial, order)[:count]
         packer = _Packer(card, split, storage)
         with ShardRoll(partial, stem, shard_bytes) as shards:
-            for leftover in before:
-                shards.write(packer.repeat(leftover.read()))
+            for sample in handed_over(before):
+                shards.write(packer.repeat(sample))
             for trajectory in trajectories_from(len(before)):
                 shards.write(packer.pack(trajectory))
         if packer.count != count or packer.shape is None:
@@ -217,8 +225,9 @@ def _npy(array: NDArray[Any]) -> bytes:
 def _partial_folder(out: Path, stem: str) -> Iterator[Path]:
     """A hidden folder for unfinished shards, ours alone.
 
-    It goes when the split is complete and when it has failed; a stop (Ctrl-C, a killed process,
-    a worker that died) leaves it to be taken up.
+    It goes when the split is complete and when what should go into it was refused; anything
+    else (Ctrl-C, a killed process, a full disk, a simulation that failed) leaves what may be
+    days of work to be taken up.
     """
     partial = out / f".partial-{stem}"
     try:
@@ -226,14 +235,13 @@ def _partial_folder(out: Path, stem: str) -> Iterator[Path]:
         with locked(partial, wait=False):
             try:
                 yield partial
-            except BrokenExecutor:
-                raise
-            except Exception:
+            except UserError:
                 forget(partial)
                 raise
             forget(partial)
     except OSError as error:
-        raise UserError(f"{out}: cannot write shards there: {error}") from error
+        kept = "; what is done is kept, the same command goes on" if any_tar(partial) else ""
+        raise UserError(f"{out}: cannot write shards there: {error}{kept}") from error
 
 
 def _publish(partial: Path, out: Path, entry: CorpusEntry) -> None:

@@ -68,7 +68,10 @@ class FileTree:
             elif path.is_file() and path.suffix == ZIP:
                 self.members = tuple(self._zip(path, (*above, path.stem)))
             else:
-                raise UserError(f"{path}: no such folder or zip")
+                there = (
+                    "is neither a folder nor a zip" if path.exists() else "no such folder or zip"
+                )
+                raise UserError(f"{path}: {there}")
         except BaseException:
             self.close()
             raise

@@ -6,9 +6,11 @@ y, as the published generator orders its arrays - `x-coordinate` and
 are frames, attributes `eta`, `zeta`, `M`. About 55 GB, contiguous.
 Out: fields (T, C, y, x), channels in the card's order.
 
-Options of the card: `parameters` maps names of parameters to attributes.
+Options of the card: `parameters` maps names of parameters to attributes; what has no
+attribute is looked for in the name, `..._M0.1_Eta0.01_...`.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,13 @@ class CnsCorpus:
         wanted = options.parameters.items()
         with legible(path):
             found = {name: file.attrs[key] for name, key in wanted if key in file.attrs}
+        found = _in_name(path.name, dict(wanted)) | found
+        unsaid = [name for name, _ in wanted if name in card.parameters and name not in found]
+        if unsaid:
+            self.notes = (
+                f"{path.name}: neither its attributes nor its name (_M0.1_Eta0.01_, as published) "
+                f"say {', '.join(unsaid)}; that it is {card.name} is taken on trust",
+            )
         return {
             "dt_s": labels.time_step(times, card, path),
             "extent": labels.extent(coordinates, card, path),
@@ -116,6 +125,16 @@ class CnsCorpus:
     def close(self) -> None:
         """Release the file."""
         self._file.close()
+
+
+def _in_name(name: str, wanted: dict[str, str]) -> dict[str, float]:
+    """Parameters that a file's name says: `2D_CFD_Rand_M0.1_Eta1e-08_Zeta1e-08_periodic...`."""
+    number = r"(\d+(?:\.\d+)?(?:e-?\d+)?)(?=_|$)"
+    said = {
+        ours: re.search(f"_{re.escape(key)}{number}", Path(name).stem, re.IGNORECASE)
+        for ours, key in wanted.items()
+    }
+    return {ours: float(match[1]) for ours, match in said.items() if match}
 
 
 def open_corpus(card: CorpusCard, split: Split, path: Path) -> CnsCorpus:

@@ -50,30 +50,31 @@ def draft_card(path: Path, name: str) -> CorpusCard:
     splits: dict[Split, int] = {}
     for split, draft in drafts:
         splits[split] = splits.get(split, 0) + draft.samples
-    return CorpusCard(
-        name=name,
-        title=first.title,
-        version=1,
-        pde=first.title,
-        equation=UNKNOWN,
-        channels=tuple(Channel(name=channel, unit=UNKNOWN) for channel in first.names),
-        frames=first.frames,
-        dt_s=_common(draft.dt_s for _, draft in drafts),
-        native_grid=first.grid,
-        boundary=_common(draft.boundary for _, draft in drafts),
-        extent=_common(draft.extent for _, draft in drafts),
-        parameters=_ranges([draft.scalars for _, draft in drafts]),
-        context_frames=context,
-        rollout_frames=first.frames - context,
-        splits=splits,
-        published=PublishedFiles(
+    values = {
+        "name": name,
+        "title": first.title,
+        "version": 1,
+        "pde": first.title,
+        "equation": UNKNOWN,
+        "channels": tuple(Channel(name=channel, unit=UNKNOWN) for channel in first.names),
+        "frames": first.frames,
+        "dt_s": _common(draft.dt_s for _, draft in drafts),
+        "native_grid": first.grid,
+        "boundary": _common(draft.boundary for _, draft in drafts),
+        "extent": _common(draft.extent for _, draft in drafts),
+        "parameters": _ranges([draft.scalars for _, draft in drafts]),
+        "context_frames": context,
+        "rollout_frames": first.frames - context,
+        "splits": splits,
+        "published": PublishedFiles(
             reader="the_well",
             options={"unequal_cells": True} if any(d.unequal for _, d in drafts) else {},
         ),
-        source=f"files of The Well, data set {first.title}",
-        license=f"{UNKNOWN}: see the data set's README",
-        citation="R. Ohana et al., The Well, NeurIPS 2024, arXiv:2412.00568",
-    )
+        "source": f"files of The Well, data set {first.title}",
+        "license": f"{UNKNOWN}: see the data set's README",
+        "citation": "R. Ohana et al., The Well, NeurIPS 2024, arXiv:2412.00568",
+    }
+    return CorpusCard.read(values, f"{path}: the card that it would have")
 
 
 class _Draft:
@@ -95,6 +96,7 @@ class _Draft:
             falling = [axis for axis, values in well.centres(0).items() if values[0] > values[-1]]
             sides = turned(well.boundary(0), falling)
             self.boundary = {side: cast(Side, kind) for side, kind in sides.items()}
+            well.check_shapes()  # before anything is counted by what the file claims
             self.scalars = [well.scalars(sample) for sample in range(well.samples)]
 
 

@@ -62,6 +62,8 @@ class WellFile:
         ours = "xyz"[: len(names)]
         self.axes = self.coordinates if sorted(names) == list(ours) else tuple(ours)
         self.samples = int(self._attribute(file, "n_trajectories"))
+        if self.samples < 1:
+            raise UserError(f"{path}: n_trajectories is {self.samples}; wanted 1 or more")
         self.frames = int(self._dataset("dimensions/time").shape[-1])
         sizes = [self._dataset(f"dimensions/{name}").shape[-1] for name in names]
         self.cells = dict(zip(self.axes, map(int, sizes), strict=True))  # by our axis
@@ -108,6 +110,23 @@ class WellFile:
                     suffix = "".join(self.coordinates[position] for position in entry)
                     name = f"{field}_{suffix}" if entry else field
                     yield Component(name, f"{group}/{field}", entry)
+
+    def check_shapes(self) -> None:
+        """Hold every field against what the file announces; reads none of them.
+
+        Raises:
+            UserError: a shape differs, or no field differs between several trajectories.
+        """
+        varies = False
+        for component in self._components():
+            dataset = self._dataset(component.field)
+            self._check_shape(dataset, component, self._varying(dataset))
+            varies = varies or self._flag(dataset, "sample_varying")
+        if self.samples > 1 and not varies:
+            raise UserError(
+                f"{self.path}: n_trajectories is {self.samples}, but no field differs between "
+                "them; fetch the file again"
+            )
 
     def fill(
         self,

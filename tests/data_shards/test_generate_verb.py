@@ -356,3 +356,16 @@ def test_info_tells_the_profile_of_what_was_generated(tmp_path, orders, capsys):
     console(*order, "--resolution", 8, "--out", tmp_path, "--overwrite")
     console("info", tmp_path)
     assert "profile" not in capsys.readouterr().out
+
+
+def test_info_names_both_profiles_where_only_their_number_of_trajectories_differs(
+    tmp_path, orders, capsys
+):
+    card = load_card("fno_ns_1e-3")
+    assert card.at("small") == card.at("published")
+    few = card.profiles["small"].trajectories["test"]
+    for count, words in ((2, "profile published or small"), (few, "profile small")):
+        order = ("generate", card.name, "--split", "test", "--trajectories", count, "--overwrite")
+        console(*order, "--profile", "small", "--out", tmp_path)
+        console("info", tmp_path)
+        assert f"seed 0, {words}\n" in capsys.readouterr().out

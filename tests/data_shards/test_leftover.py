@@ -1,6 +1,7 @@
 """Law: a writer that is stopped anywhere and started again gives the same bytes, and does no
-work twice; one that fails leaves nothing."""
+work twice; one whose data are refused leaves nothing."""
 
+import errno
 import multiprocessing
 import os
 from concurrent.futures.process import BrokenProcessPool
@@ -9,6 +10,7 @@ import pytest
 
 from data_shards import leftover
 from data_shards.errors import UserError
+from data_shards.generate import SimulationError
 from data_shards.manifest import Provenance, read_manifest
 from data_shards.verify import verify
 from data_shards.writer import write_corpus
@@ -99,22 +101,42 @@ def test_a_tar_that_was_cut_anywhere_gives_its_whole_samples(tmp_path, write):
         assert bytes_of(cut) == bytes_of(tmp_path / "whole")
 
 
-def test_ctrl_c_keeps_what_is_done(tmp_path, write):
-    def interrupt():
+@pytest.mark.parametrize(
+    "stop",
+    [KeyboardInterrupt(), BrokenProcessPool(), SimulationError("trajectory 4: it diverged")],
+    ids=["ctrl-c", "a worker that died", "a simulation that failed"],
+)
+def test_a_stop_keeps_what_is_done(tmp_path, write, stop):
+    def stopping():
+        raise stop
+
+    with pytest.raises(type(stop)):
+        write(tmp_path, 4, stopping)
+    assert write(tmp_path) == 4
+
+
+def test_a_full_disk_keeps_what_is_done_and_says_so(tmp_path, write):
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UserError, match="No space left on device; what is done is kept"):
+        write(tmp_path, 4, full)
+    assert write(tmp_path) == 4
+
+
+def test_what_was_there_before_goes_as_it_is_written_once_more(tmp_path, write):
+    killed(write, tmp_path, 5)
+    room = []
+
+    def look():
+        room.append(sum(file.stat().st_size for file in (tmp_path / STEM).rglob("*.tar")))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, 4, interrupt)
-    assert write(tmp_path) == 4
-
-
-def test_a_worker_that_died_keeps_what_is_done(tmp_path, write):
-    def die():
-        raise BrokenProcessPool
-
-    with pytest.raises(BrokenProcessPool):
-        write(tmp_path, 4, die)
-    assert write(tmp_path) == 4
+        write(tmp_path, 6, look)
+    write(tmp_path)
+    whole = sum(file.stat().st_size for file in tmp_path.glob("*.tar"))
+    assert 0 < room[0] <= whole
 
 
 def test_a_fault_leaves_nothing(tmp_path, write):

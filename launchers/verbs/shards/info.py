@@ -95,7 +95,8 @@ def _print_folder(manifest: Manifest) -> None:
 
 def _entry_lines(entry: CorpusEntry) -> Iterable[str]:
     card, provenance = entry.card, entry.provenance
-    profiles = "".join(f", profile {name}" for name in matching_profiles(entry)[:1])
+    names = " or ".join(matching_profiles(entry))
+    profiles = f", profile {names}" if names else ""
     size = f"{entry.frames} frames of {'x'.join(map(str, entry.grid))}"
     window = protocol_text(card)
     yield f"{entry.corpus} {entry.split}: {card.title}"
@@ -114,16 +115,20 @@ def _entry_lines(entry: CorpusEntry) -> Iterable[str]:
 
 
 def matching_profiles(entry: CorpusEntry) -> list[str]:
-    """Profiles of its card with which an entry was generated, the one of its count first."""
+    """Profiles of its card that an entry may be of: several where they differ in size alone.
+
+    The number of trajectories decides between them, if it is that of one.
+    """
     if entry.provenance.seed < 0:
         return []
-    found = [
-        (entry.count != (profile.trajectories or entry.card.splits).get(entry.split), name)
-        for name, profile in entry.card.profiles.items()
-        if entry.card.at(name).generator_options == entry.card.generator_options
-        and entry.card.grid(profile.resolution) == entry.grid
-    ]
-    return [name for _, name in sorted(found, key=lambda pair: pair[0])]
+    card = entry.card
+    alike = {
+        name: entry.count == (profile.trajectories or card.splits).get(entry.split)
+        for name, profile in card.profiles.items()
+        if card.at(name).generator_options == card.generator_options
+        and card.grid(profile.resolution) == entry.grid
+    }
+    return [name for name, counts in alike.items() if counts or not any(alike.values())]
 
 
 def _statistics_yaml(manifest: Manifest) -> str:

@@ -260,6 +260,24 @@ def test_a_file_whose_name_does_not_prove_the_viscosity_says_so(file_of):
     assert "mine.mat: the name does not say the viscosity" in corpus.notes[0]
 
 
+def test_a_gas_without_attributes_is_known_by_the_name_of_its_file(file_of):
+    card, path = file_of("pdebench_cns_m0.1")
+    with h5py.File(path, "r+") as file:
+        file.attrs.clear()
+    other = "2D_CFD_Rand_M1.0_Eta1e-08_Zeta1e-08_periodic_512_Train.hdf5"
+    for name, parameter in ((other, "mach is 1,"), ("gas_M0.1_Eta0.1_Zeta0.01.h5", "eta is 0.1,")):
+        path = path.rename(path.with_name(name))
+        assert parameter in refusal(card, path)
+    for name, unsaid in ((card.published.files[0].name, ()), ("mine_M0.1_x.h5", ("eta, zeta",))):
+        path = path.rename(path.with_name(name))
+        assert read_all(card, path)[0].parameters["mach"] == 0.1
+        corpus = open_raw(card, "train", path)
+        corpus.close()
+        assert len(corpus.notes) == len(unsaid)
+        for note, names in zip(corpus.notes, unsaid, strict=True):
+            assert f"say {names}; that it is {card.name} is taken on trust" in note
+
+
 def test_a_missing_file_says_where_it_is_published(tmp_path):
     card = small_card("pdebench_swe", SPLITS)
     assert "published at https://doi.org/10.18419/darus-2986" in refusal(card, tmp_path / "none")

@@ -1,5 +1,7 @@
 """Laws of The Well's reader: components as channels, (x, y[, z]) turned, sides by their masks."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -253,6 +255,32 @@ def test_files_of_different_sets_are_not_drafted_together(root):
     write_well(root / "data/test/other.hdf5", 1, frames=9)
     with pytest.raises(UserError, match="not one data set"):
         draft_card(root, "my_flow")
+
+
+def without_differences(file):
+    """All samples share their fields, and there are said to be very many of them."""
+    for name in ("t0_fields/density", "t0_fields/c", "t1_fields/velocity", "t2_fields/D"):
+        values, attributes = file[name][0], dict(file[name].attrs)
+        del file[name]
+        file[name] = values
+        file[name].attrs.update(attributes | {"sample_varying": False})
+    file.attrs["n_trajectories"] = 10**12
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda f: f.attrs.__setitem__("n_trajectories", 10**12), "density is (1, 5, 8, 6)"),
+        (lambda f: f.attrs.__setitem__("n_trajectories", -3), "wanted 1 or more"),
+        (without_differences, "no field differs between them"),
+        (lambda f: f["dimensions/time"].__setitem__(slice(None), 1.0), "dt_s: Input should be"),
+    ],
+)
+def test_no_card_is_drafted_of_what_a_file_only_claims(tmp_path, damage, says):
+    with h5py.File(write_well(tmp_path / "a.hdf5", 1), "a") as file:
+        damage(file)
+    with pytest.raises(UserError, match=re.escape(says)):
+        draft_card(tmp_path, "my_flow")
 
 
 def test_cells_of_unequal_size_are_taken_only_if_asked_for(tmp_path):
