@@ -22,7 +22,7 @@ def crossing_text(summary: TransferSummary) -> str:
     point = summary.crossing
     if point is None:
         return ""
-    count = number(point.trajectories)
+    count = round(point.trajectories)
     if point.bound == "at_least":
         return f"Learning from scratch has not caught up at {count} trajectories, the most tried."
     if point.bound == "at_most":
