@@ -70,8 +70,12 @@ class Row:
     def seconds_per_frame(self) -> float:
         """Wall time for one predicted frame of one sample over all its runs, reading included."""
         records = [cell.record for cell in self.cells.values()]
-        frames = sum(record.num_samples * record.task.rollout_frames for record in records)
+        frames = sum(record.num_samples * _predicted(record.task) for record in records)
         return sum(record.seconds for record in records) / frames
+
+
+def _predicted(task: Task) -> int:
+    return task.rollout_frames + task.free_frames
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from data_shards.corpus import ShardedCorpus
 from evaluation.forecaster import Forecaster
 from evaluation.judgeable import check_judgeable, windows_of
 from evaluation.ranks import Ranks
-from evaluation.record import Record, predictions_path
+from evaluation.record import Identity, Record, identity, predictions_path
 from evaluation.results import save_results
-from evaluation.resume import Identity, Judged, asked_identity, identity, is_whole, renamed
+from evaluation.resume import Judged, asked_identity, is_whole, renamed
 from evaluation.runner import RunSettings, run_task
 from evaluation.task import Task
 

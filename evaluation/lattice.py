@@ -43,7 +43,8 @@ def cut_forecast(
     """A forecast as metrics take it.
 
     Args:
-        pred: on the model's grid (B, T, C, H, W), or already on the scored lattice.
+        pred: on the model's grid (B, T, C, H, W), or already on the scored lattice; frames
+            beyond the truth may follow.
         batch: truth and masks on the model's grid.
         corpus: where the trajectories are from.
         chosen: their numbers (B).
@@ -51,14 +52,16 @@ def cut_forecast(
         stride: from `scored_stride`.
     """
     true = cut(batch.target, corpus.card, stride)
-    if pred.shape != true.shape:
+    if pred.shape[2:] != true.shape[2:]:
         pred = cut(pred, corpus.card, stride)
     valid = batch.valid_mask[..., ::stride, ::stride]
     points = (batch.channel_mask[:, : true.shape[2], None, None] * valid)[:, None]
     rows, columns = true.shape[-2:]
     setting = setting_of(task, corpus.card, (rows, columns))
     origins = tuple(origin_of(corpus, number) for number in chosen)
-    return Forecast(pred, true, points, setting, origins)
+    known = true.shape[1]
+    beyond = pred[:, known:] if pred.shape[1] > known else None
+    return Forecast(pred[:, :known], true, points, setting, origins, beyond)
 
 
 def setting_of(task: Task, card: CorpusCard, lattice: tuple[int, int]) -> Setting:

@@ -112,7 +112,9 @@ def _pictures(board: Board, results: Sequence[tuple[Path, ResultFile]]) -> dict[
             if cell is None or not cell.best:
                 continue
             samples, position = places[id(cell.record)]
-            picture = read_samples(samples, position).picture if samples.exists() else None
+            picture = (
+                read_samples(samples, position, cell.record).picture if samples.exists() else None
+            )
             if picture is not None:
                 pictures[column.task.name] = PicturedModel(row.label, picture)
                 break

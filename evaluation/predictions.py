@@ -6,6 +6,7 @@ scored channels on the scored lattice, (T, C, H, W).
 
 import os
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
+from evaluation.samples import DAMAGE
 
 Precision = Literal["float16", "float32"]
 
@@ -78,9 +80,12 @@ class PredictionReader:
             UserError: it is missing or damaged.
         """
         self._path = path
+        self._open = ExitStack()
         try:
-            self._arrays = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            file = self._open.enter_context(path.open("rb"))
+            self._arrays = self._open.enter_context(np.load(file, allow_pickle=False))
+        except DAMAGE as error:
+            self._open.close()
             raise UserError(
                 f"{path}: no readable predictions ({error}); evaluate with --save-predictions"
             ) from None
@@ -93,7 +98,7 @@ class PredictionReader:
         """
         try:
             stored: NDArray[Any] = self._arrays[key]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise UserError(
                 f"{self._path}: no readable prediction of {key} ({error}); evaluate again"
             ) from None
@@ -108,4 +113,4 @@ class PredictionReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._arrays.close()
+        self._open.close()

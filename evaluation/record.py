@@ -95,6 +95,15 @@ class Record(_Stored):
         return self.scores[self.task.headline]
 
 
+Identity = tuple[str, str, str, int]
+
+
+def identity(record: Record) -> Identity:
+    """What makes two records the same measurement."""
+    shards = record.provenance.shard_fingerprint
+    return record.model.fingerprint, record.task_hash, shards, record.num_samples
+
+
 class ResultFile(_Stored):
     """All records of one run."""
 

@@ -70,7 +70,7 @@ def rescore(
     judged = []
     for position in watch(range(len(results.records))):
         record = results.records[position]
-        samples = read_samples(path.parent / results.samples_file, position)
+        samples = read_samples(path.parent / results.samples_file, position, record)
         further = _further(path, record, samples, wanted.metrics, shards)
         samples = _with_values(samples, samples.values | further)
         judged.append(_aggregated(record, samples, wanted))

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_shards.errors import UserError
 from evaluation.record import Record, ResultFile, check_record, is_result_file, samples_path
-from evaluation.samples import SampleValues
+from evaluation.samples import SampleValues, names_of
 
 
 def check_writable(output: Path, overwrite: bool) -> None:
@@ -48,6 +48,7 @@ def save_results(output: Path, judged: Sequence[tuple[Record, SampleValues]]) ->
         for position, (_, values) in enumerate(judged)
         for name, array in values.arrays(str(position)).items()
     }
+    arrays |= {f"{i}/of": names_of(record) for i, (record, _) in enumerate(judged)}
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     try:

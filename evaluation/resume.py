@@ -10,14 +10,13 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from evaluation.forecaster import Forecaster
 from evaluation.judgeable import windows_of
-from evaluation.record import Record, predictions_path
+from evaluation.record import Identity, Record, predictions_path
 from evaluation.results import read_results
 from evaluation.runner import RunSettings
 from evaluation.samples import SampleValues, read_samples
 from evaluation.task import Task
 
 Judged = tuple[Record, SampleValues]
-Identity = tuple[str, str, str, int]
 
 
 def read_judged(output: Path) -> list[Judged]:
@@ -34,23 +33,12 @@ def read_judged(output: Path) -> list[Judged]:
             raise UserError("it holds no records")
         samples = output.parent / results.samples_file
         records = results.records
-        return [(record, read_samples(samples, i)) for i, record in enumerate(records)]
+        return [(record, read_samples(samples, i, record)) for i, record in enumerate(records)]
     except UserError as error:
         raise UserError(
             f"{output}: exists already and cannot be taken up ({error}); pass --overwrite or "
             "choose another name"
         ) from None
-
-
-def identity(record: Record) -> Identity:
-    """What makes two records the same measurement."""
-    origin = record.provenance
-    return (
-        record.model.fingerprint,
-        record.task_hash,
-        origin.shard_fingerprint,
-        record.num_samples,
-    )
 
 
 def asked_identity(

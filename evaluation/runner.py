@@ -143,13 +143,14 @@ class _Run:
         finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
         values = measure(self.task.measured, forecast)
         settings = self.settings
+        kept = [part for part in (forecast.pred_BTCHW, forecast.beyond_BTCHW) if part is not None]
         return _BatchValues(
             keys=batch.keys,
             values={name: _array(value) for name, value in values.items()},
             per_frame=_array(forecast.per_frame_BT),
             non_finite=int((~finite_B).sum()),
             picture=_picture(forecast) if number == 0 and settings.pictures else None,
-            predictions=forecast.pred_BTCHW.cpu().numpy() if settings.predictions else None,
+            predictions=torch.cat(kept, dim=1).cpu().numpy() if settings.predictions else None,
         )
 
     def provenance(self) -> Provenance:
@@ -194,7 +195,8 @@ def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
     """A model that takes less context than the task gives gets the latest frames."""
     taken = forecaster.context_frames or task.context_frames
     shortened = Batch(**{**vars(batch), "fields": batch.fields[:, -taken:]})
-    return forecaster.forecast(shortened, task.rollout_frames).to(batch.target.dtype)
+    steps = task.rollout_frames + task.free_frames
+    return forecaster.forecast(shortened, steps).to(batch.target.dtype)
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

@@ -1,19 +1,28 @@
 """Per-sample values beside a results file: what every score was averaged from.
 
-One `.npz`; the arrays of record number i carry the prefix `i/`: `i/keys`,
-`i/value/METRIC` (N,), `i/per_frame` (N, T) and, where a picture was kept,
+One `.npz`; the arrays of record number i carry the prefix `i/`: `i/of`, what the record
+is of, `i/keys`, `i/value/METRIC` (N,), `i/per_frame` (N, T) and, where a picture was kept,
 `i/picture/...` of the first sample.
 """
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
 from evaluation.metrics import MetricName
+from evaluation.record import Record, identity
+
+# What numpy's reader of archives says of a file that is cut short or has changed.
+DAMAGE = (OSError, EOFError, RuntimeError, ValueError, LookupError, SyntaxError, TokenError,
+          BadZipFile, zlib.error)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,26 +71,28 @@ class SampleValues:
         return named
 
 
-def read_samples(path: Path, position: int) -> SampleValues:
+def read_samples(path: Path, position: int, record: Record | None = None) -> SampleValues:
     """The values behind one record.
 
     Args:
         path: the samples file.
         position: number of the record in its results file.
+        record: itself, whose values are then looked for by what it is of: a run that was
+            killed between its two files leaves samples of one record more.
 
     Raises:
-        UserError: the file is missing or does not hold that record.
+        UserError: the file is missing, is damaged, or does not hold that record.
     """
-    prefix = f"{position}/"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            prefix = f"{position if record is None else _place(stored, position, record)}/"
             arrays = {
                 name.removeprefix(prefix): stored[name]
                 for name in stored.files
                 if name.startswith(prefix)
             }
         picture = {k: arrays[f"picture/{k}"] for k in Picture.__annotations__ if _pictured(arrays)}
-        return SampleValues(
+        samples = SampleValues(
             keys=tuple(map(str, arrays["keys"])),
             values={
                 name.removeprefix("value/"): array
@@ -91,10 +102,41 @@ def read_samples(path: Path, position: int) -> SampleValues:
             per_frame=arrays["per_frame"],
             picture=Picture(**picture) if picture else None,
         )
-    except (OSError, ValueError, KeyError) as error:
+        _check(samples, record)
+        return samples
+    except DAMAGE as error:
         raise UserError(
             f"{path}: no readable values of record {position} ({error}); evaluate again"
         ) from None
+
+
+def names_of(record: Record) -> NDArray[np.str_]:
+    """What a record is of, as an array for the file."""
+    return np.array([str(part) for part in identity(record)])
+
+
+def _place(stored: Any, position: int, record: Record) -> int:
+    """The number that a record's values carry."""
+    if f"{position}/of" not in stored.files:  # earlier files said nothing
+        return position
+    wanted = names_of(record).tolist()
+    numbers = [int(name.partition("/")[0]) for name in stored.files if name.endswith("/of")]
+    for number in (position, *numbers):
+        if stored[f"{number}/of"].tolist() == wanted:
+            return number
+    raise ValueError("its values are of other records")
+
+
+def _check(samples: SampleValues, record: Record | None) -> None:
+    count = len(samples.keys)
+    columns: Sequence[NDArray[Any]] = (samples.per_frame, *samples.values.values())
+    if record is not None:
+        if missing := sorted(set(record.scores) - set(samples.values)):
+            raise ValueError(f"no values of {', '.join(missing)}")
+        if count != record.num_samples:
+            raise ValueError(f"{count} samples, the record has {record.num_samples}")
+    if any(len(column) != count for column in columns):
+        raise ValueError("arrays of different lengths")
 
 
 def _pictured(arrays: dict[str, NDArray[Any]]) -> bool:

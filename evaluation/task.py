@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -37,6 +37,7 @@ _LATER = (
     "aggregation",
     "keys",
     "few_shot",
+    "free_frames",
 )
 
 Aggregation = Literal["mean", "median"]
@@ -66,6 +67,7 @@ class Task(Config):
     aggregation: Aggregation = "mean"  # of the samples' values
     keys: str = "*"  # only trajectories whose key matches, as file names do
     few_shot: tuple[PositiveInt, ...] = ()  # numbers of trajectories to learn from
+    free_frames: NonNegativeInt = 0  # frames that are predicted beyond the end of the truth
 
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +129,11 @@ class Task(Config):
         return max(self.windows) + self.context_frames + self.rollout_frames
 
     @property
+    def as_forecast(self) -> Self:
+        """What is judged after learning: the same terms without the learning."""
+        return self.model_copy(update={"kind": "forecast", "few_shot": ()})
+
+    @property
     def hash(self) -> str:
         """sha256 of the canonical JSON of everything that a score depends on."""
         terms = self.model_dump(mode="json", exclude=_PROSE)
@@ -152,6 +159,13 @@ def _direction(name: str) -> bool:
     return find_metric(name).higher_is_better
 
 
+class Grouped(Protocol):
+    """Something that stands in groups."""
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+
+
 def load_tasks(include: Path | None = None) -> dict[str, Task]:
     """All tasks by name: the built-in ones and those of a user's folder.
 
@@ -162,13 +176,13 @@ def load_tasks(include: Path | None = None) -> dict[str, Task]:
         UserError: an invalid file, a name used twice, or a folder without tasks.
     """
     tasks: dict[str, Task] = {}
-    for where, values in read_task_values(_folders(include)):
+    for where, values in read_task_values(task_folders(include)):
         task = Task.read(values, where)
         _check_corpus(task, where)
         if task.name in tasks:
             raise UserError(f"{where}: a task {task.name!r} exists already; give it another name")
         tasks[task.name] = task
-    for group, (_, members) in read_groups(_folders(include)).items():
+    for group, (_, members) in read_groups(task_folders(include)).items():
         for task in select_tasks(members, tasks) if members else ():
             if group not in task.groups:
                 groups = (*task.groups, group)
@@ -178,10 +192,11 @@ def load_tasks(include: Path | None = None) -> dict[str, Task]:
 
 def group_meanings(include: Path | None = None) -> dict[str, str]:
     """What each group is for, of those that a `groups.yaml` describes."""
-    return {name: meaning for name, (meaning, _) in read_groups(_folders(include)).items()}
+    return {name: meaning for name, (meaning, _) in read_groups(task_folders(include)).items()}
 
 
-def _folders(include: Path | None) -> list[Path]:
+def task_folders(include: Path | None) -> list[Path]:
+    """Folders of task files: ours, and a user's."""
     return [BUILT_IN] if include is None else [BUILT_IN, include]
 
 
@@ -198,7 +213,7 @@ def _check_corpus(task: Task, where: str) -> None:
         )
 
 
-def group_names(tasks: Iterable[Task]) -> tuple[str, ...]:
+def group_names(tasks: Iterable[Grouped]) -> tuple[str, ...]:
     """Groups that have a task, sorted."""
     return tuple(sorted({group for task in tasks for group in task.groups}))
 

@@ -16,6 +16,7 @@ from data_shards.errors import UserError
 
 GROUPS = "groups.yaml"
 ALL_LADDERS = "ladders"
+ROUTING = "routing"  # the kind of task that `evaluation.routing` reads
 
 
 class Group(Config):
@@ -25,8 +26,14 @@ class Group(Config):
     tasks: tuple[str, ...] = ()
 
 
-def read_task_values(folders: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_task_values(
+    folders: Sequence[Path], kind: str | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every task of some folders: where it stands, and its values.
+
+    Args:
+        folders: of task files.
+        kind: `routing` for the routing tasks alone; None for all others.
 
     Raises:
         UserError: a folder without tasks, a file that is no mapping or not of its own name,
@@ -43,7 +50,10 @@ def read_task_values(folders: Sequence[Path]) -> Iterator[tuple[str, dict[str, A
                 raise UserError(
                     f"{where}: its name says {values.get('name')!r}; rename one of them"
                 )
-            if "corpora" in values:
+            if kind == ROUTING or values.get("kind") == ROUTING:
+                if kind == values.get("kind"):
+                    yield where, values
+            elif "corpora" in values:
                 yield from family(values, where)
             else:
                 yield where, values

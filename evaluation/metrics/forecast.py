@@ -63,6 +63,7 @@ class Forecast:
         points_B1CHW: 1 where a point counts, 0 elsewhere.
         setting: what holds for all of them.
         origins: of every sample (B).
+        beyond_BTCHW: further predicted frames, of which there is no truth.
     """
 
     pred_BTCHW: Tensor
@@ -70,6 +71,7 @@ class Forecast:
     points_B1CHW: Tensor
     setting: Setting
     origins: tuple[Origin, ...]
+    beyond_BTCHW: Tensor | None = None
 
     @cached_property
     def per_frame_BT(self) -> Tensor:

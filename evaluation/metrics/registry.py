@@ -18,6 +18,7 @@ from evaluation.metrics.divergence import divergence
 from evaluation.metrics.forecast import Forecast, Setting
 from evaluation.metrics.sides import boundary_error
 from evaluation.metrics.spectral import Band, resolves
+from evaluation.metrics.stability import growth, stable_frames
 
 MetricName = str
 
@@ -126,6 +127,18 @@ METRICS: dict[MetricName, Metric] = {
         ),
         unit="time of the corpus",
         higher_is_better=True,
+    ),
+    "stable_frames": Metric(
+        title="stable frames",
+        meaning="frames, free ones too, before the first larger than three times the truth ever is",
+        measure=stable_frames,
+        unit="frames",
+        higher_is_better=True,
+    ),
+    "growth": Metric(
+        title="growth",
+        meaning="largest size of the prediction, free frames too, in the largest of the truth",
+        measure=growth,
     ),
     "drift_mass": _drift("mass"),
     "drift_momentum": _drift("momentum"),

@@ -7,7 +7,7 @@ from evaluation.page import elements
 from evaluation.page.elements import Chapter, Figure
 from evaluation.transfer.plots import draw_transfer
 from evaluation.transfer.record import TransferSummary
-from evaluation.transfer.table import gain_cells, gain_titles
+from evaluation.transfer.table import crossing_text, gain_cells, gain_titles
 
 
 def few_shot_chapter(summaries: Sequence[TransferSummary]) -> Chapter | None:
@@ -25,6 +25,8 @@ def few_shot_chapter(summaries: Sequence[TransferSummary]) -> Chapter | None:
 
 def _sweep(summary: TransferSummary) -> Figure:
     caption = f"from {summary.checkpoint}, recipe {summary.recipe}, routers {summary.router}"
+    if crossing := crossing_text(summary):
+        caption += f". {crossing}"
     drawn = draw_transfer(summary) + _table(summary)
     beside = f'<div class="beside data">{drawn}</div>'
     return Figure(summary.corpus, caption, beside, wide=True)

@@ -17,6 +17,7 @@ from data_shards.errors import UserError
 from evaluation.results import replace_file
 from evaluation.routing.record import FORMAT, RoutingFile, RoutingRecord, SplitName, splits_of
 from evaluation.routing.routes import Routes
+from evaluation.samples import DAMAGE
 
 Judged = tuple[RoutingRecord, Mapping[SplitName, Routes]]
 
@@ -100,7 +101,7 @@ def read_routes(path: Path, position: int, record: RoutingRecord) -> dict[SplitN
         UserError: the file is missing or does not hold that record.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {
                 (corpus, split): Routes(
                     corpus=corpus,
@@ -111,7 +112,7 @@ def read_routes(path: Path, position: int, record: RoutingRecord) -> dict[SplitN
                 )
                 for corpus, split in splits_of(record.task)
             }
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         raise UserError(
             f"{path}: no readable routes of record {position} ({error}); run foundation routing "
             "again"

@@ -21,7 +21,7 @@ WindowStart = Literal["random", "first"]
 class RoutingTask(Config):
     """Everything that a routing record depends on beside model and shards."""
 
-    version: Literal[1] = 1
+    version: PositiveInt = 1  # raised with every change of a task file's terms
     corpora: tuple[str, ...] = Field(min_length=2)  # seen in training
     unseen: tuple[str, ...] = ()  # never trained on
     fingerprint_split: Split = "train"

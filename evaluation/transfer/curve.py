@@ -94,6 +94,49 @@ def gains(pretrained: Sequence[Point], scratch: Sequence[Point]) -> tuple[Gain, 
     )
 
 
+def crossing(pretrained: Sequence[Point], scratch: Sequence[Point]) -> EqualSize | None:
+    """From how many trajectories on learning from scratch is as good as from the checkpoint.
+
+    Args:
+        pretrained: in the order of its trajectories.
+        scratch: likewise; the numbers that both curves have are looked at.
+
+    Returns:
+        Where both curves first meet, on straight lines of logarithms (exact); at most the
+        first number where scratch is as good there; at least the last where it never is;
+        None without a number at which both errors can be compared.
+    """
+    there = {point.trajectories: point.error for point in scratch}
+    leads = [
+        (point.trajectories, _lead(point.error, there[point.trajectories]))
+        for point in pretrained
+        if point.trajectories in there
+    ]
+    leads = [(size, lead) for size, lead in leads if not math.isnan(lead)]
+    if not leads:
+        return None
+    if leads[0][1] <= 0:
+        return EqualSize(trajectories=leads[0][0], bound="at_most")
+    for (size, lead), (larger, behind) in pairwise(leads):
+        if behind <= 0:
+            if math.isinf(lead - behind):  # no line to follow
+                return EqualSize(trajectories=larger, bound="at_most")
+            share = lead / (lead - behind)
+            return EqualSize(trajectories=size * (larger / size) ** share, bound="exact")
+    return EqualSize(trajectories=leads[-1][0], bound="at_least")
+
+
+def _lead(pretrained: float, scratch: float) -> float:
+    """Logarithm of how many times less the error from the checkpoint is; NaN if nobody knows."""
+    if pretrained == scratch:
+        return 0.0 if math.isfinite(scratch) else math.nan
+    if math.isinf(scratch) or pretrained == 0:
+        return math.inf
+    if math.isinf(pretrained) or scratch == 0:
+        return -math.inf
+    return math.log(scratch / pretrained)
+
+
 def _point(trajectories: int, errors: Sequence[float]) -> Point:
     spread = None
     if len(errors) > 1 and all(map(math.isfinite, errors)):

@@ -25,7 +25,7 @@ def draw_transfer(summary: TransferSummary) -> str:
     """Error against number of trajectories, means and standard errors over seeds.
 
     Thin arrows lead from the checkpoint's errors to the number of trajectories that
-    learning from scratch takes for the same.
+    learning from scratch takes for the same; a dotted line stands where the curves cross.
     """
     title = f"{summary.corpus} from {summary.checkpoint}"
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"transfer {title}"}):
@@ -37,6 +37,8 @@ def draw_transfer(summary: TransferSummary) -> str:
             _draw_curve(axes, finite, source)
         for gain in summary.gains:
             _draw_saving(axes, gain)
+        if summary.crossing is not None and summary.crossing.bound == "exact":
+            axes.axvline(summary.crossing.trajectories, color=FLOOR_COLOUR, ls=":", lw=1)
         sizes = sorted({point.trajectories for curve in summary.curves.values() for point in curve})
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.xaxis.set_minor_locator(NullLocator())

@@ -14,7 +14,7 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from evaluation.record import Record, check_record
 from evaluation.results import replace_file
-from evaluation.transfer.curve import Gain, Point, curve_of, gains
+from evaluation.transfer.curve import EqualSize, Gain, Point, crossing, curve_of, gains
 
 FORMAT: Final = "foundation-transfer"
 
@@ -68,6 +68,7 @@ class TransferSummary(Config):
     router: str
     curves: dict[Source, tuple[Point, ...]]
     gains: tuple[Gain, ...]
+    crossing: EqualSize | None = None  # from where on scratch is as good; None: not comparable
     records: tuple[str, ...]  # names of the runs' files
 
 
@@ -102,6 +103,7 @@ def summarise(records: dict[str, TransferRecord]) -> TransferSummary:
         router=first.transfer.router,
         curves=curves,
         gains=gains(curves["pretrained"], curves["scratch"]),
+        crossing=crossing(curves["pretrained"], curves["scratch"]),
         records=tuple(records),
     )
 

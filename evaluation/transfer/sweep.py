@@ -221,11 +221,11 @@ def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Tas
     """
     if asked is not None:
         task = known.get(asked)
-        if task is None or task.corpus != card.name or task.kind != "forecast":
+        if task is None or task.corpus != card.name or task.kind == "routing":
             raise UserError(f"task {asked!r}: not a forecast of {card.name}; see foundation tasks")
         if task.higher_is_better:
             raise UserError(f"task {asked}: its headline {task.headline} is not an error")
-        return task
+        return task.as_forecast
     for group in ("zero_shot", "downstream"):
         if f"{group}_{card.name}" in known:
             return known[f"{group}_{card.name}"]

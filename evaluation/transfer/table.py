@@ -17,6 +17,19 @@ def transfer_table(summary: TransferSummary) -> str:
     return markdown_table(gain_titles(summary), rows, left=0)
 
 
+def crossing_text(summary: TransferSummary) -> str:
+    """Where learning from scratch catches up; empty where nothing can be compared."""
+    point = summary.crossing
+    if point is None:
+        return ""
+    count = round(point.trajectories)
+    if point.bound == "at_least":
+        return f"Learning from scratch has not caught up at {count} trajectories, the most tried."
+    if point.bound == "at_most":
+        return f"Learning from scratch is as good from {count} trajectories on, or fewer."
+    return f"The curves cross at about {count} trajectories: from there on scratch is as good."
+
+
 def gain_titles(summary: TransferSummary) -> list[str]:
     """Titles of the columns."""
     return [

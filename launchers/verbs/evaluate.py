@@ -20,6 +20,7 @@ from evaluation.ranks import Ranks, joined_ranks
 from evaluation.record import Record, predictions_path, samples_path
 from evaluation.results import check_writable
 from evaluation.resume import read_judged
+from evaluation.routing.task_file import load_routing_tasks
 from evaluation.runner import RunSettings
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
@@ -117,7 +118,9 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
     """Tasks asked for; those that only a group names are left out where they have no shards."""
     known = load_tasks(options.include)
     asked = _split(options.tasks)
+    _check_not_routing(asked, options.include)
     selected = select_tasks(asked, known)
+    _check_forecasts(selected)
     manifest = read_manifest(options.shards)
     kept = []
     for task in selected:
@@ -132,6 +135,26 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
             f"{', '.join(corpora)} first"
         )
     return kept
+
+
+def _check_not_routing(asked: Sequence[str], include: Path | None) -> None:
+    """Point from a routing task or group to the verb that looks at routers."""
+    for name, task in load_routing_tasks(include).items():
+        if other := {name, *task.groups}.intersection(asked):
+            raise UserError(
+                f"task {sorted(other)[0]}: foundation evaluate judges forecasts; look at routers "
+                f"with `foundation routing CHECKPOINT --task {name}`"
+            )
+
+
+def _check_forecasts(selected: Sequence[Task]) -> None:
+    """Point from few-shot tasks to the verb that learns first."""
+    learnt = [task.name for task in selected if task.kind == "few_shot"]
+    if learnt:
+        raise UserError(
+            f"task {', '.join(learnt)}: foundation evaluate judges a checkpoint as it is; learn "
+            f"and judge with `foundation transfer CHECKPOINT --task {learnt[0]}`"
+        )
 
 
 def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> Campaign:

@@ -4,7 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from data_shards.catalogue import expand
@@ -17,6 +19,7 @@ from evaluation.routing.figures import figures_of
 from evaluation.routing.fingerprints import save_fingerprints
 from evaluation.routing.record import RoutingRecord, SplitName, splits_of
 from evaluation.routing.results import Judged, routes_path, save_routing
+from evaluation.routing.run_checkpoints import open_run
 from evaluation.routing.runner import (
     RoutedModel,
     RoutingSettings,
@@ -27,6 +30,7 @@ from evaluation.routing.runner import (
 )
 from evaluation.routing.table import routing_report
 from evaluation.routing.task import RoutingTask
+from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
 from launchers.arguments import Subparsers, add_parser, not_negative, positive
 from launchers.device import usable_device
 from launchers.progress import say
@@ -38,7 +42,12 @@ _EXAMPLES = """examples:
       --output records/strangers.json --figures figures/     # how well strangers are told
   foundation routing late/ middle/ early/ --untrained --shards shards/ \\
       --output records/emergence.json --figures figures/     # how it emerged in a run
+  foundation routing runs/tiny --all-checkpoints --untrained --shards shards/ \\
+      --output records/emergence.json                        # in all that the run has kept
+  foundation routing runs/tiny/model --task routing_mixture_6 --shards shards/ \\
+      --output records/tiny.routing.json                     # terms of a task file
 
+A run keeps its last two checkpoints unless it was started with checkpoint.keep=N.
 Fingerprints are mean routing distributions over windows of one split, test samples come from
 another; a sample belongs to the corpus of the smallest cross entropy. The distributions of
 every sample go beside the results, to records/tiny.routing.routes.npz.
@@ -64,10 +73,15 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="C[,C]",
         help="corpora seen in training; by default those that the checkpoint names",
     )
-    parser.add_argument(
-        "--unseen", default="", metavar="C[,C]", help="corpora that were not trained on"
-    )
+    parser.add_argument("--unseen", metavar="C[,C]", help="corpora that were not trained on")
+    parser.add_argument("--task", metavar="T", help="take the terms from a routing task")
+    parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
     _add_terms(parser)
+    parser.add_argument(
+        "--all-checkpoints",
+        action="store_true",
+        help="take training folders, and look at every checkpoint that lies in them",
+    )
     parser.add_argument("--batch-size", type=positive, default=8, metavar="B", help="default 8")
     parser.add_argument(
         "--name", action="append", metavar="NAME", help="once per checkpoint and in their order"
@@ -89,7 +103,7 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _add_terms(parser: argparse.ArgumentParser) -> None:
-    """Options that change numbers, with the defaults of the task."""
+    """Options that change numbers; those not given are the task's."""
     terms = RoutingTask.model_fields
 
     def add(name: str, kind: object, text: str, metavar: str | None = None) -> None:
@@ -97,9 +111,8 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=kind,  # type: ignore[arg-type]
-            default=default,
             metavar=metavar,
-            help=f"{text} (default {default})",
+            help=f"{text} (default {default}, or that of --task)",
         )
 
     add("fingerprint_split", str, "split that fingerprints are made of", "SPLIT")
@@ -116,8 +129,9 @@ def _run(options: argparse.Namespace) -> None:
     device = usable_device(options.device)
     manifest = read_manifest(options.shards)
     models = [
-        open_routed(target, device, name)
+        model
         for target, name in zip(options.checkpoints, _names(options), strict=True)
+        for model in _opened(options, target, device, name)
     ]
     if options.save_fingerprints:
         _check_folders(options.checkpoints)
@@ -130,7 +144,7 @@ def _run(options: argparse.Namespace) -> None:
     plans = [plan_windows(model, task, corpora) for model in models]
     check_checksums(corpora.values())
     if options.untrained:
-        models.append(untrained_twin(models[0], options.seed))
+        models.append(untrained_twin(models[0], task.seed))
         plans.append(plans[0])
     settings = RoutingSettings(batch_size=options.batch_size, device=str(device))
     judged: list[Judged] = []
@@ -143,6 +157,19 @@ def _run(options: argparse.Namespace) -> None:
         for folder, record in zip(options.checkpoints, records, strict=False):  # but no floor
             say(f"fingerprints: {save_fingerprints(record.fingerprints, Path(folder))}")
     _report(options, records)
+
+
+def _opened(
+    options: argparse.Namespace, target: str, device: torch.device, name: str | None
+) -> list[RoutedModel]:
+    if not options.all_checkpoints:
+        return [open_routed(target, device, name)]
+    if options.save_fingerprints:
+        raise UserError(
+            "--save-fingerprints writes into checkpoint folders, which --all-checkpoints has none "
+            "of; leave one of them out"
+        )
+    return open_run(Path(target), device, name)
 
 
 def _judge(
@@ -163,22 +190,32 @@ def _judge(
 def _task(
     options: argparse.Namespace, manifest: Manifest, models: Sequence[RoutedModel]
 ) -> RoutingTask:
-    unseen = _expanded(options.unseen, manifest)
-    corpora = (
-        _expanded(options.corpora, manifest)
-        if options.corpora
-        else [name for name in _trained_on(models, manifest) if name not in unseen]
-    )
-    terms = {
+    """Terms of the task file, if one is named, and of the options that were given."""
+    terms: dict[str, Any] = {}
+    if options.task is not None:
+        terms = _named(options).terms.model_dump()
+    terms |= {
         name: value
         for name, value in vars(options).items()
-        if name in RoutingTask.model_fields and name not in ("corpora", "unseen")
+        if name in RoutingTask.model_fields and value is not None
     }
-    if options.temperature != "evaluation":
+    if options.unseen is not None:
+        terms["unseen"] = tuple(_expanded(options.unseen, manifest))
+    if options.corpora is not None:
+        terms["corpora"] = tuple(_expanded(options.corpora, manifest))
+    elif options.task is None:
+        unseen = terms.get("unseen", ())
+        terms["corpora"] = tuple(c for c in _trained_on(models, manifest) if c not in unseen)
+    if options.temperature not in (None, "evaluation"):
         terms["temperature"] = _number(options.temperature)
-    return RoutingTask.read(
-        {**terms, "corpora": tuple(corpora), "unseen": tuple(unseen)}, "routing task"
-    )
+    return RoutingTask.read(terms, "routing task")
+
+
+def _named(options: argparse.Namespace) -> RoutingTaskFile:
+    known = load_routing_tasks(options.include)
+    if options.task not in known:
+        raise unknown_name("routing task", options.task, known)
+    return known[options.task]
 
 
 def _trained_on(models: Sequence[RoutedModel], manifest: Manifest) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from data_shards.errors import unknown_name
 from evaluation.metrics import METRICS
+from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
 from evaluation.table import markdown_table
 from evaluation.task import Task, group_meanings, group_names, load_tasks
 from launchers.arguments import Subparsers, add_parser
@@ -18,9 +19,11 @@ _EXAMPLE = """examples:
   foundation tasks --group rollout
   foundation tasks --include my_tasks/ --json | jq -r '.tasks[].name'
 
-Any name goes to `foundation evaluate --tasks`. A task is a YAML file; a folder of your own
-comes in by --include.
+Any name goes to `--tasks` or `--task` of the verb that judges it. A task is a YAML file; a folder
+of your own comes in by --include.
 """
+
+Listed = Task | RoutingTaskFile
 
 
 def add_verb(subparsers: Subparsers) -> None:
@@ -34,7 +37,8 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    tasks = list(load_tasks(options.include).values())
+    tasks: list[Listed] = list(load_tasks(options.include).values())
+    tasks += load_routing_tasks(options.include).values()
     groups = group_names(tasks)
     if options.group is not None:
         if options.group not in groups:
@@ -51,11 +55,21 @@ def _run(options: argparse.Namespace) -> None:
         print(f"\n{_group_table(tasks, groups, meanings)}")
 
 
+def _verb(task: Listed) -> str:
+    """The verb that judges it."""
+    if isinstance(task, RoutingTaskFile):
+        return "routing"
+    return "transfer" if task.kind == "few_shot" else "evaluate"
+
+
 def _everything(
-    tasks: Sequence[Task], groups: Sequence[str], meanings: dict[str, str]
+    tasks: Sequence[Listed], groups: Sequence[str], meanings: dict[str, str]
 ) -> dict[str, Any]:
     return {
-        "tasks": [{**task.model_dump(mode="json"), "hash": task.hash} for task in tasks],
+        "tasks": [
+            {**task.model_dump(mode="json"), "hash": task.hash, "judged_by": _verb(task)}
+            for task in tasks
+        ],
         "groups": {
             group: {
                 "description": meanings.get(group, ""),
@@ -75,30 +89,34 @@ def _everything(
     }
 
 
-def _task_table(tasks: Sequence[Task]) -> str:
+def _task_table(tasks: Sequence[Listed]) -> str:
     header = ["Task", "Corpus", "Split", "Headline", "Groups", "Context", "Rollout", "Windows"]
-    rows = [
-        [
-            task.name,
-            task.corpus,
-            task.split,
-            task.headline,
-            ", ".join(task.groups),
-            str(task.context_frames),
-            str(task.rollout_frames),
-            str(len(task.windows)),
+    return markdown_table(header, [_task_row(task) for task in tasks], left=5)
+
+
+def _task_row(task: Listed) -> list[str]:
+    groups = ", ".join(task.groups)
+    if isinstance(task, RoutingTaskFile):
+        terms = task.terms
+        corpora = f"{len(terms.corpora)} and {len(terms.unseen)} unseen"
+        return [
+            *(task.name, corpora, terms.test_split, "accuracy", groups),
+            *("–", "–", str(terms.windows)),
         ]
-        for task in tasks
+    free = f" + {task.free_frames}" if task.free_frames else ""
+    return [
+        *(task.name, task.corpus, task.split, task.headline, groups),
+        *(str(task.context_frames), f"{task.rollout_frames}{free}", str(len(task.windows))),
     ]
-    return markdown_table(header, rows, left=5)
 
 
-def _group_table(tasks: Sequence[Task], groups: Sequence[str], meanings: dict[str, str]) -> str:
-    rows = [
-        [group, meanings.get(group, ""), str(sum(group in task.groups for task in tasks))]
-        for group in groups
-    ]
-    return markdown_table(["Group", "What for", "Tasks"], rows, left=2)
+def _group_table(tasks: Sequence[Listed], groups: Sequence[str], meanings: dict[str, str]) -> str:
+    rows = []
+    for group in groups:
+        members = [task for task in tasks if group in task.groups]
+        verbs = ", ".join(sorted({f"foundation {_verb(task)}" for task in members}))
+        rows.append([group, meanings.get(group, ""), verbs, str(len(members))])
+    return markdown_table(["Group", "What for", "Judged by", "Tasks"], rows, left=3)
 
 
 def _metric_table() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_shards.corpus import ShardedCorpus
-from data_shards.errors import UserError
+from data_shards.errors import UserError, unknown_name
 from data_shards.verify import check_checksums
 from evaluation.forecaster import open_forecaster
 from evaluation.judgeable import check_judgeable
@@ -30,7 +30,7 @@ from evaluation.transfer.sweep import (
     sweep,
     task_for,
 )
-from evaluation.transfer.table import transfer_table
+from evaluation.transfer.table import crossing_text, transfer_table
 from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, Subparsers, add_parser, positive
 from launchers.device import usable_device
 from launchers.progress import progress, say
@@ -41,14 +41,20 @@ from launchers.verbs import SUMMARIES
 _EXAMPLE = """examples:
   foundation transfer runs/small/model --corpus fno_ns_1e-4 --shards shards/ \\
       --sizes 16,32,64,128 --seeds 3 --output transfer/ns1e-4
+  foundation transfer runs/small/model --task few_shot_wave_layer --shards shards/ \\
+      --output transfer/wave
   foundation transfer runs/nano/model --corpus fno_ns_1e-4 --shards shards/ \\
       --sizes 4,8,16 --steps 200 --router free --output transfer/quick optimiser.lr=3e-4
 
+`foundation tasks --group few_shot` lists tests that name their corpus and sizes.
 Each size and seed is learnt from the checkpoint and from scratch with the same steps, windows
 and optimiser, and judged on the test split. The trajectories of a size are among those of a
 larger one. Records go to OUTPUT/records, curves to transfer.json and transfer.svg. The same
 command goes on where it was stopped; a run is repeated only if something that decides it changed.
 """
+
+
+_SIZES = (16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def add_verb(subparsers: Subparsers) -> None:
     """Add `transfer` to the console."""
     parser = add_parser(subparsers, "transfer", SUMMARIES["transfer"], _EXAMPLE)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint folder, or hub id")
-    parser.add_argument("--corpus", required=True, metavar="NAME", help="what to learn")
+    parser.add_argument("--corpus", metavar="NAME", help="what to learn; that of --task by default")
     parser.add_argument(
         "--shards", type=Path, required=True, metavar="DIR", help="its training and test shards"
     )
@@ -106,9 +112,8 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--sizes",
         type=_sizes,
-        default=(16, 32, 64, 128),
         metavar="N[,N]",
-        help="numbers of trajectories (default 16,32,64,128)",
+        help="numbers of trajectories (default: those of a few-shot --task, else 16,32,64,128)",
     )
     parser.add_argument("--seeds", type=positive, default=3, metavar="K", help="default 3")
     add_recipe_options(parser, default="downstream")
@@ -135,9 +140,12 @@ def add_verb(subparsers: Subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     device = usable_device(options.device)
-    train = ShardedCorpus.open(options.shards, options.corpus, "train")
-    task = task_for(train.card, load_tasks(options.include), options.task)
-    test = ShardedCorpus.open(options.shards, options.corpus, task.split)
+    known = load_tasks(options.include)
+    corpus = _corpus(options, known)
+    train = ShardedCorpus.open(options.shards, corpus, "train")
+    task = task_for(train.card, known, options.task)
+    test = ShardedCorpus.open(options.shards, corpus, task.split)
+    options.sizes = options.sizes or _task_sizes(options.task, known, train.num_trajectories)
     runs = plan(_terms(options), train, test, task)
     check_judgeable(open_forecaster(options.checkpoint, device), task, test)
     settings = RunSettings(
@@ -161,6 +169,34 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     _report(options, task, records)
     return 0
+
+
+def _corpus(options: argparse.Namespace, known: dict[str, Task]) -> str:
+    """What is to be learnt, as said or as the task says."""
+    if options.corpus is not None:
+        return str(options.corpus)
+    if options.task is None:
+        raise UserError("nothing to learn; name it by --corpus, or a test of it by --task")
+    if options.task not in known:
+        raise unknown_name("task", options.task, known)
+    return known[options.task].corpus
+
+
+def _task_sizes(asked: str | None, known: dict[str, Task], trajectories: int) -> tuple[int, ...]:
+    """Sizes of a few-shot task, as far as the shards reach; those of the verb without one."""
+    sizes = known[asked].few_shot if asked is not None else ()
+    if not sizes:
+        return _SIZES
+    kept = tuple(size for size in sizes if size <= trajectories)
+    if not kept:
+        raise UserError(
+            f"task {asked}: learns from {min(sizes)} trajectories and more, the shards have "
+            f"{trajectories}; generate more, or ask for fewer by --sizes"
+        )
+    if len(kept) < len(sizes):
+        left = ", ".join(str(size) for size in sizes if size > trajectories)
+        say(f"left out: {asked} with {left} trajectories: the shards have {trajectories}")
+    return kept
 
 
 def _terms(options: argparse.Namespace) -> Terms:
@@ -215,6 +251,8 @@ def _report(options: argparse.Namespace, task: Task, records: dict[str, Transfer
         return
     print(f"{task.name}, recipe {options.recipe}, routers {summary.router}\n")
     print(transfer_table(summary))
+    if crossing := crossing_text(summary):
+        print(f"\n{crossing}")
     print(f"\ncurves: {path}, {path.with_suffix('.svg')}")
 
 

@@ -14,6 +14,7 @@ from test_layouts import GLOBAL_BATCH, RESOLUTION, Case, global_batch, part
 
 from data_shards.batch import Batch
 from data_shards.errors import UserError
+from evaluation.routing.run_checkpoints import open_run
 from foundation import Surrogate
 from foundation.checkpoint.export import export_run
 from foundation.checkpoint.store import CheckpointStore
@@ -115,6 +116,19 @@ def test_an_export_forecasts_as_the_engine_does(trained, tmp_path, case, model_t
     assert model.about["samples"] == STEPS * GLOBAL_BATCH
     assert model.about["corpora"] == ["a", "b"]
     assert model.about["launch"] == {"shards": "shards", "world": case.world}
+
+
+def test_every_checkpoint_of_a_run_can_be_looked_at_for_its_routing(trained):
+    folder, future = trained(Case(2, 2))
+    models = open_run(folder, torch.device("cpu"), "run")
+    assert [model.training_step for model in models] == [1, STEPS]
+    assert [model.facts.name for model in models] == ["run-step-00000001", "run-step-00000002"]
+    assert models[0].facts.source == str(folder / "checkpoints" / "step-00000001")
+    with torch.no_grad():
+        again, first = (rollout(m.model, context(), FRAMES) for m in reversed(models))
+    # float32: ranks sum the parts of a sample in another order
+    torch.testing.assert_close(again, future, rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(first, future, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -193,3 +193,21 @@ def test_numbers_are_checked_at_the_edge(
     with pytest.raises(SystemExit) as stopped:
         _evaluate(shards, tmp_path / "run.json", *arguments)
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "way"),
+    [
+        ("few_shot", "foundation transfer CHECKPOINT --task few_shot_"),
+        ("few_shot_wave_layer", "foundation transfer CHECKPOINT --task few_shot_wave_layer"),
+        ("routing", "foundation routing CHECKPOINT --task routing_mixture_6"),
+        ("routing_mixture_6", "foundation routing CHECKPOINT --task routing_mixture_6"),
+    ],
+)
+def test_what_other_verbs_judge_is_pointed_to_them(
+    asked: str, way: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = ["--shards", str(shards), "--output", str(tmp_path / "r.json")]
+    assert main(["evaluate", *FLOORS, *output, "--tasks", asked]) == 2
+    assert way in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -128,6 +128,8 @@ def test_a_perfect_forecast_has_no_error(name: str, generator: torch.Generator) 
     value = measure((name,), forecast_of(true.clone(), true, **LAWS))[name]
     if name == "divergence":
         assert (value > 0).all(), "the truth here is no incompressible flow"
+    elif name == "growth":
+        torch.testing.assert_close(value.float(), torch.ones(2))
     elif METRICS[name].higher_is_better:
         torch.testing.assert_close(value, torch.tensor([3.0, 3.0]))
     else:
@@ -215,7 +217,8 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.title, name
         assert metric.meaning, name
         assert metric.unit, name
-    assert {n for n, m in METRICS.items() if m.higher_is_better} == {"valid_frames", "valid_time"}
+    higher = {n for n, m in METRICS.items() if m.higher_is_better}
+    assert higher == {"valid_frames", "valid_time", "stable_frames"}
 
 
 @pytest.mark.parametrize(("stride", "kept"), [(1, 64), (2, 16), (4, 4)])

@@ -15,6 +15,7 @@ from evaluation.forecaster import open_forecaster
 from evaluation.predictions import PredictionReader, PredictionWriter
 from evaluation.record import Record
 from evaluation.rescore import Rescoring, rescore
+from evaluation.results import save_results
 from evaluation.runner import RunSettings, run_task
 from evaluation.task import load_tasks
 from launchers.cli import main
@@ -120,11 +121,20 @@ def test_keys_that_match_nothing_are_refused(results: Path) -> None:
 
 
 def test_other_shards_are_refused(results: Path, shards: Path, tmp_path: Path) -> None:
-    document = json.loads(results.read_text())
-    for record in document["records"]:
-        record["provenance"]["shard_fingerprint"] = "0" * 64
-    (tmp_path / "run.json").write_text(json.dumps(document))
-    (tmp_path / "run.samples.npz").write_bytes((results.parent / "run.samples.npz").read_bytes())
+    changed = [
+        (
+            record.model_copy(
+                update={
+                    "provenance": record.provenance.model_copy(
+                        update={"shard_fingerprint": "0" * 64}
+                    )
+                }
+            ),
+            samples,
+        )
+        for record, samples in rescore(results, Rescoring())
+    ]
+    save_results(tmp_path / "run.json", changed)
     with pytest.raises(UserError, match="the record was made with 0000000000"):
         rescore(tmp_path / "run.json", Rescoring(metrics=("valid_time",)), shards)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from evaluation.results import check_writable, read_folder, read_results, replac
 from evaluation.runner import RunSettings, run_task
 from evaluation.samples import SampleValues, read_samples
 from evaluation.task import load_tasks
+from launchers.cli import main
 
 Judged = list[tuple[Record, SampleValues]]
 
@@ -177,3 +179,53 @@ def test_a_folder_whose_files_hold_no_records_is_refused(judged: Judged, tmp_pat
 def test_missing_samples_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no readable values of record 0"):
         read_samples(tmp_path / "run.samples.npz", 0)
+
+
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _flipped(content: bytes) -> bytes:
+    """One bit of the values flipped, which only the checksum can tell."""
+    middle = len(content) // 4
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: b"text", _cut, _flipped])
+def test_damaged_samples_are_the_users_to_mend(
+    damage: Callable[[bytes], bytes], judged: Judged, tmp_path: Path
+) -> None:
+    output = tmp_path / "run.json"
+    save_results(output, judged)
+    samples = tmp_path / "run.samples.npz"
+    samples.write_bytes(damage(samples.read_bytes()))
+    assert main(["rescore", str(output), "--output", str(tmp_path / "again.json")]) == 2
+    with pytest.raises(UserError, match="no readable values of record"):
+        [read_samples(samples, position, record) for position, (record, _) in enumerate(judged)]
+
+
+def test_values_are_found_by_what_they_are_of_and_those_of_others_are_refused(
+    judged: Judged, tmp_path: Path
+) -> None:
+    """As after a run that was killed when its new samples were written and its records not."""
+    save_results(tmp_path / "run.json", judged[::-1])
+    samples = tmp_path / "run.samples.npz"
+    for position, (record, values) in enumerate(judged):
+        assert read_samples(samples, position, record).keys == values.keys
+    stranger = judged[0][0].model_copy(update={"num_samples": 1})
+    with pytest.raises(UserError, match="of other records"):
+        read_samples(samples, 0, stranger)
+
+
+def test_values_that_do_not_fit_their_record_are_refused(judged: Judged, tmp_path: Path) -> None:
+    (record, values), _ = judged
+    scores = dict(values.values)
+    del scores["l2re"]
+    for changed, message in (
+        (replace(values, values=scores), "no values of l2re"),
+        (replace(values, keys=values.keys[1:]), "samples, the record has"),
+        (replace(values, per_frame=values.per_frame[1:]), "arrays of different lengths"),
+    ):
+        save_results(tmp_path / "run.json", [(record, changed)])
+        with pytest.raises(UserError, match=message):
+            read_samples(tmp_path / "run.samples.npz", 0, record)

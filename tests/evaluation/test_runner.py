@@ -19,6 +19,7 @@ from data_shards.writer import write_corpus
 from evaluation.bootstrap import standard_error
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.metrics import METRICS
+from evaluation.predictions import PredictionReader
 from evaluation.record import ModelFacts
 from evaluation.runner import RunSettings, run_task
 from evaluation.task import Task, load_tasks
@@ -220,6 +221,7 @@ def test_a_task_can_ask_for_some_trajectories_alone(corpus: Open) -> None:
 def test_everything_that_applies_is_measured_and_nothing_else(corpus: Open) -> None:
     floor = open_forecaster("floor:persistence", CPU)
     common = {"l2re", "nrmse", "vrmse", "max_error", "spectral_low", "valid_frames", "valid_time"}
+    common |= {"stable_frames", "growth"}
     own = {
         "fno_ns_1e-5": {"drift_circulation"},
         "pdebench_cns_m0.1": {"drift_mass", "drift_momentum", "drift_energy"},
@@ -316,3 +318,31 @@ def test_a_line_is_judged_on_a_plane_of_no_more_rows_than_models_take(tmp_path: 
     expected = torch.linalg.vector_norm(true - 1.45) / torch.linalg.vector_norm(true)
     assert record.headline.value == pytest.approx(expected.item(), rel=1e-5)
     assert "boundary_error" in record.scores
+
+
+def test_a_forecast_runs_free_beyond_the_end_of_the_truth(corpus: Open, tmp_path: Path) -> None:
+    """A tenth more in every frame, from 1.45 where the truth ends at 1.5 (frame t: 1 + t / 20)."""
+    facts = open_forecaster("floor:persistence", CPU).facts
+
+    def runaway(batch: Batch, steps: int) -> Tensor:
+        factors = 1.1 ** torch.arange(1, steps + 1).reshape(1, -1, 1, 1, 1)
+        return batch.fields[:, -1:] * factors
+
+    update = {
+        "rollout_frames": 1,
+        "free_frames": 20,
+        "metrics": ("l2re", "stable_frames", "growth"),
+        "headline": "stable_frames",
+        "higher_is_better": True,
+    }
+    task = _task("fno_ns_1e-5").model_copy(update=update)
+    shards, kept = corpus("fno_ns_1e-5"), tmp_path / "p.npz"
+    settings = RunSettings(predictions="float32")
+    record, samples = run_task(Forecaster(facts, runaway), task, shards, settings, predictions=kept)
+    scores = {name: score.value for name, score in record.scores.items()}
+    assert scores["l2re"] == pytest.approx(1.45 * 1.1 / 1.5 - 1, rel=1e-5)
+    assert scores["growth"] == pytest.approx(1.45 * 1.1**21 / 1.5, rel=1e-5)
+    assert scores["stable_frames"] == 11  # 1.45 / 1.5 * 1.1^t exceeds 3 from t = 12 on
+    assert len(record.error_per_frame) == 1
+    with PredictionReader(kept) as predictions:
+        assert predictions.read(samples.keys[0]).shape[0] == 21

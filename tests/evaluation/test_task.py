@@ -6,6 +6,8 @@ import pytest
 
 from data_shards.catalogue import expand, ladder_names, load_card, load_ladder
 from data_shards.errors import UserError
+from evaluation.routing.task import RoutingTask
+from evaluation.routing.task_file import load_routing_tasks
 from evaluation.task import BUILT_IN, Task, group_names, load_tasks, select_tasks
 
 EXTRA = """
@@ -133,6 +135,7 @@ def test_the_first_tasks_keep_their_hashes() -> None:
         ("aggregation", "mean", "median"),
         ("keys", "*", "*-000001"),
         ("few_shot", [], [4]),
+        ("free_frames", 0, 5),
     ],
 )
 def test_a_later_option_enters_the_hash_only_where_it_says_something(
@@ -150,7 +153,7 @@ def test_every_option_enters_the_hash() -> None:
     first |= {"metrics", "headline", "higher_is_better"}
     prose = {"description", "groups"}
     later = {"kind", "windows", "frames", "valid_threshold", "conserved", "solenoidal"}
-    later |= {"aggregation", "keys", "few_shot"}
+    later |= {"aggregation", "keys", "few_shot", "free_frames"}
     assert set(Task.model_fields) == first | prose | later
 
 
@@ -250,12 +253,18 @@ def test_built_in_groups_hold_what_they_say() -> None:
     rungs = [r for name in ladder_names() for r in load_ladder(name).rung_names()]
     corpora = {
         group: {task.corpus for task in select_tasks([group], tasks)}
-        for group in ("paper_table1", "downstream", "ood", "rollout")
+        for group in ("paper_table1", "downstream", "ood", "rollout", "few_shot", "stability")
     }
     assert corpora["paper_table1"] == set(expand(["mixture_6"]))
     assert corpora["downstream"] == set(expand(["downstream"]))
     assert corpora["ood"] == set(rungs)
     assert {"pdebench_swe", "pdebench_dr", "fno_ns_1e-3"} <= corpora["rollout"]
+    assert corpora["few_shot"] == {*expand(["downstream"]), "wave_layer"}
+    for task in select_tasks(["few_shot"], tasks):
+        assert (task.kind, task.few_shot[0], task.few_shot[-1]) == ("few_shot", 16, 2000)
+    for task in select_tasks(["stability"], tasks):
+        assert task.rollout_frames + task.free_frames > 400
+        assert task.length <= load_card(task.corpus).frames
     assert set(corpora) | {"zero_shot"} == set(group_names(tasks.values()))
 
 
@@ -269,3 +278,59 @@ def test_long_rollouts_reach_the_end_of_the_trajectories() -> None:
 def test_the_readme_explains_every_option() -> None:
     text = (BUILT_IN / "README.md").read_text()
     assert [name for name in Task.model_fields if name not in text] == ["higher_is_better"]
+
+
+def test_after_learning_the_terms_are_those_of_a_forecast() -> None:
+    few_shot = load_tasks()["few_shot_fno_ns_1e-4"]
+    judged, plain = few_shot.as_forecast, load_tasks()["downstream_fno_ns_1e-4"]
+    assert (judged.kind, judged.few_shot, judged.name) == ("forecast", (), few_shot.name)
+    assert judged.length == plain.length
+    assert judged.hash != few_shot.hash
+
+
+ROUTES = """
+name: mine
+version: 2
+kind: routing
+description: a user's own
+corpora: [pdebench_swe, downstream]
+unseen: [wave_layer]
+windows: 5
+groups: [favourites]
+"""
+
+
+def test_routing_tasks_stand_beside_the_others_with_terms_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(ROUTES)
+    (tmp_path / "short.yaml").write_text(EXTRA.format(name="short"))
+    assert set(load_tasks(tmp_path)) - set(load_tasks()) == {"short"}
+    mine = load_routing_tasks(tmp_path)["mine"]
+    assert mine.terms.corpora == ("pdebench_swe", *expand(["downstream"]))
+    assert mine.terms == RoutingTask(
+        version=2, corpora=mine.terms.corpora, unseen=("wave_layer",), windows=5
+    )
+    assert mine.groups == ("favourites",)
+    built_in = load_routing_tasks()["routing_mixture_6"]
+    assert set(built_in.terms.corpora) == set(expand(["mixture_6"]))
+    assert built_in.terms.unseen == ("wave_layer", "wave_gauss")
+    assert built_in.groups == ("routing",)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("window: 4", "did you mean 'windows'"),
+        ("corpora: [pdebench_sw, cfdbench]", "corpora: unknown corpus 'pdebench_sw'; did you mean"),
+        ("corpora: [cfdbench]", "at least 2 items"),
+        ("unseen: [pdebench_swe]", "pdebench_swe named twice"),
+        ("corpus: cfdbench", "corpus"),
+        ("name: routing_mixture_6", "rename one of them"),
+    ],
+)
+def test_faulty_routing_tasks_are_refused(line: str, message: str, tmp_path: Path) -> None:
+    key = line.partition(":")[0]
+    kept = [old for old in ROUTES.splitlines() if not old.startswith(f"{key}:")]
+    (tmp_path / "mine.yaml").write_text("\n".join([*kept, line]))
+    with pytest.raises(UserError, match=message) as refused:
+        load_routing_tasks(tmp_path)
+    assert "mine.yaml" in str(refused.value)

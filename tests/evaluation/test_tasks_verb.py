@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.metrics import METRICS
+from evaluation.routing.task_file import load_routing_tasks
 from evaluation.task import group_names, load_tasks
 from launchers.cli import main
 
@@ -13,7 +14,7 @@ from launchers.cli import main
 def test_the_table_has_every_task_and_every_group(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks"]) == 0
     printed = capsys.readouterr().out
-    tasks = load_tasks()
+    tasks = {**load_tasks(), **load_routing_tasks()}
     rows = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
     assert set(tasks) <= set(rows)
     assert set(group_names(tasks.values())) <= set(rows)
@@ -32,10 +33,14 @@ def test_a_group_is_listed_alone(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_holds_the_terms_and_hashes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    known = load_tasks()
+    known = {**load_tasks(), **load_routing_tasks()}
     assert {task["name"]: task["hash"] for task in document["tasks"]} == {
         name: task.hash for name, task in known.items()
     }
+    verbs = {task["name"]: task["judged_by"] for task in document["tasks"]}
+    assert verbs["few_shot_wave_layer"] == "transfer"
+    assert verbs["routing_mixture_6"] == "routing"
+    assert verbs["zero_shot_cfdbench"] == "evaluate"
     assert document["metrics"]["valid_time"]["higher_is_better"] is True
     assert set(document["metrics"]) == set(METRICS)
 
@@ -59,3 +64,16 @@ def test_a_folder_of_the_users_own_comes_in(
     assert "short" in capsys.readouterr().out
     assert main(["tasks", "--group", "mine"]) == 2
     assert "unknown group 'mine'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("group", "verb"),
+    [("few_shot", "transfer"), ("routing", "routing"), ("stability", "evaluate")],
+)
+def test_a_group_says_which_verb_judges_it(
+    group: str, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tasks", "--group", group]) == 0
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.split("|")[1].strip() == group
+    assert last.split("|")[3].strip() == f"foundation {verb}"

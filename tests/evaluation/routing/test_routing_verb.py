@@ -348,3 +348,36 @@ def test_a_changed_record_is_refused(mixture: Path, waves: Path, tmp_path: Path)
     output.write_text(json.dumps(document))
     with pytest.raises(UserError, match="task_hash"):
         read_routing(output)
+
+
+def test_terms_come_from_a_task_file_but_for_those_given(
+    mixture: Path, waves: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "{name: mine, version: 3, kind: routing, description: '', corpora: [mixture_6], "
+    (tmp_path / "mine.yaml").write_text(text + "windows: 3, start: first, temperature: 1.5}")
+    more = ["--task", "mine", "--include", str(tmp_path), "--corpora", KNOWN]
+    assert _routing(waves, tmp_path / "run.json", str(mixture), *more, "--windows", "2") == 0
+    (record,) = _records(tmp_path / "run.json")
+    task = record.task
+    assert (task.version, task.windows, task.start, task.temperature) == (3, 2, "first", 1.5)
+    assert set(task.corpora) == set(CORPORA)
+    capsys.readouterr()
+    assert _routing(waves, tmp_path / "b.json", str(mixture), "--task", "routing_mixture6") == 2
+    assert "did you mean 'routing_mixture_6'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [([], "no checkpoints in it"), (["--save-fingerprints"], "leave one of them out")],
+)
+def test_all_checkpoints_are_those_of_a_training_folder(
+    more: list[str],
+    message: str,
+    mixture: Path,
+    waves: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = [str(mixture), "--all-checkpoints", *more]
+    assert _routing(waves, tmp_path / "run.json", *asked) == 2
+    assert message in capsys.readouterr().err

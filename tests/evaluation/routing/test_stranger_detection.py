@@ -100,3 +100,9 @@ def test_a_stranger_that_routes_like_a_seen_corpus_is_not_told(rng: np.random.Ge
         error = detector.combined.standard_error
         assert error is not None
         assert abs(detector.combined.value - 0.5) < 4 * error
+
+
+def test_sides_that_never_mix_have_no_error_not_even_of_rounding() -> None:
+    low, high = np.linspace(0, 1, 7), np.linspace(2, 3, 9)
+    area = auroc([(low, np.arange(7))], [(high, np.arange(9))])
+    assert (area.value, area.standard_error) == (1, 0)

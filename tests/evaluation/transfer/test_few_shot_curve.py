@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from evaluation.transfer.curve import EqualSize, Gain, Point, curve_of, equal_size, gains
+from evaluation.transfer.curve import EqualSize, Gain, Point, crossing, curve_of, equal_size, gains
 
 
 def line(*points: tuple[int, float]) -> tuple[Point, ...]:
@@ -104,3 +104,36 @@ def test_a_diverged_fine_tuning_has_no_gain():
     (gain,) = gains(line((10, math.inf)), line((10, 0.3)))
     assert gain.equal is gain.data_factor is gain.error_factor is None
     assert Gain.model_validate_json(gain.model_dump_json()) == gain
+
+
+def test_curves_cross_where_their_lines_of_logarithms_do():
+    """n^-1/4 from the checkpoint and 2 n^-1/2 from scratch meet at n = 16."""
+    sizes = (4, 8, 64, 256)
+    pretrained = line(*((n, n**-0.25) for n in sizes))
+    scratch = line(*((n, 2 * n**-0.5) for n in sizes))
+    found = crossing(pretrained, scratch)
+    assert found.bound == "exact"
+    assert found.trajectories == pytest.approx(16)
+
+
+@pytest.mark.parametrize(
+    ("scratch", "wanted"),
+    [
+        ([(10, 0.2), (40, 0.1)], EqualSize(trajectories=40, bound="at_least")),
+        ([(10, 0.1), (40, 0.01)], EqualSize(trajectories=10, bound="at_most")),
+        ([(10, math.inf), (40, 0.01)], EqualSize(trajectories=40, bound="at_most")),
+        ([(10, 0.2), (40, 0.05)], EqualSize(trajectories=40, bound="exact")),
+        ([(20, 0.2)], None),
+        ([(10, math.inf)], EqualSize(trajectories=10, bound="at_least")),
+    ],
+)
+def test_a_crossing_outside_the_numbers_tried_is_a_bound(scratch, wanted):
+    found = crossing(line((10, 0.1), (40, 0.05)), line(*scratch))
+    assert (found is None) == (wanted is None)
+    if wanted is not None:
+        assert found.bound == wanted.bound
+        assert found.trajectories == pytest.approx(wanted.trajectories)
+
+
+def test_errors_that_cannot_be_compared_cross_nowhere():
+    assert crossing(line((10, math.inf)), line((10, math.inf))) is None

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -22,7 +23,7 @@ from evaluation.record import Record, Score
 from evaluation.runner import RunSettings, run_task
 from evaluation.samples import SampleValues
 from evaluation.task import load_tasks
-from evaluation.transfer.curve import curve_of
+from evaluation.transfer.curve import EqualSize, curve_of
 from evaluation.transfer.plots import draw_transfer
 from evaluation.transfer.record import read_record, summarise
 from evaluation.transfer.sweep import (
@@ -35,7 +36,7 @@ from evaluation.transfer.sweep import (
     task_for,
     training_folder,
 )
-from evaluation.transfer.table import transfer_table
+from evaluation.transfer.table import crossing_text, transfer_table
 
 TASK = task_for(wave_card("toy_wave"), load_tasks(), None)
 
@@ -317,3 +318,13 @@ def test_the_test_of_a_corpus_is_its_own_task_or_its_cards_window():
     assert (TASK.context_frames, TASK.rollout_frames) == (10, 4)
     with pytest.raises(UserError, match="not a forecast of toy_wave"):
         task_for(wave_card("toy_wave"), known, "zero_shot_pdebench_swe")
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [("exact", "cross at about 16"), ("at_least", "at 16 tr"), ("at_most", "from 16 tr")],
+)
+def test_the_crossing_is_told_as_the_bound_that_it_is(bound, words):
+    point = EqualSize(trajectories=16.2, bound=bound)
+    assert words in crossing_text(SimpleNamespace(crossing=point))
+    assert crossing_text(SimpleNamespace(crossing=None)) == ""

@@ -1,5 +1,6 @@
 """`foundation transfer` as it is typed: interrupted, taken up again, and what is refused."""
 
+import argparse
 import json
 import os
 import signal
@@ -11,7 +12,12 @@ from pathlib import Path
 import pytest
 from runs import rows, write_checkpoint
 
+from data_shards.catalogue import load_card
+from data_shards.errors import UserError
+from evaluation.task import load_tasks
+from evaluation.transfer.sweep import task_for
 from launchers.cli import main
+from launchers.verbs.transfer import _corpus, _task_sizes
 
 _PATIENCE_S = 150
 
@@ -113,3 +119,39 @@ def test_help_has_examples(capsys):
         main(["transfer", "--help"])
     assert left.value.code == 0
     assert "foundation transfer runs/small/model --corpus fno_ns_1e-4" in capsys.readouterr().out
+
+
+def _asked(**options) -> argparse.Namespace:
+    return argparse.Namespace(**{"corpus": None, "task": None, **options})
+
+
+def test_a_few_shot_task_names_its_corpus_and_sizes(capsys):
+    known = load_tasks()
+    assert _corpus(_asked(task="few_shot_wave_layer"), known) == "wave_layer"
+    assert _task_sizes("few_shot_wave_layer", known, 5000) == (16, 32, 64, 128, 512, 2000)
+    assert capsys.readouterr().err == ""
+    assert _task_sizes("few_shot_wave_layer", known, 100) == (16, 32, 64)
+    assert "left out: few_shot_wave_layer with 128, 512, 2000 trajectories" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(UserError, match="the shards have 8; generate more"):
+        _task_sizes("few_shot_wave_layer", known, 8)
+    assert _task_sizes("downstream_fno_ns_1e-4", known, 100) == (16, 32, 64, 128)
+    assert _task_sizes(None, known, 100) == (16, 32, 64, 128)
+
+
+def test_what_is_learnt_is_judged_by_the_forecast_of_its_task():
+    known = load_tasks()
+    card = load_card("fno_ns_1e-4")
+    assert (
+        task_for(card, known, "few_shot_fno_ns_1e-4") == known["few_shot_fno_ns_1e-4"].as_forecast
+    )
+    with pytest.raises(UserError, match="not a forecast of fno_ns_1e-4"):
+        task_for(card, known, "few_shot_wave_layer")
+
+
+def test_without_corpus_or_task_there_is_nothing_to_learn():
+    with pytest.raises(UserError, match="name it by --corpus, or a test of it by --task"):
+        _corpus(_asked(), load_tasks())
+    with pytest.raises(UserError, match="did you mean 'few_shot_wave_layer'"):
+        _corpus(_asked(task="few_shot_wave_laye"), load_tasks())
