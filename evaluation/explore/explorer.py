@@ -14,6 +14,7 @@ from evaluation.explore.samples import parameters_text, sample_simulation, shelv
 from evaluation.explore.scrub import scrub
 from evaluation.own_data_channels import order_hints
 from evaluation.own_data_routing import find_fingerprints
+from evaluation.table import parameters
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
 
@@ -41,8 +42,8 @@ class Explorer:
         """The page before anything is shown."""
         config, counts = self._model.config, self._model.parameter_counts()
         facts = (
-            f"{config.model_type}, {counts.total / 1e6:.3g} M parameters, "
-            f"{counts.activated / 1e6:.3g} M activated; sees {config.context_frames} frames of "
+            f"{config.model_type}, {parameters(counts.total)} parameters, "
+            f"{parameters(counts.activated)} activated; sees {config.context_frames} frames of "
             f"{config.resolution} x {config.resolution}, up to {config.channels} channels."
         )
         return render_page(self._checkpoint, facts, self._found, self._left_out, most_upload_bytes)
