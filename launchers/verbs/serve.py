@@ -24,6 +24,7 @@ On the page: pick a sample of the shards, or upload a simulation of your own (.h
 experts fire, and which corpus the routers take it for. It fetches nothing from the network, and
 saves what it shows as one file. Ctrl-C ends it. Needs: pip install 'moe-pot[serve]'
 """
+_MOST_PORT = 65535
 _ANY = ("0.0.0.0", "::", "")
 _OWN = ["127.0.0.1", "localhost", "[::1]"]
 
@@ -69,11 +70,13 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises:
         UserError: no such address here, or the port is taken.
     """
+    if port > _MOST_PORT:  # python would leave its socket open
+        raise UserError(f"--port {port}: wanted at most {_MOST_PORT}; 0 takes any free one")
     try:
         family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise UserError(
             f"--host {host} --port {port}: {reason}; choose another port (0: any free one) or host"
         ) from None

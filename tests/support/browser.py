@@ -5,12 +5,14 @@ messages are JSON ended by a zero byte, read on descriptor 3, written on descrip
 """
 
 import base64
+import fcntl
 import io
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +26,13 @@ _FLAGS = (
     *("--no-first-run", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
     "--remote-debugging-pipe",
 )
+# Descriptors are moved in a process of their own: forking this one would warn of its threads.
+_MOVE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -36,14 +45,17 @@ class Browser:
         self._seconds, self._left, self._last = seconds, b"", 0
         to_child, self._to = os.pipe()
         self._from, from_child = os.pipe()
+        # Above those that the browser wants, so that neither move overwrites the other.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_child, from_child)]
+        command = [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         self._child = subprocess.Popen(
-            ["/bin/sh", "-c", 'exec "$@" 3<&$IN 4>&$OUT', "sh", CHROMIUM, *_FLAGS,
-             f"--user-data-dir={profile}", "about:blank"],
-            env={**os.environ, "IN": str(to_child), "OUT": str(from_child)},
-            pass_fds=(to_child, from_child),
+            [sys.executable, "-I", "-c", _MOVE, *map(str, ends), *command],
+            pass_fds=ends,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
+        for end in ends:
+            os.close(end)
         os.close(to_child)
         os.close(from_child)
         self._session: str | None = None
