@@ -145,9 +145,11 @@ def test_too_large_a_file_is_refused_before_it_is_read(client: Client) -> None:
     status, text = _upload(client, "a.npy", bytes(MOST + (1 << 20)))
     assert status == 413
     assert "--most-upload" in _fault(text)
-    answer = client.post(
-        "/file", content_length=1 << 40, content_type="multipart/form-data", **HOST
-    )
+    announced = {
+        "CONTENT_LENGTH": str(1 << 40),
+        "CONTENT_TYPE": "multipart/form-data; boundary=x",
+    }
+    answer = client.post("/file", environ_overrides=announced, **HOST)
     assert answer.status_code == 413
 
 
