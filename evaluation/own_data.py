@@ -101,20 +101,29 @@ class OnModelGrid:
 
     def forecast(self, starts: list[int], steps: int) -> Array:
         """What follows some windows (B, steps, C, H, W), on the file's own grid."""
+        return self.back(self.predict(starts, steps), starts)
+
+    def predict(self, starts: list[int], steps: int) -> Array:
+        """What follows some windows (B, steps, C, R, R), on the model's grid."""
         device = next(self._model.parameters()).device
-        mask = None if self.mask is None else torch.from_numpy(self.mask)
         contexts = self.contexts(starts).to(device)
-        predicted: Array = self._model.forecast(contexts, steps, mask).cpu().numpy()
-        return self._back(predicted, starts)
+        predicted: Array = self._model.forecast(contexts, steps, self.fluid).cpu().numpy()
+        return predicted
+
+    @property
+    def fluid(self) -> torch.Tensor | None:
+        """The mask on the model's grid, as the model takes it."""
+        return None if self.mask is None else torch.from_numpy(self.mask)
 
     def resampled(self) -> Array:
         """The last frame (C, H, W) there and back: what resampling alone does to it."""
         count = len(self.frames)
         start = count - self._model.config.context_frames
-        frame: Array = self._back(self.frames[None, -1:], [start])[0, 0]
+        frame: Array = self.back(self.frames[None, -1:], [start])[0, 0]
         return frame
 
-    def _back(self, frames: Array, starts: list[int]) -> Array:
+    def back(self, frames: Array, starts: list[int]) -> Array:
+        """Frames (B, steps, C, R, R) that follow some windows, on the file's own grid."""
         simulation = self._simulation
         if simulation.mask is None or self.mask is None:
             return regrid(frames, simulation.grid, simulation.periodic)
@@ -126,3 +135,19 @@ class OnModelGrid:
             simulation.periodic,
             background=simulation.fields[last][:, None],
         )
+
+
+def scored_points(simulation: Simulation, true: Array) -> torch.Tensor:
+    """Where errors count: fluid cells of channels that are not zero throughout.
+
+    Args:
+        simulation: whose mask holds.
+        true: frames (T, C, H, W).
+
+    Returns:
+        1 where they count, else 0 (1, 1, C, H, W).
+    """
+    mask = np.ones(simulation.grid, np.float32) if simulation.mask is None else simulation.mask
+    alive = np.abs(true * mask).max((0, 2, 3)) > 0
+    points = alive[:, None, None] * (mask >= 0.5)
+    return torch.from_numpy(points.astype(np.float32))[None, None]

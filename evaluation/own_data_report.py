@@ -20,7 +20,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from data_shards.config import Config
 from data_shards.simulation_file import Simulation
 from evaluation.metrics.relative import l2re
-from evaluation.own_data import Array, OnModelGrid, check_fits
+from evaluation.own_data import Array, OnModelGrid, check_fits, scored_points
 from evaluation.own_data_channels import order_hints
 from evaluation.own_data_routing import Likeness, find_fingerprints, likeness
 from evaluation.table import number
@@ -158,7 +158,7 @@ def judge(
         channels=simulation.channels,
         solid_cells=0 if simulation.mask is None else int((simulation.mask < 0.5).sum()),
         resampling=_relative(placed.resampled()[None, None], simulation.fields[None, -1:],
-                             _points(simulation, simulation.fields[-1:])),
+                             scored_points(simulation, simulation.fields[-1:])),
         assumed=simulation.assumed + order_hints(model, simulation),
         likeness=likes,
         likeness_note=note,
@@ -232,7 +232,7 @@ def _spread(count: int) -> list[int]:
 def _one_step(placed: OnModelGrid, simulation: Simulation, context_frames: int) -> OneStep:
     fields = simulation.fields
     starts = _spread(len(fields) - context_frames)
-    points = _points(simulation, fields[context_frames:])
+    points = scored_points(simulation, fields[context_frames:])
     errors, floors = [], []
     for first in range(0, len(starts), _BATCH):
         chosen = starts[first : first + _BATCH]
@@ -248,14 +248,6 @@ def _one_step(placed: OnModelGrid, simulation: Simulation, context_frames: int) 
         persistence=sum(floors),
         channels=tuple(n for n, k in zip(simulation.channels, kept, strict=True) if k),
     )
-
-
-def _points(simulation: Simulation, true: Array) -> torch.Tensor:
-    """1 where errors count (1, 1, C, H, W): fluid cells of channels that are not zero."""
-    mask = np.ones(simulation.grid, np.float32) if simulation.mask is None else simulation.mask
-    alive = np.abs(true * mask).max((0, 2, 3)) > 0
-    points = alive[:, None, None] * (mask >= 0.5)
-    return torch.from_numpy(points.astype(np.float32))[None, None]
 
 
 def _relative(pred: Array, true: Array, points: torch.Tensor) -> float:

@@ -34,6 +34,7 @@ class Reading:
         axes: a letter per axis: "t,y,x,c".
         channels: names of arrays, one per channel, or of the channels of one array.
         mask: an array of the file, or another file; 1 in the fluid, 0 in solid cells.
+        mask_files: whether the mask may be another file; not for whoever names it from afar.
         sample: number of the run, where the file holds several.
         boundary: across which sides the fields go on.
         frames: fewest frames that are of use.
@@ -45,6 +46,7 @@ class Reading:
     sample: int | None = None
     boundary: Boundary | None = None
     frames: int = 2
+    mask_files: bool = True
 
 
 def read_simulation(path: str | Path, reading: Reading | None = None) -> Simulation:
@@ -294,6 +296,8 @@ class _Reader:
     def _mask_values(self, name: str) -> NDArray[np.generic]:
         if name in self._found.arrays:
             return self._found.arrays[name].take(...)
+        if not self._reading.mask_files:
+            raise UserError(f"{self._path}: {unknown_name('array', name, self._found.arrays)}")
         if not Path(name).is_file():
             raise UserError(
                 f"{self._path}: --mask {name}: neither a file nor "

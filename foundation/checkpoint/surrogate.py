@@ -126,8 +126,12 @@ class Surrogate(nn.Module):
         return rollout(self.network, batch, steps)[:, :, :channels]
 
     @torch.no_grad()
-    def route(self, context: Tensor) -> tuple[BlockRoute, ...]:
-        """How every block routes each sample of a context (B, T, C, H, W).
+    def route(self, context: Tensor, mask: Tensor | None = None) -> tuple[BlockRoute, ...]:
+        """How every block routes each sample of a context.
+
+        Args:
+            context: past frames (B, T, C, H, W), as for `forecast`.
+            mask: of an obstacle, as for `forecast`; the routers see it, too.
 
         Raises:
             UserError: the network is dense, or the context does not have the model's shape.
@@ -137,7 +141,7 @@ class Surrogate(nn.Module):
                 f"{self.config.model_type} is dense: it routes nothing; routes are a mixture's, "
                 "as of moe_pot"
             )
-        batch, _ = self._batch(context, None)
+        batch, _ = self._batch(context, mask)
         return tuple(
             BlockRoute(r.probabilities_BE, r.experts_BK, r.weights_BK) for r in self(batch).routing
         )

@@ -19,6 +19,7 @@ SUMMARIES = {
     "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",
     "predict": "continue a simulation of your own, in the format of its file",
     "fingerprint": "tell whether a checkpoint is to be trusted on a simulation of your own",
+    "serve": "open a page on this machine: truth, forecast, error and experts, frame by frame",
     "import-reference": "make a checkpoint from one of MoE-POT's or DPOT's authors (.pth)",
     "export-reference": "write a checkpoint as MoE-POT's and DPOT's authors do (.pth)",
     "export": "make a checkpoint folder from a training folder",
