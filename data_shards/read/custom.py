@@ -9,8 +9,9 @@ Units, equation and licence are not in such files; they stay "unknown" until a p
 fills them in.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class CustomCorpus:
         )
         self.sources = own_files(raw)
         self.split_known = split == "train"
-        first = read_simulation(self.sources[0], self._options.reading(None))
+        first = _simulation(self.sources[0], self._options.reading(None))
         self.notes = (
             f"assumed of {self.sources[0].name}, and likewise of all",
             *(note for note in first.assumed if not note.startswith("sample 0 of")),
@@ -85,7 +86,7 @@ class CustomCorpus:
     def read(self, number: int) -> Trajectory:
         """The number-th trajectory, in the order of the files."""
         card, run = self._card, self._runs[number]
-        simulation = read_simulation(run.path, self._options.reading(run.sample))
+        simulation = _simulation(run.path, self._options.reading(run.sample))
         _refuse_other(simulation, card, run.path)
         mask = simulation.mask
         return Trajectory(
@@ -130,7 +131,7 @@ def draft_card(raw: Raw, name: str, options: dict[str, Any] | None = None) -> Co
     """
     told = CustomOptions.read(options or {}, "options")
     files = own_files(raw)
-    simulations = [read_simulation(path, told.reading(None)) for path in files]
+    simulations = [_simulation(path, told.reading(None)) for path in files]
     first = simulations[0]
     for other in simulations[1:]:
         if (other.grid, other.channels) != (first.grid, first.channels):
@@ -187,8 +188,26 @@ def own_files(raw: Raw) -> tuple[Path, ...]:
     return files
 
 
+def _simulation(path: Path, reading: Reading) -> Simulation:
+    """One run; an array without a name has channels that are called alike in every file."""
+    try:
+        simulation = read_simulation(path, reading)
+    except UserError as error:
+        raise UserError(_in_options(str(error))) from None
+    names = simulation.channels
+    if simulation.layout.format == "npy" and not reading.channels:
+        names = tuple(name.replace(path.stem, "u", 1) for name in names)
+    assumed = tuple(_in_options(line) for line in simulation.assumed)
+    return replace(simulation, channels=names, assumed=assumed)
+
+
+def _in_options(text: str) -> str:
+    """Words on the options of `foundation predict`, as those of a reader."""
+    return re.sub(r"--(axes|channels|mask|boundary) (?=\w|,)", r"--option \1=", text)
+
+
 def _runs_of(path: Path, options: CustomOptions, first: Path) -> Sequence[_Run]:
-    samples = read_simulation(path, options.reading(None)).samples
+    samples = _simulation(path, options.reading(None)).samples
     if samples == 1:
         return [_Run(path, None)]
     return [_Run(path, sample) for sample in range(samples)]

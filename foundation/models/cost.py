@@ -94,13 +94,16 @@ def cost_of(
     spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
     memory = _Memory(counts.total - experts, experts // ep_size, work, spread)
     forward, dense = work.products + work.transforms, dense_work_of(config)
+    step = (1 + _BACKWARD) * forward - work.first_products
+    if recompute:
+        step += work.block_products + work.transforms
     return Cost(
         parameters=counts,
         expert_parameters=experts,
         rank_parameters=memory.held,
         flops_forward=forward,
         flops_dense=dense.products + dense.transforms,
-        flops_step=(1 + _BACKWARD) * forward + (work.block_products if recompute else 0),
+        flops_step=step,
         weight_bytes=memory.weights,
         gradient_bytes=memory.gradients,
         optimiser_bytes=memory.optimiser,

@@ -31,6 +31,7 @@ class Work:
         transforms: FLOPs of Fourier transforms, an estimate.
         kept: numbers kept for the backward pass.
         shared: numbers kept besides, however many samples a batch has.
+        first_products: of the products, those of the first map, whose inputs need no gradient.
         block_products: of the products, those in blocks, which may be recomputed.
         between: numbers kept outside blocks and at their entries.
         largest_block: numbers kept inside one block.
@@ -40,6 +41,7 @@ class Work:
     transforms: int
     kept: int
     shared: int
+    first_products: int
     block_products: int
     between: int
     largest_block: int
@@ -96,7 +98,8 @@ def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: in
     side, pixels, width = config.resolution // config.patch, config.resolution**2, config.width
     tokens, frames = side * side, config.context_frames
     between = config.channels * config.patch + 3
-    embed = frames * tokens * between * (config.channels * config.patch**2 + width)
+    first = frames * tokens * between * config.channels * config.patch**2
+    embed = first + frames * tokens * between * width
     modes = min(config.modes, side) * min(config.modes, side // 2 + 1)
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     hidden = config.head_width
@@ -112,11 +115,13 @@ def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: in
     # Frames' weights with their phases, and the Fourier weights of every head in real form.
     phased = frames * width * width if config.time_aggregation == "exp_mlp" else 0
     spectral = 2 * config.heads * (2 * width // config.heads) ** 2
+    places = 3 * frames * pixels + tokens * width  # coordinates, positions
     return Work(
         products=2 * (products + config.blocks * (fourier + mixing)),
         transforms=round(config.blocks * transforms),
         kept=kept + config.blocks * block_kept,
-        shared=phased + frames * between * width + config.blocks * spectral,
+        shared=phased + frames * between * width + config.blocks * spectral + places,
+        first_products=2 * first,
         block_products=2 * config.blocks * (fourier + mixing),
         between=kept + config.blocks * tokens * width,
         largest_block=block_kept,
@@ -140,6 +145,7 @@ def _fno(config: FNOConfig) -> Work:
         transforms=round(config.layers * width * 2 * one_way),
         kept=ends_kept + pixels * between + config.layers * spectral,
         shared=config.layers * kept_modes * (2 * width) ** 2,
+        first_products=2 * pixels * _stacked(config) * width,
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width,
         largest_block=2 * pixels * width + spectral,
@@ -150,7 +156,8 @@ def _unet(config: UNetConfig) -> Work:
     widths = [config.width * 2**level for level in range(config.levels)]
     points = [(config.resolution // 2**level) ** 2 for level in range(config.levels)]
     out = config.channels * config.out_frames
-    products = points[0] * _TAPS * widths[0] * (_stacked(config) + out)
+    first = points[0] * _TAPS * widths[0] * _stacked(config)
+    products = first + points[0] * _TAPS * widths[0] * out
     kept = between = points[0] * (_stacked(config) + 4 * widths[0])
     in_blocks = 0
     for width, count in zip(widths, points, strict=True):
@@ -171,6 +178,7 @@ def _unet(config: UNetConfig) -> Work:
         transforms=0,
         kept=kept,
         shared=0,
+        first_products=2 * first,
         block_products=2 * in_blocks,
         between=between,
         largest_block=largest,

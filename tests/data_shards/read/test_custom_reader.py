@@ -23,7 +23,8 @@ def corpus(folder: Path, name: str = "custom", split: str = "train") -> ShardedC
 def test_files_of_any_format_become_trajectories_bit_for_bit(ending, tmp_path):
     runs = [waves(), 2 * waves()]
     paths = [write_waves(tmp_path / f"r{n}.{ending}", run) for n, run in enumerate(runs)]
-    assert convert("custom", "--raw", *map(str, paths), "--out", str(tmp_path / "out")) == 0
+    told = ("--option", "axes=t,c,y,x") if ending == "npy" else ()
+    assert convert("custom", "--raw", *map(str, paths), *told, "--out", str(tmp_path / "out")) == 0
     made = corpus(tmp_path / "out")
     assert len(made) == 2
     for number, run in enumerate(runs):
@@ -102,11 +103,16 @@ def pickled(folder: Path) -> list[str]:
     return [str(folder / "a.npy")]
 
 
+def two_readings(folder: Path) -> list[str]:
+    return [str(write_waves(folder / "a.npy"))]
+
+
 @pytest.mark.parametrize(
     ("files", "words", "message"),
     [
         (other_grid, ("custom",), "not one corpus"),
         (pickled, ("custom",), "holds Python objects"),
+        (two_readings, ("custom",), "say which by --option axes=t,c,y,x ("),
         (lambda folder: [str(folder / "none.h5")], ("custom",), "no such file"),
         (other_grid, ("pdebench_swe",), "several files are for your own simulations"),
         (other_grid, ("custom", "--option", "axis=t"), "axis"),
