@@ -1,7 +1,7 @@
 """What a model costs before it is built: a configuration and a layout in, counts and bytes out.
 
 Memory is that of tensors. What a rank holds most at once is the largest of three moments,
-each beside weights and optimiser, which stay: activations and the bucket that gradients are
+each beside weights, optimiser and batch, which stay: activations and the bucket that gradients are
 reduced in, when the backward pass begins; gradients, bucket and the copy of it that
 travels, when they are reduced; gradients and the optimiser's own temporaries, when it steps.
 Source: DeepSpeed 0.19, ZeRO 0 to 2, and torch's AdamW, as read and as measured.
@@ -92,7 +92,8 @@ def cost_of(
         p.numel() for m in model.modules() if isinstance(m, ExpertBank) for p in m.parameters()
     )
     spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
-    memory = _Memory(counts.total - experts, experts // ep_size, work, spread)
+    frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
+    memory = _Memory(counts.total - experts, experts // ep_size, frames, work, spread)
     forward, dense = work.products + work.transforms, dense_work_of(config)
     step = (1 + _BACKWARD) * forward - work.first_products
     if recompute:
@@ -120,6 +121,7 @@ class _Memory:
 
     dense: int
     local: int
+    sample: int  # numbers of a sample's frames
     work: Work
     spread: Spread
 
@@ -154,7 +156,17 @@ class _Memory:
     @property
     def peak(self) -> int:
         moments = self._moments if self.spread.zero_stage else self._moments_unsharded
-        return self.weights + self.optimiser + max(moments)
+        return self.weights + self.optimiser + self._batch + max(moments)
+
+    @property
+    def _batch(self) -> int:
+        """Context and frames that follow, as read and with noise, in float32."""
+        return 4 * 2 * self.spread.micro_batch * self.sample
+
+    @property
+    def _backward(self) -> int:
+        """Activations and what its first maps need for a moment."""
+        return self.activations + self.spread.size * self.spread.micro_batch * self.work.passing
 
     @property
     def _shards(self) -> tuple[int, int]:
@@ -173,7 +185,7 @@ class _Memory:
         # Groups step one after the other; gradients of the last one are gone when it does.
         own = size * (dense + local)
         return (
-            self.activations + self.bucket,
+            self._backward + self.bucket,
             waiting + self.bucket + copied,
             own + _STEP * dense if local else _STEP * dense,
             _STEP * local,
@@ -182,4 +194,4 @@ class _Memory:
     @property
     def _moments_unsharded(self) -> tuple[int, ...]:
         copied = self.spread.size * self.dense if self.spread.world > 1 else 0
-        return self.activations, self.gradients + copied
+        return self._backward, self.gradients + copied

@@ -35,6 +35,7 @@ class Work:
         block_products: of the products, those in blocks, which may be recomputed.
         between: numbers kept outside blocks and at their entries.
         largest_block: numbers kept inside one block.
+        passing: numbers that the way back through the widest maps needs for a moment.
     """
 
     products: int
@@ -45,6 +46,7 @@ class Work:
     block_products: int
     between: int
     largest_block: int
+    passing: int
 
 
 def dense_work_of(config: ModelConfig) -> Work:
@@ -125,6 +127,7 @@ def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: in
         block_products=2 * config.blocks * (fourier + mixing),
         between=kept + config.blocks * tokens * width,
         largest_block=block_kept,
+        passing=2 * hidden * pixels,
     )
 
 
@@ -149,6 +152,7 @@ def _fno(config: FNOConfig) -> Work:
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width,
         largest_block=2 * pixels * width + spectral,
+        passing=2 * pixels * max(width, config.projection),
     )
 
 
@@ -182,6 +186,7 @@ def _unet(config: UNetConfig) -> Work:
         block_products=2 * in_blocks,
         between=between,
         largest_block=largest,
+        passing=4 * points[0] * widths[0],
     )
 
 
