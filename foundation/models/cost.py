@@ -165,8 +165,11 @@ class _Memory:
 
     @property
     def _backward(self) -> int:
-        """Activations and what its first maps need for a moment."""
-        return self.activations + self.spread.size * self.spread.micro_batch * self.work.passing
+        """Activations and what its first maps need for a moment, before a block is recomputed."""
+        passing = self.work.passing
+        if self.spread.recompute:
+            passing = max(passing - self.work.largest_block, 0)
+        return self.activations + self.spread.size * self.spread.micro_batch * passing
 
     @property
     def _shards(self) -> tuple[int, int]:

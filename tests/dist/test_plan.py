@@ -120,7 +120,12 @@ MEMORY = {
 }
 
 
-@pytest.mark.parametrize("name", MEMORY)
+QUICK = ("many activations", "many weights")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in MEMORY]
+)
 def test_memory_is_that_of_a_runs_tensors(name, waves, tmp_path, monkeypatch):
     case = MEMORY[name]
     config = deepspeed_config(tmp_path, case, SMALL_BUCKET)
@@ -131,4 +136,6 @@ def test_memory_is_that_of_a_runs_tensors(name, waves, tmp_path, monkeypatch):
     state = plan.weight_bytes + plan.optimiser_bytes
     # On average: a fresh router sends more samples to one rank than to the other.
     peak = state + sum(rank[1] for rank in ranks) / case.world
-    assert peak == pytest.approx(plan.peak_bytes, rel=TENTH)
+    # What the head kept is gone when a block is recomputed: the plan counts both, and is above.
+    assert peak == pytest.approx(plan.peak_bytes, rel=0.15 if case.recompute else TENTH)
+    assert not case.recompute or peak <= plan.peak_bytes
