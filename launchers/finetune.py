@@ -16,6 +16,7 @@ from typing import Any
 
 from data_shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
+from foundation.checkpoint.shared_shards import find_shards
 from foundation.train.finetuning import load_finetuning, network_of
 from launchers.arguments import positive
 from launchers.recipe_options import add_recipe_options
@@ -55,7 +56,7 @@ def _job(options: argparse.Namespace) -> Job:
     tuning = load_finetuning(
         options.recipe,
         model,
-        read_manifest(options.shards).entry(options.corpus, "train"),
+        read_manifest(find_shards(options.shards, (), ())).entry(options.corpus, "train"),
         overrides,
         trajectories=options.trajectories,
         router=options.router,

@@ -30,6 +30,7 @@ from data_shards.verify import check_checksums
 from evaluation.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
+from foundation.checkpoint.shared_shards import find_shards
 from foundation.checkpoint.store import CheckpointStore
 from foundation.models.frames import FrameNetwork
 from foundation.parallel.collectives import sum_over_ranks
@@ -74,7 +75,9 @@ class Job:
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Options that every launcher of training has."""
-    parser.add_argument("--shards", required=True, type=Path, help="folder with manifest.json")
+    parser.add_argument(
+        "--shards", required=True, help="folder with manifest.json, or hf://datasets/OWNER/NAME"
+    )
     parser.add_argument("--output", required=True, type=Path, help="training folder to write")
     parser.add_argument(
         "--ep_size", type=int, default=1, help="ranks that share one set of experts (default 1)"
@@ -117,9 +120,11 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     deepspeed_config = resolve_deepspeed_config(
         read_deepspeed_config(options.deepspeed_config), run.step_on(world)
     )
-    corpora, held_out = _open_corpora(run, options.shards)
+    splits = {run.data.split, run.validation.split}
+    shards = find_shards(options.shards, run.data.corpora, splits)
+    corpora, held_out = _open_corpora(run, shards)
     stream = _stream(run, corpora)
-    validator = _validator(run, held_out or _validation_corpora(run, options.shards), world)
+    validator = _validator(run, held_out or _validation_corpora(run, shards), world)
     _check_output(options.output, job, stream, options.resume)
     if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
         check_checksums(stream.corpora)
@@ -313,7 +318,7 @@ def _write_config(options: argparse.Namespace, job: Job, stream: SampleStream) -
     options.output.mkdir(parents=True, exist_ok=True)
     values = {
         **job.origin,
-        "shards": str(options.shards),
+        "shards": options.shards,
         "shards_sha256": _fingerprints(stream),
         "ep_size": options.ep_size,
         "deepspeed_config": str(options.deepspeed_config),

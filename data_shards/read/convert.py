@@ -22,7 +22,7 @@ from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
 from data_shards.read import open_raw
-from data_shards.read.raw import RawCorpus, published
+from data_shards.read.raw import Raw, RawCorpus, published
 from data_shards.trajectory import Trajectory
 from data_shards.writer import SHARD_BYTES, write_corpus
 
@@ -70,7 +70,7 @@ class Plan:
 def plan(
     card: CorpusCard,
     split: Split,
-    raw: Path,
+    raw: Raw,
     *,
     limit: int | None = None,
     resolution: int | None = None,
@@ -84,7 +84,7 @@ def _plan(
     corpus: RawCorpus,
     card: CorpusCard,
     split: Split,
-    raw: Path,
+    raw: Raw,
     limit: int | None,
     resolution: int | None,
 ) -> Plan:
@@ -109,7 +109,7 @@ def _plan(
 def convert(
     card: CorpusCard,
     split: Split,
-    raw: Path,
+    raw: Raw,
     out: Path,
     *,
     limit: int | None = None,
@@ -124,7 +124,7 @@ def convert(
     Args:
         card: card of the corpus; its `published` says how the files are read.
         split: train, validation or test.
-        raw: folder that holds the published files, or the one file itself.
+        raw: folder that holds the published files, or the one file itself; or own files.
         out: folder of shards, made if need be; an existing split is replaced once the new one
             is complete.
         limit: only the first so many trajectories of the split.
@@ -181,10 +181,10 @@ def _state(path: Path) -> list[Any]:
     return [str(path.resolve()), sum(state.st_size for state in states), changed]
 
 
-def _source(path: Path, raw: Path) -> SourceFile:
+def _source(path: Path, raw: Raw) -> SourceFile:
     """A raw file for the manifest, named from the folder that was given; a folder ends in "/"."""
-    within = raw.is_dir() and path != raw and path.is_relative_to(raw)
-    name = path.relative_to(raw).as_posix() if within else path.name
+    within = isinstance(raw, Path) and raw.is_dir() and path != raw and path.is_relative_to(raw)
+    name = path.relative_to(raw).as_posix() if within else path.name  # type: ignore[arg-type]
     return SourceFile(name=name + "/" * path.is_dir(), bytes=_state(path)[1])
 
 

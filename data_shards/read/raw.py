@@ -7,11 +7,13 @@ gives the trajectories of one split, one by one, in the house's axes
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from data_shards.card import CorpusCard, PublishedFiles, Split
 from data_shards.errors import UserError
 from data_shards.trajectory import Trajectory
+
+Raw: TypeAlias = Path | tuple[Path, ...]  # a folder, a file, or several of a user's own
 
 
 class RawCorpus(Protocol):

@@ -119,6 +119,7 @@ class _Reader:
             source=self._path,
             mask=None if mask is None else np.ascontiguousarray(mask),
             assumed=tuple(self._assumed),
+            samples=size.get("s", 1),
         )
 
     def _choose(self) -> list[FileArray]:

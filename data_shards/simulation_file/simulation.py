@@ -66,6 +66,7 @@ class Simulation:
         source: the file.
         mask: float32 (H, W), 1 in the fluid, 0 in solid cells; None: all is fluid.
         assumed: what was taken for granted, in plain words.
+        samples: runs that the file holds; this is one of them.
     """
 
     fields: NDArray[np.float32]
@@ -78,6 +79,7 @@ class Simulation:
     source: Path
     mask: NDArray[np.float32] | None = None
     assumed: tuple[str, ...] = ()
+    samples: int = 1
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -56,17 +56,19 @@ def snapshot(
     repo: str,
     patterns: Sequence[str],
     *,
+    kind: Literal["model", "dataset"] = "model",
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     token: str | bool | None = None,
     endpoint: str | None = None,
 ) -> Path:
-    """Download some files of a model's repository into the Hub's cache.
+    """Download some files of a repository into the Hub's cache.
 
     Args:
         repo: as "owner/name".
         patterns: of the files wanted.
+        kind: of repository.
         revision: branch, tag or commit; the main branch by default.
         cache_dir: instead of the Hub's own cache.
         local_files_only: ask nobody, take what the cache has.
@@ -82,11 +84,12 @@ def snapshot(
     """
     with _one_line(repo, "the hub did not give it"):
         cache = Path(cache_dir or constants.HF_HUB_CACHE)
-        blobs = cache / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
+        blobs = cache / repo_folder_name(repo_id=repo, repo_type=kind) / "blobs"
         known = {path.name for path in blobs.glob("*")}
         folder = Path(
             snapshot_download(
                 repo,
+                repo_type=kind,
                 revision=revision,
                 cache_dir=cache_dir,
                 local_files_only=local_files_only,

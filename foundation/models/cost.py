@@ -1,14 +1,29 @@
-"""What a model costs before it is built: a configuration and a layout in, counts and bytes out."""
+"""What a model costs before it is built: a configuration and a layout in, counts and bytes out.
+
+Memory is that of tensors. What a rank holds most at once is the largest of three moments,
+each beside weights, optimiser and batch, which stay: activations and the bucket that gradients are
+reduced in, when the backward pass begins; gradients, bucket and the copy of it that
+travels, when they are reduced; gradients and the optimiser's own temporaries, when it steps.
+Source: DeepSpeed 0.19, ZeRO 0 to 2, and torch's AdamW, as read and as measured.
+
+A process on CPUs takes more than its tensors: libraries, and what the C library does not
+give back. That part is no law but a line through runs of `evaluation/studies`.
+"""
 
 from dataclasses import dataclass
 
 from foundation.models.registry import ModelConfig, outline_model
+from foundation.models.traffic import Spread, Traffic, traffic_of
 from foundation.models.types import ParameterCounts
-from foundation.models.work import work_of
+from foundation.models.work import Work, dense_work_of, work_of
 from foundation.moe.experts import ExpertBank
 
-_BACKWARD = 3  # forward and backward together cost three forwards
+REDUCE_BUCKET = 20_000_000  # numbers: `reduce_bucket_size` of ds_configs/*.json
+
+_BACKWARD = 2  # of a forward pass: one product for the inputs, one for the weights
 _MASTERS = 12  # bytes per parameter: float32 master and two Adam moments
+_LIBRARIES, _UNRETURNED = round(0.58 * 2**30), 0.22  # of a process on CPUs, measured
+_STEP = 12  # bytes per parameter: float32 gradient and two temporaries of AdamW
 
 
 @dataclass(frozen=True)
@@ -18,33 +33,48 @@ class Cost:
     Attributes:
         parameters: total and activated.
         expert_parameters: of all routed experts; 0 in a dense network.
-        flops_forward: per sample.
-        flops_step: per sample, forward and backward.
+        rank_parameters: that one rank holds.
+        flops_forward: per sample, the chosen experts computed.
+        flops_dense: per sample, as if all experts were computed.
+        flops_step: per sample, forward and backward, with what is recomputed.
         weight_bytes, gradient_bytes, optimiser_bytes: per rank.
-        activation_bytes: per rank at the given micro-batch, an estimate.
+        activation_bytes: per rank at the given micro-batch.
+        bucket_bytes: buffer of ZeRO's gradient reduction.
+        peak_bytes: most that a rank's tensors take at once; not the sum of the parts.
+        traffic: bytes that a rank sends in one optimiser step.
     """
 
     parameters: ParameterCounts
     expert_parameters: int
+    rank_parameters: int
     flops_forward: int
+    flops_dense: int
     flops_step: int
     weight_bytes: int
     gradient_bytes: int
     optimiser_bytes: int
     activation_bytes: int
+    bucket_bytes: int
+    peak_bytes: int
+    traffic: Traffic
 
     @property
-    def rank_bytes(self) -> int:
-        """Sum of the four parts of a rank's memory."""
-        return (
-            self.weight_bytes + self.gradient_bytes + self.optimiser_bytes + self.activation_bytes
-        )
+    def process_bytes(self) -> int:
+        """Resident memory of a rank that trains on CPUs, an estimate."""
+        return round(_LIBRARIES + (1 + _UNRETURNED) * self.peak_bytes)
 
 
 def cost_of(
-    config: ModelConfig, world: int, ep_size: int, zero_stage: int, bf16: bool, micro_batch: int
+    config: ModelConfig,
+    world: int,
+    ep_size: int,
+    zero_stage: int,
+    bf16: bool,
+    micro_batch: int,
+    accumulation: int = 1,
+    recompute: bool = False,
 ) -> Cost:
-    """Count parameters, arithmetic and memory.
+    """Count parameters, arithmetic, memory and traffic.
 
     Args:
         config: of the model.
@@ -53,24 +83,118 @@ def cost_of(
         zero_stage: 0, 1 or 2.
         bf16: whether weights and activations are bfloat16.
         micro_batch: samples per rank and forward.
+        accumulation: forwards per optimiser step.
+        recompute: whether blocks run once more in the backward pass instead of being kept.
     """
     model, work = outline_model(config), work_of(config)
     counts = model.parameter_counts()
     experts = sum(
         p.numel() for m in model.modules() if isinstance(m, ExpertBank) for p in m.parameters()
     )
-    size = 2 if bf16 else 4
-    dense, local = counts.total - experts, experts // ep_size
-    shards_dense, shards_expert = (world, world // ep_size) if zero_stage else (1, 1)
-    sharded = dense // shards_dense + local // shards_expert
-    forward = work.products + work.transforms
+    spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
+    frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
+    memory = _Memory(counts.total - experts, experts // ep_size, frames, work, spread)
+    forward, dense = work.products + work.transforms, dense_work_of(config)
+    step = (1 + _BACKWARD) * forward - work.first_products
+    if recompute:
+        step += work.block_products + work.transforms
     return Cost(
         parameters=counts,
         expert_parameters=experts,
+        rank_parameters=memory.held,
         flops_forward=forward,
-        flops_step=_BACKWARD * forward,
-        weight_bytes=size * (dense + local),
-        gradient_bytes=size * (sharded if zero_stage == 2 else dense + local),
-        optimiser_bytes=(_MASTERS if zero_stage else 8) * sharded,
-        activation_bytes=size * micro_batch * work.kept,
+        flops_dense=dense.products + dense.transforms,
+        flops_step=step,
+        weight_bytes=memory.weights,
+        gradient_bytes=memory.gradients,
+        optimiser_bytes=memory.optimiser,
+        activation_bytes=memory.activations,
+        bucket_bytes=memory.bucket,
+        peak_bytes=memory.peak,
+        traffic=traffic_of(config, memory.dense, memory.local, spread),
     )
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Bytes of one rank: parameters that all hold and those of its experts in, parts out."""
+
+    dense: int
+    local: int
+    sample: int  # numbers of a sample's frames
+    work: Work
+    spread: Spread
+
+    @property
+    def held(self) -> int:
+        return self.dense + self.local
+
+    @property
+    def weights(self) -> int:
+        return self.spread.size * self.held
+
+    @property
+    def gradients(self) -> int:
+        """At their most; ZeRO 2 keeps those of a rank's own part."""
+        parted = self.spread.zero_stage == 2
+        return self.spread.size * (sum(self._shards) if parted else self.held)
+
+    @property
+    def optimiser(self) -> int:
+        return (_MASTERS if self.spread.zero_stage else 8) * sum(self._shards)
+
+    @property
+    def activations(self) -> int:
+        work, spread = self.work, self.spread
+        sample = work.between + work.largest_block if spread.recompute else work.kept
+        return spread.size * (spread.micro_batch * sample + work.shared)
+
+    @property
+    def bucket(self) -> int:
+        return self.spread.size * REDUCE_BUCKET if self.spread.zero_stage else 0
+
+    @property
+    def peak(self) -> int:
+        moments = self._moments if self.spread.zero_stage else self._moments_unsharded
+        return self.weights + self.optimiser + self._batch + max(moments)
+
+    @property
+    def _batch(self) -> int:
+        """Context and frames that follow, as read and with noise, in float32."""
+        return 4 * 2 * self.spread.micro_batch * self.sample
+
+    @property
+    def _backward(self) -> int:
+        """Activations and what its first maps need for a moment, before a block is recomputed."""
+        passing = self.work.passing
+        if self.spread.recompute:
+            passing = max(passing - self.work.largest_block, 0)
+        return self.activations + self.spread.size * self.spread.micro_batch * passing
+
+    @property
+    def _shards(self) -> tuple[int, int]:
+        """Parameters, of all ranks' and of experts, whose optimiser state lies here."""
+        spread = self.spread
+        if not spread.zero_stage:
+            return self.dense, self.local
+        return self.dense // spread.world, self.local // spread.copies
+
+    @property
+    def _moments(self) -> tuple[int, ...]:
+        size, (dense, local) = self.spread.size, self._shards
+        whole = self.held if self.spread.zero_stage == 1 else 0
+        waiting = size * max(whole - REDUCE_BUCKET, 0)
+        copied = size * max(min(REDUCE_BUCKET, self.held), dense + local)
+        # Groups step one after the other; gradients of the last one are gone when it does.
+        own = size * (dense + local)
+        return (
+            self._backward + self.bucket,
+            waiting + self.bucket + copied,
+            own + _STEP * dense if local else _STEP * dense,
+            _STEP * local,
+        )
+
+    @property
+    def _moments_unsharded(self) -> tuple[int, ...]:
+        copied = self.spread.size * self.dense if self.spread.world > 1 else 0
+        return self._backward, self.gradients + copied

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -25,6 +25,9 @@ from foundation.models.types import ParameterCounts, Prediction
 from foundation.moe.router import Routing
 from foundation.nn.normalise import statistics_held
 
+# Along a side. No weight of some networks tells the grid, so that a configuration alone could
+# ask for any amount of memory once it is used.
+MOST_CELLS = 4096
 _SCALE_FLOOR = 1e-6  # of a constant channel's standard deviation
 
 Answer = tuple[Tensor, tuple[Routing, ...], Tensor | None]
@@ -34,7 +37,7 @@ class FrameConfig(Config):
     """What a network takes and gives, whatever is inside."""
 
     model_type: str
-    resolution: PositiveInt = 128
+    resolution: int = Field(default=128, ge=1, le=MOST_CELLS)
     channels: PositiveInt = 4
     context_frames: PositiveInt = 10
     out_frames: PositiveInt = 1

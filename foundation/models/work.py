@@ -3,8 +3,9 @@
 Closed forms. Products (matrices and convolutions) are exact for the code as it
 is; a real Fourier transform of N points is taken as 2.5 N log2 N, a complex one
 as twice that; element-wise work is left out. What is shared by a batch, such as
-the coordinates' part of an embedding, is no sample's and is left out too.
-One multiply-add is 2 FLOPs.
+the coordinates' part of an embedding, is no sample's work and is left out too.
+One multiply-add is 2 FLOPs. Whatever is chosen of a mixture is computed; the work with all
+experts chosen is what a network would cost whose experts are all computed.
 """
 
 from dataclasses import dataclass
@@ -29,11 +30,31 @@ class Work:
         products: FLOPs of matrix products and convolutions.
         transforms: FLOPs of Fourier transforms, an estimate.
         kept: numbers kept for the backward pass.
+        shared: numbers kept besides, however many samples a batch has.
+        first_products: of the products, those of the first map, whose inputs need no gradient.
+        block_products: of the products, those in blocks, which may be recomputed.
+        between: numbers kept outside blocks and at their entries.
+        largest_block: numbers kept inside one block.
+        passing: numbers that the way back through the widest maps needs for a moment.
     """
 
     products: int
     transforms: int
     kept: int
+    shared: int
+    first_products: int
+    block_products: int
+    between: int
+    largest_block: int
+    passing: int
+
+
+def dense_work_of(config: ModelConfig) -> Work:
+    """Work of a forward pass on one sample if all of its experts were computed."""
+    if isinstance(config, MoEPOTConfig):
+        router = config.router.model_copy(update={"top_k": config.router.num_experts})
+        config = config.model_copy(update={"router": router})
+    return work_of(config)
 
 
 def work_of(config: ModelConfig) -> Work:
@@ -79,7 +100,8 @@ def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: in
     side, pixels, width = config.resolution // config.patch, config.resolution**2, config.width
     tokens, frames = side * side, config.context_frames
     between = config.channels * config.patch + 3
-    embed = frames * tokens * between * (config.channels * config.patch**2 + width)
+    first = frames * tokens * between * config.channels * config.patch**2
+    embed = first + frames * tokens * between * width
     modes = min(config.modes, side) * min(config.modes, side // 2 + 1)
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     hidden = config.head_width
@@ -91,10 +113,21 @@ def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: in
     kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels
     # Both norms' inputs and outputs; three stages of the perceptron in the spectrum.
     block_kept = 4 * tokens * width + 6 * modes * width + mixing_kept
+    kept += 2 * tokens * width
+    # Frames' weights with their phases, and the Fourier weights of every head in real form.
+    phased = frames * width * width if config.time_aggregation == "exp_mlp" else 0
+    spectral = 2 * config.heads * (2 * width // config.heads) ** 2
+    places = 3 * frames * pixels + tokens * width  # coordinates, positions
     return Work(
         products=2 * (products + config.blocks * (fourier + mixing)),
         transforms=round(config.blocks * transforms),
-        kept=kept + 2 * tokens * width + config.blocks * block_kept,
+        kept=kept + config.blocks * block_kept,
+        shared=phased + frames * between * width + config.blocks * spectral + places,
+        first_products=2 * first,
+        block_products=2 * config.blocks * (fourier + mixing),
+        between=kept + config.blocks * tokens * width,
+        largest_block=block_kept,
+        passing=2 * hidden * pixels,
     )
 
 
@@ -108,11 +141,18 @@ def _fno(config: FNOConfig) -> Work:
     # Along the columns' axis all rows are transformed, along the other the kept columns only.
     one_way = side * _real_transform(side) + modes * 2 * _real_transform(side)
     between = (2 * config.layers + 1) * width
+    ends_kept = pixels * (_stacked(config) + 2 * config.projection)
+    spectral = kept_modes * 2 * width
     return Work(
         products=2 * (pixels * ends + config.layers * layer + _modulation(config, width)),
         transforms=round(config.layers * width * 2 * one_way),
-        kept=pixels * (_stacked(config) + between + 2 * config.projection)
-        + config.layers * kept_modes * 2 * width,
+        kept=ends_kept + pixels * between + config.layers * spectral,
+        shared=config.layers * kept_modes * (2 * width) ** 2,
+        first_products=2 * pixels * _stacked(config) * width,
+        block_products=2 * config.layers * layer,
+        between=ends_kept + pixels * (config.layers + 1) * width,
+        largest_block=2 * pixels * width + spectral,
+        passing=2 * pixels * max(width, config.projection),
     )
 
 
@@ -120,18 +160,34 @@ def _unet(config: UNetConfig) -> Work:
     widths = [config.width * 2**level for level in range(config.levels)]
     points = [(config.resolution // 2**level) ** 2 for level in range(config.levels)]
     out = config.channels * config.out_frames
-    products = points[0] * _TAPS * widths[0] * (_stacked(config) + out)
-    kept = points[0] * (_stacked(config) + 4 * widths[0])
+    first = points[0] * _TAPS * widths[0] * _stacked(config)
+    products = first + points[0] * _TAPS * widths[0] * out
+    kept = between = points[0] * (_stacked(config) + 4 * widths[0])
+    in_blocks = 0
     for width, count in zip(widths, points, strict=True):
-        products += count * _TAPS * 2 * width * width
+        in_blocks += count * _TAPS * 2 * width * width
         kept += count * 6 * width
+        between += count * 2 * width
     for level in range(config.levels - 1):
         fine, coarse, many, few = widths[level], widths[level + 1], points[level], points[level + 1]
         shrink, grow = few * _TAPS * fine * coarse, many * coarse * fine
         block = many * fine * fine * (_TAPS * 3 + 2)  # convolutions 2 D -> D -> D and the shortcut
-        products += shrink + grow + block
+        products += shrink + grow
+        in_blocks += block
         kept += many * fine + few * coarse + many * 9 * fine
-    return Work(2 * (products + _modulation(config, widths[0])), 0, kept)
+        between += many * fine + few * coarse + many * 3 * fine
+    largest = points[0] * widths[0] * (9 if config.levels > 1 else 6)
+    return Work(
+        products=2 * (products + in_blocks + _modulation(config, widths[0])),
+        transforms=0,
+        kept=kept,
+        shared=0,
+        first_products=2 * first,
+        block_products=2 * in_blocks,
+        between=between,
+        largest_block=largest,
+        passing=4 * points[0] * widths[0],
+    )
 
 
 def _real_transform(points: int) -> float:

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
+from data_shards.errors import UserError
 from evaluation.model_card import read_evidence, write_card
 from foundation.checkpoint.export import export_run
 from foundation.checkpoint.folder import fingerprint_of
@@ -78,7 +80,12 @@ def _run(options: argparse.Namespace) -> None:
         checkpoint=options.checkpoint,
         max_shard_size=options.max_shard_size,
     )
-    for line in write_card(options.out, evidence, options.dataset, options.license):
+    try:
+        notes = write_card(options.out, evidence, options.dataset, options.license)
+    except UserError:
+        shutil.rmtree(options.out)  # made a moment ago: whole, with its card, or not at all
+        raise
+    for line in notes:
         say(f"note: {line}")
     if options.json:
         values = {

@@ -3,7 +3,9 @@
 import argparse
 import json
 from dataclasses import asdict
+from typing import Any
 
+from data_shards.errors import UserError
 from foundation.models.cost import Cost, cost_of
 from foundation.train.config import load_run_config, preset_names
 from launchers.arguments import positive
@@ -13,6 +15,11 @@ _EXAMPLE = """example:
   foundation plan medium --world 8 --ep 8 --zero 1 --bf16 global_batch=64
   foundation plan tiny model.width=256 global_batch=32 --json
   foundation plan dpot_medium --world 8 --zero 2 --bf16 global_batch=64
+  foundation plan small --world 4 --ep 4 --recompute accumulation=2 global_batch=64
+
+Memory is that of tensors, which is what is counted on a GPU; a process on CPUs takes more. What
+ranks send is counted without scalars; how far samples travel depends on the router, and is told
+for routes without preference.
 """
 
 
@@ -21,7 +28,7 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "plan",
         help=SUMMARIES["plan"],
-        description="Parameters, FLOPs and memory per rank of a preset, before a launch.",
+        description="Parameters, FLOPs, memory and traffic per rank, before a launch.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -30,20 +37,51 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--ep", type=positive, default=1, help="expert-parallel size (default 1)")
     parser.add_argument("--zero", type=int, default=1, choices=(0, 1, 2), help="ZeRO stage")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 weights (default float32)")
+    parser.add_argument(
+        "--recompute", action="store_true", help="recompute blocks in the backward pass"
+    )
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("overrides", nargs="*", metavar="key.path=value")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    run = load_run_config(options.preset, options.overrides)
+    overrides = [*options.overrides, *(["recompute=true"] if options.recompute else [])]
+    run = load_run_config(options.preset, overrides)
     run.check_ranks(options.world, options.ep)
+    _check_combination(options, run.clip)
     micro_batch = run.step_on(options.world).micro_batch
-    cost = cost_of(run.model, options.world, options.ep, options.zero, options.bf16, micro_batch)
+    cost = cost_of(
+        run.model,
+        options.world,
+        options.ep,
+        options.zero,
+        options.bf16,
+        micro_batch,
+        run.accumulation,
+        run.recompute,
+    )
     if options.json:
-        print(json.dumps(asdict(cost) | {"rank_bytes": cost.rank_bytes}, indent=2))
+        print(json.dumps(_plain(cost), indent=2))
     else:
         _print(options, micro_batch, cost)
+
+
+def _check_combination(options: argparse.Namespace, clip: float) -> None:
+    """As the engine would; it is not asked itself, for DeepSpeed takes seconds to load."""
+    if options.zero == 0 and (options.bf16 or clip > 0):
+        raise UserError(
+            "ZeRO 0 trains wrongly in bf16 and with clipping, and is refused at a launch; take "
+            "--zero 1, or float32 with clip=0"
+        )
+
+
+def _plain(cost: Cost) -> dict[str, Any]:
+    total = {"total": cost.traffic.total}
+    return asdict(cost) | {
+        "traffic": asdict(cost.traffic) | total,
+        "process_bytes": cost.process_bytes,
+    }
 
 
 def _print(options: argparse.Namespace, micro_batch: int, cost: Cost) -> None:
@@ -52,23 +90,66 @@ def _print(options: argparse.Namespace, micro_batch: int, cost: Cost) -> None:
         f"{options.preset}: {options.world} ranks, ep_size {options.ep}, ZeRO {options.zero}, "
         f"{precision}, micro-batch {micro_batch}"
     )
+    for name, value in (*_sizes(cost), *_work(cost), *_memory(cost), *_sent(cost)):
+        print(f"  {name:<26}{value}")
+
+
+def _sizes(cost: Cost) -> list[tuple[str, str]]:
     rows = [("parameters", _millions(cost.parameters.total))]
     if cost.expert_parameters:
         rows += [
             ("  activated per sample", _millions(cost.parameters.activated)),
             ("  in routed experts", _millions(cost.expert_parameters)),
         ]
-    rows += [
-        ("FLOPs per sample", f"{cost.flops_forward / 1e9:.2f} G forward"),
-        ("", f"{cost.flops_step / 1e9:.2f} G with backward"),
-        ("memory per rank", f"{cost.rank_bytes / 2**30:.2f} GiB"),
-        ("  weights", f"{cost.weight_bytes / 2**30:.2f} GiB"),
-        ("  gradients", f"{cost.gradient_bytes / 2**30:.2f} GiB"),
-        ("  optimiser", f"{cost.optimiser_bytes / 2**30:.2f} GiB"),
-        ("  activations (estimate)", f"{cost.activation_bytes / 2**30:.2f} GiB"),
+    return [*rows, ("  on each rank", _millions(cost.rank_parameters))]
+
+
+def _work(cost: Cost) -> list[tuple[str, str]]:
+    rows = [
+        ("FLOPs per sample", f"{_giga(cost.flops_forward)} forward"),
+        ("", f"{_giga(cost.flops_step)} with backward"),
     ]
-    for name, value in rows:
-        print(f"  {name:<26}{value}")
+    if cost.expert_parameters:
+        rows.append(("  were all experts computed", f"{_giga(cost.flops_dense)} forward"))
+    return rows
+
+
+def _memory(cost: Cost) -> list[tuple[str, str]]:
+    return [
+        ("memory per rank, at most", _gib(cost.peak_bytes)),
+        ("  weights", _gib(cost.weight_bytes)),
+        ("  optimiser", _gib(cost.optimiser_bytes)),
+        ("  activations", _gib(cost.activation_bytes)),
+        ("  gradients", f"{_gib(cost.gradient_bytes)}, as activations go"),
+        ("  reduction's bucket", _gib(cost.bucket_bytes)),
+        ("  process on CPUs, about", _gib(cost.process_bytes)),
+    ]
+
+
+def _sent(cost: Cost) -> list[tuple[str, str]]:
+    traffic = cost.traffic
+    rows = [
+        ("  samples to experts", traffic.exchange),
+        ("  gradients, all ranks", traffic.gradients),
+        ("  gradients of experts", traffic.expert_gradients),
+        ("  weights gathered", traffic.weights),
+    ]
+    return [
+        ("sent per rank and step", _mib(traffic.total)),
+        *((name, _mib(size)) for name, size in rows if size),
+    ]
+
+
+def _giga(flops: int) -> str:
+    return f"{flops / 1e9:.2f} G"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
 
 
 def _millions(count: int) -> str:

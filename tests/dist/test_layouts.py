@@ -134,7 +134,8 @@ OTHERS = [
 @pytest.mark.parametrize(
     "case",
     [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)],
-    ids=lambda c: "-".join(map(str, c)))
+    ids=lambda c: "-".join(map(str, c)),
+)
 def test_layout_gives_the_losses_gradients_and_weights_of_one_rank(case, serial):
     alone, spread = serial(case), on_ranks(case.world, train, case)
     assert spread[0]["losses"] == pytest.approx(alone["losses"], rel=1e-5)

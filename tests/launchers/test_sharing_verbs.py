@@ -65,6 +65,18 @@ def test_a_finished_run_is_exported_with_how_it_was_launched(folder, tmp_path):
     assert "--num_accelerators 4 launchers/pretrain.py --preset test" in card
 
 
+def test_an_export_whose_card_cannot_be_written_leaves_nothing(folder, tmp_path, capsys):
+    one = {"corpus": "a", "split": "train", "windows": 1, "trajectories": 1, "shards": "0" * 64}
+    others = {"model": "f" * 64, "temperature": 1.0, "context_frames": 10, "start": "random"}
+    others["corpora"] = [{**one, "probabilities": [[0.5, 0.5]]}]
+    (tmp_path / "routes.json").write_text(json.dumps(others))
+    words = ["export", str(folder), str(tmp_path / "out")]
+    assert main([*words, "--fingerprints", str(tmp_path / "routes.json")]) == 2
+    assert "the fingerprints are of model ffffffffff" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(words) == 0
+
+
 def test_shards_go_up_with_their_card(hub, waves, capsys):
     assert main(["push-shards", str(waves), "somebody/waves", "--token", TOKEN, "--quick"]) == 0
     assert capsys.readouterr().out == f"pushed: {hub.endpoint}/datasets/somebody/waves\n"

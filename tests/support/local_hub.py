@@ -260,9 +260,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({})
 
     def _resolve(self, path: str) -> None:
-        """/OWNER/NAME/resolve/REVISION/FILE"""
-        owner, name, _, revision, file = path.lstrip("/").split("/", 4)
-        repository = self._find(f"{owner}/{name}", "model")
+        """/[datasets/]OWNER/NAME/resolve/REVISION/FILE"""
+        plain = path.removeprefix("/datasets")
+        kind = "model" if plain == path else "dataset"
+        owner, name, _, revision, file = plain.lstrip("/").split("/", 4)
+        repository = self._find(f"{owner}/{name}", kind)
         if repository is None:
             return
         found = repository.at(revision)

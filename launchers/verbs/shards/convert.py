@@ -19,8 +19,10 @@ from launchers.verbs.shards.order import Order, mebibytes, pending, resumable, s
 
 if TYPE_CHECKING:
     from data_shards.read.convert import Plan
+    from data_shards.read.raw import Raw
 
 ItemT = TypeVar("ItemT")
+_CUSTOM = "custom"  # the reader of a user's own files, and their name if they get none
 
 SUMMARY = "write the published raw files of a corpus as shards"
 EXAMPLES = """examples:
@@ -30,6 +32,12 @@ EXAMPLES = """examples:
   foundation shards info pdebench_swe --yaml > own.yaml              # edit it, then:
   foundation shards convert pdebench_swe --card own.yaml --raw mine.hdf5 --out shards
   foundation shards convert rayleigh --format the_well --raw well/data --out shards
+  foundation shards convert custom --raw run_0.npz run_1.npz --out shards    # your own
+  foundation shards convert wake --format custom --option axes=t,y,x --raw wake/ --out shards
+
+`custom` takes your own simulations in any format that `foundation predict` takes, as files or
+as one folder; --option axes=..., channels=..., mask=..., boundary=... say what it cannot know.
+They make the train split unless --split says another.
 
 A split that is already there as asked is skipped; one that was stopped goes on where it was.
 Raw files of the same names and sizes are taken for the same ones; --overwrite reads them again.
@@ -44,7 +52,14 @@ def add_verb(subparsers: Subparsers) -> None:
     parser = add_parser(subparsers, "convert", SUMMARY, EXAMPLES.format(files=_wanted_files()))
     add = parser.add_argument
     add("corpus", metavar="CORPUS", help="name of the corpus")
-    add("--raw", type=Path, required=True, metavar="PATH", help="folder of the files, or the file")
+    add(
+        "--raw",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="folder of the files, or the file; or several files of your own",
+    )
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the shards")
     add(
         "--split",
@@ -121,6 +136,9 @@ class _Watch:
 
 
 def _run(options: argparse.Namespace) -> None:
+    options.raw = options.raw[0] if len(options.raw) == 1 else tuple(options.raw)
+    if options.corpus == _CUSTOM and options.card is None:
+        options.format = options.format or _CUSTOM
     card = _card(options)
     published = card.published
     named = [] if published is None else published.splits
@@ -196,11 +214,11 @@ def _unamended_card(options: argparse.Namespace) -> CorpusCard:
         return card
     drafted = None
     if options.corpus not in card_names() and options.format is not None:
-        drafted = _drafted(options.format, options.raw, options.corpus)
+        drafted = _drafted(options.format, options.raw, options.corpus, dict(options.option))
     return drafted or load_card(options.corpus)
 
 
-def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
+def _drafted(reader: str, raw: "Raw", name: str, options: dict[str, Any]) -> CorpusCard | None:
     """The card that a reader of self-describing files draws up, None if it cannot."""
     from importlib import import_module
 
@@ -217,7 +235,7 @@ def _drafted(reader: str, raw: Path, name: str) -> CorpusCard | None:
         draft: Any = import_module(f"data_shards.read.{reader}").draft_card
     except (ModuleNotFoundError, AttributeError):
         return None
-    card: CorpusCard = draft(raw, name)
+    card: CorpusCard = draft(raw, name, options) if reader == _CUSTOM else draft(raw, name)
     return card
 
 

@@ -253,6 +253,16 @@ def test_absurd_sizes_take_no_memory_and_no_time(tmp_path, setting, value):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["fno", "unet"])
+def test_a_grid_that_no_weight_tells_is_bounded(tmp_path, name):
+    folder = write(tmp_path / "model", name)
+    values = json.loads((folder / "config.json").read_text())
+    values["model"]["resolution"] = 10**9
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"resolution.*4096"):
+        Surrogate.from_pretrained(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

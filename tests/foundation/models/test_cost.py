@@ -1,14 +1,22 @@
 """Counts before a launch agree with what happens in one."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from architectures import SIZES, config_of, random_batch
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.models.cost import cost_of
+from foundation.models.cost import REDUCE_BUCKET, cost_of
 from foundation.models.registry import ModelConfig, build_model
-from foundation.models.work import work_of
+from foundation.models.traffic import Spread, expected_ranks, traffic_of
+from foundation.models.work import dense_work_of, work_of
+from foundation.train.config import load_run_config
 
+ROOT = Path(__file__).parents[3]
+STUDIES = ROOT / "evaluation" / "studies"
 CASES = [
     *((name, {}) for name in SIZES),
     *((name, {"instance_norm": True, "target": "increment", "out_frames": 3}) for name in SIZES),
@@ -30,6 +38,16 @@ def products(config: ModelConfig, samples: int) -> int:
     model = build_model(config, seed=0)
     with FlopCounterMode(display=False) as counter:
         model(random_batch(torch.Generator().manual_seed(0), samples))
+    return counter.get_total_flops()
+
+
+def step_products(config: ModelConfig, samples: int, recompute: bool) -> int:
+    model = build_model(config, seed=0)
+    model.recompute_blocks = recompute
+    batch = random_batch(torch.Generator().manual_seed(0), samples, config.resolution)
+    with FlopCounterMode(display=False) as counter:
+        prediction = model(batch)
+        (prediction.fields.sum() + prediction.class_logits.sum()).backward()
     return counter.get_total_flops()
 
 
@@ -77,8 +95,84 @@ def test_transforms_grow_as_n_log_n_and_a_unet_has_none():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_layouts_memory_adds_up(name):
-    cost = cost_of(config_of(name), 4, 1, 2, False, 3)
-    assert cost.activation_bytes == 3 * 4 * work_of(config_of(name)).kept
-    assert cost.weight_bytes == 4 * cost.parameters.total
+    cost, work = cost_of(config_of(name), 4, 1, 2, False, 3), work_of(config_of(name))
+    assert cost.activation_bytes == 4 * (3 * work.kept + work.shared)
+    assert cost.weight_bytes == 4 * cost.parameters.total == 4 * cost.rank_parameters
     assert cost.gradient_bytes == pytest.approx(cost.weight_bytes / 4, rel=1e-3)
+    assert cost.optimiser_bytes == pytest.approx(3 * cost.weight_bytes / 4, rel=1e-3)
+    state = cost.weight_bytes + cost.optimiser_bytes
+    assert cost.peak_bytes >= state + cost.activation_bytes + cost.bucket_bytes
+    assert cost.process_bytes > cost.peak_bytes
     assert (cost.expert_parameters > 0) == (name == "moe_pot")
+
+
+@pytest.mark.parametrize("name", ["tiny", "medium"])
+def test_processes_take_what_was_recorded_of_runs(name):
+    """Of two ranks on two cores, all libraries included."""
+    study = json.loads((STUDIES / "steps_on_two_cores.json").read_text())
+    (run,) = (run for run in study["runs"] if run["preset"] == name)
+    samples = int(run["command"].partition("global_batch=")[2].split()[0]) // 2
+    cost = cost_of(
+        load_run_config(name, []).model, 2, 2, 1, run["setting"].startswith("bf16"), samples
+    )
+    recorded = run["peak_memory_gib_of_both_ranks"] * 2**30
+    assert 2 * cost.process_bytes == pytest.approx(recorded, rel=0.1)
+
+
+def test_the_bucket_is_that_of_the_shipped_configurations():
+    sharded = [
+        zero
+        for path in (ROOT / "ds_configs").glob("*.json")
+        if (zero := json.loads(path.read_text())["zero_optimization"])["stage"]
+    ]
+    assert len(sharded) == 3
+    assert {zero["reduce_bucket_size"] for zero in sharded} == {REDUCE_BUCKET}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("name", SIZES)
+def test_a_steps_products_are_those_that_torch_counts_backward_too(name, recompute):
+    config = config_of(name, resolution=32)
+    work, cost = work_of(config), cost_of(config, 1, 1, 1, False, 1, 1, recompute)
+    transforms = (4 if recompute else 3) * work.transforms
+    expected = per_sample(lambda samples: step_products(config, samples, recompute))
+    # A block's last map is not run again: nothing needs its result.
+    assert cost.flops_step - transforms == pytest.approx(expected, rel=0.1 if recompute else 1e-9)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_dense_work_is_that_of_a_network_which_computes_all_experts(name):
+    whole = {"router": {"top_k": 16}} if name == "moe_pot" else {}
+    expected = per_sample(lambda samples: products(config_of(name, **whole), samples))
+    work, dense = work_of(config_of(name)), dense_work_of(config_of(name))
+    assert dense.products == expected
+    assert (dense.products > work.products) == (name == "moe_pot")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_what_is_kept_whatever_the_batch_is_kept_once(name):
+    config = config_of(name)
+    one, two = kept(config, 1), kept(config, 2)
+    # Coordinates and masks of a plane are small things that are left out.
+    assert work_of(config).shared == pytest.approx(2 * one - two, abs=0.05 * one)
+
+
+@pytest.mark.parametrize("ep_size", [2, 4, 8])
+def test_ranks_of_a_sample_are_those_of_random_routes(ep_size, rng):
+    config = config_of("moe_pot")
+    experts, chosen = config.router.num_experts, config.router.top_k
+    routes = np.argsort(rng.random((20_000, experts)), axis=1)[:, :chosen]
+    owners = routes // (experts // ep_size)
+    elsewhere = [len(set(ranks) - {0}) for ranks in owners.tolist()]
+    assert expected_ranks(config, ep_size) == pytest.approx(np.mean(elsewhere), rel=0.02)
+
+
+def test_one_rank_sends_nothing_and_copies_of_experts_reduce_among_themselves():
+    config = config_of("moe_pot")
+    assert traffic_of(config, 1000, 800, Spread(1, 1, 1, False, 4)).total == 0
+    spread = traffic_of(config, 1000, 800, Spread(4, 2, 1, False, 4))
+    assert spread.gradients == 2 * 3 / 4 * 4 * 1000
+    assert spread.expert_gradients == 2 * 1 / 2 * 4 * 800
+    assert spread.weights == 4 * (3 / 4 * 1000 + 1 / 2 * 800)
+    alone = traffic_of(config, 1000, 800, Spread(4, 4, 0, True, 4))
+    assert (alone.expert_gradients, alone.weights) == (0, 0)

@@ -1,0 +1,129 @@
+"""A user's own files as a corpus: what was simulated is what the shards hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_files import COLUMNS, FRAMES, ROWS, places, waves, write_arrays, write_waves
+
+from data_shards.corpus import ShardedCorpus
+from data_shards.manifest import read_manifest
+from launchers.cli import main
+
+
+def convert(*words: str) -> int:
+    return main(["shards", "convert", *words])
+
+
+def corpus(folder: Path, name: str = "custom", split: str = "train") -> ShardedCorpus:
+    return ShardedCorpus.open(folder, name, split)
+
+
+@pytest.mark.parametrize("ending", ["h5", "classic.nc", "npz", "npy", "mat"])
+def test_files_of_any_format_become_trajectories_bit_for_bit(ending, tmp_path):
+    runs = [waves(), 2 * waves()]
+    paths = [write_waves(tmp_path / f"r{n}.{ending}", run) for n, run in enumerate(runs)]
+    told = ("--option", "axes=t,c,y,x") if ending == "npy" else ()
+    assert convert("custom", "--raw", *map(str, paths), *told, "--out", str(tmp_path / "out")) == 0
+    made = corpus(tmp_path / "out")
+    assert len(made) == 2
+    for number, run in enumerate(runs):
+        np.testing.assert_array_equal(made.window(number, 0, FRAMES), run)
+    assert made.card.native_grid == (ROWS, COLUMNS)
+
+
+def test_time_extent_and_sides_are_those_of_the_file(tmp_path):
+    path = write_arrays(
+        tmp_path / "a.h5", {"u": waves(channels=1)[:, 0], **places()}, boundary="periodic"
+    )
+    assert convert("wake", "--format", "custom", "--raw", str(path), "--out", str(tmp_path)) == 0
+    meta = corpus(tmp_path, "wake").trajectory(0)
+    assert meta.dt_s == pytest.approx(0.25)
+    assert meta.extent == pytest.approx((0, 2, 0, 1))
+    assert set(meta.boundary.values()) == {"periodic"}
+
+
+def test_runs_along_an_axis_of_samples_are_trajectories_of_their_own(tmp_path):
+    runs = np.stack([waves(channels=1)[:, 0] * n for n in (1, 2, 3)])
+    path = write_arrays(tmp_path / "runs.npy", {"u": runs})
+    words = ("custom", "--raw", str(path), "--option", "axes=s,t,y,x", "--out", str(tmp_path))
+    assert convert(*words) == 0
+    made = corpus(tmp_path)
+    assert len(made) == 3
+    np.testing.assert_array_equal(made.window(2, 0, FRAMES)[:, 0], runs[2])
+
+
+def test_options_name_channels_and_masks_travel_as_a_channel(tmp_path):
+    solid = np.ones((ROWS, COLUMNS))
+    solid[:3] = 0
+    path = write_arrays(tmp_path / "a.npz", {"f": waves(), "mask": solid, **places()})
+    words = ("custom", "--raw", str(path), "--option", "channels=u,v", "--out", str(tmp_path))
+    assert convert(*words) == 0
+    made = corpus(tmp_path)
+    assert made.card.channel_names == ("u", "v")
+    assert made.card.mask_as_channel
+    np.testing.assert_array_equal(made.mask(0), solid)
+
+
+def test_runs_of_several_lengths_are_cut_to_the_shortest(tmp_path):
+    paths = [write_waves(tmp_path / f"{n}.npz", waves(frames=n)) for n in (14, 12)]
+    assert convert("custom", "--raw", *map(str, paths), "--out", str(tmp_path / "out")) == 0
+    assert corpus(tmp_path / "out").frames == 12
+
+
+def test_other_files_make_another_split_beside_it(tmp_path):
+    paths = [write_waves(tmp_path / f"{n}.npz", n * waves()) for n in (1, 2)]
+    out = str(tmp_path / "out")
+    for path, split in zip(paths, ("train", "test"), strict=True):
+        assert convert("custom", "--raw", str(path), "--split", split, "--out", out) == 0
+    entries = read_manifest(tmp_path / "out").entries
+    assert sorted(entry.split for entry in entries) == ["test", "train"]
+    assert entries[0].fingerprint != entries[1].fingerprint
+
+
+def test_a_folder_stands_for_its_files_by_name(tmp_path):
+    (tmp_path / "raw").mkdir()
+    for number in (2, 1):
+        write_waves(tmp_path / "raw" / f"{number}.npz", number * waves())
+    (tmp_path / "raw" / "notes.txt").write_text("no simulation")
+    assert convert("custom", "--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")) == 0
+    made = corpus(tmp_path / "out")
+    np.testing.assert_array_equal(made.window(1, 0, FRAMES), 2 * waves())
+
+
+def other_grid(folder: Path) -> list[str]:
+    paths = [folder / "a.npz", folder / "b.npz"]
+    for path, rows in zip(paths, (ROWS, ROWS + 2), strict=True):
+        write_waves(path, waves(rows=rows))
+    return [str(path) for path in paths]
+
+
+def pickled(folder: Path) -> list[str]:
+    np.save(folder / "a.npy", np.array([{}], object), allow_pickle=True)
+    return [str(folder / "a.npy")]
+
+
+def two_readings(folder: Path) -> list[str]:
+    return [str(write_waves(folder / "a.npy"))]
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "message"),
+    [
+        (other_grid, ("custom",), "not one corpus"),
+        (pickled, ("custom",), "holds Python objects"),
+        (two_readings, ("custom",), "say which by --option axes=t,c,y,x ("),
+        (lambda folder: [str(folder / "none.h5")], ("custom",), "no such file"),
+        (other_grid, ("pdebench_swe",), "several files are for your own simulations"),
+        (other_grid, ("custom", "--option", "axis=t"), "axis"),
+        (other_grid, ("../x", "--format", "custom"), "as it becomes part of file names"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused_in_one_line(
+    tmp_path, capsys, files, words, message
+):
+    raw = files(tmp_path)
+    assert convert(*words, "--raw", *raw, "--out", str(tmp_path / "out")) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert message in said[-1]
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,42 @@
+"""Training by the name of a data set gives what training on its folder gives."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from group import on_ranks
+from local_hub import TOKEN, only_hub
+from runs import curve, pretrain
+
+from foundation.checkpoint.share import push_shards
+
+pytestmark = [
+    pytest.mark.dist,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
+
+NAME = "hf://datasets/somebody/waves"
+SHORT = ("steps=2", "validation.every=2", "checkpoint.every=2")
+
+
+def pretrain_from(endpoint: str, cache: Path, output: Path) -> int:
+    from huggingface_hub import constants
+
+    constants.ENDPOINT, constants.HF_HUB_CACHE = endpoint, str(cache)
+    template = f"{endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    constants.HUGGINGFACE_CO_URL_TEMPLATE = template
+    constants.HF_HUB_DISABLE_XET = True
+    return pretrain(NAME, output, ep_size=2, extra=SHORT)  # type: ignore[arg-type]
+
+
+def test_a_data_set_trains_by_its_name_as_its_folder_does(waves, tmp_path, monkeypatch):
+    with only_hub(monkeypatch, tmp_path) as hub:
+        push_shards(waves, "somebody/waves", deep=False, token=TOKEN)
+        hub.faults.add("drop_once")
+        made = on_ranks(2, pretrain_from, hub.endpoint, tmp_path / "cache", tmp_path / "named")
+        assert made == [0, 0]
+        tars = [r for r in hub.requests if r.startswith("GET") and r.endswith(".tar")]
+        assert not any("-test-" in tar for tar in tars), "only what training reads"
+    assert on_ranks(2, pretrain, waves, tmp_path / "here", 2, None, SHORT) == [0, 0]
+    assert curve(tmp_path / "named") == curve(tmp_path / "here")
+    assert yaml.safe_load((tmp_path / "named" / "config.yaml").read_text())["shards"] == NAME
