@@ -60,10 +60,14 @@ def _filled(nav: Any) -> Any:
     return nav
 
 
-def _pages_below(folder: str) -> list[Any]:
-    return [path for path in sorted(_made, key=lambda p: (p.endswith("log.md"), not p.endswith("index.md"), p)) if path.startswith(folder) and path.endswith(".md")]
+def _pages_below(folder: str) -> list[str]:
+    """Its pages by name, the overview first and the log last."""
+    pages = [path for path in _made if path.startswith(folder) and path.endswith(".md")]
+    return sorted(pages, key=lambda p: (p.endswith("log.md"), not p.endswith("index.md"), p))
 
 
 def _console() -> list[Any]:
-    pages = [path for path in _made if path.startswith("reference/console/")]
-    return [pages[0], *({Path(p).stem.replace("-py", ".py"): p} for p in pages[1:])]
+    pages = _pages_below("reference/console/")[1:]
+    titles = [str(_made[page]).partition("\n")[0].removeprefix("# ") for page in pages]
+    short = [re.sub(r"^(foundation |launchers/)", "", title) for title in titles]
+    return ["reference/console/index.md", *({t: p} for t, p in zip(short, pages, strict=True))]

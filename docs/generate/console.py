@@ -14,7 +14,7 @@ SCRIPTS = {"pretrain": pretrain, "finetune": finetune, "bench": bench}
 
 def pages() -> dict[str, str]:
     """Pages by path; those of the verbs, of the verbs' own verbs, and of the scripts."""
-    os.environ["COLUMNS"] = "90"  # argparse folds usage lines at the terminal's width
+    os.environ["COLUMNS"] = "82"  # argparse folds usage lines at the terminal's width
     made = {"reference/console/index.md": _overview()}
     for verb in SUMMARIES:
         made |= _pages_of(verb, _choices(build_parser(verb))[verb])
@@ -40,9 +40,9 @@ def _overview() -> str:
     )
     return (
         "# The console\n\n`foundation VERB --help` says what stands on these pages.\n\n"
-        f"| verb | |\n| --- | --- |\n{rows}\n\n"
+        f"| verb | what it does |\n| --- | --- |\n{rows}\n\n"
         f"Scripts for `deepspeed`, `torchrun` or plain `python`:\n\n"
-        f"| script | |\n| --- | --- |\n{scripts}\n\n"
+        f"| script | what it does |\n| --- | --- |\n{scripts}\n\n"
         "Exit codes: 0 success, 2 an error of yours (one line says what to do), 1 one of ours.\n"
     )
 
@@ -53,7 +53,8 @@ def _first_line(text: str | None) -> str:
 
 def _page(name: str, parser: argparse.ArgumentParser) -> str:
     parts = [f"# {parser.prog}", *_prose(parser.description)]
-    parts.append(_code(parser.format_usage().removeprefix("usage: ")))
+    usage = parser.format_usage()
+    parts.append(_code(usage.replace("\n" + " " * 7, "\n").removeprefix("usage: ")))
     inner = _choices(parser).items()
     parts.append(
         "\n".join(f"- [`{each.prog}`]({name}-{verb}.md): {each.description}" for verb, each in inner)
@@ -61,7 +62,8 @@ def _page(name: str, parser: argparse.ArgumentParser) -> str:
     for group in parser._action_groups:  # no public way to them
         rows = [_row(parser, action) for action in group._group_actions if _shown(action)]
         if rows:
-            parts.append("\n".join(["| | |", "| --- | --- |", *rows]))
+            kind = "argument" if group is parser._positionals else "option"
+            parts.append("\n".join([f"| {kind} | meaning |", "| --- | --- |", *rows]))
     parts += _prose(parser.epilog)
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -85,11 +87,8 @@ def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     meaning = formatter._expand_help(action) if action.help else ""
     if action.required and action.option_strings:
         meaning += " (required)"
-    return f"| `{_cell(call)}` | {_cell(_escaped(meaning))} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    # Bars within code do not end a cell.
+    return f"| `{call}` | {_escaped(meaning).replace('|', '&#124;')} |"
 
 
 def _prose(text: str | None) -> Iterator[str]:

@@ -16,7 +16,6 @@ from evaluation.record import is_result_file
 from generate.sources import ROOT, turn_links
 
 STUDIES = ROOT / "evaluation" / "studies"
-_SCALAR = (str, int, float, bool, type(None))
 
 
 def pages(boards: Path) -> dict[str, str | bytes]:
@@ -57,9 +56,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _overview() -> str:
-    lines = [
-        f"- [{_title(folder)}]({folder.name}.md)" for folder in _folders()
-    ] + [f"- [{_words(path.stem)}]({path.stem}.md)" for path in _files(STUDIES)]
+    lines = [f"- [{_title(folder)}]({folder.name}.md)" for folder in _folders()]
+    lines += [f"- [{_words(path.stem)}]({path.stem}.md)" for path in _files(STUDIES)]
     return (
         "# Results\n\nEvery figure on these pages is read at build from a recorded file of "
         "`evaluation/studies/`, which names machine and commit.\n\n"
@@ -98,9 +96,19 @@ def _sections(values: Mapping[str, Any]) -> Iterator[str]:
     if facts:
         yield _table(("recorded", ""), facts)
     for key, records in tables.items():
-        columns = list(dict.fromkeys(name for record in records for name in record))
+        columns = _columns(records)
         yield f"### {_words(key)}"
-        yield _table(columns, [[_text(record.get(name)) for name in columns] for record in records])
+        yield _table(columns, [[_cell(record.get(name)) for name in columns] for record in records])
+
+
+def _columns(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """All keys, those of plain values first."""
+    keys = dict.fromkeys(name for record in records for name in record)
+    return sorted(keys, key=lambda name: any(_nested(record.get(name)) for record in records))
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, (dict, list))
 
 
 def _is_records(value: Any) -> bool:
@@ -113,6 +121,11 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     names = [name.replace("_", " ") for name in header]
     return "\n".join([line(names), line(["---"] * len(names)), *map(line, rows)])
+
+
+def _cell(value: Any) -> str:
+    """Nested values get room: `.nested` in site.css."""
+    return f'<span class="nested">{_text(value)}</span>' if _nested(value) else _text(value)
 
 
 def _text(value: Any) -> str:
