@@ -56,9 +56,8 @@ def _page(name: str, parser: argparse.ArgumentParser) -> str:
     usage = parser.format_usage()
     parts.append(_code(usage.replace("\n" + " " * 7, "\n").removeprefix("usage: ")))
     inner = _choices(parser).items()
-    parts.append(
-        "\n".join(f"- [`{each.prog}`]({name}-{verb}.md): {each.description}" for verb, each in inner)
-    )
+    links = (f"- [`{each.prog}`]({name}-{verb}.md): {each.description}" for verb, each in inner)
+    parts.append("\n".join(links))
     for group in parser._action_groups:  # no public way to them
         rows = [_row(parser, action) for action in group._group_actions if _shown(action)]
         if rows:

@@ -6,7 +6,6 @@ build without that run shows the cells alone.
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 from generate.sources import ROOT

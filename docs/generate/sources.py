@@ -64,6 +64,7 @@ def turn_links(text: str, source: str, page: str) -> str:
         found = f"results/{study[1]}.md" if study else pages.get(target)
         if found is None:
             raise LookupError(f"{source}: link to {target}, which has no page")
-        return f"[{link[1]}]({posixpath.relpath(found, posixpath.dirname(page) or '.')}{link[3] or ''})"
+        relative = posixpath.relpath(found, posixpath.dirname(page) or ".")
+        return f"[{link[1]}]({relative}{link[3] or ''})"
 
     return _LINK.sub(turned, text)
