@@ -27,14 +27,14 @@ def pages(boards: Path) -> dict[str, str | bytes]:
     made: dict[str, str | bytes] = {"results/index.md": _overview()}
     for folder in _folders():
         texts = [_readme(folder)]
-        if any(is_result_file(path) for path in _files(folder)):
+        if any(_holds_scores(path) for path in _files(folder)):
             board = write_leaderboard(folder, boards / folder.name)
             made[f"results/{folder.name}-board.html"] = (
                 boards / folder.name / "index.html"
             ).read_bytes()
             texts.append(f"[The whole board, with curves and pictures]({folder.name}-board.html)")
             texts.append(_below_title(board_markdown(board)))
-        texts += [_recorded(path) for path in _files(folder) if not is_result_file(path)]
+        texts += [_recorded(path) for path in _files(folder) if not _holds_scores(path)]
         made[f"results/{folder.name}.md"] = "\n\n".join(texts) + "\n"
     for path in _files(STUDIES):
         made[f"results/{path.stem}.md"] = f"# {_words(path.stem)}\n\n{_recorded(path)}\n"
@@ -53,6 +53,10 @@ def _folders() -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json"))
+
+
+def _holds_scores(path: Path) -> bool:
+    return is_result_file(json.loads(path.read_text()))
 
 
 def _overview() -> str:
