@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install quickstart test test-all lint types contracts check clean
+DOCS_STAMP := $(VENV)/.installed-docs
+
+.PHONY: install quickstart test test-all lint types contracts check docs clean
 
 install: $(STAMP)
 
@@ -20,7 +22,7 @@ test: $(STAMP)  ## all tests but the long ones
 	$(BIN)/python -m pytest
 
 test-all: $(STAMP)  ## the long ones too
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu and not docs"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -33,6 +35,16 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint types contracts  ## everything that is not a test
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	touch $@
+
+docs: $(DOCS_STAMP)  ## run the notebook, build the site into build/site, check it
+	mkdir -p build
+	$(BIN)/jupyter execute --timeout=120 docs/forecast.ipynb --output=../build/forecast.ipynb
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/mkdocs.yml
+	$(BIN)/python -m pytest -m docs tests/docs
 
 clean:
 	rm -rf $(VENV) quickstart build dist *.egg-info

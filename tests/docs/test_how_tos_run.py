@@ -1,0 +1,133 @@
+"""The how-tos, typed in by a reader from the first to the last, in small."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from how_to import ROOT, Block, blocks
+from local_hub import TOKEN, running_hub
+from safetensors.torch import load_file
+
+from data_shards.corpus import ShardedCorpus
+from foundation.checkpoint.surrogate import Surrogate
+from launchers.cli import main
+
+pytestmark = [pytest.mark.slow, pytest.mark.dist]
+
+# Sizes of a reader with patience -> sizes of a test.
+SMALLER = {
+    "--profile small": "--profile small --resolution 32 --trajectories 4 --split train test",
+    "--preset nano": "--preset debug validation.split=test",
+    "global_batch=16": "global_batch=8",
+    "steps=2000": "steps=8",
+    "steps=2200": "steps=10",
+    "steps=2400": "steps=12",
+    "--steps 200": "--steps 4",
+    "--steps 400": "--steps 4 validation.every=2",
+    "--trajectories 16": "--trajectories 4",
+    "--sizes 4,8,16": "--sizes 2,4",
+    "--max-shard-size 1MB": "--max-shard-size 100KB",
+    "deepspeed --num_accelerators": "deepspeed --master_port 29643 --num_accelerators",
+}
+
+
+def smaller(text: str) -> str:
+    for size, small in SMALLER.items():
+        text = text.replace(size, small)
+    return text
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader has before the first page: a clone, files of others and of their own."""
+    desk = tmp_path_factory.mktemp("desk")
+    for name in ("launchers", "ds_configs"):
+        (desk / name).symlink_to(ROOT / name)
+    (desk / "my_tasks").mkdir()
+    (desk / "my_tasks" / "my_dam.yaml").write_text(shown_task())
+    return desk
+
+
+def shown_task() -> str:
+    text = (ROOT / "docs" / "pages" / "how-to" / "task.md").read_text()
+    return text.partition('title="my_tasks/my_dam.yaml"\n')[2].partition("```")[0]
+
+
+def own_files(desk: Path) -> None:
+    """A simulation file, and several runs in one array, from trajectories of a corpus."""
+    corpus = ShardedCorpus.open(desk / "shards", "fno_ns_1e-3", "test")
+    runs = np.stack([corpus.trajectory(i).fields[:14, 0] for i in range(2)])
+    np.save(desk / "runs.npy", runs)
+    with h5py.File(desk / "flow.h5", "w") as file:
+        file["vorticity"] = runs[0]
+
+
+def published_weights(desk: Path) -> None:
+    """A file in the authors' layout, of a network with fresh weights."""
+    from foundation.models.registry import build_model
+    from foundation.train.config import load_run_config
+
+    faithful = ["model.target=field", "model.instance_norm=false", "model.router.gate_norm=batch"]
+    config = load_run_config("debug", faithful).model
+    Surrogate(build_model(config, 0), config, {}).save_pretrained(desk / "fresh")
+    (desk / "downloads").mkdir(exist_ok=True)
+    out = desk / "downloads" / "moepot.pth"
+    assert main(["export-reference", str(desk / "fresh"), str(out)]) == 0
+
+
+def environment(**more: str) -> dict[str, str]:
+    paths = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    return os.environ | paths | {"DS_ACCELERATOR": "cpu"} | more
+
+
+def typed(block: Block, desk: Path, **more: str) -> None:
+    text = smaller(block.text)
+    words = ["bash", "-euo", "pipefail", "-c", text]
+    if block.language == "python":
+        words = [sys.executable, "-c", text]
+    done = subprocess.run(
+        words, cwd=desk, env=environment(**more), capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, f"{block.page}:\n{text}\n{done.stdout}\n{done.stderr}"
+
+
+def is_of_published_file(block: Block) -> bool:
+    """Published raw files are gigabytes; tests of the readers convert small ones."""
+    return "--raw downloads" in block.text
+
+
+def test_every_command_of_every_how_to_does_its_work(desk):
+    with running_hub() as hub:
+        for block in blocks():
+            if block.where == "cluster" or is_of_published_file(block):
+                continue
+            if block.page == "forecast" and not (desk / "flow.h5").exists():
+                own_files(desk)
+            if block.page == "published-weights" and not (desk / "fresh").exists():
+                published_weights(desk)
+            typed(
+                block,
+                desk,
+                HF_ENDPOINT=hub.endpoint,
+                HF_TOKEN=TOKEN,
+                HF_HOME=str(desk / "hub"),
+                HF_HUB_DISABLE_XET="1",
+            )
+    assert (desk / "board" / "index.html").is_file()
+    with h5py.File(desk / "forecast.h5") as file:
+        assert file["vorticity"].shape[0] == 10
+        assert np.isfinite(file["vorticity"][:]).all()
+    tuned, before = (load_file(desk / run / "model/model.safetensors") for run in RUNS)
+    assert any(not torch.equal(tuned[name], before[name]) for name in before)
+    assert hub.repositories["somebody/moe-pot-nano"].private
+
+
+RUNS = ("runs/nano-ns1e-4", "runs/nano")
