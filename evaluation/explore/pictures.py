@@ -94,7 +94,7 @@ def error_scale(error: NDArray[np.float32], solid: NDArray[np.bool_] | None) -> 
 
 def ticks(low: float, high: float, count: int = 4) -> tuple[Tick, ...]:
     """Round numbers between two ends."""
-    values = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    values = np.asarray(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
     slack = 1e-9 * (high - low)
     values = values[(values >= low - slack) & (values <= high + slack)]
     values[np.abs(values) < slack] = 0.0
