@@ -65,8 +65,9 @@ class ExploreApp:
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer one request; whatever happens, the next one is answered too."""
+        request = self._request(environ)
         try:
-            response = self._answer(self._request(environ))
+            response = self._answer(request)
         except UserError as error:
             response = _html(render_fault(str(error)), 400)
         except RequestEntityTooLarge:
@@ -78,6 +79,8 @@ class ExploreApp:
             traceback.print_exc()
             line = "a failure of ours; the terminal of `foundation serve` has the details"
             response = _html(render_fault(line), 500)
+        finally:
+            request.close()  # what was uploaded lies in a temporary file until then
         response.headers["Content-Security-Policy"] = self._policy
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
@@ -111,7 +114,6 @@ class ExploreApp:
             # Its ending tells formats apart, and a bare array is called by its file's name.
             path = Path(folder) / (secure_filename(sent.filename) or "upload")
             sent.save(path)
-            sent.close()
             try:
                 return self._explorer.file(path, reading, *window)
             except UserError as error:

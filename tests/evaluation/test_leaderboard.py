@@ -2,13 +2,11 @@
 
 import csv
 import io
-import json
 import re
 import shutil
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,9 +19,10 @@ from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.leaderboard import board_csv, write_leaderboard
 from evaluation.record import ModelFacts
 from evaluation.results import save_results
+from evaluation.resume import read_judged
 from evaluation.runner import RunSettings, run_task
 from evaluation.table import markdown_table, number, parameters
-from evaluation.task import Task, load_tasks
+from evaluation.task import load_tasks
 from evaluation.wording import notes
 
 VOID = {"meta", "path", "use", "image", "img", "input", "br", "wbr", "rect"}
@@ -197,11 +196,10 @@ def _foreign(records: Path, folder: Path, corpus: str) -> Path:
     """A copy of the records in which one of the model's is of a corpus without a card."""
     copy = _without(records, "nothing", folder)
     path = copy / "model.json"
-    document: dict[str, Any] = json.loads(path.read_text())
-    record = document["records"][0]
-    record["task"] |= {"name": "zero_shot_foreign", "corpus": corpus}
-    record["task_hash"] = Task.read(record["task"], "foreign").hash
-    path.write_text(json.dumps(document))
+    (record, values), *others = read_judged(path)
+    task = record.task.model_copy(update={"name": "zero_shot_foreign", "corpus": corpus})
+    foreign = record.model_copy(update={"task": task, "task_hash": task.hash})
+    save_results(path, [(foreign, values), *others])
     return copy
 
 

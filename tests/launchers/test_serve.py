@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import interrupts
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
@@ -37,14 +38,22 @@ class _Trap:
         return os.mkdir, (str(self.place),)
 
 
+def _started(checkpoint: str, *options: str) -> subprocess.Popen[str]:
+    """The verb in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "launchers.cli", "serve", checkpoint, "--port", "0", *options],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=interrupts.heard,
+    )
+
+
 @contextmanager
 def _served(checkpoint: str, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The verb in a process of its own, and the address of its page."""
-    command = [sys.executable, "-m", "launchers.cli", "serve", checkpoint, "--port", "0", *options]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    process = _started(checkpoint, *options)
     try:
         assert process.stderr is not None
         lines = []
@@ -196,11 +205,7 @@ def test_faults_are_one_line_and_exit_code_2(
 
 
 def test_a_host_that_others_reach_is_warned_of(checkpoint: str) -> None:
-    command = [sys.executable, "-m", "launchers.cli", "serve", checkpoint]
-    process = subprocess.Popen(
-        [*command, "--port", "0", "--host", "0.0.0.0"], cwd=ROOT, stderr=subprocess.PIPE,
-        text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    process = _started(checkpoint, "--host", "0.0.0.0")
     assert process.stderr is not None
     with process.stderr:
         warning, address = process.stderr.readline(), process.stderr.readline()

@@ -2,6 +2,7 @@
 
 import io
 import re
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from own_files import waves as wave_fields
 from own_files import write_arrays, write_waves
 from runs import write_checkpoint
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder
 
 from evaluation.explore.app import ExploreApp
 from evaluation.explore.explorer import Explorer
@@ -42,7 +43,10 @@ def _fault(text: str) -> str:
 
 def _upload(client: Client, name: str, content: bytes, **form: str) -> tuple[int, str]:
     data = {"file": (io.BytesIO(content), name), "start": "0", **form}
-    answer = client.post("/file", data=data, **HOST)
+    with closing(EnvironBuilder("/file", method="POST", data=data, **HOST)) as request:
+        environ = request.get_environ()
+        with environ["wsgi.input"]:  # a temporary file if it is large
+            answer = client.open(environ)
     return answer.status_code, answer.text
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import interrupts
 import pytest
 from runs import rows, write_checkpoint
 
@@ -60,7 +61,12 @@ def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_run(waves, source, tm
     command = [sys.executable, "-m", "launchers.cli", *typed]
     environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     first = subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=interrupts.heard,
     )
     folder = wait_for_step(tmp_path / "out", 3)
     os.killpg(first.pid, signal.SIGINT)  # as Ctrl-C on a terminal does
