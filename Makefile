@@ -42,7 +42,7 @@ $(DOCS_STAMP): $(STAMP)
 
 docs: $(DOCS_STAMP)  ## run the notebook, build the site into build/site, check it
 	mkdir -p build
-	$(BIN)/jupyter execute --timeout=120 docs/forecast.ipynb --output=../build/forecast.ipynb
+	$(BIN)/jupyter execute --timeout=600 docs/forecast.ipynb --output=../build/forecast.ipynb
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 	$(BIN)/python -m pytest -m docs tests/docs
 
