@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,8 +112,9 @@ def _serve(
         fd=listening.fileno(),
     )
     shown = "127.0.0.1" if host in _ANY else _in_address(host)
-    say(f"the page: http://{shown}:{port}/ (Ctrl-C ends it)")
-    server.serve_forever()  # until Ctrl-C
+    with suppress(KeyboardInterrupt):  # also one that comes before the server has begun
+        say(f"the page: http://{shown}:{port}/ (Ctrl-C ends it)")
+        server.serve_forever()  # until Ctrl-C
     say("ended")
 
 
