@@ -7,12 +7,18 @@ such a file are left out in favour of the file's.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evaluation.leaderboard import board_markdown, write_leaderboard
 from evaluation.record import is_result_file
+from evaluation.routing.record import RoutingFile
+from evaluation.routing.table import block_table
+from evaluation.study.summary import StudySummary
+from evaluation.study.table import study_tables
+from evaluation.transfer.record import TransferSummary
+from evaluation.transfer.table import crossing_text, transfer_table
 from generate.sources import ROOT, turn_links
 
 STUDIES = ROOT / "evaluation" / "studies"
@@ -52,7 +58,9 @@ def _folders() -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.json"))
+    """What was recorded; of few-shot sweeps their summaries."""
+    sweeps = [] if folder == STUDIES else sorted(folder.glob("*/transfer.json"))
+    return sorted(folder.glob("*.json")) + sweeps
 
 
 def _holds_scores(path: Path) -> bool:
@@ -90,7 +98,40 @@ def _below_title(markdown: str) -> str:
 
 def _recorded(path: Path) -> str:
     values = json.loads(path.read_text())
-    return "\n\n".join([f"## `{path.name}`", *_sections(values)])
+    worded = _WORDED.get(values.get("format"))
+    sections = _sections(values) if worded is None else worded(values, str(path))
+    return "\n\n".join([f"## `{_place(path)}`", *sections])
+
+
+def _place(path: Path) -> str:
+    """Within its study."""
+    own = path.relative_to(STUDIES)
+    return own.name if len(own.parts) < 2 else "/".join(own.parts[1:])
+
+
+def _study(values: Mapping[str, Any], where: str) -> Iterator[str]:
+    yield study_tables(StudySummary.read(values, where))
+
+
+def _transfer(values: Mapping[str, Any], where: str) -> Iterator[str]:
+    summary = TransferSummary.read(values, where)
+    yield f"{summary.corpus}, recipe {summary.recipe}, routers {summary.router}"
+    yield transfer_table(summary)
+    yield crossing_text(summary)
+
+
+def _routing(values: Mapping[str, Any], where: str) -> Iterator[str]:
+    for record in RoutingFile.read(values, where).records:
+        yield f"{record.model.name}, step {record.training_step}"
+        yield block_table(record)
+
+
+# Files that the platform itself puts into words, by their format.
+_WORDED: dict[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
+    "foundation-study": _study,
+    "foundation-transfer-summary": _transfer,
+    "foundation-routing": _routing,
+}
 
 
 def _sections(values: Mapping[str, Any]) -> Iterator[str]:

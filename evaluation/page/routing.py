@@ -11,7 +11,7 @@ from evaluation.routing.figures import figures_of
 from evaluation.routing.record import RoutingRecord
 from evaluation.table import number
 
-MOST_MODELS = 4  # whose drawings are shown; the table names all
+MOST_MODELS = 2  # whose drawings are shown; the table names all
 
 
 def routing_chapter(records: Sequence[RoutingRecord]) -> Chapter | None:
