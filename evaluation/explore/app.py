@@ -1,10 +1,9 @@
 """The page's server: requests of a browser on this machine in, HTML out.
 
 Of the libraries for such pages, gradio 6.31 (94 MB with what else it installs), streamlit 1.67
-(80 MB) and panel 1.9 (161 MB) ask their makers' servers, Google or a CDN for scripts, fonts or
-statistics unless each is found and switched off, and a slider goes through the server for every
-frame. So the page is our own, scrubs in the browser, and can be saved as a file; the server is
-Werkzeug (BSD, 2 MB, which tensorboard installs anyway).
+(80 MB) and panel 1.9 (161 MB) name their makers' servers, Google or a CDN in their code (read
+there, not watched in a browser). So the page is our own, scrubs in the browser, and can be saved
+as a file; the server is Werkzeug (BSD, 2 MB, which tensorboard installs anyway).
 
 What is guarded against: a name that was made to resolve to this machine (`trusted_hosts`), a
 foreign page that posts here (`Origin`), anything that a page could fetch or run that is not
