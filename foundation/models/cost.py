@@ -95,7 +95,7 @@ def cost_of(
     frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
     memory = _Memory(counts.total - experts, experts // ep_size, frames, work, spread)
     forward, dense = work.products + work.transforms, dense_work_of(config)
-    step = (1 + _BACKWARD) * forward - work.first_products
+    step = (1 + _BACKWARD) * work.products - work.fixed_products + 2 * work.transforms
     if recompute:
         step += work.block_products + work.transforms
     return Cost(

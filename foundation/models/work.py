@@ -1,9 +1,9 @@
 """What one sample costs in one forward pass: a configuration in, counts out, nothing built.
 
-Closed forms. Products (matrices and convolutions) are exact for the code as it
-is; a real Fourier transform of N points is taken as 2.5 N log2 N, a complex one
-as twice that; element-wise work is left out. What is shared by a batch, such as
-the coordinates' part of an embedding, is no sample's work and is left out too.
+Closed forms. Products (matrices and convolutions) are exact for the code as it is, the
+transformers' transforms among them; a fast Fourier transform of N real points is taken as
+2.5 N log2 N, of complex ones as twice that; element-wise work is left out. What is shared by a
+batch, such as the coordinates' part of an embedding, is no sample's work and is left out too.
 One multiply-add is 2 FLOPs. Whatever is chosen of a mixture is computed; the work with all
 experts chosen is what a network would cost whose experts are all computed.
 """
@@ -28,10 +28,11 @@ class Work:
 
     Attributes:
         products: FLOPs of matrix products and convolutions.
-        transforms: FLOPs of Fourier transforms, an estimate.
+        transforms: FLOPs of fast Fourier transforms, an estimate.
         kept: numbers kept for the backward pass.
         shared: numbers kept besides, however many samples a batch has.
-        first_products: of the products, those of the first map, whose inputs need no gradient.
+        fixed_products: of the products, those with a factor that needs no gradient: the frames,
+            or the matrix of a transform.
         block_products: of the products, those in blocks, which may be recomputed.
         between: numbers kept outside blocks and at their entries.
         largest_block: numbers kept inside one block.
@@ -42,7 +43,7 @@ class Work:
     transforms: int
     kept: int
     shared: int
-    first_products: int
+    fixed_products: int
     block_products: int
     between: int
     largest_block: int
@@ -85,7 +86,7 @@ def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
     computed = chosen + config.num_shared
     attention = 4 * features * max(2 * features // 16, 1)
     gate = features * (4 * features + config.router.num_experts) + attention
-    kept = features * (2 + chosen) + width * (computed + 2 * chosen)
+    kept = 2 * features + computed * width
     return tokens * features * width * (1 + computed) + gate, tokens * kept
 
 
@@ -102,29 +103,30 @@ def _transformer(config: OperatorTransformerConfig, mixing: int, mixing_kept: in
     between = config.channels * config.patch + 3
     first = frames * tokens * between * config.channels * config.patch**2
     embed = first + frames * tokens * between * width
-    modes = min(config.modes, side) * min(config.modes, side // 2 + 1)
+    rows, columns = min(config.modes, side), min(config.modes, side // 2 + 1)
+    modes, transform = rows * columns, 2 * side * columns * (side + 2 * rows) * width
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     hidden = config.head_width
     head = tokens * width * config.patch**2 * hidden
     head += pixels * hidden * (hidden + config.channels * config.out_frames)
     classes = width * (2 * width + config.num_classes)
     products = embed + _modulation(config, width) + head + classes
-    transforms = 2 * _real_transform(tokens) * width
     kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels
-    # Both norms' inputs and outputs; three stages of the perceptron in the spectrum.
-    block_kept = 4 * tokens * width + 6 * modes * width + mixing_kept
+    # Both norms' inputs and the last output; three stages of the perceptron in the spectrum.
+    block_kept = 3 * tokens * width + 6 * modes * width + mixing_kept
     kept += 2 * tokens * width
     # Frames' weights with their phases, and the Fourier weights of every head in real form.
     phased = frames * width * width if config.time_aggregation == "exp_mlp" else 0
     spectral = 2 * config.heads * (2 * width // config.heads) ** 2
     places = 3 * frames * pixels + tokens * width  # coordinates, positions
+    in_blocks = config.blocks * (2 * transform + fourier + mixing)
     return Work(
-        products=2 * (products + config.blocks * (fourier + mixing)),
-        transforms=round(config.blocks * transforms),
+        products=2 * (products + in_blocks),
+        transforms=0,
         kept=kept + config.blocks * block_kept,
         shared=phased + frames * between * width + config.blocks * spectral + places,
-        first_products=2 * first,
-        block_products=2 * config.blocks * (fourier + mixing),
+        fixed_products=2 * (first + config.blocks * 2 * transform),
+        block_products=2 * in_blocks,
         between=kept + config.blocks * tokens * width,
         largest_block=block_kept,
         passing=2 * hidden * pixels,
@@ -148,7 +150,7 @@ def _fno(config: FNOConfig) -> Work:
         transforms=round(config.layers * width * 2 * one_way),
         kept=ends_kept + pixels * between + config.layers * spectral,
         shared=config.layers * kept_modes * (2 * width) ** 2,
-        first_products=2 * pixels * _stacked(config) * width,
+        fixed_products=2 * pixels * _stacked(config) * width,
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width,
         largest_block=2 * pixels * width + spectral,
@@ -182,7 +184,7 @@ def _unet(config: UNetConfig) -> Work:
         transforms=0,
         kept=kept,
         shared=0,
-        first_products=2 * first,
+        fixed_products=2 * first,
         block_products=2 * in_blocks,
         between=between,
         largest_block=largest,

@@ -9,7 +9,7 @@ all tokens of a sample go to the same experts.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.moe.experts import Expert, ExpertBank, mean_of
+from foundation.moe.experts import Expert, ExpertBank
 from foundation.moe.router import Router, RouterConfig, Routing
 
 
@@ -27,7 +27,4 @@ class MixtureOfExperts(nn.Module):
         """(B, N, D) -> (B, N, D) and the routing."""
         features_BNF = F.gelu(self.extract(x_BND))
         routing = self.router(features_BNF.mean(dim=1), temperature)
-        out_BND: Tensor = self.routed(features_BNF, routing)
-        if len(self.shared):
-            out_BND = out_BND + mean_of(self.shared, features_BNF)
-        return out_BND, routing
+        return self.routed(features_BNF, routing, list(self.shared)), routing

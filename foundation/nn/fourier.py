@@ -1,6 +1,7 @@
 """Fourier layer: features in, features mixed over space in the spectrum out.
 
-Axes: B samples, H rows, W columns of patches, D width, G heads, S = D / G.
+Axes: B samples, H rows, W columns of patches, D width, G heads, S = D / G; M rows and K columns
+of kept modes.
 A complex two-layer perceptron acts on every kept mode, head by head; GELU on
 real and imaginary parts apart. The layer adds its own input.
 Source: MoE-POT and DPOT (AFNO mixing without soft thresholding). Only
@@ -11,6 +12,8 @@ frequencies along H beyond that corner are dropped once `modes` < H.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from foundation.nn.transform import from_modes, to_modes
 
 
 class FourierLayer(nn.Module):
@@ -34,30 +37,19 @@ class FourierLayer(nn.Module):
 
     def forward(self, x_BHWD: Tensor) -> Tensor:
         """(B, H, W, D) -> (B, H, W, D)."""
-        _, rows, columns, _ = x_BHWD.shape
-        # FFTs of bfloat16 do not exist; the spectrum is float32 whatever the weights are.
-        spectrum = torch.fft.rfft2(x_BHWD.float(), dim=(1, 2), norm="ortho")
-        kept_rows = min(self.modes, spectrum.shape[1])
-        kept_columns = min(self.modes, spectrum.shape[2])
-        kept = spectrum[:, :kept_rows, :kept_columns]
-        mixed = torch.view_as_complex(self._perceptron(torch.view_as_real(kept)))
-        padding = (0, 0, 0, spectrum.shape[2] - kept_columns, 0, spectrum.shape[1] - kept_rows)
-        if any(padding):
-            mixed = F.pad(mixed, padding)
-        out: Tensor = torch.fft.irfft2(mixed, s=(rows, columns), dim=(1, 2), norm="ortho")
-        return x_BHWD.add(out.to(x_BHWD.dtype))
-
-    def _perceptron(self, modes_BHWD2: Tensor) -> Tensor:
-        """Complex perceptron as one real matrix product per head."""
-        shape = modes_BHWD2.shape
-        size = self.weight_in.shape[-1]
-        # (..., D, 2) -> (G, modes, 2 S) with real parts first
-        x = modes_BHWD2.reshape(-1, self.heads, size, 2).permute(1, 0, 3, 2)
-        x = x.reshape(self.heads, -1, 2 * size).to(self.weight_in.dtype)
+        _, rows, columns, width = x_BHWD.shape
+        kept_rows, kept_columns = min(self.modes, rows), min(self.modes, columns // 2 + 1)
+        size = width // self.heads
+        # The spectrum is float32 whatever the weights are; the perceptron is theirs.
+        spectrum_BM2KD = to_modes(x_BHWD.float(), kept_rows, kept_columns)
+        by_head = spectrum_BM2KD.view(*spectrum_BM2KD.shape[:4], self.heads, size)
+        by_head = by_head.permute(4, 0, 1, 3, 2, 5)
+        # (G, modes, 2 S) with real parts first
+        x = by_head.reshape(self.heads, -1, 2 * size).to(self.weight_in.dtype)
         x = F.gelu(_affine(x, self.weight_in, self.bias_in))
         x = _affine(x, self.weight_out, self.bias_out)
-        x = x.reshape(self.heads, -1, 2, size).permute(1, 0, 3, 2)
-        return x.float().reshape(shape).contiguous()
+        mixed = x.view(by_head.shape).permute(1, 2, 4, 3, 0, 5).float().flatten(-2)
+        return x_BHWD + from_modes(mixed, rows, columns).to(x_BHWD.dtype)
 
 
 def _affine(x_GM2S: Tensor, weight_2GSS: Tensor, bias_2GS: Tensor) -> Tensor:

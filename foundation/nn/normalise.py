@@ -5,7 +5,7 @@ Axes: B samples, H rows, W columns, D features.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -81,10 +81,59 @@ class SampleBatchNorm(nn.Module):
         self.num_batches_tracked += 1
 
 
-def norm_last(norm: nn.Module, x_BHWD: Tensor) -> Tensor:
-    """A norm of (B, D, H, W), such as torch's group norm, on features that stand last."""
-    y: Tensor = norm(x_BHWD.permute(0, 3, 1, 2))
-    return y.permute(0, 2, 3, 1)
+def norm_last(norm: nn.GroupNorm, x_BHWD: Tensor) -> Tensor:
+    """torch's group norm on features that stand last; its own backward pass would reorder them."""
+    out: Tensor = _GroupNormLast.apply(  # type: ignore[no-untyped-call]
+        x_BHWD, norm.weight, norm.bias, norm.num_groups, norm.eps
+    )
+    return out
+
+
+class _GroupNormLast(torch.autograd.Function):
+    """torch's forward pass, which takes features in any order, and sums in float32 back."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_BHWD: Tensor, weight_D: Tensor, bias_D: Tensor, groups: int, epsilon: float
+    ) -> Tensor:
+        batch, rows, columns, width = x_BHWD.shape
+        out_BDHW, mean_BG, scale_BG = torch.native_group_norm(
+            x_BHWD.permute(0, 3, 1, 2),
+            weight_D,
+            bias_D,
+            batch,
+            width,
+            rows * columns,
+            groups,
+            epsilon,
+        )
+        ctx.save_for_backward(x_BHWD, weight_D, mean_BG, scale_BG)
+        return out_BDHW.permute(0, 2, 3, 1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient_BHWD: Tensor) -> tuple[Tensor | None, ...]:
+        x_BHWD, weight_D, mean_BG, scale_BG = ctx.saved_tensors
+        groups, width = mean_BG.shape[1], len(weight_D)
+        gradient_BND, x_BND = (t.flatten(1, 2).float() for t in (gradient_BHWD, x_BHWD))
+        each = width // groups
+        mean_BD, scale_BD = (t.float().repeat_interleave(each, dim=1) for t in (mean_BG, scale_BG))
+        sum_BD = gradient_BND.sum(1)
+        with_x_BD = (gradient_BND * x_BND).sum(1)
+        along_BD = (with_x_BD - sum_BD * mean_BD) * scale_BD  # with the normalised features
+        # What the group's mean and deviation take back, spread evenly over its features.
+        weight = weight_D.float()
+        count = x_BND.shape[1] * each
+        back_BD, back_along_BD = (
+            (t * weight).unflatten(1, (groups, each)).sum(2).repeat_interleave(each, 1) / count
+            for t in (sum_BD, along_BD)
+        )
+        slope_BD = -back_along_BD * scale_BD.square()
+        constant_BD = -back_BD * scale_BD - slope_BD * mean_BD
+        out = torch.addcmul(constant_BD[:, None], gradient_BND, (scale_BD * weight)[:, None])
+        out = out.addcmul_(x_BND, slope_BD[:, None]).view(x_BHWD.shape).to(x_BHWD.dtype)
+        dtype = weight_D.dtype
+        return out, along_BD.sum(0).to(dtype), sum_BD.sum(0).to(dtype), None, None
 
 
 def _alone(x: Tensor) -> Tensor:

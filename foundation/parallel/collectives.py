@@ -3,6 +3,7 @@
 Axes: rows along the first axis of whatever is exchanged.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -39,19 +40,62 @@ def sum_over_ranks(x: Tensor, group: Any = None) -> Tensor:
     return total
 
 
-class _Exchange(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
-        ctx.sent, ctx.received, ctx.group = sent, received, group
-        return _all_to_all(rows, sent, received, group)
+class _Flight:
+    """An exchange between its beginning and its end, forward or backward."""
+
+    def __init__(self, sent: list[int], received: list[int], group: Any) -> None:
+        self.sent, self.received, self.group = sent, received, group
+        self._work: Any = None
+        self._arriving: Tensor | None = None
+
+    def begin(self, rows: Tensor, sent: list[int], received: list[int]) -> Tensor:
+        """Where the rows will stand once `end` has returned."""
+        self._arriving = rows.new_empty(sum(received), *rows.shape[1:])
+        self._work = dist.all_to_all_single(
+            self._arriving, rows.contiguous(), received, sent, group=self.group, async_op=True
+        )
+        return self._arriving
+
+    def end(self) -> Tensor:
+        assert self._arriving is not None, "an exchange ends once"
+        self._work.wait()
+        arrived, self._arriving, self._work = self._arriving, None, None
+        return arrived
+
+
+class _Begin(torch.autograd.Function):
+    """Sends rows; gives a ticket for `_End`, shaped as the gradient that will come back."""
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return _all_to_all(gradient, ctx.received, ctx.sent, ctx.group), None, None, None
+    def forward(ctx: Any, rows: Tensor, flight: _Flight) -> Tensor:
+        ctx.flight = flight
+        flight.begin(rows, flight.sent, flight.received)
+        return rows.new_zeros(()).expand(rows.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.flight.end(), None
 
 
-def exchange(rows: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
-    """Send consecutive runs of rows to the ranks of a group, differentiably.
+class _End(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, ticket: Tensor, flight: _Flight) -> Tensor:
+        ctx.flight = flight
+        return flight.end()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        flight = ctx.flight
+        return flight.begin(gradient, flight.received, flight.sent), None
+
+
+def begin_exchange(
+    rows: Tensor, sent: list[int], received: list[int], group: Any
+) -> Callable[[], Tensor]:
+    """Start to send consecutive runs of rows to the ranks of a group, differentiably.
+
+    What is computed before the end is asked for goes on beside the exchange; so does its
+    gradient beside the exchange of gradients, because autograd goes back in the order of calls.
 
     Args:
         rows: (sum(sent), ...), runs in the order of the group's ranks.
@@ -60,10 +104,12 @@ def exchange(rows: Tensor, sent: list[int], received: list[int], group: Any) -> 
         group: process group.
 
     Returns:
-        (sum(received), ...), runs in the order of the ranks they come from.
+        A function to be called once, that waits and gives (sum(received), ...), runs in the
+        order of the ranks they come from.
     """
-    out: Tensor = _Exchange.apply(rows, sent, received, group)  # type: ignore[no-untyped-call]
-    return out
+    flight = _Flight(sent, received, group)
+    ticket: Tensor = _Begin.apply(rows, flight)  # type: ignore[no-untyped-call]
+    return lambda: _End.apply(ticket, flight)  # type: ignore[no-untyped-call]
 
 
 def exchange_counts(sent: Tensor, group: Any) -> list[int]:
@@ -76,9 +122,3 @@ def exchange_counts(sent: Tensor, group: Any) -> list[int]:
     received = torch.empty_like(sent)
     dist.all_to_all_single(received, sent, group=group)
     return [int(n) for n in received.tolist()]
-
-
-def _all_to_all(rows: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
-    out = rows.new_empty(sum(received), *rows.shape[1:])
-    dist.all_to_all_single(out, rows.contiguous(), received, sent, group=group)
-    return out

@@ -16,6 +16,7 @@ Traps stepped around (DeepSpeed 0.19):
   saving: shared experts and router stay outside this module.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,10 +25,11 @@ from deepspeed.moe.layer import MoE
 from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
-from foundation.moe.experts import ExpertBank, mix_chosen
+from foundation.moe.experts import Expert, ExpertBank
+from foundation.moe.mixing import mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
-from foundation.parallel.collectives import exchange, exchange_counts, sum_over_ranks
+from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
 from foundation.parallel.layout import check_layout
 
 _LOCAL = "deepspeed_moe.experts.deepspeed_experts."
@@ -53,28 +55,40 @@ class _NoGate(nn.Module):
 
 
 class _DroplessLayer(MOELayer):  # type: ignore[misc]
-    """Exchange, local experts, exchange back, sum."""
+    """Exchange, local experts, exchange back, sum; shared experts while samples travel."""
 
-    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:
+    def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
         num_samples = rows_BNF.shape[0]
         weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
         chosen_BRL = routing.chosen_BE.view(num_samples, self.ep_size, -1)
         experts = list(self.experts.deepspeed_experts.values())
         if self.ep_size == 1:
-            return mix_chosen(rows_BNF, weights_BRL[:, 0], chosen_BRL[:, 0], experts)
+            return mix_chosen(rows_BNF, weights_BRL[:, 0], chosen_BRL[:, 0], experts, shared)
         owners, samples = chosen_BRL.any(-1).t().nonzero(as_tuple=True)
         counts = torch.bincount(owners, minlength=self.ep_size)
         sent, received = counts.tolist(), exchange_counts(counts, self.ep_group)
         routes_S2L = torch.cat(
             [weights_BRL[samples, owners], chosen_BRL[samples, owners].to(weights_BRL.dtype)], 1
         )
-        rows_MNF = exchange(rows_BNF[samples], sent, received, self.ep_group)
-        routes_M2L = exchange(routes_S2L, sent, received, self.ep_group)
-        weights_ML, chosen_ML = routes_M2L.chunk(2, dim=1)
-        mixed_MND = mix_chosen(rows_MNF, weights_ML, chosen_ML > 0, experts)
-        parts_SND = exchange(mixed_MND, received, sent, self.ep_group)
-        out_BND = parts_SND.new_zeros(num_samples, *parts_SND.shape[1:])
-        return out_BND.index_add(0, samples, parts_SND)
+        rows_MNF = begin_exchange(rows_BNF[samples], sent, received, self.ep_group)
+        routes_M2L = begin_exchange(routes_S2L, sent, received, self.ep_group)
+        half = (len(shared) + 1) // 2
+        shares = _shares(shared[:half], rows_BNF, len(shared))
+        weights_ML, chosen_ML = routes_M2L().chunk(2, dim=1)
+        mixed_MND = mix_chosen(rows_MNF(), weights_ML, chosen_ML > 0, experts)
+        parts_SND = begin_exchange(mixed_MND, received, sent, self.ep_group)
+        shares += _shares(shared[half:], rows_BNF, len(shared))
+        arrived_SND = parts_SND()
+        out_BND = arrived_SND.new_zeros(num_samples, *arrived_SND.shape[1:])
+        return sum(shares, out_BND.index_add(0, samples, arrived_SND))
+
+
+def _shares(some: Sequence[Expert], rows_BNF: Tensor, num_shared: int) -> list[Tensor]:
+    """What some of the shared experts add to the mean of all; nothing of none."""
+    if not some:
+        return []
+    nobody = rows_BNF.new_zeros(len(rows_BNF), 0)
+    return [mix_chosen(rows_BNF, nobody, nobody > 0, [], some) * (len(some) / num_shared)]
 
 
 class ExpertParallelBank(MoE):  # type: ignore[misc]
@@ -98,9 +112,9 @@ class ExpertParallelBank(MoE):  # type: ignore[misc]
         self.register_state_dict_post_hook(_to_local_names)
         self.register_load_state_dict_pre_hook(_to_global_names)
 
-    def forward(self, rows_BNF: Tensor, routing: Routing) -> Tensor:
-        """(B, N, F) -> (B, N, D), the weighted sum of each sample's experts."""
-        return self.deepspeed_moe(rows_BNF, routing)  # type: ignore[no-any-return]
+    def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
+        """(B, N, F) -> (B, N, D), weighted sum of each sample's experts and mean of the shared."""
+        return self.deepspeed_moe(rows_BNF, routing, shared)  # type: ignore[no-any-return]
 
 
 def _renumber(state: dict[str, Tensor], prefix: str, shift: int) -> None:

@@ -8,8 +8,9 @@ from group import on_ranks
 
 from data_shards.batch import Batch
 from foundation.models.registry import build_model, read_model_config
-from foundation.moe.experts import ExpertBank
-from foundation.parallel import expert_parallel
+from foundation.moe.experts import Expert, ExpertBank
+from foundation.moe.router import Routing
+from foundation.parallel import collectives, expert_parallel
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.gather import gather_weights
@@ -205,13 +206,13 @@ def route_with_recorder(ep_size: int) -> tuple[int, int]:
     """(rows sent by this rank, samples times owning ranks) of one forward."""
     ranks = join_ranks()
     sent_rows: list[int] = []
-    real = expert_parallel.exchange
+    real = expert_parallel.begin_exchange
 
     def recording(rows: Any, sent: list[int], received: list[int], group: Any) -> Any:
         sent_rows.append(sum(sent))
         return real(rows, sent, received, group)
 
-    expert_parallel.exchange = recording
+    expert_parallel.begin_exchange = recording
     bank = ExpertBank(8, 4, 4)
     parallel = torch.nn.ModuleDict({"bank": bank})
     expert_parallel.spread_experts(parallel, ep_size)
@@ -220,11 +221,9 @@ def route_with_recorder(ep_size: int) -> tuple[int, int]:
     logits[:, :2] = 1.0  # samples 0-2 stay with the first rank's experts
     logits[3, 2:4] = 5.0
     logits[3, 7] = 4.0
-    from foundation.moe.router import Routing
-
     values, experts = logits.topk(2)
     routing = Routing(logits, experts, values.softmax(-1))
-    parallel["bank"](torch.randn(4, 3, 4), routing)
+    parallel["bank"](torch.randn(4, 3, 4), routing, [])
     owners = routing.chosen_BE.view(4, ep_size, -1).any(-1).sum()
     leave_ranks()
     assert ranks.world == 2
@@ -235,3 +234,51 @@ def test_a_sample_travels_once_to_each_rank_that_owns_its_experts_and_to_no_othe
     for rows, owners in on_ranks(2, route_with_recorder, 2):
         assert rows == owners
         assert rows < 4 * 2  # two experts per sample, most of them on one rank
+
+
+def order_of_events(num_shared: int) -> tuple[list[str], list[str]]:
+    """What one block does, in order: exchanges begun and ended, shared experts; forward and back."""
+    join_ranks()
+    events: list[str] = []
+    flight = collectives._Flight
+    begin, end = flight.begin, flight.end
+    flight.begin = lambda *a: (events.append("begin"), begin(*a))[1]
+    flight.end = lambda *a: (events.append("end"), end(*a))[1]
+    mix = expert_parallel.mix_chosen
+
+    def recording(*arguments: Any) -> torch.Tensor:
+        out = mix(*arguments)
+        if len(arguments) == 5 and arguments[4]:
+            events.append("shared")
+            out.register_hook(lambda _: events.append("shared"))
+        return out
+
+    expert_parallel.mix_chosen = recording
+    parallel = torch.nn.ModuleDict({"bank": ExpertBank(8, 4, 4)})
+    expert_parallel.spread_experts(parallel, 2)
+    parallel["bank"].set_deepspeed_parallelism()
+    shared = [Expert(4, 4) for _ in range(num_shared)]
+    logits = torch.arange(32.0).view(4, 8).sin().requires_grad_()
+    values, experts = logits.topk(3)
+    routing = Routing(logits, experts, values.softmax(-1))
+    out = parallel["bank"](torch.randn(4, 3, 4, requires_grad=True), routing, shared)
+    forward = list(events)
+    events.clear()
+    out.sum().backward()
+    leave_ranks()
+    return forward, list(events)
+
+
+@pytest.mark.parametrize("num_shared", [1, 2])
+def test_shared_experts_are_computed_while_samples_or_their_gradients_travel(num_shared):
+    for events in (way for rank in on_ranks(2, order_of_events, num_shared) for way in rank):
+        travelling = 0
+        seen = []
+        for event in events:
+            travelling += {"begin": 1, "end": -1}.get(event, 0)
+            if event == "shared":
+                seen.append(travelling)
+        assert travelling == 0
+        assert events.count("begin") == 3  # samples, their routes, and back
+        assert len(seen) == num_shared
+        assert min(seen) > 0

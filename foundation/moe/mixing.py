@@ -1,0 +1,208 @@
+"""Chosen and shared experts on rows of features: one weighted sum out, chosen ones computed alone.
+
+Axes: M rows (a row is a sample's whole map, or one token), N tokens of a row, F features,
+D width, E routed experts, S shared ones, R routes: a row that goes to an expert is one.
+An expert is a linear map and GELU. Routes are sorted by expert, so that each expert makes
+one matrix product of all its rows; those that every row passes need no gathering at all.
+The backward pass is written by hand: it keeps what goes into GELU and nothing else, and
+weighs and sums while a row is at hand, where plain operations make a pass over memory each.
+A GPU has all experts in one launch, a grouped product, and plain operations around it.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_gelu_backward = torch.ops.aten.gelu_backward
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Which row goes to which expert, sorted by expert.
+
+    Attributes:
+        row_R: row of each route, int64, ascending within an expert.
+        expert_R: expert of each route, int64.
+        num_experts: E.
+    """
+
+    row_R: Tensor
+    expert_R: Tensor
+    num_experts: int
+
+    @property
+    def counts_E(self) -> Tensor:
+        """Rows of each expert."""
+        return torch.bincount(self.expert_R, minlength=self.num_experts)
+
+
+def routes_of(chosen_ME: Tensor) -> Routes:
+    """Routes of rows that chose experts where `chosen_ME` is True."""
+    expert_R, row_R = chosen_ME.t().nonzero(as_tuple=True)
+    return Routes(row_R, expert_R, chosen_ME.shape[1])
+
+
+def mix_chosen(
+    rows_MNF: Tensor,
+    weights_ME: Tensor,
+    chosen_ME: Tensor,
+    experts: Sequence[nn.Linear],
+    shared: Sequence[nn.Linear] = (),
+) -> Tensor:
+    """Weighted sum of each row's chosen experts and mean of the shared ones.
+
+    An expert that no row chose gets a gradient of zero, not none: ranks would otherwise
+    disagree on what to reduce.
+
+    Args:
+        rows_MNF: features (M, N, F).
+        weights_ME: weight of each expert (M, E); its gradient reaches the gate.
+        chosen_ME: True where an expert is to be computed (M, E).
+        experts: the E routed ones, in the order of the last axis of the weights.
+        shared: the S that every row passes.
+
+    Returns:
+        (M, N, D), of the rows' type.
+    """
+    routes = routes_of(chosen_ME)
+    weights_R = weights_ME[routes.row_R, routes.expert_R]
+    # Elsewhere grouped products exist for the sake of tests, or are loops.
+    if rows_MNF.is_cuda and rows_MNF.dtype == torch.bfloat16:
+        return mix_grouped(rows_MNF, weights_R, routes, experts, shared)
+    maps = [*experts, *shared]
+    weights = [linear.weight for linear in maps]
+    biases = [linear.bias for linear in maps]
+    mixed: Tensor = _Mix.apply(rows_MNF, weights_R, routes, len(shared), *weights, *biases)  # type: ignore[no-untyped-call]
+    return mixed
+
+
+def mix_grouped(
+    rows_MNF: Tensor,
+    weights_R: Tensor,
+    routes: Routes,
+    experts: Sequence[nn.Linear],
+    shared: Sequence[nn.Linear],
+) -> Tensor:
+    """As `mix_chosen`, with all routed experts in one grouped product."""
+    num_rows, tokens, features = rows_MNF.shape
+    dtype = rows_MNF.dtype
+    gathered = rows_MNF.index_select(0, routes.row_R).view(-1, features)
+    weight_EDF = torch.stack([expert.weight for expert in experts])
+    bias_ED = torch.stack([expert.bias for expert in experts])
+    ends_E = (routes.counts_E * tokens).cumsum(0).to(torch.int32)
+    product = F.grouped_mm(gathered, weight_EDF.transpose(1, 2), offs=ends_E)
+    before_RND = product.view(-1, tokens, product.shape[-1]) + bias_ED[routes.expert_R][:, None]
+    mixed_RND = F.gelu(before_RND) * weights_R[:, None, None].to(dtype)
+    out_MND = mixed_RND.new_zeros(num_rows, tokens, product.shape[-1])
+    out_MND = out_MND.index_add(0, routes.row_R, mixed_RND)
+    if not shared:
+        return out_MND
+    weight = torch.cat([expert.weight for expert in shared])
+    bias = torch.cat([expert.bias for expert in shared])
+    together = F.gelu(F.linear(rows_MNF, weight, bias))
+    return out_MND + together.view(num_rows, tokens, len(shared), -1).mean(2)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One expert and the rows that pass it.
+
+    Attributes:
+        expert: its number; shared ones follow the routed.
+        rows: their numbers; None if all rows pass it.
+        scale: their weights (rows, 1, 1), or one for all.
+        first: number of its first route; shared experts have none.
+    """
+
+    expert: int
+    rows: Tensor | None
+    scale: Tensor | float
+    first: int = 0
+
+    def gathered(self, all_MNF: Tensor) -> Tensor:
+        """Its rows, copied only if they are some."""
+        return all_MNF if self.rows is None else all_MNF.index_select(0, self.rows)
+
+    def add(self, all_MNF: Tensor, own: Tensor) -> None:
+        """Add to all rows what is its own."""
+        if self.rows is None:
+            all_MNF.add_(own)
+        else:
+            all_MNF.index_add_(0, self.rows, own)
+
+
+class _Mix(torch.autograd.Function):
+    """`mix_chosen` by hand; parameters are the weights of all experts, then their biases."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows_MNF: Tensor,
+        weights_R: Tensor,
+        routes: Routes,
+        num_shared: int,
+        *parameters: Tensor,
+    ) -> Tensor:
+        half = len(parameters) // 2
+        weights, biases = parameters[:half], parameters[half:]
+        runs = _runs(routes, weights_R.to(rows_MNF.dtype), num_shared)
+        num_rows, tokens, _ = rows_MNF.shape
+        out_MND = rows_MNF.new_zeros(num_rows, tokens, len(biases[0]))
+        kept = []
+        for run in runs:
+            rows = run.gathered(rows_MNF).flatten(0, 1)
+            before = torch.addmm(biases[run.expert], rows, weights[run.expert].t())
+            run.add(out_MND, F.gelu(before).view(-1, *out_MND.shape[1:]).mul_(run.scale))
+            kept.append(before)
+        ctx.runs, ctx.of_weights = runs, (weights_R.shape, weights_R.dtype)
+        ctx.save_for_backward(rows_MNF, *weights, *kept)
+        return out_MND
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient_MND: Tensor) -> tuple[Tensor | None, ...]:
+        rows_MNF, *saved = ctx.saved_tensors
+        half = len(saved) - len(ctx.runs)
+        weights, kept = saved[:half], saved[half:]
+        is_wanted = ctx.needs_input_grad[4:]
+        rows_gradient = torch.zeros_like(rows_MNF)
+        shape, dtype = ctx.of_weights
+        routes_gradient = rows_MNF.new_zeros(shape, dtype=torch.float32)
+        gradients: list[Tensor | None] = [None] * (2 * half)
+        for run, before in zip(ctx.runs, kept, strict=True):
+            arriving = run.gathered(gradient_MND)
+            before = before.view_as(arriving)
+            if run.rows is not None:
+                of_route = (arriving * F.gelu(before)).sum((1, 2), dtype=torch.float32)
+                routes_gradient[run.first : run.first + len(of_route)] = of_route
+            delta = _gelu_backward(arriving, before).mul_(run.scale).flatten(0, 1)
+            if is_wanted[run.expert]:
+                rows = run.gathered(rows_MNF).flatten(0, 1)
+                gradients[run.expert] = delta.t() @ rows
+                gradients[half + run.expert] = delta.sum(0)
+            run.add(rows_gradient, (delta @ weights[run.expert]).view(-1, *rows_MNF.shape[1:]))
+        for expert, weight in enumerate(weights):
+            if is_wanted[expert] and gradients[expert] is None:
+                gradients[expert] = torch.zeros_like(weight)
+                gradients[half + expert] = weight.new_zeros(len(weight))
+        return rows_gradient, routes_gradient.to(dtype), None, None, *gradients
+
+
+def _runs(routes: Routes, weights_R: Tensor, num_shared: int) -> list[_Run]:
+    """Shared experts, and the routed ones that some row chose."""
+    first = routes.num_experts
+    runs = [_Run(first + number, None, 1 / num_shared) for number in range(num_shared)]
+    counts = routes.counts_E.tolist()
+    rows = torch.split(routes.row_R, counts)
+    scales = torch.split(weights_R[:, None, None], counts)
+    starts = itertools.accumulate(counts, initial=0)
+    return runs + [
+        _Run(expert, rows[expert], scales[expert], start)
+        for expert, (count, start) in enumerate(zip(counts, starts, strict=False))
+        if count
+    ]

@@ -1,0 +1,104 @@
+"""Ratios of two ways to do one thing: rounds taken in turns, medians of their ratios.
+
+Machines are shared and noisy: seconds of one day say little, and a ratio says much only if
+both ways met the same neighbours. Hence every round runs each way once, and what is
+reported is the median over rounds of the ratio within a round.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+Ways = Mapping[str, Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a ratio is wanted to be.
+
+    Attributes:
+        bound: least or most.
+        at_least: whether more is better.
+    """
+
+    bound: float
+    at_least: bool
+
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+    def __str__(self) -> str:
+        return f"{'at least' if self.at_least else 'at most'} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the bench.
+
+    Attributes:
+        name: what is measured, with its condition.
+        value: dimensionless unless the name has a unit.
+        goal: what it is wanted to be; None if it is only told.
+        rounds: the value round by round, from which it is the median; empty if counted.
+    """
+
+    name: str
+    value: float
+    goal: Goal | None = None
+    rounds: tuple[float, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Values for a JSON file."""
+        verdict = None if self.goal is None else self.goal.met(self.value)
+        return asdict(self) | {"met": verdict}
+
+
+def at_least(bound: float) -> Goal:
+    return Goal(bound, at_least=True)
+
+
+def at_most(bound: float) -> Goal:
+    return Goal(bound, at_least=False)
+
+
+def in_turns(ways: Ways, rounds: int, device: torch.device | None = None) -> dict[str, list[float]]:
+    """Seconds of each way, round by round, after one round that is not counted.
+
+    Args:
+        ways: by name.
+        rounds: at least 1.
+        device: waited for, if it works on its own.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            spent = seconds_of(way, device)
+            if number > 0:
+                seconds[name].append(spent)
+    return seconds
+
+
+def seconds_of(way: Callable[[], object], device: torch.device | None = None) -> float:
+    """Wall-clock seconds of one call."""
+    _wait(device)
+    began = time.perf_counter()
+    way()
+    _wait(device)
+    return time.perf_counter() - began
+
+
+def ratio(
+    name: str, over: list[float], under: list[float], goal: Goal | None = None, scale: float = 1.0
+) -> Figure:
+    """Median over rounds of `scale * over / under`."""
+    rounds = tuple(scale * a / b for a, b in zip(over, under, strict=True))
+    return Figure(name, statistics.median(rounds), goal, rounds)
+
+
+def _wait(device: torch.device | None) -> None:
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,206 @@
+"""Sparse mixtures, by hand and in one grouped product, against the form that computes all."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from foundation.moe.mixing import mix_chosen, mix_grouped, routes_of
+
+EXPERTS, SHARED, TOKENS, FEATURES, WIDTH = 6, 2, 4, 16, 8
+
+Form = Callable[..., Tensor]
+
+
+def linear_maps(count: int, generator: torch.Generator, **options: torch.dtype) -> list[nn.Linear]:
+    maps = [nn.Linear(FEATURES, WIDTH, **options) for _ in range(count)]
+    for linear in maps:
+        for parameter in linear.parameters():
+            nn.init.normal_(parameter, std=0.5, generator=generator)
+    return maps
+
+
+def choice_of(rows: int, top_k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Weights (M, E) with a gradient, and which are chosen."""
+    logits = torch.randn(rows, EXPERTS, generator=generator, requires_grad=True)
+    chosen = torch.zeros(rows, EXPERTS, dtype=torch.bool)
+    chosen.scatter_(1, logits.topk(top_k).indices, True)
+    return logits, chosen
+
+
+def dense(rows: Tensor, weights: Tensor, chosen: Tensor, experts, shared=()) -> Tensor:
+    """Every expert on every row, times a weight that is zero where not chosen."""
+    outputs = torch.stack([F.gelu(expert(rows)) for expert in experts], dim=1)
+    out = (outputs * (weights * chosen)[:, :, None, None].to(rows.dtype)).sum(1)
+    return out + torch.stack([F.gelu(e(rows)) for e in shared]).mean(0) if shared else out
+
+
+def grouped(rows: Tensor, weights: Tensor, chosen: Tensor, experts, shared=()) -> Tensor:
+    routes = routes_of(chosen)
+    return mix_grouped(rows, weights[routes.row_R, routes.expert_R], routes, experts, shared)
+
+
+def outputs_and_gradients(form: Form, rows, weights, chosen, experts, shared) -> list[Tensor]:
+    out = form(rows, weights, chosen, experts, shared)
+    leaves = [rows, weights, *(p for e in (*experts, *shared) for p in e.parameters())]
+    # A direction that is no function of the output: signs do not cancel in sums over rows.
+    direction = torch.linspace(-1, 2, out.numel()).view_as(out).to(out.dtype)
+    return [out, *torch.autograd.grad((out * direction).sum(), leaves)]
+
+
+@pytest.mark.parametrize("shared", [0, 1, SHARED])
+@pytest.mark.parametrize(("rows", "top_k"), [(1, 1), (3, 2), (16, 4), (5, 6), (0, 2)])
+def test_sparse_equals_dense_in_outputs_and_gradients(rows, top_k, shared, generator):
+    experts, always = linear_maps(EXPERTS, generator), linear_maps(shared, generator)
+    features = torch.randn(rows, TOKENS, FEATURES, generator=generator, requires_grad=True)
+    weights, chosen = choice_of(rows, top_k, generator)
+    values = (features, weights, chosen, experts, always)
+    sparse, full = (outputs_and_gradients(form, *values) for form in (mix_chosen, dense))
+    for ours, expected in zip(sparse, full, strict=True):
+        # the same products in another order of summation, float32
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_derivatives_are_those_of_differences(generator):
+    """In float64, where differences are exact to 1e-6; every input at once."""
+    experts = linear_maps(EXPERTS, generator, dtype=torch.float64)
+    shared = linear_maps(SHARED, generator, dtype=torch.float64)
+    rows = torch.randn(3, 2, FEATURES, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights, chosen = choice_of(3, 2, generator)
+
+    def of(rows: Tensor, weights: Tensor, *_parameters: Tensor) -> Tensor:
+        return mix_chosen(rows, weights, chosen, experts, shared)
+
+    parameters = [p for e in (experts[0], shared[1]) for p in e.parameters()]
+    values = (rows, weights.detach().double().requires_grad_(), *parameters)
+    assert torch.autograd.gradcheck(of, values)
+
+
+@pytest.mark.parametrize("shared", [0, SHARED])
+def test_one_grouped_product_is_the_same(shared, generator):
+    """In bfloat16, for which it is there; both round a sum of 16 products once."""
+    half = {"dtype": torch.bfloat16}
+    experts, always = (
+        linear_maps(EXPERTS, generator, **half),
+        linear_maps(shared, generator, **half),
+    )
+    rows = torch.randn(8, TOKENS, FEATURES, generator=generator).bfloat16().requires_grad_()
+    weights, chosen = choice_of(8, 3, generator)
+    values = (rows, weights, chosen, experts, always)
+    ours, other = (outputs_and_gradients(form, *values) for form in (grouped, mix_chosen))
+    for one, two in zip(ours, other, strict=True):
+        scale = two.float().abs().max()
+        # a few roundings of 2^-9 on either way, of numbers as large as the largest
+        assert (one.float() - two.float()).abs().max() <= 2**-6 * scale
+
+
+def test_bfloat16_is_float32_but_for_its_rounding(generator):
+    """Error of every output and gradient within some roundings, and no bias in the mean."""
+    experts, shared = linear_maps(EXPERTS, generator), linear_maps(SHARED, generator)
+    rows = torch.randn(16, TOKENS, FEATURES, generator=generator).bfloat16().float()
+    weights, chosen = choice_of(16, 4, generator)
+    results = []
+    for dtype in (torch.float32, torch.bfloat16):
+        maps = [[nn.Linear(FEATURES, WIDTH, dtype=dtype) for _ in m] for m in (experts, shared)]
+        for old, new in zip((*experts, *shared), (*maps[0], *maps[1]), strict=True):
+            new.load_state_dict({k: v.bfloat16().to(dtype) for k, v in old.state_dict().items()})
+        values = (rows.to(dtype).requires_grad_(), weights, chosen, *maps)
+        results.append(outputs_and_gradients(mix_chosen, *values))
+    for exact, rounded in zip(*results, strict=True):
+        error = rounded.float() - exact
+        assert error.norm() <= 2**-6 * exact.norm()
+
+
+def test_what_nobody_chose_gets_a_gradient_of_zero_and_not_none(generator):
+    experts = linear_maps(EXPERTS, generator)
+    rows = torch.randn(2, TOKENS, FEATURES, generator=generator)
+    chosen = torch.zeros(2, EXPERTS, dtype=torch.bool)
+    chosen[:, 1] = True
+    mix_chosen(rows, chosen.float(), chosen, experts).sum().backward()
+    assert experts[1].weight.grad.abs().max() > 0
+    for unused in (0, 2, 3, 4, 5):
+        assert experts[unused].weight.grad.abs().max() == 0
+        assert experts[unused].bias.grad.abs().max() == 0
+
+
+def test_frozen_experts_get_none_and_pass_gradients_on(generator):
+    experts = linear_maps(EXPERTS, generator)
+    for expert in experts:
+        expert.requires_grad_(False)
+    rows = torch.randn(3, TOKENS, FEATURES, generator=generator, requires_grad=True)
+    weights, chosen = choice_of(3, 2, generator)
+    mix_chosen(rows, weights, chosen, experts).sum().backward()
+    assert all(expert.weight.grad is None for expert in experts)
+    assert rows.grad.abs().max() > 0
+
+
+def test_an_expert_that_nobody_chose_is_not_computed(generator):
+    """A poisoned one does no harm."""
+    experts = linear_maps(EXPERTS, generator)
+    nn.init.constant_(experts[3].weight, torch.nan)
+    weights, chosen = choice_of(8, 3, generator)
+    chosen[:, 3] = False
+    rows = torch.randn(8, TOKENS, FEATURES, generator=generator)
+    assert torch.isfinite(mix_chosen(rows, weights, chosen, experts)).all()
+
+
+def test_permuting_rows_permutes_outputs(generator):
+    experts, shared = linear_maps(EXPERTS, generator), linear_maps(SHARED, generator)
+    rows = torch.randn(9, TOKENS, FEATURES, generator=generator)
+    weights, chosen = choice_of(9, 3, generator)
+    order = torch.randperm(9, generator=generator)
+    out = mix_chosen(rows, weights, chosen, experts, shared)
+    permuted = mix_chosen(rows[order], weights[order], chosen[order], experts, shared)
+    torch.testing.assert_close(permuted, out[order])
+
+
+def test_relabelling_experts_changes_nothing(generator):
+    experts = linear_maps(EXPERTS, generator)
+    rows = torch.randn(5, TOKENS, FEATURES, generator=generator)
+    weights, chosen = choice_of(5, 3, generator)
+    order = torch.randperm(EXPERTS, generator=generator)
+    relabelled = [experts[int(e)] for e in order]
+    torch.testing.assert_close(
+        mix_chosen(rows, weights[:, order], chosen[:, order], relabelled),
+        mix_chosen(rows, weights, chosen, experts),
+    )
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.seen[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def counted(num_experts: int, generator: torch.Generator) -> tuple[int, Counter[str]]:
+    """FLOPs and products of a step of 8 rows that choose 4 experts."""
+    experts = linear_maps(num_experts, generator)
+    shared = linear_maps(SHARED, generator)
+    rows = torch.randn(8, TOKENS, FEATURES, generator=generator, requires_grad=True)
+    chosen = torch.zeros(8, num_experts, dtype=torch.bool)
+    for row in range(8):
+        chosen[row, [(4 * row + k) % num_experts for k in range(4)]] = True
+    with FlopCounterMode(display=False) as flops, Products() as products:
+        mix_chosen(rows, chosen.float(), chosen, experts, shared).sum().backward()
+    return flops.get_total_flops(), products.seen
+
+
+@pytest.mark.parametrize("num_experts", [8, 16, 64])
+def test_work_is_that_of_the_chosen_whatever_the_number_of_experts(num_experts, generator):
+    flops, products = counted(num_experts, generator)
+    computed = 8 * (4 + SHARED)
+    assert flops == 3 * 2 * computed * TOKENS * FEATURES * WIDTH
+    used = min(num_experts, 8 * 4)
+    assert products["addmm"] == used + SHARED
+    assert products["mm"] == 2 * (used + SHARED)
