@@ -66,7 +66,8 @@ def _modes_to_rows(points: int, modes: int) -> Tensor:
 def _angles(points: int, modes: int) -> Tensor:
     """Phase of each mode at each point (modes, points), rad."""
     numbers, places = (torch.arange(n, dtype=torch.float64) for n in (modes, points))
-    return torch.outer(numbers, places * (2 * pi / points))
+    angles: Tensor = torch.outer(numbers, places * (2 * pi / points))
+    return angles
 
 
 def _complex(angles: Tensor, sign: float) -> Tensor:
