@@ -3,7 +3,7 @@
 Memory is that of tensors. What a rank holds most at once is the largest of three moments,
 each beside weights, optimiser and batch, which stay: activations and the bucket that gradients are
 reduced in, when the backward pass begins; gradients, bucket and the copy of it that
-travels, when they are reduced; gradients and the optimiser's own temporaries, when it steps.
+travels, when they are reduced; gradients and their copies in float32, when the optimiser steps.
 Source: DeepSpeed 0.19, ZeRO 0 to 2, and torch's AdamW, as read and as measured.
 
 A process on CPUs takes more than its tensors: libraries, and what the C library does not
@@ -12,8 +12,9 @@ give back. That part is no law but a line through runs of `evaluation/studies`.
 
 from dataclasses import dataclass
 
+from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model
-from foundation.models.traffic import Spread, Traffic, traffic_of
+from foundation.models.traffic import Spread, Traffic, expected_owners, traffic_of
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work, dense_work_of, work_of
 from foundation.moe.experts import ExpertBank
@@ -23,7 +24,7 @@ REDUCE_BUCKET = 20_000_000  # numbers: `reduce_bucket_size` of ds_configs/*.json
 _BACKWARD = 2  # of a forward pass: one product for the inputs, one for the weights
 _MASTERS = 12  # bytes per parameter: float32 master and two Adam moments
 _LIBRARIES, _UNRETURNED = round(0.58 * 2**30), 0.22  # of a process on CPUs, measured
-_STEP = 12  # bytes per parameter: float32 gradient and two temporaries of AdamW
+_STEP = 8  # bytes per parameter: float32 gradient, and its norm or scale; AdamW takes none
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def cost_of(
     )
     spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
     frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
-    memory = _Memory(counts.total - experts, experts // ep_size, frames, work, spread)
+    arriving = _arriving(config, ep_size, recompute)
+    memory = _Memory(counts.total - experts, experts // ep_size, frames, work, arriving, spread)
     forward, dense = work.products + work.transforms, dense_work_of(config)
     step = (1 + _BACKWARD) * work.products - work.fixed_products + 2 * work.transforms
     if recompute:
@@ -115,6 +117,15 @@ def cost_of(
     )
 
 
+def _arriving(config: ModelConfig, ep_size: int, recompute: bool) -> int:
+    """Numbers kept of the samples that come to a rank's experts, per sample of a rank."""
+    if not isinstance(config, MoEPOTConfig) or ep_size == 1:
+        return 0
+    tokens, features = (config.resolution // config.patch) ** 2, config.width * config.mlp_ratio
+    blocks = 1 if recompute else config.blocks
+    return round(blocks * expected_owners(config, ep_size) * tokens * features)
+
+
 @dataclass(frozen=True)
 class _Memory:
     """Bytes of one rank: parameters that all hold and those of its experts in, parts out."""
@@ -123,6 +134,7 @@ class _Memory:
     local: int
     sample: int  # numbers of a sample's frames
     work: Work
+    arriving: int  # numbers kept of what others sent, per sample
     spread: Spread
 
     @property
@@ -147,6 +159,7 @@ class _Memory:
     def activations(self) -> int:
         work, spread = self.work, self.spread
         sample = work.between + work.largest_block if spread.recompute else work.kept
+        sample += self.arriving
         return spread.size * (spread.micro_batch * sample + work.shared)
 
     @property

@@ -100,9 +100,14 @@ def traffic_of(config: ModelConfig, dense: int, local_experts: int, spread: Spre
 
 def expected_ranks(config: MoEPOTConfig, ep_size: int) -> float:
     """Ranks other than its own to which a sample goes, if routes have no preference."""
+    return expected_owners(config, ep_size) * (ep_size - 1) / ep_size
+
+
+def expected_owners(config: MoEPOTConfig, ep_size: int) -> float:
+    """Ranks, its own perhaps among them, that own some expert of a sample."""
     experts, chosen = config.router.num_experts, config.router.top_k
-    elsewhere = comb(experts - experts // ep_size, chosen) / comb(experts, chosen)
-    return (ep_size - 1) * (1 - elsewhere)
+    none_here = comb(experts - experts // ep_size, chosen) / comb(experts, chosen)
+    return ep_size * (1 - none_here)
 
 
 def _around(numbers: int, ranks: int) -> float:

@@ -10,7 +10,7 @@ norm="ortho"; for grids beyond a hundred points a side a fast transform would wi
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import pi
+from math import pi, sqrt
 
 import torch
 from torch import Tensor
@@ -82,4 +82,4 @@ def _matrix(
     make: Callable[[int, int], Tensor], points: int, modes: int, device: torch.device
 ) -> Tensor:
     """Orthonormal, float32; computed once in float64."""
-    return (make(points, modes) / points**0.5).to(torch.float32).contiguous().to(device)
+    return (make(points, modes) / sqrt(points)).to(torch.float32).contiguous().to(device)
