@@ -63,6 +63,7 @@ class Trainer:
         self._micro_global = run.global_batch // run.accumulation
         self._corpora = [corpus.name for corpus in stream.corpora]
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
+        self._waited_s = 0.0  # for samples, since the last line of metrics
 
     def train(self, reporter: Reporter | None, stop: StopRequest) -> bool:
         """Train to the last step, until it is enough or until asked to stop; saves at the end.
@@ -90,9 +91,9 @@ class Trainer:
             if reporter:
                 reporter.advance()
             if now % run.log_every == 0 or now == run.steps:
-                seconds = (time.perf_counter() - since) / (now - since_step)
-                self._log(reporter, step, seconds)
-                since, since_step = time.perf_counter(), now
+                steps, seconds = now - since_step, time.perf_counter() - since
+                self._log(reporter, step, seconds / steps, self._waited_s / steps)
+                since, since_step, self._waited_s = time.perf_counter(), now, 0.0
             if now % run.validation.every == 0 or now == run.steps:
                 self._validate(reporter)
                 since, since_step = time.perf_counter(), now
@@ -115,7 +116,9 @@ class Trainer:
         self._set_schedules()
         totals = StepTotals(len(self._corpora))
         for _ in range(run.accumulation):
+            since = time.perf_counter()
             batch = next(batches).to(device)
+            self._waited_s += time.perf_counter() - since
             losses = self._forward(batch)
             totals.add(losses, batch, stop, sum_over_ranks)
             if not totals.finite:
@@ -171,7 +174,9 @@ class Trainer:
             "clip=1, then --resume"
         )
 
-    def _log(self, reporter: Reporter | None, step: StepTotals, seconds: float) -> None:
+    def _log(
+        self, reporter: Reporter | None, step: StepTotals, seconds: float, waiting: float
+    ) -> None:
         usage_LKE, entropy = self._usage.reduce(sum_over_ranks)
         memory = torch.tensor(float(peak_memory_bytes(self.ranks.device)), dtype=torch.float64)
         memory = sum_over_ranks(memory.to(self.ranks.device))
@@ -188,6 +193,7 @@ class Trainer:
             "grad_norm": finite_or_none(self.engine.get_global_grad_norm()),
             "samples_per_s": self.run.global_batch / seconds,
             "seconds_per_step": seconds,
+            "seconds_waiting_per_step": waiting,  # for samples, of the first rank
             "peak_memory_gib": float(memory) / 2**30,  # sum over ranks
             "router_entropy": entropy if routed else None,
             "temperature": self._temperature(),

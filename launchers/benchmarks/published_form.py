@@ -39,10 +39,10 @@ class PublishedForm(FrameNetwork):
             x_BDhw = scale * x_BDhw + model.shift_features(statistics_B2C)[:, :, None, None]
         routing: list[Routing] = []
         for block in model.blocks:
-            x_BDhw = x_BDhw + self._through(block, x_BDhw, routing)
+            x_BDhw = x_BDhw + self.through(block, x_BDhw, routing)
         return _unfolded(model.head, x_BDhw), tuple(routing), model.classify(x_BDhw.mean((2, 3)))
 
-    def _through(self, block: nn.Module, x_BDhw: Tensor, routing: list[Routing]) -> Tensor:
+    def through(self, block: nn.Module, x_BDhw: Tensor, routing: list[Routing]) -> Tensor:
         """A block but for its skip; notes how it routed."""
         if isinstance(block, dpot.Block):
             x = block.norm_mlp(_fourier(block.fourier, block.norm_space(x_BDhw)))

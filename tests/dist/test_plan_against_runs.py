@@ -136,5 +136,4 @@ def test_memory_is_that_of_a_runs_tensors(name, waves, tmp_path, monkeypatch):
     state = plan.weight_bytes + plan.optimiser_bytes
     # On average: a fresh router sends more samples to one rank than to the other.
     peak = state + sum(rank[1] for rank in ranks) / case.world
-    # What the head kept is gone when a block is recomputed: the plan counts both, and is above.
     assert peak == pytest.approx(plan.peak_bytes, rel=TENTH)

@@ -1,0 +1,124 @@
+"""The mixture of experts alone: routed and shared experts, forward and backward.
+
+Yardsticks: the published formulation, which computes all experts; float32; one matrix product
+with as many multiply-adds. Features and routes are given, so that neither the map before
+the experts nor the gate is timed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from foundation.moe.experts import Expert
+from foundation.moe.mixing import mix_chosen
+from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
+
+TOKENS, CHOSEN, SHARED = 256, 4, 2
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Experts of one block, rows for them and a gradient from above.
+
+    Attributes:
+        experts, shared: linear maps F -> D.
+        rows_BNF: features, with a gradient.
+        weights_BE: routing weights, with a gradient; zero where not chosen.
+        gradient_BND: of the loss with respect to the output.
+    """
+
+    experts: list[Expert]
+    shared: list[Expert]
+    rows_BNF: Tensor
+    weights_BE: Tensor
+    gradient_BND: Tensor
+
+    def sparse(self) -> None:
+        """A step of ours."""
+        chosen = self.weights_BE > 0
+        out = mix_chosen(self.rows_BNF, self.weights_BE, chosen, self.experts, self.shared)
+        self._back(out)
+
+    def all_computed(self) -> None:
+        """A step of the published formulation, features before space as there."""
+        side = int(TOKENS**0.5)
+        features_BFhw = self.rows_BNF.transpose(1, 2).unflatten(2, (side, side))  # type: ignore[no-untyped-call]
+        out = torch.zeros_like(self.gradient_BND).transpose(1, 2).view_as(features_BFhw)
+        for number, expert in enumerate(self.experts):
+            weights = self.weights_BE[:, number, None, None, None]
+            out = out + weights * _convolved(expert, features_BFhw)
+        out = out + torch.stack([_convolved(e, features_BFhw) for e in self.shared]).mean(0)
+        self._back(out.flatten(2).transpose(1, 2))
+
+    def _back(self, out_BND: Tensor) -> None:
+        for leaf in (self.rows_BNF, self.weights_BE):
+            leaf.grad = None
+        for expert in (*self.experts, *self.shared):
+            expert.zero_grad(set_to_none=True)
+        out_BND.backward(self.gradient_BND)  # type: ignore[no-untyped-call]
+
+
+def layer_of(
+    width: int, num_experts: int, samples: int, dtype: torch.dtype, device: torch.device
+) -> Layer:
+    """A layer whose routes are spread evenly: sample b chooses experts 4 b to 4 b + 3."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator).to(device, dtype)
+
+    maps = [Expert(width, width).to(device, dtype) for _ in range(num_experts + SHARED)]
+    choice = (CHOSEN * torch.arange(samples)[:, None] + torch.arange(CHOSEN)) % num_experts
+    weights = torch.zeros(samples, num_experts).scatter(1, choice, 1 / CHOSEN).to(device)
+    return Layer(
+        maps[:num_experts],
+        maps[num_experts:],
+        random(samples, TOKENS, width).requires_grad_(),
+        weights.requires_grad_(),
+        random(samples, TOKENS, width),
+    )
+
+
+def one_product(width: int, samples: int, dtype: torch.dtype, device: torch.device) -> Callable:
+    """A product with the experts' multiply-adds, forward, and its two backward."""
+    rows = samples * TOKENS * (CHOSEN + SHARED)
+    left, weight = (torch.randn(n, width).to(device, dtype) for n in (rows, width))
+
+    def product() -> None:
+        out = left @ weight.t()
+        torch.mm(out, weight)
+        torch.mm(out.t(), left)
+
+    return product
+
+
+def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> list[Figure]:
+    """All figures of the layer, at tiny's width."""
+    full, half = torch.float32, torch.bfloat16
+    width = 512
+    layers = {dtype: layer_of(width, 16, samples, dtype, device) for dtype in (full, half)}
+    ways: dict[str, Callable[[], object]] = {
+        "all": layers[full].all_computed,
+        "fp32": layers[full].sparse,
+        "bf16": layers[half].sparse,
+        "product": one_product(width, samples, full, device),
+        "product bf16": one_product(width, samples, half, device),
+    }
+    for count in (8, 64):
+        ways[f"{count} experts"] = layer_of(width, count, samples, full, device).sparse
+    seconds = in_turns(ways, rounds, device)
+    where = f"mixture, batch {samples}, width {width}"
+    return [
+        ratio(f"{where}: all experts / ours, fp32", seconds["all"], seconds["fp32"], at_least(3.2)),
+        ratio(f"{where}: fp32 / bf16", seconds["fp32"], seconds["bf16"], at_least(1.8)),
+        ratio(f"{where}: ours / one product, fp32", seconds["fp32"], seconds["product"], at_most(1.4)),
+        ratio(f"{where}: ours / one product, bf16", seconds["bf16"], seconds["product bf16"]),
+        ratio(f"{where}: 64 experts / 8", seconds["64 experts"], seconds["8 experts"], at_most(1.15)),
+    ]
+
+
+def _convolved(expert: Expert, x_BFhw: Tensor) -> Tensor:
+    return F.gelu(F.conv2d(x_BFhw, expert.weight[:, :, None, None], expert.bias))

@@ -1,0 +1,182 @@
+"""Whole networks: training steps and forecasts, against the published formulation.
+
+A step is forward, loss, backward and optimiser: ours in DeepSpeed's engine as in a run, the
+published form with torch's Adam as there. Yardsticks besides: float32; the time that the
+step's own products would take at the rate of one large product, measured in the same rounds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from data_shards.batch import Batch
+from foundation.models.cost import cost_of
+from foundation.models.moe_pot import Block, MoEPOT, MoEPOTConfig
+from foundation.models.registry import build_model
+from foundation.moe.router import RouterConfig
+from foundation.parallel.collectives import sum_over_ranks
+from foundation.parallel.engine import build_engine, resolve_deepspeed_config
+from foundation.parallel.layout import StepConfig
+from foundation.train.config import load_run_config
+from foundation.train.losses import LossConfig, losses_of
+from launchers.benchmarks.published_form import PublishedForm
+from launchers.benchmarks.samples import random_batch, spread_routes
+from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
+
+_SIDE = 2048  # of the product that tells the machine's rate
+Step = Callable[[], object]
+
+
+def config_of(preset: str, num_experts: int = 16, **values: Any) -> MoEPOTConfig:
+    """A preset's network, perhaps with another number of experts."""
+    config = load_run_config(preset, []).model
+    assert isinstance(config, MoEPOTConfig)
+    return config.model_copy(update={"router": RouterConfig(num_experts=num_experts), **values})
+
+
+def network_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
+    """Steps of tiny, of medium's blocks, and with many experts; all on this one process."""
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    seconds = in_turns(
+        {
+            "published": published_step(spread(config, batch, device), batch),
+            "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
+            "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
+            "product": _large_product(torch.bfloat16, device),
+        },
+        rounds,
+        device,
+    )
+    flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
+    own = flops / (2 * _SIDE**3)  # large products with the step's FLOPs
+    where = f"tiny, batch {samples}, whole step"
+    published, fp32, bf16 = (seconds[way] for way in ("published", "fp32", "bf16"))
+    return [
+        ratio(f"{where}: published fp32 / ours fp32", published, fp32, at_least(2.2)),
+        ratio(f"{where}: fp32 / bf16", fp32, bf16, at_least(1.8)),
+        ratio(f"{where}: published fp32 / ours bf16", published, bf16, at_least(6.0)),
+        ratio(f"{where}: bf16 / its FLOPs at peak", bf16, seconds["product"], at_most(2.5), 1 / own),
+        *_block_figures(device, rounds, samples),
+        *_expert_figures(device, rounds, samples),
+    ]
+
+
+def inference_figures(device: torch.device, rounds: int) -> list[Figure]:
+    """One forecast step of one sample, in float32."""
+    config = config_of("tiny")
+    batch = random_batch(config, 1, device=device)
+    model = spread(config, random_batch(config, 8, device=device), device).eval()
+    ways = {
+        name: _without_gradients(form, batch)
+        for name, form in (("published", PublishedForm(model)), ("ours", model))
+    }
+    seconds = in_turns(ways, 3 * rounds, device)
+    name = "tiny, batch 1, inference: published fp32 / ours fp32"
+    return [ratio(name, seconds["published"], seconds["ours"], at_least(2.0))]
+
+
+def _block_figures(device: torch.device, rounds: int, samples: int) -> list[Figure]:
+    """One of medium's blocks, forward and backward."""
+    config = config_of("medium", blocks=1)
+    batch = random_batch(config, samples, device=device)
+    model = spread(config, batch, device)
+    published, block = PublishedForm(model), model.blocks[0]
+    assert isinstance(block, Block)
+    generator = torch.Generator().manual_seed(0)
+    side = config.resolution // config.patch
+    x_BhwD = torch.randn(samples, side, side, config.width, generator=generator).to(device)
+    x_BhwD.requires_grad_()
+    x_BDhw = x_BhwD.detach().permute(0, 3, 1, 2).contiguous().requires_grad_()
+    temperature = model.temperature()
+    seconds = in_turns(
+        {
+            "published": _with_gradients(
+                model, lambda: (published.through(block, x_BDhw, []) + x_BDhw).sum()
+            ),
+            "ours": _with_gradients(model, lambda: block(x_BhwD, temperature)[0].sum()),
+        },
+        rounds,
+        device,
+    )
+    name = f"medium, batch {samples}, a block: published fp32 / ours fp32"
+    return [ratio(name, seconds["published"], seconds["ours"], at_least(2.5))]
+
+
+def _expert_figures(device: torch.device, rounds: int, samples: int) -> list[Figure]:
+    """Forward and backward with few and with many experts to choose from."""
+    ways = {}
+    for count in (8, 64):
+        config = config_of("tiny", count)
+        batch = random_batch(config, samples, device=device)
+        ways[count] = _forward_and_backward(spread(config, batch, device), batch)
+    seconds = in_turns({str(count): way for count, way in ways.items()}, rounds, device)
+    name = f"tiny, batch {samples}, forward and backward: 64 experts / 8"
+    return [ratio(name, seconds["64"], seconds["8"], at_most(1.15))]
+
+
+def spread(config: MoEPOTConfig, batch: Batch, device: torch.device) -> MoEPOT:
+    """A network with fresh weights, whose gates tell the samples of a batch apart."""
+    model = build_model(config, seed=0).to(device)
+    assert isinstance(model, MoEPOT)
+    spread_routes(model, batch)
+    return model
+
+
+def engine_step(model: MoEPOT, batch: Batch, bf16: bool) -> Step:
+    """An optimiser step as in a run of one rank under ZeRO 1."""
+    template = {
+        "zero_optimization": {"stage": 1, "reduce_bucket_size": 20_000_000, "overlap_comm": False},
+        "bf16": {"enabled": bf16},
+    }
+    step = StepConfig(micro_batch=len(batch))
+    engine = build_engine(model, resolve_deepspeed_config(template, step), 1)
+
+    def way() -> None:
+        engine.backward(losses_of(engine(batch), batch, LossConfig(), sum_over_ranks).total)
+        engine.step()
+
+    return way
+
+
+def published_step(model: MoEPOT, batch: Batch) -> Step:
+    """An optimiser step as published: float32, all experts, Adam operation by operation."""
+    form = PublishedForm(model)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.9), weight_decay=1e-6)
+    backward = _forward_and_backward(form, batch)
+
+    def way() -> None:
+        backward()
+        optimiser.step()
+
+    return way
+
+
+def _forward_and_backward(model: nn.Module, batch: Batch) -> Step:
+    def loss() -> Any:
+        return losses_of(model(batch), batch, LossConfig(), sum_over_ranks).total
+
+    return _with_gradients(model, loss)
+
+
+def _with_gradients(model: nn.Module, loss: Callable[[], Any]) -> Step:
+    def way() -> None:
+        model.zero_grad(set_to_none=True)
+        loss().backward()
+
+    return way
+
+
+def _without_gradients(model: nn.Module, batch: Batch) -> Step:
+    def way() -> None:
+        with torch.inference_mode():
+            model(batch)
+
+    return way
+
+
+def _large_product(dtype: torch.dtype, device: torch.device) -> Step:
+    left, right = (torch.randn(_SIDE, _SIDE).to(device, dtype) for _ in range(2))
+    return lambda: left @ right
