@@ -11,6 +11,7 @@ give back. That part is no law but a line through runs of `evaluation/studies`.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from foundation.models.registry import ModelConfig, outline_model
 from foundation.models.traffic import Spread, Traffic, traffic_of
@@ -86,11 +87,7 @@ def cost_of(
         accumulation: forwards per optimiser step.
         recompute: whether blocks run once more in the backward pass instead of being kept.
     """
-    model, work = outline_model(config), work_of(config)
-    counts = model.parameter_counts()
-    experts = sum(
-        p.numel() for m in model.modules() if isinstance(m, ExpertBank) for p in m.parameters()
-    )
+    work, (counts, experts) = work_of(config), _parameters(config)
     spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
     frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
     memory = _Memory(counts.total - experts, experts // ep_size, frames, work, spread)
@@ -113,6 +110,14 @@ def cost_of(
         peak_bytes=memory.peak,
         traffic=traffic_of(config, memory.dense, memory.local, spread),
     )
+
+
+@cache
+def _parameters(config: ModelConfig) -> tuple[ParameterCounts, int]:
+    """All and activated, and those of routed experts; plans of many layouts ask again."""
+    model = outline_model(config)
+    experts = (m for m in model.modules() if isinstance(m, ExpertBank))
+    return model.parameter_counts(), sum(p.numel() for bank in experts for p in bank.parameters())
 
 
 @dataclass(frozen=True)
