@@ -173,11 +173,14 @@ def _forecast_rows(
 def _nodes(found: Forecast, cluster: Cluster) -> str:
     spread, way = found.spread, found.arrangement
     groups = placed(cluster, spread.world, spread.ep_size, way.where)
-    said = f"{spread.world} GPUs on {groups.everyone.nodes} nodes"
+    nodes = groups.everyone.nodes
+    said = f"{spread.world} GPUs on {nodes} {'node' if nodes == 1 else 'nodes'}"
     if spread.ep_size == 1:
-        return said
+        return f"{said}, all experts on each"
     exchange = "hierarchical" if way.hierarchical else "flat"
-    return f"{said}, experts over {groups.exchanging.nodes} of them, {exchange} exchange"
+    spanned = groups.exchanging.nodes
+    place = "inside a node" if spanned == 1 else f"across {spanned} nodes"
+    return f"{said}, experts {place}, {exchange} exchange"
 
 
 def _efficiency(found: Forecast) -> str:
@@ -188,7 +191,7 @@ def _efficiency(found: Forecast) -> str:
 
 def _break(broken: Break | None, start: Forecast) -> str:
     if broken is None:
-        return "nothing, however often the GPUs are doubled"
+        return "nothing, as far as GPUs were doubled"
     now = broken.world == start.spread.world
     place = "here already" if now else f"at {broken.world} GPUs"
     if broken.forecast is None:

@@ -21,7 +21,7 @@ def test_seconds_follow_the_plan_that_is_printed_without_a_cluster(capsys):
     said = planned(capsys, *ON_H100)
     assert said.startswith(without)
     for part in (
-        "on h100, simulated: 64 GPUs on 8 nodes, experts over 1 of them, flat exchange",
+        "on h100, simulated: 64 GPUs on 8 nodes, experts inside a node, flat exchange",
         "seconds per step",
         "samples to experts and back",
         "gradients reduced",

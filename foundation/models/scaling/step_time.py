@@ -103,7 +103,7 @@ def step_time(
     hidden = Hidden(min(exchange, step.beside_exchange), min(gradients, step.beside_gradients))
     time = StepTime(
         compute=step.compute,
-        launches=spread.accumulation * _depth(config) * cluster.launch_s_per_block,
+        launches=spread.accumulation * depth(config) * cluster.launch_s_per_block,
         waiting=step.waiting,
         exchange=exchange - hidden.exchange,
         gradients=gradients - hidden.gradients,
@@ -240,7 +240,7 @@ class _Step:
         return self._around((dense, traffic.weights - dense), 1, 1)
 
 
-def _depth(config: ModelConfig) -> int:
+def depth(config: ModelConfig) -> int:
     """Blocks that are launched one after the other."""
     if isinstance(config, OperatorTransformerConfig):
         return config.blocks
