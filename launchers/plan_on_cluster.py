@@ -8,7 +8,7 @@ from typing import Any
 
 from data_shards.errors import UserError
 from foundation.models.scaling.cluster import Cluster, cluster_names, cluster_values
-from foundation.models.scaling.forecast import Break, Forecast, first_break, forecast
+from foundation.models.scaling.forecast import MOST_RANKS, Break, Forecast, first_break, forecast
 from foundation.models.scaling.layouts import best, fitting_ep_sizes, laid_out
 from foundation.models.scaling.placement import placed
 from foundation.models.scaling.step_time import Arrangement
@@ -165,7 +165,9 @@ def _forecast_rows(
     yield "samples per second", f"{found.samples_per_s:.0f}, global batch {found.global_batch}"
     yield "efficiency against one GPU", _efficiency(found)
     yield "bound by", _PARTS[found.bound]
-    yield "breaks first", _break(first_break(found, run.model, cluster, bool(options.micro)), found)
+    broken = first_break(found, run.model, cluster, bool(options.micro))
+    most = MOST_RANKS if cluster.between else cluster.gpus_per_node
+    yield "breaks first", _break(broken, found, most)
     fits = "fits" if found.fits else "DOES NOT FIT"
     yield "memory", f"{_gib(found.cost.peak_bytes)} of {_gib(cluster.memory_bytes)} GiB, {fits}"
 
@@ -189,9 +191,9 @@ def _efficiency(found: Forecast) -> str:
     return f"{found.efficiency:.0%}"
 
 
-def _break(broken: Break | None, start: Forecast) -> str:
+def _break(broken: Break | None, start: Forecast, most: int) -> str:
     if broken is None:
-        return "nothing, as far as GPUs were doubled"
+        return f"nothing up to {most} GPUs"
     now = broken.world == start.spread.world
     place = "here already" if now else f"at {broken.world} GPUs"
     if broken.forecast is None:

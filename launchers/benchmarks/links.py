@@ -311,7 +311,7 @@ def _record(measured: dict[str, Any], what: Measurement) -> dict[str, Any]:
     cluster = _cluster(measured, links, step, f"{machine.cpu}, {machine.device}", commit, what)
     fits = {f"link {place}": fit for place, fit in links.items()} | kinds
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", "launchers/bench.py", *sys.argv[1:]]),
         "commit": commit,
         "machine": machine.model_dump(),
         "ranks": measured["ranks"],

@@ -15,7 +15,7 @@ from foundation.models.scaling.step_time import Arrangement, Hidden, StepTime, s
 from foundation.models.traffic import Spread
 
 WORTHWHILE = 0.5  # efficiency under which more GPUs are called broken
-_MOST_RANKS = 2**17
+MOST_RANKS = 2**14  # to which doubling is followed
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def first_break(found: Forecast, config: ModelConfig, cluster: Cluster, grow: bo
             return Break(found.spread.world, "efficiency", found)
         spread = found.spread
         world = 2 * spread.world
-        if world > _MOST_RANKS or (cluster.between is None and world > cluster.gpus_per_node):
+        if world > MOST_RANKS or (cluster.between is None and world > cluster.gpus_per_node):
             return None
         if not grow and spread.micro_batch % 2:
             return Break(world, "batch", None)
