@@ -122,10 +122,10 @@ def _arrangement(options: argparse.Namespace) -> Arrangement:
     )
 
 
-def plain_forecast(found: Forecast, cluster: Cluster | None) -> dict[str, Any]:
+def plain_forecast(found: Forecast, cluster: Cluster) -> dict[str, Any]:
     """A forecast for programs; seconds, samples per second, bytes."""
     return {
-        "simulated_from": cluster.source if cluster else None,
+        "simulated_from": cluster.source,
         "world": found.spread.world,
         "ep_size": found.spread.ep_size,
         "micro_batch": found.spread.micro_batch,
@@ -140,6 +140,15 @@ def plain_forecast(found: Forecast, cluster: Cluster | None) -> dict[str, Any]:
         "peak_bytes": found.cost.peak_bytes,
         "fits": found.fits,
     }
+
+
+def plain_plan(
+    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: Forecast
+) -> dict[str, Any]:
+    """A forecast for programs, with where doubling the GPUs ends; None if nowhere."""
+    broken = first_break(found, run.model, cluster, grow=bool(options.micro))
+    end = None if broken is None else {"world": broken.world, "reason": broken.reason}
+    return plain_forecast(found, cluster) | {"breaks_first": end}
 
 
 def print_forecast(
@@ -165,7 +174,7 @@ def _forecast_rows(
     yield "samples per second", f"{found.samples_per_s:.0f}, global batch {found.global_batch}"
     yield "efficiency against one GPU", _efficiency(found)
     yield "bound by", _PARTS[found.bound]
-    broken = first_break(found, run.model, cluster, bool(options.micro))
+    broken = first_break(found, run.model, cluster, grow=bool(options.micro))
     most = MOST_RANKS if cluster.between else cluster.gpus_per_node
     yield "breaks first", _break(broken, found, most)
     fits = "fits" if found.fits else "DOES NOT FIT"
@@ -196,6 +205,8 @@ def _break(broken: Break | None, start: Forecast, most: int) -> str:
         return f"nothing up to {most} GPUs"
     now = broken.world == start.spread.world
     place = "here already" if now else f"at {broken.world} GPUs"
+    if broken.reason == "nodes":
+        return f"{place}: they do not fill nodes"
     if broken.forecast is None:
         micro = start.global_batch // start.spread.accumulation
         return f"{place}: the global batch leaves them no whole samples ({micro} per forward)"

@@ -14,7 +14,7 @@ from launchers.arguments import positive, positives
 from launchers.plan_on_cluster import (
     add_cluster_options,
     arranged_forecast,
-    plain_forecast,
+    plain_plan,
     print_forecast,
     print_table,
     read_cluster,
@@ -95,13 +95,15 @@ def _one(options: argparse.Namespace, run: RunConfig, cluster: Cluster | None) -
     spread = spread_of(options, run, world, ep)
     micro, again = spread.micro_batch, spread.accumulation
     cost = cost_of(run.model, world, ep, options.zero, options.bf16, micro, again, spread.recompute)
-    found = arranged_forecast(options, run, cluster, spread) if cluster else None
+    found = None if cluster is None else arranged_forecast(options, run, cluster, spread)
     if options.json:
-        scaling = {} if found is None else {"scaling": plain_forecast(found, cluster)}
-        print(json.dumps(_plain(cost) | scaling, indent=2))
+        plain = _plain(cost)
+        if cluster and found:
+            plain["scaling"] = plain_plan(options, run, cluster, found)
+        print(json.dumps(plain, indent=2))
         return
     _print(options.preset, spread, cost)
-    if found is not None and cluster is not None:
+    if cluster and found:
         print_forecast(options, run, cluster, found)
 
 

@@ -44,6 +44,7 @@ def test_figures_for_programs_add_up(capsys, name):
     assert scaling["samples_per_s"] == pytest.approx(256 / scaling["seconds_per_step"])
     assert scaling["seconds"][scaling["bound_by"]] == max(scaling["seconds"].values())
     assert scaling["peak_bytes"] == found["peak_bytes"]
+    assert set(scaling["breaks_first"]) == {"world", "reason"}, "tiny starves at 4 samples"
     assert "scaling" not in json.loads(planned(capsys, *LAYOUT, "global_batch=64", "--json"))
 
 
@@ -74,6 +75,15 @@ def test_any_figure_of_a_cluster_can_be_set_and_is_told(capsys):
     ]
     assert halved["seconds"]["compute"] == pytest.approx(2 * seconds["seconds"]["compute"])
     assert "set here: attained_share=0.125" in halved["simulated_from"]
+
+
+def test_samples_per_rank_can_be_said_without_a_cluster(capsys):
+    assert "micro-batch 3" in planned(capsys, "tiny", "--world", "4", "--micro", "3")
+
+
+def test_doubling_ends_where_ranks_do_not_fill_nodes(capsys):
+    said = planned(capsys, "tiny", "--world", "6", "--cluster", "h100", "--micro", "512")
+    assert "at 12 GPUs: they do not fill nodes" in said
 
 
 def test_a_cluster_of_ones_own_is_a_file(capsys, tmp_path):

@@ -37,7 +37,7 @@ class Cluster(Config):
 
     source: str = Field(min_length=1)  # where the figures come from; printed beside every forecast
     gpus_per_node: PositiveInt
-    memory_bytes: PositiveInt  # per GPU
+    memory_bytes: PositiveInt  # per GPU, for tensors
     memory_bytes_per_s: PositiveFloat  # per GPU
     peak_bf16_flops: PositiveFloat  # FLOP/s per GPU, dense products
     peak_fp32_flops: PositiveFloat

@@ -7,7 +7,9 @@ micro-batches as large as its memory holds: the samples per second and GPU, over
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
+from data_shards.errors import UserError
 from foundation.models.cost import Cost, cost_of
 from foundation.models.registry import ModelConfig
 from foundation.models.scaling.cluster import Cluster
@@ -96,12 +98,13 @@ class Break:
 
     Attributes:
         world: ranks at which it does.
-        reason: "memory", "batch" or "efficiency".
-        forecast: there; None where there is none, for the batch has fewer samples than ranks.
+        reason: "memory", "efficiency", "batch" for fewer samples than ranks, or "nodes" for ranks
+            that do not fill them.
+        forecast: there; None where there is none, for the last two.
     """
 
     world: int
-    reason: str
+    reason: Literal["memory", "efficiency", "batch", "nodes"]
     forecast: Forecast | None
 
 
@@ -127,7 +130,10 @@ def first_break(found: Forecast, config: ModelConfig, cluster: Cluster, grow: bo
             return Break(world, "batch", None)
         micro = spread.micro_batch if grow else spread.micro_batch // 2
         spread = replace(spread, world=world, micro_batch=micro)
-        found = forecast(config, spread, cluster, found.arrangement)
+        try:
+            found = forecast(config, spread, cluster, found.arrangement)
+        except UserError:
+            return Break(world, "nodes", None)
 
 
 @cache

@@ -13,6 +13,7 @@ from torch import Tensor
 
 _ROWS = 2**17  # samples drawn in all, about: some hundredths of a second
 _MOST_DRAWS = 32
+_MOST_LAYERS = 256
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ def simulate_routes(
     if ep_size == 1:
         return Unevenness(1.0, 1.0, 0.0)
     generator = torch.Generator().manual_seed(seed)
+    # Means over more layers or samples hardly move, nor does the maximum over more groups.
+    layers = min(layers, _MOST_LAYERS)
+    micro_batch = min(micro_batch, max(1, _ROWS // (ep_size * layers)))
     samples = ep_size * micro_batch
-    # The maximum over groups grows so slowly with their number that some stand for all.
     groups = min(groups, max(1, _ROWS // (samples * layers)))
     draws = max(1, min(_MOST_DRAWS, _ROWS // (groups * samples * layers)))
     worst_computed = worst_received = visited = 0.0

@@ -45,6 +45,11 @@ def test_the_mean_of_largest_loads_is_that_of_two_ranks_in_closed_form():
     assert two.computed == pytest.approx(1.5, rel=0.02)
 
 
+def test_large_runs_are_simulated_in_part_and_are_even():
+    large = simulate_routes(16, 4, 8, 128, 10**5, 10**6)
+    assert 1 < large.computed < 1.2
+
+
 def test_preference_makes_loads_more_uneven():
     none, some, strong = (simulate_routes(16, 4, 8, 4, 4, 32, skew=s) for s in (0, 0.5, 2))
     assert none.computed < some.computed < strong.computed
