@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from generate import console, notebook, reference, sources, studies
+from generate import console, notebook, outputs, reference, sources, studies
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -35,9 +35,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Sections of other files and boards, where a page asks for them."""
+    """Sections of other files, boards and outputs of commands, where a page asks for them."""
     markdown = _INCLUDE.sub(lambda found: sources.section(found[1], found[2]), markdown)
-    return _BOARD.sub(lambda found: _board(found[1]), markdown)
+    markdown = _BOARD.sub(lambda found: _board(found[1]), markdown)
+    return outputs.with_outputs(markdown)
 
 
 def _board(study: str) -> str:

@@ -40,9 +40,25 @@ def positive(text: str) -> int:
     return _at_least(1, text)
 
 
+def positives(text: str) -> tuple[int, ...]:
+    """Whole numbers of at least 1, separated by commas, each once, as they come."""
+    return tuple(dict.fromkeys(positive(part) for part in text.split(",")))
+
+
 def not_negative(text: str) -> int:
     """A whole number of at least 0."""
     return _at_least(0, text)
+
+
+def exponent(text: str) -> float:
+    """A finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
 
 
 def key_value(text: str) -> tuple[str, Any]:

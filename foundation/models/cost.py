@@ -11,6 +11,7 @@ give back. That part is no law but a line through runs of `evaluation/studies`.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model
@@ -87,11 +88,7 @@ def cost_of(
         accumulation: forwards per optimiser step.
         recompute: whether blocks run once more in the backward pass instead of being kept.
     """
-    model, work = outline_model(config), work_of(config)
-    counts = model.parameter_counts()
-    experts = sum(
-        p.numel() for m in model.modules() if isinstance(m, ExpertBank) for p in m.parameters()
-    )
+    work, (counts, experts) = work_of(config), _parameters(config)
     spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
     frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
     arriving = _arriving(config, ep_size, recompute)
@@ -124,6 +121,14 @@ def _arriving(config: ModelConfig, ep_size: int, recompute: bool) -> int:
     tokens, features = (config.resolution // config.patch) ** 2, config.width * config.mlp_ratio
     blocks = 1 if recompute else config.blocks
     return round(blocks * expected_owners(config, ep_size) * tokens * features)
+
+
+@cache
+def _parameters(config: ModelConfig) -> tuple[ParameterCounts, int]:
+    """All and activated, and those of routed experts; plans of many layouts ask again."""
+    model = outline_model(config)
+    experts = (m for m in model.modules() if isinstance(m, ExpertBank))
+    return model.parameter_counts(), sum(p.numel() for bank in experts for p in bank.parameters())
 
 
 @dataclass(frozen=True)

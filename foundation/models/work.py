@@ -58,6 +58,13 @@ def dense_work_of(config: ModelConfig) -> Work:
     return work_of(config)
 
 
+def expert_work_of(config: MoEPOTConfig) -> int:
+    """FLOPs of one expert of every block in a forward pass on one sample."""
+    router = config.router.model_copy(update={"top_k": config.router.top_k + 1})
+    one_more = config.model_copy(update={"router": router})
+    return work_of(one_more).products - work_of(config).products
+
+
 def work_of(config: ModelConfig) -> Work:
     """Work of a forward pass on one sample."""
     if isinstance(config, MoEPOTConfig):

@@ -9,7 +9,7 @@ from importlib import import_module
 
 SUMMARIES = {
     "shards": "list corpora; generate, convert, verify, describe and show shards",
-    "plan": "parameters, FLOPs and memory per rank of a preset",
+    "plan": "parameters, FLOPs and memory per rank of a preset; seconds per step on a cluster",
     "evaluate": "score checkpoints and floors on test trajectories",
     "tasks": "list tasks, groups of tasks and metrics",
     "rescore": "aggregate records again, with further metrics, without the model",

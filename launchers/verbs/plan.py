@@ -7,8 +7,21 @@ from typing import Any
 
 from data_shards.errors import UserError
 from foundation.models.cost import Cost, cost_of
-from foundation.train.config import load_run_config, preset_names
-from launchers.arguments import positive
+from foundation.models.scaling.cluster import Cluster
+from foundation.models.traffic import Spread
+from foundation.train.config import RunConfig, load_run_config, preset_names
+from launchers.arguments import positive, positives
+from launchers.plan_on_cluster import (
+    add_cluster_options,
+    arranged_forecast,
+    plain_plan,
+    print_forecast,
+    print_table,
+    read_cluster,
+    refuse_without_cluster,
+    split_overrides,
+    spread_of,
+)
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
@@ -20,6 +33,16 @@ _EXAMPLE = """example:
 Memory is that of tensors, which is what is counted on a GPU; a process on CPUs takes more. What
 ranks send is counted without scalars; how far samples travel depends on the router, and is told
 for routes without preference.
+
+on a cluster that need not be at hand, one layout or a table of many:
+  foundation plan medium --world 256 --ep 8 --bf16 --cluster h100 global_batch=4096
+  foundation plan small --world 64,128,256,512,1024 --bf16 --cluster h100 --micro 16
+  foundation plan tiny --world 64 --ep 1,8 --cluster a100 --micro 32 cluster.gpus_per_node=4
+
+Seconds on a cluster are simulated from counts and from the cluster's figures: messages cost alpha +
+beta x bytes. Efficiency compares with one GPU that takes the same global batch, in micro-batches as
+large as its memory holds. A file of your own (--cluster FILE.yaml) has the keys of
+foundation/presets/clusters/*.yaml; `python launchers/bench.py links` measures one.
 """
 
 
@@ -33,38 +56,55 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("preset", help=f"one of {', '.join(preset_names())}")
-    parser.add_argument("--world", type=positive, default=1, help="ranks (default 1)")
-    parser.add_argument("--ep", type=positive, default=1, help="expert-parallel size (default 1)")
+    parser.add_argument("--world", type=positives, default=(1,), metavar="N", help=_WORLD_HELP)
+    parser.add_argument("--ep", type=positives, metavar="N", help=_EP_HELP)
     parser.add_argument("--zero", type=int, default=1, choices=(0, 1, 2), help="ZeRO stage")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 weights (default float32)")
     parser.add_argument(
         "--recompute", action="store_true", help="recompute blocks in the backward pass"
     )
+    parser.add_argument("--micro", type=positive, metavar="B", help=_MICRO_HELP)
     parser.add_argument("--json", action="store_true", help="machine-readable output")
+    add_cluster_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key.path=value")
     parser.set_defaults(run=_run)
 
 
+_WORLD_HELP = "ranks (default 1); with --cluster several, as 64,128,256"
+_EP_HELP = "expert-parallel size (default 1; in a table all that fit, or those given, as 1,4,8)"
+_MICRO_HELP = "samples per rank and forward; the global batch then grows with the ranks"
+
+
 def _run(options: argparse.Namespace) -> None:
-    overrides = [*options.overrides, *(["recompute=true"] if options.recompute else [])]
-    run = load_run_config(options.preset, overrides)
-    run.check_ranks(options.world, options.ep)
+    of_run, of_cluster = split_overrides(options.overrides)
+    run = load_run_config(options.preset, [*of_run, *(["recompute=true"] * options.recompute)])
     _check_combination(options, run.clip)
-    micro_batch = run.step_on(options.world).micro_batch
-    cost = cost_of(
-        run.model,
-        options.world,
-        options.ep,
-        options.zero,
-        options.bf16,
-        micro_batch,
-        run.accumulation,
-        run.recompute,
-    )
-    if options.json:
-        print(json.dumps(_plain(cost), indent=2))
+    if options.cluster is None:
+        refuse_without_cluster(options, of_cluster)
+        _one(options, run, None)
+    elif len(options.world) > 1 or len(options.ep or ()) > 1:
+        print_table(options, run, read_cluster(options.cluster, of_cluster))
     else:
-        _print(options, micro_batch, cost)
+        _one(options, run, read_cluster(options.cluster, of_cluster))
+
+
+def _one(options: argparse.Namespace, run: RunConfig, cluster: Cluster | None) -> None:
+    """What one layout costs, and how long a step takes if it is said on what."""
+    world, ep = options.world[0], (options.ep or (1,))[0]
+    run.check_ranks(world, ep)
+    spread = spread_of(options, run, world, ep)
+    micro, again = spread.micro_batch, spread.accumulation
+    cost = cost_of(run.model, world, ep, options.zero, options.bf16, micro, again, spread.recompute)
+    found = None if cluster is None else arranged_forecast(options, run, cluster, spread)
+    if options.json:
+        plain = _plain(cost)
+        if cluster and found:
+            plain["scaling"] = plain_plan(options, run, cluster, found)
+        print(json.dumps(plain, indent=2))
+        return
+    _print(options.preset, spread, cost)
+    if cluster and found:
+        print_forecast(options, run, cluster, found)
 
 
 def _check_combination(options: argparse.Namespace, clip: float) -> None:
@@ -84,11 +124,11 @@ def _plain(cost: Cost) -> dict[str, Any]:
     }
 
 
-def _print(options: argparse.Namespace, micro_batch: int, cost: Cost) -> None:
-    precision = "bf16" if options.bf16 else "fp32"
+def _print(preset: str, spread: Spread, cost: Cost) -> None:
+    precision = "bf16" if spread.bf16 else "fp32"
     print(
-        f"{options.preset}: {options.world} ranks, ep_size {options.ep}, ZeRO {options.zero}, "
-        f"{precision}, micro-batch {micro_batch}"
+        f"{preset}: {spread.world} ranks, ep_size {spread.ep_size}, ZeRO {spread.zero_stage}, "
+        f"{precision}, micro-batch {spread.micro_batch}"
     )
     for name, value in (*_sizes(cost), *_work(cost), *_memory(cost), *_sent(cost)):
         print(f"  {name:<26}{value}")

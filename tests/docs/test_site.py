@@ -94,3 +94,10 @@ def test_every_record_of_a_study_has_its_row():
     shown = words("results/stream.html")
     assert all(f"{row['ratio']:.4g}" in shown for row in bench)
     assert "128x128, 101" not in shown  # the table that its README copies is left out
+
+
+def test_a_page_shows_what_its_commands_print():
+    shown = words("how-to/scale.html")
+    asked = (ROOT / "docs" / "pages" / "how-to" / "scale.md").read_text().count("<!-- output -->")
+    assert shown.count("from vendor figures of H100") == asked > 4
+    assert shown.count("fastest of its number of GPUs") == asked - 1

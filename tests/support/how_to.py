@@ -10,7 +10,7 @@ PAGES = ROOT / "docs" / "pages"
 _FENCE = re.compile(r"^``` ?\{?\.?(sh|python)( \.(cluster|hub))?\}?$\n(.*?)^```$", re.M | re.S)
 # In the order in which a reader goes through them.
 ORDER = (
-    *("corpora", "pretrain", "resume", "evaluate", "few-shot"),
+    *("corpora", "pretrain", "scale", "resume", "evaluate", "few-shot"),
     *("forecast", "finetune", "share", "published-weights", "task"),
 )
 
