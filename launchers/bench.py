@@ -1,36 +1,40 @@
-"""Measures what this machine does; every figure is a ratio taken in one run.
+"""Measures what this machine does; what is judged are ratios taken in one run.
 
-    python launchers/bench.py stream --shards shards --output stream.json
-
-Rounds alternate between the subject and its yardstick, because machines are
-shared and noisy; a record holds every round and the medians.
+Rounds alternate between the subject and its yardstick, because machines are shared and
+noisy; a record holds every round and the medians.
 """
 
 import argparse
 import json
-import statistics
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
-from data_shards.manifest import read_manifest
-from data_shards.memory import keep_freed_memory
-from data_shards.mixture import MixtureConfig
-from data_shards.stream import SampleStream, StreamConfig
+from data_shards.errors import UserError
 from evaluation.provenance import git_commit, this_machine
+from launchers.arguments import positive
+from launchers.benchmarks.links import add_links
+from launchers.benchmarks.mixture import mixture_figures
+from launchers.benchmarks.network import inference_figures, network_figures, size_figures
+from launchers.benchmarks.ranks import ranks_figures
+from launchers.benchmarks.runs import memory_figures, waiting_figures
+from launchers.benchmarks.stream import add_stream
+from launchers.benchmarks.timing import Figure
 from launchers.exit_codes import guarded
-from launchers.whole_trajectories import read_whole, unpack
 
-CHANNELS = 4
-CONTEXT = 10
+EXAMPLES = """examples:
+  python launchers/bench.py                                  # all ratios, some minutes
+  python launchers/bench.py --quick                          # fewer rounds, under a minute
+  python launchers/bench.py --shards quickstart/shards --output ratios.json    # and real runs
+  python launchers/bench.py ratios --only mixture --rounds 9
+  python launchers/bench.py stream --shards quickstart/shards --output stream.json
+  python launchers/bench.py links --output links.json --cluster mine.yaml
+"""
+
+PARTS = ("mixture", "network", "inference", "sizes", "ranks", "runs")
+_QUICK = ("mixture", "network", "inference")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,116 +42,91 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench.py",
         description=__doc__,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
-    stream = subjects.add_parser(
-        "stream", help="samples/s per core of the stream against whole trajectories from HDF5"
-    )
-    stream.add_argument("--shards", type=Path, required=True, metavar="DIR")
-    stream.add_argument("--split", default="train", help="default: train")
-    stream.add_argument("--corpus", action="append", metavar="NAME", help="default: all there")
-    stream.add_argument("--resolution", type=int, default=128, metavar="R", help="default: 128")
-    stream.add_argument("--samples", type=int, default=64, help="per round (default: 64)")
-    stream.add_argument("--rounds", type=int, default=5, help="default: 5")
-    stream.add_argument("--output", type=Path, required=True, metavar="FILE.json")
-    stream.set_defaults(run=bench_stream)
+    add_subjects(parser)
     return parser
 
 
-def bench_stream(options: argparse.Namespace) -> None:
-    """Samples per second of one core, per corpus and for the balanced mixture."""
-    torch.set_num_threads(1)
-    keep_freed_memory()  # as the stream's workers do; both ways gain by it
-    names = options.corpus or [
-        entry.corpus
-        for entry in read_manifest(options.shards).entries
-        if entry.split == options.split
-    ]
-    corpora = [ShardedCorpus.open(options.shards, name, options.split) for name in names]
-    results = [_compare([corpus], options) for corpus in corpora]
-    if len(corpora) > 1:
-        results.append(_compare(corpora, options))
+def add_subjects(parser: argparse.ArgumentParser) -> None:
+    """Add all subjects to a parser."""
+    subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
+    ratios = subjects.add_parser(
+        "ratios",
+        help="the network against its published form, float32 and one large product (default)",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ratios.add_argument("--quick", action="store_true", help=f"one round of {', '.join(_QUICK)}")
+    ratios.add_argument(
+        "--only", action="append", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}"
+    )
+    ratios.add_argument("--rounds", type=positive, default=5, help="default: 5")
+    ratios.add_argument(
+        "--shards", type=Path, metavar="DIR", help="to train on; without them runs are left out"
+    )
+    ratios.add_argument("--output", type=Path, metavar="FILE.json", help="record to write")
+    ratios.set_defaults(run=bench_ratios)
+    add_stream(subjects)
+    add_links(subjects)
+
+
+def bench_ratios(options: argparse.Namespace) -> None:
+    """All figures that are wanted: printed as they come, then written."""
+    # DeepSpeed takes seconds to load, which the other subjects need not wait for.
+    from foundation.parallel.launch import join_ranks, leave_ranks
+
+    if options.only and "runs" in options.only and options.shards is None:
+        raise UserError("the part `runs` trains on shards: add --shards DIR")
+    device = join_ranks().device
+    rounds = 1 if options.quick else options.rounds
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "mixture": lambda: mixture_figures(device, rounds),
+        "network": lambda: network_figures(device, rounds),
+        "inference": lambda: inference_figures(device, rounds),
+        "sizes": lambda: size_figures(device, rounds),
+        "ranks": lambda: ranks_figures(rounds),
+        "runs": lambda: [*waiting_figures(options.shards), *memory_figures(options.shards)],
+    }
+    wanted = options.only or (_QUICK if options.quick else PARTS)
+    figures: list[Figure] = []
+    for name in wanted:
+        if name == "runs" and options.shards is None:
+            print("runs: left out, they need --shards DIR", file=sys.stderr)
+            continue
+        for figure in parts[name]():
+            print(f"{figure.value:8.2f}  {figure.name}{_verdict(figure)}", flush=True)
+            figures.append(figure)
+    leave_ranks()
+    if options.output:
+        _write(options.output, figures, device, rounds)
+
+
+def _verdict(figure: Figure) -> str:
+    if figure.goal is None:
+        return ""
+    return f"   ({figure.goal}: {'met' if figure.goal.met(figure.value) else 'missed'})"
+
+
+def _write(path: Path, figures: list[Figure], device: torch.device, rounds: int) -> None:
     record = {
         "command": " ".join(["python", "launchers/bench.py", *sys.argv[1:]]),
         "commit": git_commit(),
-        "machine": this_machine(torch.device("cpu")).model_dump(),
-        "window": f"{CONTEXT} + 1 frames of {CHANNELS} x {options.resolution}^2, one core",
-        "results": results,
+        "machine": this_machine(device).model_dump(),
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+        "figures": [figure.plain() for figure in figures],
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n")
-    for result in results:
-        print(
-            f"{result['corpus']:<24} stream {result['stream']:8.0f} samples/s   "
-            f"whole trajectories {result['whole']:8.1f} samples/s   {result['ratio']:6.1f} times"
-        )
-
-
-def _compare(corpora: Sequence[ShardedCorpus], options: argparse.Namespace) -> dict[str, Any]:
-    """Both ways to the same samples, in alternating rounds."""
-    config = StreamConfig(
-        mixture=MixtureConfig(seed=0), context_frames=CONTEXT, target_frames=1, workers=0
-    )
-    layout = ModelLayout(resolution=options.resolution, channels=CHANNELS)
-    stream = SampleStream(corpora, config, layout)
-    batch = 8
-    numbers = range(0, options.samples, batch)
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [unpack(c, range(c.num_trajectories), Path(folder)) for c in corpora]
-
-        def by_stream() -> None:
-            for first in numbers:
-                stream.decode(first, batch)
-
-        def by_whole() -> None:
-            for first in numbers:
-                for number in range(first, first + batch):
-                    sample = stream.plan.sample(number)
-                    path = paths[sample.corpus][sample.trajectory]
-                    read_whole(path, sample.start, CONTEXT + 1, layout.resolution, CHANNELS)
-
-        rounds = _alternate(by_stream, by_whole, options.rounds)
-    rates = [[len(numbers) * batch / seconds for seconds in way] for way in rounds]
-    ratios = [ours / theirs for ours, theirs in zip(*rates, strict=True)]
-    return {
-        "float16_rounding": {corpus.name: _rounding(corpus) for corpus in corpora},
-        "corpus": corpora[0].name if len(corpora) == 1 else f"balanced mixture of {len(corpora)}",
-        "grids": sorted({"x".join(map(str, corpus.entry.grid)) for corpus in corpora}),
-        "stream": round(statistics.median(rates[0]), 1),
-        "whole": round(statistics.median(rates[1]), 2),
-        "ratio": round(statistics.median(ratios), 2),
-        "rounds_stream": [round(rate, 1) for rate in rates[0]],
-        "rounds_whole": [round(rate, 2) for rate in rates[1]],
-    }
-
-
-def _rounding(corpus: ShardedCorpus) -> float:
-    """Relative L2 error that float16 storage would make, all channels and trajectories."""
-    error = norm = 0.0
-    for number in range(corpus.num_trajectories):
-        frames = corpus.window(number, 0, corpus.frames).astype(np.float64)
-        error += float(((frames.astype(np.float16) - frames) ** 2).sum())
-        norm += float((frames**2).sum())
-    return float(f"{(error / norm) ** 0.5:.2e}")
-
-
-def _alternate(
-    first: Callable[[], None], second: Callable[[], None], rounds: int
-) -> tuple[list[float], list[float]]:
-    """Seconds of each, taken in turns after one round to warm both up."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds + 1):
-        for way, kept in zip((first, second), seconds, strict=True):
-            began = time.perf_counter()
-            way()
-            if number > 0:
-                kept.append(time.perf_counter() - began)
-    return seconds
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point."""
+    """Entry point; ratios are what is meant where no subject is named."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["ratios", *arguments]
     options = build_parser().parse_args(arguments)
     return guarded(lambda: options.run(options))
 

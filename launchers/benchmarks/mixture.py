@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from foundation.moe.experts import Expert
 from foundation.moe.mixing import mix_chosen
-from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
+from launchers.benchmarks.timing import Figure, Goal, at_least, at_most, in_turns, ratio
 
 TOKENS, CHOSEN, SHARED = 256, 4, 2
 
@@ -82,7 +82,9 @@ def layer_of(
     )
 
 
-def one_product(width: int, samples: int, dtype: torch.dtype, device: torch.device) -> Callable:
+def one_product(
+    width: int, samples: int, dtype: torch.dtype, device: torch.device
+) -> Callable[[], None]:
     """A product with the experts' multiply-adds, forward, and its two backward."""
     rows = samples * TOKENS * (CHOSEN + SHARED)
     left, weight = (torch.randn(n, width).to(device, dtype) for n in (rows, width))
@@ -111,12 +113,16 @@ def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> lis
         ways[f"{count} experts"] = layer_of(width, count, samples, full, device).sparse
     seconds = in_turns(ways, rounds, device)
     where = f"mixture, batch {samples}, width {width}"
+
+    def told(name: str, over: str, under: str, goal: Goal | None = None) -> Figure:
+        return ratio(f"{where}: {name}", seconds[over], seconds[under], goal)
+
     return [
-        ratio(f"{where}: all experts / ours, fp32", seconds["all"], seconds["fp32"], at_least(3.2)),
-        ratio(f"{where}: fp32 / bf16", seconds["fp32"], seconds["bf16"], at_least(1.8)),
-        ratio(f"{where}: ours / one product, fp32", seconds["fp32"], seconds["product"], at_most(1.4)),
-        ratio(f"{where}: ours / one product, bf16", seconds["bf16"], seconds["product bf16"]),
-        ratio(f"{where}: 64 experts / 8", seconds["64 experts"], seconds["8 experts"], at_most(1.15)),
+        told("all experts / ours, fp32", "all", "fp32", at_least(3.2)),
+        told("fp32 / bf16", "fp32", "bf16", at_least(1.8)),
+        told("ours / one product, fp32", "fp32", "product", at_most(1.4)),
+        told("ours / one product, bf16", "bf16", "product bf16"),
+        told("64 experts / 8", "64 experts", "8 experts", at_most(1.15)),
     ]
 
 

@@ -58,7 +58,9 @@ def network_figures(device: torch.device, rounds: int, samples: int = 8) -> list
         ratio(f"{where}: published fp32 / ours fp32", published, fp32, at_least(2.2)),
         ratio(f"{where}: fp32 / bf16", fp32, bf16, at_least(1.8)),
         ratio(f"{where}: published fp32 / ours bf16", published, bf16, at_least(6.0)),
-        ratio(f"{where}: bf16 / its FLOPs at peak", bf16, seconds["product"], at_most(2.5), 1 / own),
+        ratio(
+            f"{where}: bf16 / its FLOPs at peak", bf16, seconds["product"], at_most(2.5), 1 / own
+        ),
         *_block_figures(device, rounds, samples),
         *_expert_figures(device, rounds, samples),
     ]
@@ -76,6 +78,37 @@ def inference_figures(device: torch.device, rounds: int) -> list[Figure]:
     seconds = in_turns(ways, 3 * rounds, device)
     name = "tiny, batch 1, inference: published fp32 / ours fp32"
     return [ratio(name, seconds["published"], seconds["ours"], at_least(2.0))]
+
+
+def size_figures(device: torch.device, rounds: int) -> list[Figure]:
+    """Steps in bf16 of the sizes that a device holds, in seconds and as a share of its peak."""
+    figures = []
+    for preset, samples in (("tiny", 8), ("small", 8), ("medium", 4)):
+        if device.type == "cpu" and preset != "tiny":
+            continue
+        config = config_of(preset)
+        batch = random_batch(config, samples, device=device)
+        step = engine_step(spread(config, batch, device), batch, bf16=True)
+        product = _large_product(torch.bfloat16, device)
+        seconds = in_turns({"step": step, "product": product}, rounds, device)
+        flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
+        own, ones = flops / (2 * _SIDE**3), [1.0] * rounds
+        where = f"{preset}, batch {samples}, bf16"
+        figures += [
+            ratio(f"{where}: seconds per step", seconds["step"], ones),
+            ratio(f"{where}: samples per second", ones, seconds["step"], scale=samples),
+            ratio(
+                f"{where}: share of a product's rate",
+                seconds["product"],
+                seconds["step"],
+                scale=own,
+            ),
+        ]
+        if device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(device) / 2**30
+            figures.append(Figure(f"{where}: memory, GiB", memory))
+            torch.cuda.reset_peak_memory_stats(device)
+    return figures
 
 
 def _block_figures(device: torch.device, rounds: int, samples: int) -> list[Figure]:
@@ -125,14 +158,14 @@ def spread(config: MoEPOTConfig, batch: Batch, device: torch.device) -> MoEPOT:
     return model
 
 
-def engine_step(model: MoEPOT, batch: Batch, bf16: bool) -> Step:
-    """An optimiser step as in a run of one rank under ZeRO 1."""
+def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> Step:
+    """An optimiser step as in a run under ZeRO 1, on as many ranks as there are."""
     template = {
         "zero_optimization": {"stage": 1, "reduce_bucket_size": 20_000_000, "overlap_comm": False},
         "bf16": {"enabled": bf16},
     }
     step = StepConfig(micro_batch=len(batch))
-    engine = build_engine(model, resolve_deepspeed_config(template, step), 1)
+    engine = build_engine(model, resolve_deepspeed_config(template, step), ep_size)
 
     def way() -> None:
         engine.backward(losses_of(engine(batch), batch, LossConfig(), sum_over_ranks).total)

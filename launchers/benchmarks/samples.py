@@ -49,5 +49,5 @@ def spread_routes(model: OperatorTransformer, batch: Batch) -> int:
     for number, block in enumerate(model.blocks):
         assert isinstance(block, Block)
         bias = block.moe.router.gate.score.bias
-        bias -= model(batch).routing[number].logits_BE.mean(0).to(bias.dtype)
+        bias.sub_(model(batch).routing[number].logits_BE.mean(0))
     return min(len(routed.experts_BK.unique()) for routed in model(batch).routing)

@@ -1,0 +1,68 @@
+"""What expert parallelism costs on one machine: CPU seconds of a sample, by layout.
+
+Ranks that share cores cannot be faster than one; what they spend beyond it is the price of
+exchanges and reductions. CPU seconds count, of all threads of all ranks: wall-clock time would
+count a rank's waiting for its turn on a core.
+"""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from torch.multiprocessing.spawn import spawn
+
+from foundation.parallel.launch import join_ranks, leave_ranks
+from launchers.benchmarks.network import config_of, engine_step, spread
+from launchers.benchmarks.samples import random_batch
+from launchers.benchmarks.timing import Figure, at_most, ratio
+
+Seconds = dict[str, list[float]]  # by expert-parallel size, round by round
+
+
+def ranks_figures(rounds: int, samples: int = 4) -> list[Figure]:
+    """Two ranks that share experts against two that hold all, in turns; and against one alone."""
+    two, one = _cpu_seconds(2, rounds, samples), _cpu_seconds(1, rounds, samples)
+    name = f"tiny, {samples} samples per rank, fp32, CPU seconds per sample"
+    return [
+        ratio(f"{name}: 2 ranks, ep 2 / ep 1", two["2"], two["1"], at_most(1.25)),
+        ratio(f"{name}: 2 ranks, ep 2 / 1 rank", two["2"], one["1"], at_most(1.25)),
+    ]
+
+
+def _cpu_seconds(ranks: int, rounds: int, samples: int) -> Seconds:
+    """Per sample, of all ranks together."""
+    with tempfile.TemporaryDirectory() as folder:
+        spawn(_rank, (ranks, rounds, samples, folder), nprocs=ranks)  # type: ignore[no-untyped-call]
+        each: list[Seconds] = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
+    return {
+        ep: [sum(spent) / (ranks * samples) for spent in zip(*(s[ep] for s in each), strict=True)]
+        for ep in each[0]
+    }
+
+
+def _rank(rank: int, ranks: int, rounds: int, samples: int, folder: str) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(ranks),
+        "LOCAL_SIZE": str(ranks),
+    }
+    device = join_ranks(init_method=f"file://{folder}/meeting").device
+    config = config_of("tiny")
+    batch = random_batch(config, samples, seed=rank, device=device)
+    everybodys = random_batch(config, ranks * samples, device=device)
+    steps = {
+        ep: engine_step(spread(config, everybodys, device), batch, bf16=False, ep_size=ep)
+        for ep in range(1, ranks + 1)
+    }
+    spent: Seconds = {str(ep): [] for ep in steps}
+    for number in range(rounds + 1):
+        for ep, step in steps.items():
+            began = time.process_time()
+            step()
+            if number > 0:
+                spent[str(ep)].append(time.process_time() - began)
+    leave_ranks()
+    (Path(folder) / f"{rank}.json").write_text(json.dumps(spent))
