@@ -21,7 +21,7 @@ from launchers.verbs import SUMMARIES
 _EXAMPLES = """examples:
   foundation predict runs/tiny/model flow.h5 --steps 10 --output forecast.h5
   foundation predict runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --steps 20 \\
-      --output forecast.npy --boundary periodic
+      --output second.npy --boundary periodic
   foundation predict runs/tiny/model wake.mat --channels u,v,p --mask fluid --steps 10 \\
       --output forecast.mat
 
