@@ -23,7 +23,7 @@ _EXAMPLES = """examples:
   foundation predict runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --steps 20 \\
       --output second.npy --boundary periodic
   foundation predict runs/tiny/model wake.mat --channels u,v,p --mask fluid --steps 10 \\
-      --output forecast.mat
+      --output wake_forecast.mat
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
 forecast.gif, to look at, and forecast.report.txt and .json: whether to trust it.
