@@ -13,40 +13,30 @@ import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Iterable
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, quote, unquote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import quote, unquote
 
 from huggingface_hub import constants
-from tqdm import tqdm
 
 from data_shards.errors import UserError
 from data_shards.manifest import MANIFEST, Manifest, ShardRecord, locked
+from foundation.checkpoint.web import (
+    SCHEMES,
+    UnreachableError,
+    download,
+    read_url,
+    shown,
+    url_parts,
+)
 
-_SCHEMES = ("https://", "http://")
-_TIMEOUT_S = 30.0  # without a byte
-_TRIES = 5  # in a row that bring nothing
-_PAUSE_S = 1.0  # between two such
-_CHUNK = 1 << 20
 _MOST_MANIFEST, _MOST_LIST = 1 << 28, 1 << 24  # bytes
-_REFUSED = (401, 403)
-_GONE = (404, 410)
-_BEYOND = 416
 _DIGEST = re.compile("[0-9a-f]{64}")
-
-
-class _UnreachableError(UserError):
-    """Nobody answers, or nobody who is well."""
 
 
 def are_urls(name: str) -> bool:
     """Whether shards are named by a URL, or by a file that lists URLs."""
-    return name.startswith(_SCHEMES) or Path(name).is_file()
+    return name.startswith(SCHEMES) or Path(name).is_file()
 
 
 class UrlShards:
@@ -66,7 +56,7 @@ class UrlShards:
             UserError: neither a folder's URL nor a list with a manifest.
         """
         self._name = name
-        self._listed = None if name.startswith(_SCHEMES) else _read_list(Path(name))
+        self._listed = None if name.startswith(SCHEMES) else _read_list(Path(name))
         if self._listed is None:
             _check_folder(name)
         elif MANIFEST not in self._listed:
@@ -86,7 +76,7 @@ class UrlShards:
             raise UserError(f"{self._name}: not in the cache ({self._cache}), and offline")
         try:
             content = None if self._offline else self._manifest()
-        except _UnreachableError:
+        except UnreachableError:
             if not known.is_dir():
                 raise
             content = None
@@ -143,46 +133,29 @@ class UrlShards:
     def _manifest(self) -> bytes:
         """Its content, if it is one."""
         url = self._address(MANIFEST)
-        with _opened(url) as answer:
-            content = _read(answer, _MOST_MANIFEST, url)
+        content = read_url(url, _MOST_MANIFEST)
         try:
             values = json.loads(content)
         except ValueError as error:
             raise UserError(
-                f"{_shown(url)}: not readable as JSON ({error}); wanted the manifest of a folder "
+                f"{shown(url)}: not readable as JSON ({error}); wanted the manifest of a folder "
                 "of shards"
             ) from None
-        Manifest.read(values, _shown(url))
+        Manifest.read(values, shown(url))
         return content
 
     def _download(self, record: ShardRecord, partial: Path, blob: Path) -> None:
         """Fetch a tar, going on where an earlier try broke off; keep it if it is what it should."""
         url = self._address(record.name)
         if self._offline:
-            raise UserError(f"{_shown(url)}: not in the cache ({self._cache}), and offline")
-        bar = tqdm(total=record.bytes, desc=record.name, unit="B", unit_scale=True, disable=None)
-        tries = _TRIES
-        with partial.open("ab") as file, bar:
-            while (there := file.tell()) < record.bytes:
-                bar.n = there
-                try:
-                    _append(url, file, record.bytes, bar)
-                    fault = f"{_shown(url)}: ended early; try again"
-                except _UnreachableError as error:
-                    fault = str(error)
-                if file.tell() > there:
-                    tries = _TRIES
-                    continue
-                tries -= 1
-                if not tries:
-                    raise UserError(f"{fault} ({there} of {record.bytes} bytes are kept)")
-                time.sleep(_PAUSE_S)
+            raise UserError(f"{shown(url)}: not in the cache ({self._cache}), and offline")
+        download(url, partial, record.bytes)
         with partial.open("rb") as file:
             came = hashlib.file_digest(file, "sha256").hexdigest()
         if came != record.sha256:
             partial.unlink()
             raise UserError(
-                f"{_shown(url)}: came with checksum {came[:12]}, the manifest says "
+                f"{shown(url)}: came with checksum {came[:12]}, the manifest says "
                 f"{record.sha256[:12]}; it was thrown away, try again"
             )
         blob.parent.mkdir(exist_ok=True)
@@ -201,9 +174,9 @@ def _read_list(path: Path) -> dict[str, str]:
         url = line.strip()
         if not url or url.startswith("#"):
             continue
-        parts = _parts(url)
+        parts = url_parts(url)
         file = unquote(parts.path.rpartition("/")[2])
-        if not url.startswith(_SCHEMES) or parts.username or not parts.hostname or not file:
+        if not url.startswith(SCHEMES) or parts.username or not parts.hostname or not file:
             raise UserError(
                 f"{path}: line {number} is {url[:80]!r}; wanted the https URL of a file, or a "
                 "folder with manifest.json in place of a list"
@@ -215,74 +188,12 @@ def _read_list(path: Path) -> dict[str, str]:
 
 
 def _check_folder(url: str) -> None:
-    parts = _parts(url)
+    parts = url_parts(url)
     if parts.query or parts.fragment or parts.username or not parts.hostname:
         raise UserError(
-            f"{_shown(url)}: wanted https://HOST/FOLDER/ alone; signed URLs go into a list, a "
+            f"{shown(url)}: wanted https://HOST/FOLDER/ alone; signed URLs go into a list, a "
             "text file with one per line"
         )
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError as error:
-        raise UserError(f"{url}: no URL ({error}); mend it") from None
-
-
-def _opened(url: str, start: int = 0) -> IO[bytes]:
-    """An answer, from some byte on if the server can; its `status` is 206 then."""
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    try:
-        answer: IO[bytes] = urlopen(Request(url, headers=headers), timeout=_TIMEOUT_S)
-    except HTTPError as error:
-        error.close()
-        if error.code == _BEYOND and start:
-            return _opened(url)
-        if error.code in _REFUSED:
-            fault = f"no permission (status {error.code}); ask its owner, or for a signed URL"
-        elif error.code in _GONE:
-            fault = f"nothing there (status {error.code}); mend the URL"
-        else:
-            raise _UnreachableError(f"{_shown(url)}: status {error.code}; try again") from None
-        raise UserError(f"{_shown(url)}: {fault}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise _broken(url, error) from None
-    return answer
-
-
-def _append(url: str, file: IO[bytes], most: int, bar: "tqdm[object]") -> None:
-    """Add to a file what is missing of it, or all of it anew if a server cannot go on."""
-    with _opened(url, file.tell()) as answer:
-        if file.tell() and getattr(answer, "status", None) != 206:
-            file.truncate(0)
-            file.seek(0)
-            bar.n = 0
-        while piece := _read(answer, min(_CHUNK, most - file.tell()), url):
-            file.write(piece)
-            bar.update(len(piece))
-
-
-def _read(answer: IO[bytes], most: int, url: str) -> bytes:
-    try:
-        return answer.read(most)
-    except (OSError, HTTPException) as error:
-        raise _broken(url, error) from None
-
-
-def _broken(url: str, error: Exception) -> _UnreachableError:
-    reason = error.reason if isinstance(error, URLError) else error
-    return _UnreachableError(
-        f"{_shown(url)}: no connection, or one that broke ({reason or type(error).__name__}); "
-        "try again"
-    )
-
-
-def _shown(url: str) -> str:
-    """A URL without what is secret in it."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _replace(path: Path, content: bytes) -> None:

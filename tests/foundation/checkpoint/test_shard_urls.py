@@ -14,7 +14,7 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.manifest import read_manifest
 from data_shards.verify import check_checksums
-from foundation.checkpoint import shard_urls
+from foundation.checkpoint import web
 from foundation.checkpoint.shared_shards import find_shards
 
 FIRST = CORPORA[0]
@@ -25,7 +25,7 @@ TRAIN = [(FIRST, "train")]
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, waves: Path) -> Iterator[FileServer]:
     """It serves a copy of the waves; the cache is empty, and nobody waits between two tries."""
     monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(shard_urls, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(web, "_PAUSE_S", 0.0)
     served = tmp_path / "served"
     shutil.copytree(waves, served)
     with serving(served) as files:
@@ -107,7 +107,7 @@ def test_a_transfer_that_broke_once_goes_on_where_it_was(server):
 
 def test_a_later_call_goes_on_where_an_earlier_one_was_stopped(server, monkeypatch):
     server.faults = {"drop_once"}
-    monkeypatch.setattr(shard_urls, "_read", stopped_after(3))
+    monkeypatch.setattr(web, "_read", stopped_after(3))
     with pytest.raises(KeyboardInterrupt):
         find_shards(server.url, TRAIN)
     monkeypatch.undo()
@@ -118,7 +118,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_was_stopped(server, monkeypat
 
 def stopped_after(pieces: int):
     """Reading that a user stops after some pieces, of 1000 bytes each after the manifest."""
-    real, count = shard_urls._read, iter(range(pieces))
+    real, count = web._read, iter(range(pieces))
 
     def read(answer, most, url):
         if url.endswith(".json"):

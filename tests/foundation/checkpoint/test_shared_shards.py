@@ -60,6 +60,10 @@ def test_nothing_is_fetched_twice_and_the_cache_serves_without_a_hub(hub):
     assert len(fetched(hub)) == count
     hub.faults.add("down")
     assert find_shards(NAME, TRAIN, local_files_only=True) == first
+    nobody = "http://127.0.0.1:1"
+    assert find_shards(NAME, TRAIN, endpoint=nobody) == first
+    with pytest.raises(UserError, match="no connection"):
+        find_shards(NAME, [(FIRST, "test")], endpoint=nobody)
 
 
 def test_a_transfer_that_broke_once_goes_on_where_it_was(hub, waves):
