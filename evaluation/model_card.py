@@ -27,6 +27,7 @@ from evaluation.routing.fingerprints import (
 )
 from evaluation.table import metric_title, number, parameters
 from foundation.checkpoint.folder import fingerprint_of, read_config
+from foundation.checkpoint.shared_shards import find_shards
 from foundation.models.registry import ModelConfig, outline_model
 
 CARD = "README.md"
@@ -83,13 +84,13 @@ class Evidence:
 
 
 def read_evidence(
-    records: Path | None, shards: Path | None = None, fingerprints: Path | None = None
+    records: Path | None, shards: str | Path | None = None, fingerprints: Path | None = None
 ) -> Evidence:
     """Read what a card is to be filled from.
 
     Args:
         records: results file, or folder of such.
-        shards: folder with the manifest of what was trained on.
+        shards: name (`find_shards`) of what was trained on.
         fingerprints: file of routing fingerprints.
 
     Raises:
@@ -103,7 +104,7 @@ def read_evidence(
         if results is None:
             raise UserError(f"{records}: not a results file; write one with foundation evaluate")
         found = list(results.records)
-    manifest = read_manifest(shards) if shards is not None else None
+    manifest = read_manifest(find_shards(shards)) if shards is not None else None
     return Evidence(tuple(found), manifest, _routes(fingerprints))
 
 

@@ -26,6 +26,7 @@ from evaluation.results import read_results
 from evaluation.samples import SampleValues, read_samples
 from evaluation.task import Aggregation, Task
 from evaluation.windows import load_windows
+from foundation.checkpoint.shared_shards import find_shards
 
 _BATCH = 8
 
@@ -44,7 +45,7 @@ class Rescoring(Config):
 def rescore(
     path: Path,
     wanted: Rescoring,
-    shards: Path | None = None,
+    shards: str | Path | None = None,
     watch: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> list[tuple[Record, SampleValues]]:
     """Aggregate all records of a results file again.
@@ -52,7 +53,7 @@ def rescore(
     Args:
         path: the results file; its samples, and predictions if any, lie beside it.
         wanted: what is to change.
-        shards: folder of the shards, for metrics that need the truth.
+        shards: name of the shards (`find_shards`), for metrics that need the truth.
         watch: passes the numbers of the records on, to show progress.
 
     Returns:
@@ -136,7 +137,7 @@ def _further(
     record: Record,
     samples: SampleValues,
     names: Sequence[MetricName],
-    shards: Path | None,
+    shards: str | Path | None,
 ) -> Values:
     """Metrics that were not measured, from the cheapest thing at hand that gives them."""
     missing = [name for name in names if name not in samples.values]
@@ -177,9 +178,10 @@ def _from_predictions(
     record: Record,
     samples: SampleValues,
     names: tuple[MetricName, ...],
-    shards: Path,
+    shards: str | Path,
 ) -> Values:
-    corpus = ShardedCorpus.open(shards, record.task.corpus, record.task.split)
+    split = (record.task.corpus, record.task.split)
+    corpus = ShardedCorpus.open(find_shards(shards, [split]), *split)
     origin = record.provenance
     if corpus.fingerprint != origin.shard_fingerprint:
         raise UserError(

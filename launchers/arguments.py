@@ -35,6 +35,24 @@ def add_parser(
     )
 
 
+def add_shards_option(parser: argparse.ArgumentParser, what: str, required: bool = True) -> None:
+    """`--shards`, by a name that `foundation.checkpoint.shared_shards` finds.
+
+    Args:
+        parser: of the verb.
+        what: the verb wants with them.
+        required: whether it does without.
+    """
+    parser.add_argument(
+        "--shards",
+        required=required,
+        metavar="DIR|URL|LIST",
+        help=f"{what}: folder with manifest.json; hf://datasets/OWNER/NAME[@REVISION]; "
+        "https://HOST/FOLDER/; or a text file with the URLs of manifest.json and its tars, one "
+        "per line",
+    )
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     return _at_least(1, text)

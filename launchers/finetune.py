@@ -56,7 +56,7 @@ def _job(options: argparse.Namespace) -> Job:
     tuning = load_finetuning(
         options.recipe,
         model,
-        read_manifest(find_shards(options.shards, (), ())).entry(options.corpus, "train"),
+        read_manifest(find_shards(options.shards)).entry(options.corpus, "train"),
         overrides,
         trajectories=options.trajectories,
         router=options.router,

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ from foundation.train.config import RunConfig, first_difference
 from foundation.train.report import Reporter
 from foundation.train.stop import StopRequest
 from foundation.train.trainer import NonFiniteLossError, Position, Trainer
-from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG
+from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
 from launchers.exit_codes import guarded
 
 # Parts of a run that a resumed one must share.
@@ -75,9 +76,7 @@ class Job:
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Options that every launcher of training has."""
-    parser.add_argument(
-        "--shards", required=True, help="folder with manifest.json, or hf://datasets/OWNER/NAME"
-    )
+    add_shards_option(parser, "what to learn from")
     parser.add_argument("--output", required=True, type=Path, help="training folder to write")
     parser.add_argument(
         "--ep_size", type=int, default=1, help="ranks that share one set of experts (default 1)"
@@ -120,8 +119,8 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     deepspeed_config = resolve_deepspeed_config(
         read_deepspeed_config(options.deepspeed_config), run.step_on(world)
     )
-    splits = {run.data.split, run.validation.split}
-    shards = find_shards(options.shards, run.data.corpora, splits)
+    splits = (run.data.split, run.validation.split)
+    shards = find_shards(options.shards, product(run.data.corpora, splits))
     corpora, held_out = _open_corpora(run, shards)
     stream = _stream(run, corpora)
     validator = _validator(run, held_out or _validation_corpora(run, shards), world)

@@ -148,8 +148,10 @@ def _weight_of_sizes(size: Mapping[str, int], evidence: Evidence) -> int:
         weight -= 20
     if max(rows, columns) > MOST_ASPECT * min(rows, columns):
         weight -= 4
-    if size["t"] < evidence.frames:
+    if size["t"] < 2:
         weight -= 15
+    elif len(size) > 3 and size["t"] < evidence.frames:
+        weight -= 1  # tells runs from frames, but makes no rows of frames that are too few
     if evidence.samples and "s" not in size:
         weight -= 30
     if "c" in size:

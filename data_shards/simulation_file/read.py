@@ -259,6 +259,7 @@ class _Reader:
                     f"{self._path}: --channels names {len(wanted)}, array {chosen[0].name!r} has "
                     f"{len(names)}"
                 )
+            self._assumed.append(f"array {chosen[0].name!r} is given the names of --channels")
             names = list(wanted)
         if len(names) > 1 and not wanted:
             self._assumed.append(
@@ -292,6 +293,11 @@ class _Reader:
                             f"the fields' grid is {wanted}")  # fmt: skip
         if not np.isin(values, (0, 1)).all() or not values.any():
             raise UserError(f"{where}: wanted 1 in the fluid and 0 in solid cells, nothing else")
+        if (solid := 1 - values.mean()) > 0.5:
+            self._assumed.append(
+                f"mask {name!r}: {solid:.0%} of the cells are solid; if it is 1 in the solid, save "
+                "its opposite and give that by --mask"
+            )
         return values.astype(np.float32)
 
     def _mask_values(self, name: str) -> NDArray[np.generic]:

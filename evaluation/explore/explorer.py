@@ -17,25 +17,26 @@ from evaluation.own_data_routing import find_fingerprints
 from evaluation.table import parameters
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
+from foundation.checkpoint.shared_shards import find_shards
 
 
 class Explorer:
     """One checkpoint, and a folder of shards beside it."""
 
-    def __init__(self, model: Surrogate, checkpoint: str, shards: Path | None = None) -> None:
+    def __init__(self, model: Surrogate, checkpoint: str, shards: str | Path | None = None) -> None:
         """Look at what there is.
 
         Args:
             model: of the checkpoint, in evaluation mode.
             checkpoint: folder or hub name, where fingerprints may lie.
-            shards: folder to pick samples from.
+            shards: name (`find_shards`) of those to pick samples from.
 
         Raises:
             UserError: it is no folder of shards.
         """
         self._model, self._checkpoint, self._shards = model, checkpoint, shards
         self._fingerprints, self._unlike = find_fingerprints(model, find_folder(checkpoint))
-        self._found, self._left_out = shelves(shards, model) if shards else ((), ())
+        self._found, self._left_out = shelves(find_shards(shards), model) if shards else ((), ())
         self._one_at_a_time = Lock()  # a forecast takes all cores anyway
 
     def page(self, most_upload_bytes: int) -> str:
@@ -56,7 +57,7 @@ class Explorer:
         """
         if self._shards is None:
             raise UserError("no shards to pick from; start again with --shards DIR")
-        opened = ShardedCorpus.open(self._shards, corpus, split)
+        opened = ShardedCorpus.open(find_shards(self._shards, [(corpus, split)]), corpus, split)
         simulation = sample_simulation(opened, index, self._model)
         about = parameters_text(opened, index)
         return self._shown(simulation, about, (), start, steps)

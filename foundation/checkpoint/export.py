@@ -22,7 +22,6 @@ from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_
 from foundation.checkpoint.hub import CHECKPOINT_FILES
 from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
 from foundation.checkpoint.share import check_new, make_partial
-from foundation.checkpoint.shared_shards import HUB
 from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig, read_model_config
 
@@ -161,8 +160,8 @@ def _launch(values: dict[str, Any]) -> dict[str, Any]:
     """How a run was launched; of paths the names, for a disk's layout is nobody else's business."""
     launch = {key: values[key] for key in _LAUNCH if key in values}
     for key in ("shards", "deepspeed_config"):
-        # What lies on the Hub is everybody's to find.
-        if isinstance(launch.get(key), str) and not launch[key].startswith(HUB):
+        # What lies on the Hub or on the web is everybody's to find.
+        if isinstance(launch.get(key), str) and "://" not in launch[key]:
             launch[key] = Path(launch[key]).name
     return launch
 

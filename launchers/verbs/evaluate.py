@@ -24,7 +24,8 @@ from evaluation.routing.task_file import load_routing_tasks
 from evaluation.runner import RunSettings
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
-from launchers.arguments import Subparsers, add_parser, positive
+from foundation.checkpoint.shared_shards import find_shards
+from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
 from launchers.progress import say
 from launchers.verbs import SUMMARIES
 
@@ -51,7 +52,7 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="CHECKPOINT|floor:NAME",
         help="checkpoint folders; floor:persistence and floor:context_mean need no checkpoint",
     )
-    parser.add_argument("--shards", type=Path, required=True, metavar="DIR", help="test shards")
+    add_shards_option(parser, "test shards")
     parser.add_argument(
         "--tasks",
         required=True,
@@ -121,7 +122,7 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
     _check_not_routing(asked, options.include)
     selected = select_tasks(asked, known)
     _check_forecasts(selected)
-    manifest = read_manifest(options.shards)
+    manifest = read_manifest(find_shards(options.shards))
     kept = []
     for task in selected:
         if task.name in asked or manifest.find(task.corpus, task.split) is not None:
@@ -158,8 +159,9 @@ def _check_forecasts(selected: Sequence[Task]) -> None:
 
 
 def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> Campaign:
-    splits = {(task.corpus, task.split) for task in tasks}
-    opened = {split: ShardedCorpus.open(options.shards, *split) for split in sorted(splits)}
+    splits = sorted({(task.corpus, task.split) for task in tasks})
+    shards = find_shards(options.shards, splits)
+    opened = {split: ShardedCorpus.open(shards, *split) for split in splits}
     corpora = {task.name: opened[task.corpus, task.split] for task in tasks}
     device = _device(options.device, ranks)
     settings = RunSettings(

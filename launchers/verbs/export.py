@@ -10,7 +10,7 @@ from evaluation.model_card import read_evidence, write_card
 from foundation.checkpoint.export import export_run
 from foundation.checkpoint.folder import fingerprint_of
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
-from launchers.arguments import Subparsers, add_parser
+from launchers.arguments import Subparsers, add_parser, add_shards_option
 from launchers.progress import say
 from launchers.verbs import SUMMARIES
 
@@ -55,9 +55,7 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--records", type=Path, metavar="FILE|DIR", help="results of this checkpoint"
     )
-    parser.add_argument(
-        "--shards", type=Path, metavar="DIR", help="what it was trained on, for its statistics"
-    )
+    add_shards_option(parser, "what it was trained on, for its statistics", required=False)
     parser.add_argument(
         "--fingerprints",
         type=Path,

@@ -131,7 +131,7 @@ def _print(preset: str, spread: Spread, cost: Cost) -> None:
         f"{precision}, micro-batch {spread.micro_batch}"
     )
     for name, value in (*_sizes(cost), *_work(cost), *_memory(cost), *_sent(cost)):
-        print(f"  {name:<26}{value}")
+        print(f"  {name:<28}{value}")
 
 
 def _sizes(cost: Cost) -> list[tuple[str, str]]:
@@ -156,13 +156,13 @@ def _work(cost: Cost) -> list[tuple[str, str]]:
 
 def _memory(cost: Cost) -> list[tuple[str, str]]:
     return [
-        ("memory per rank, at most", _gib(cost.peak_bytes)),
-        ("  weights", _gib(cost.weight_bytes)),
-        ("  optimiser", _gib(cost.optimiser_bytes)),
-        ("  activations", _gib(cost.activation_bytes)),
-        ("  gradients", f"{_gib(cost.gradient_bytes)}, as activations go"),
-        ("  reduction's bucket", _gib(cost.bucket_bytes)),
-        ("  process on CPUs, about", _gib(cost.process_bytes)),
+        ("memory per rank, at most", _size(cost.peak_bytes)),
+        ("  weights", _size(cost.weight_bytes)),
+        ("  optimiser", _size(cost.optimiser_bytes)),
+        ("  activations", _size(cost.activation_bytes)),
+        ("  gradients", f"{_size(cost.gradient_bytes)}, as activations go"),
+        ("  reduction's bucket", _size(cost.bucket_bytes)),
+        ("  process on CPUs, about", _size(cost.process_bytes)),
     ]
 
 
@@ -175,8 +175,8 @@ def _sent(cost: Cost) -> list[tuple[str, str]]:
         ("  weights gathered", traffic.weights),
     ]
     return [
-        ("sent per rank and step", _mib(traffic.total)),
-        *((name, _mib(size)) for name, size in rows if size),
+        ("sent per rank and step", _size(traffic.total)),
+        *((name, _size(size)) for name, size in rows if size),
     ]
 
 
@@ -184,12 +184,8 @@ def _giga(flops: int) -> str:
     return f"{flops / 1e9:.2f} G"
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2f} GiB"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
+def _size(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB" if size >= 2**28 else f"{size / 2**20:.1f} MiB"
 
 
 def _millions(count: int) -> str:

@@ -21,9 +21,9 @@ from launchers.verbs import SUMMARIES
 _EXAMPLES = """examples:
   foundation predict runs/tiny/model flow.h5 --steps 10 --output forecast.h5
   foundation predict runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --steps 20 \\
-      --output forecast.npy --boundary periodic
+      --output second.npy --boundary periodic
   foundation predict runs/tiny/model wake.mat --channels u,v,p --mask fluid --steps 10 \\
-      --output forecast.mat
+      --output wake_forecast.mat
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
 forecast.gif, to look at, and forecast.report.txt and .json: whether to trust it.

@@ -9,7 +9,7 @@ from evaluation.record import samples_path
 from evaluation.rescore import Rescoring, rescore
 from evaluation.results import check_writable, save_results
 from evaluation.table import result_table
-from launchers.arguments import Subparsers, add_parser, positive
+from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
 from launchers.progress import progress, say
 from launchers.verbs import SUMMARIES
 
@@ -36,7 +36,7 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument("--aggregate", choices=("mean", "median"), help="as it was by default")
     parser.add_argument("--keys", metavar="PATTERN", help="only trajectories of such keys: *-0000")
     parser.add_argument("--resamples", type=positive, metavar="N", help="draws of the bootstrap")
-    parser.add_argument("--shards", type=Path, metavar="DIR", help="the shards of the records")
+    add_shards_option(parser, "the shards of the records", required=False)
     parser.add_argument("--json", action="store_true", help="print the records instead of a table")
     parser.set_defaults(run=_run)
 

@@ -31,7 +31,8 @@ from evaluation.routing.runner import (
 from evaluation.routing.table import routing_report
 from evaluation.routing.task import RoutingTask
 from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
-from launchers.arguments import Subparsers, add_parser, not_negative, positive
+from foundation.checkpoint.shared_shards import find_shards
+from launchers.arguments import Subparsers, add_parser, add_shards_option, not_negative, positive
 from launchers.device import usable_device
 from launchers.progress import say
 from launchers.verbs import SUMMARIES
@@ -63,7 +64,7 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="CHECKPOINT",
         help="checkpoint folders of one task; several of one run show how it emerged",
     )
-    parser.add_argument("--shards", type=Path, required=True, metavar="DIR", help="their shards")
+    add_shards_option(parser, "shards of the corpora")
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE.json", help="routing file to write"
     )
@@ -127,7 +128,7 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     check_writable(options.output, options.overwrite)
     device = usable_device(options.device)
-    manifest = read_manifest(options.shards)
+    manifest = read_manifest(find_shards(options.shards))
     models = [
         model
         for target, name in zip(options.checkpoints, _names(options), strict=True)
@@ -136,10 +137,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.save_fingerprints:
         _check_folders(options.checkpoints)
     task = _task(options, manifest, models)
-    corpora = {
-        (corpus, split): ShardedCorpus.open(options.shards, corpus, split)
-        for corpus, split in splits_of(task)
-    }
+    splits = splits_of(task)
+    shards = find_shards(options.shards, splits)
+    corpora = {split: ShardedCorpus.open(shards, *split) for split in splits}
     # All faults of a user are found before the first forward, not after hours of them.
     plans = [plan_windows(model, task, corpora) for model in models]
     check_checksums(corpora.values())

@@ -4,11 +4,10 @@ import argparse
 import ipaddress
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_shards.errors import UserError
-from launchers.arguments import Subparsers, add_parser, not_negative, positive
+from launchers.arguments import Subparsers, add_parser, add_shards_option, not_negative, positive
 from launchers.device import usable_device
 from launchers.progress import say
 from launchers.verbs import SUMMARIES
@@ -35,7 +34,7 @@ def add_verb(subparsers: Subparsers) -> None:
     parser = add_parser(subparsers, "serve", SUMMARIES["serve"], _EXAMPLES)
     add = parser.add_argument
     add("checkpoint", metavar="CHECKPOINT", help="checkpoint folder or hub name")
-    add("--shards", type=Path, metavar="DIR", help="folder of shards to pick samples from")
+    add_shards_option(parser, "to pick samples from", required=False)
     add("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1, this machine alone")
     add("--port", type=not_negative, default=8765, metavar="P", help="default: 8765; 0: a free one")
     add(

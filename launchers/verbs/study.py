@@ -26,7 +26,14 @@ from evaluation.study.summary import StudyPoint, StudySummary, summarise
 from evaluation.study.table import study_tables
 from evaluation.task import Task, load_tasks, select_tasks
 from foundation.checkpoint.folder import read_config
-from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, Subparsers, add_parser, positive
+from foundation.checkpoint.shared_shards import find_shards
+from launchers.arguments import (
+    DEFAULT_DEEPSPEED_CONFIG,
+    Subparsers,
+    add_parser,
+    add_shards_option,
+    positive,
+)
 from launchers.device import usable_device
 from launchers.progress import progress, say
 from launchers.training_process import TrainingFailedError, module_command, resuming, train_in
@@ -55,7 +62,7 @@ was stopped; a finished run is never trained again.
 class _Training:
     """Trains runs of a study, each in a process of its own."""
 
-    shards: Path
+    shards: str
     output: Path
     deepspeed_config: Path
     ranks: int
@@ -71,7 +78,7 @@ class _Training:
         spread = min(self.ep_size, self.ranks) if run.config.model.num_routed else 1
         return [
             *module_command("launchers.pretrain", self.ranks),
-            *("--preset", run.preset, "--shards", str(self.shards), "--output", str(folder)),
+            *("--preset", run.preset, "--shards", self.shards, "--output", str(folder)),
             *("--ep_size", str(spread), "--deepspeed_config", str(self.deepspeed_config)),
             *("--skip_checksums", *resuming(folder)),
             *run.overrides,
@@ -82,7 +89,7 @@ def add_verb(subparsers: Subparsers) -> None:
     """Add `study` to the console."""
     parser = add_parser(subparsers, "study", SUMMARIES["study"], _EXAMPLE)
     parser.add_argument("study", type=Path, metavar="STUDY.yaml", help="what is compared")
-    parser.add_argument("--shards", type=Path, required=True, metavar="DIR", help="their shards")
+    add_shards_option(parser, "shards of the mixtures and of the tasks")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--jobs", type=positive, default=1, metavar="J", help="trainings at a time (default 1)"
@@ -113,8 +120,12 @@ def _run(options: argparse.Namespace) -> int:
     study = read_study(options.study)
     runs = runs_of(study)
     tasks = _tasks(study, options.include)
-    train = _training_splits(runs, options.shards)
-    tests = {t.name: ShardedCorpus.open(options.shards, t.corpus, t.split) for t in tasks}
+    learnt = {(c, run.config.data.split) for run in runs for c in run.config.data.corpora}
+    judged = {(task.corpus, task.split) for task in tasks}
+    shards = find_shards(options.shards, learnt | judged)
+    # What is not there is refused before any training.
+    train = {name: ShardedCorpus.open(shards, name, split) for name, split in sorted(learnt)}
+    tests = {t.name: ShardedCorpus.open(shards, t.corpus, t.split) for t in tasks}
     prints = {name: corpus.fingerprint for name, corpus in train.items()}
     models = {run.name: finished_model(options.output, run, _of(run, prints)) for run in runs}
     to_train = [run for run in runs if models[run.name] is None]
@@ -148,16 +159,10 @@ def _tasks(study: StudyConfig, include: Path | None) -> tuple[Task, ...]:
     return tasks
 
 
-def _training_splits(runs: Sequence[StudyRun], shards: Path) -> dict[str, ShardedCorpus]:
-    """All corpora that some run learns from; refuses what is not there before any training."""
-    names = {(name, run.config.data.split) for run in runs for name in run.config.data.corpora}
-    return {name: ShardedCorpus.open(shards, name, split) for name, split in sorted(names)}
-
-
 def _train(runs: Sequence[StudyRun], options: argparse.Namespace) -> dict[str, Path]:
     """Checkpoint folders by the names of the runs."""
     train = _Training(
-        options.shards.absolute(),
+        options.shards,
         options.output,
         options.deepspeed_config,
         options.ranks,

@@ -31,7 +31,14 @@ from evaluation.transfer.sweep import (
     task_for,
 )
 from evaluation.transfer.table import crossing_text, transfer_table
-from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, Subparsers, add_parser, positive
+from foundation.checkpoint.shared_shards import find_shards
+from launchers.arguments import (
+    DEFAULT_DEEPSPEED_CONFIG,
+    Subparsers,
+    add_parser,
+    add_shards_option,
+    positive,
+)
 from launchers.device import usable_device
 from launchers.progress import progress, say
 from launchers.recipe_options import add_recipe_options
@@ -62,13 +69,13 @@ class TrainingProcess:
     """Trains runs, each in a process of its own (or one per rank).
 
     Attributes:
-        shards: folder of the corpus.
+        shards: name of the folder of the corpus.
         deepspeed_config: JSON file.
         ranks: processes of a run; DeepSpeed's launcher starts them if they are several.
         module: what is run, with the options of `launchers.finetune`.
     """
 
-    shards: Path
+    shards: str
     deepspeed_config: Path = DEFAULT_DEEPSPEED_CONFIG
     ranks: int = 1
     module: str = "launchers.finetune"
@@ -87,7 +94,7 @@ class TrainingProcess:
         words = [
             *module_command(self.module, self.ranks),
             *("--checkpoint", run.terms.checkpoint, "--corpus", run.corpus),
-            *("--shards", str(self.shards), "--output", str(folder), "--skip_checksums"),
+            *("--shards", self.shards, "--output", str(folder), "--skip_checksums"),
             *("--trajectories", str(run.trajectories), "--recipe", run.terms.recipe),
             *("--deepspeed_config", str(self.deepspeed_config)),
         ]
@@ -105,9 +112,7 @@ def add_verb(subparsers: Subparsers) -> None:
     parser = add_parser(subparsers, "transfer", SUMMARIES["transfer"], _EXAMPLE)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint folder, or hub id")
     parser.add_argument("--corpus", metavar="NAME", help="what to learn; that of --task by default")
-    parser.add_argument(
-        "--shards", type=Path, required=True, metavar="DIR", help="its training and test shards"
-    )
+    add_shards_option(parser, "its training and test shards")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--sizes",
@@ -142,9 +147,9 @@ def _run(options: argparse.Namespace) -> int:
     device = usable_device(options.device)
     known = load_tasks(options.include)
     corpus = _corpus(options, known)
-    train = ShardedCorpus.open(options.shards, corpus, "train")
+    train = _opened(options.shards, corpus, "train")
     task = task_for(train.card, known, options.task)
-    test = ShardedCorpus.open(options.shards, corpus, task.split)
+    test = _opened(options.shards, corpus, task.split)
     options.sizes = options.sizes or _task_sizes(options.task, known, train.num_trajectories)
     runs = plan(_terms(options), train, test, task)
     check_judgeable(open_forecaster(options.checkpoint, device), task, test)
@@ -169,6 +174,10 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     _report(options, task, records)
     return 0
+
+
+def _opened(shards: str, corpus: str, split: str) -> ShardedCorpus:
+    return ShardedCorpus.open(find_shards(shards, [(corpus, split)]), corpus, split)
 
 
 def _corpus(options: argparse.Namespace, known: dict[str, Task]) -> str:

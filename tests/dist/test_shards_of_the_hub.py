@@ -1,9 +1,10 @@
-"""Training by the name of a data set gives what training on its folder gives."""
+"""Training by the name of shards far away gives what training on their folder gives."""
 
 from pathlib import Path
 
 import pytest
 import yaml
+from file_server import serving
 from group import on_ranks
 from local_hub import TOKEN, only_hub
 from runs import curve, pretrain
@@ -40,3 +41,22 @@ def test_a_data_set_trains_by_its_name_as_its_folder_does(waves, tmp_path, monke
     assert on_ranks(2, pretrain, waves, tmp_path / "here", 2, None, SHORT) == [0, 0]
     assert curve(tmp_path / "named") == curve(tmp_path / "here")
     assert yaml.safe_load((tmp_path / "named" / "config.yaml").read_text())["shards"] == NAME
+
+
+def pretrain_at(url: str, home: Path, output: Path) -> int:
+    from huggingface_hub import constants
+
+    constants.HF_HOME = str(home)
+    return pretrain(url, output, ep_size=2, extra=SHORT)  # type: ignore[arg-type]
+
+
+def test_shards_at_a_url_train_as_their_folder_does_and_come_once_for_all_ranks(waves, tmp_path):
+    with serving(waves) as server:
+        server.faults.add("drop_once")
+        made = on_ranks(2, pretrain_at, server.url, tmp_path / "home", tmp_path / "named")
+        assert made == [0, 0]
+        whole = [tar for tar in server.fetched() if "from" not in tar]
+        assert len(whole) == len(set(whole))
+        assert not any("-test-" in tar for tar in whole), "only what training reads"
+    assert on_ranks(2, pretrain, waves, tmp_path / "here", 2, None, SHORT) == [0, 0]
+    assert curve(tmp_path / "named") == curve(tmp_path / "here")

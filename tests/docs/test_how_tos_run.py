@@ -72,9 +72,11 @@ def published_weights(desk: Path) -> None:
     from foundation.models.registry import build_model
     from foundation.train.config import load_run_config
 
-    faithful = ["model.target=field", "model.instance_norm=false", "model.router.gate_norm=batch"]
+    faithful = ["model.target=frame", "model.instance_norm=false", "model.router.gate_norm=batch"]
     config = load_run_config("debug", faithful).model
-    Surrogate(build_model(config, 0), config, {}).save_pretrained(desk / "fresh")
+    network = build_model(config, 0)
+    network.training_step.fill_(1000)  # at its lowest temperature, which that layout means
+    Surrogate(network, config, {}).save_pretrained(desk / "fresh")
     (desk / "downloads").mkdir(exist_ok=True)
     out = desk / "downloads" / "moepot.pth"
     assert main(["export-reference", str(desk / "fresh"), str(out)]) == 0

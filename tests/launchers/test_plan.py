@@ -16,7 +16,7 @@ def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_mixture_says_what_a_sample_passes_and_what_lies_in_experts(capsys):
     said = planned(capsys, "tiny", "--world", "8", "--ep", "8", "--bf16", "global_batch=64")
     assert "tiny: 8 ranks, ep_size 8, ZeRO 1, bf16, micro-batch 8" in said
-    assert "activated per sample    17.6 M" in said
+    assert "activated per sample 17.6 M" in " ".join(said.split())
     assert "in routed experts" in said
 
 
@@ -53,6 +53,12 @@ def test_what_a_launch_would_do_is_told_whole(capsys):
         "weights gathered",
     ):
         assert part in said
+
+
+def test_figures_stand_in_a_column_of_their_own_and_none_is_rounded_away(capsys):
+    rows = planned(capsys, "nano", "--world", "2", "--ep", "2").splitlines()[1:]  # below a title
+    assert all(row[29] == " " and row[30].isdigit() for row in rows)
+    assert not any(row[30:].startswith("0.00") for row in rows)
 
 
 def test_recomputing_trades_memory_for_work_and_traffic(capsys):

@@ -17,6 +17,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from own_files import write_waves as write_file
 from runs import write_checkpoint
+from travelling_waves import CORPORA
 
 from launchers.cli import main
 
@@ -24,8 +25,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_checkpoint(tmp_path_factory.mktemp("served") / "model", resolution=32))
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, waves: Path) -> str:
+    """With fingerprints, so that the page says what the routers take a sample for."""
+    folder = tmp_path_factory.mktemp("served")
+    model = str(write_checkpoint(folder / "model", resolution=32))
+    words = ["routing", model, "--shards", str(waves), "--corpora", ",".join(CORPORA)]
+    more = ["--windows", "3", "--save-fingerprints", "--output", str(folder / "routing.json")]
+    assert main([*words, *more]) == 0
+    return model
 
 
 class _Trap:
@@ -76,6 +83,13 @@ _DRAWN = """[...document.querySelectorAll('.panels:not([hidden]) canvas')]
 _PICTURES = """[...document.querySelectorAll('.panels:not([hidden]) canvas')]
     .map((each) => each.toDataURL())"""
 _IDLE = "document.getElementById('shown').getAttribute('aria-busy') === 'false'"
+_LINES = """(() => {
+    const range = document.createRange();
+    return [...document.querySelectorAll('.likeness tbody th')].map((name) => {
+        range.selectNodeContents(name);
+        return range.getClientRects().length;
+    });
+})()"""
 _FITS = "document.scrollingElement.scrollWidth <= innerWidth"
 
 
@@ -117,6 +131,7 @@ def _explore_a_sample(page: Browser, width: int) -> None:
     page.wait(_DRAWN)
     assert page.run(_PICTURES)[0] != second[0], "another channel"
     assert page.run(_FITS)
+    assert page.run(_LINES) == [1] * len(CORPORA), "no name of a corpus is broken"
     seen = page.picture()
     assert seen.shape[1] == width
     assert seen.std() > 10, "drawn, not blank"

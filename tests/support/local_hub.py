@@ -181,7 +181,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, path: str) -> None:
         """/api/models/OWNER/NAME/VERB/REVISION"""
-        kind, owner, name, *rest = path.removeprefix("/api/").split("/")
+        kind, owner, name, *rest = [*path.removeprefix("/api/").split("/"), "", ""]
+        if not name:
+            self._error(404, f"no such thing {path}")
+            return
+        rest = [part for part in rest if part]
         repository = self._find(f"{owner}/{name}", kind.removesuffix("s"))
         if repository is None:
             return

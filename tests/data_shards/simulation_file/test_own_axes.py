@@ -21,13 +21,23 @@ TEN = Evidence(frames=10)
         ((100, 64, 64, 20), "syxt"),
         ((7, 20, 64, 64, 2), "styxc"),
         ((7, 20, 2, 64, 64), "stcyx"),
+        ((20, 4, 64, 64), "tcyx"),  # four frames of twenty runs would be too few
     ],
 )
 def test_sizes_alone_tell_square_planes(shape: tuple[int, ...], axes: str) -> None:
     assert guess_axes(shape, TEN, "here") == axes
 
 
-@pytest.mark.parametrize("shape", [(20, 48, 64), (64, 64, 64), (4, 20, 64, 64), (30, 20, 40, 50)])
+@pytest.mark.parametrize("frames", [4, 9])
+def test_too_few_frames_are_not_made_up_for_by_taking_columns_as_frames(frames: int) -> None:
+    assert guess_axes((frames, 48, 48), TEN, "here") == "tyx"
+    assert guess_axes((48, 48, frames), TEN, "here") == "yxt"
+    assert guess_axes((4, 48, 64), TEN, "here") == "tyx"
+
+
+@pytest.mark.parametrize(
+    "shape", [(9, 48, 64), (20, 48, 64), (64, 64, 64), (4, 20, 64, 64), (30, 20, 40, 50)]
+)
 def test_two_equal_readings_are_asked_about_with_both_named(shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match=r"can be read in \d+ ways.*--axes .* or --axes "):
         guess_axes(shape, TEN, "here")

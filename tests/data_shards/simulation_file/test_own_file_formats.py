@@ -155,6 +155,16 @@ def test_a_mask_is_found_named_or_given_as_a_file(name: str, tmp_path: Path) -> 
     np.testing.assert_array_equal(read_simulation(tmp_path / f"copy.{name}").mask, mask)
 
 
+def test_a_mask_that_leaves_little_fluid_is_wondered_at(tmp_path: Path) -> None:
+    obstacle = np.zeros((12, 20), bool)
+    obstacle[3:5, 7:12] = True  # the other way round: 1 in the solid
+    arrays = {"u": waves(channels=1)[:, 0], **places()}
+    for mask, wondered in ((obstacle, True), (~obstacle, False)):
+        path = write_arrays(tmp_path / f"{wondered}.npz", {**arrays, "mask": mask})
+        assumed = " ".join(read_simulation(path).assumed)
+        assert ("96% of the cells are solid; if it is 1 in the solid" in assumed) == wondered
+
+
 def test_a_mask_lies_and_turns_as_its_fields_do(tmp_path: Path) -> None:
     mask = np.ones((12, 20), np.uint8)
     mask[1:4, 2:9] = 0
@@ -189,6 +199,7 @@ def test_channels_are_chosen_ordered_and_named(tmp_path: Path) -> None:
     whole = write_arrays(tmp_path / "all.npy", {"f": waves(channels=3).transpose(0, 2, 3, 1)})
     named = read_simulation(whole, Reading(axes="t,y,x,c", channels=("a", "b", "c")))
     assert named.channels == ("a", "b", "c")
+    assert "array 'all' is given the names of --channels" in named.assumed
 
 
 def test_channels_stand_in_order_of_their_numbers_whatever_the_format(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from file_server import serving
+from huggingface_hub import constants
 from runs import rows
 
 from data_shards.corpus import ShardedCorpus
@@ -51,7 +53,7 @@ def finish(output: Path, shards: Path) -> None:
         (folder / "config.yaml").write_text(yaml.safe_dump(values))
 
 
-def words(study: Path, shards: Path, output: Path) -> list[str]:
+def words(study: Path, shards: Path | str, output: Path) -> list[str]:
     return ["study", str(study), "--shards", str(shards), "--output", str(output)]
 
 
@@ -112,3 +114,13 @@ def test_a_study_trains_its_runs_side_by_side(study, shards, tmp_path, capsys, m
         assert [row["step"] for row in rows(folder)] == [1, 2, 3]
     found = json.loads((output / "records" / "study.json").read_text())
     assert len({json.dumps(point["errors"]) for point in found["points"]}) == 2
+
+
+def test_a_study_takes_its_shards_from_a_url(study, shards, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    output = tmp_path / "out"
+    finish(output, shards)
+    with serving(shards) as served:
+        assert main([*words(study, served.url, output), "--json"]) == 0
+        assert len(served.fetched()) == len(CORPORA)
+    assert len(json.loads(capsys.readouterr().out)["points"]) == 2

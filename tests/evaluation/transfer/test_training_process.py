@@ -32,7 +32,7 @@ def planned(terms: Terms, waves: Path) -> list[TransferRun]:
 @pytest.fixture
 def process(waves: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingProcess:
     monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
-    return TrainingProcess(waves, module="stand_in_finetune")
+    return TrainingProcess(str(waves), module="stand_in_finetune")
 
 
 def test_a_run_is_told_what_was_planned(terms, waves, process, tmp_path):
