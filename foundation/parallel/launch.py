@@ -31,12 +31,11 @@ class Ranks:
         return self.rank == 0
 
 
-def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT, init_method: str | None = None) -> Ranks:
+def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT) -> Ranks:
     """Join the process group that the launcher announced, or make one of one rank.
 
     Args:
         timeout: after which a rank that waits for a dead one gives up.
-        init_method: where ranks meet, as torch has it; None: at the launcher's address.
     """
     # Its messages of good health bury ours; warnings and errors stay.
     deepspeed.utils.logger.setLevel("WARNING")
@@ -50,7 +49,7 @@ def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT, init_method: str | None 
     ):
         os.environ.setdefault(name, value)
     deepspeed.init_distributed(
-        auto_mpi_discovery=False, timeout=timeout, verbose=False, init_method=init_method
+        auto_mpi_discovery=False, timeout=timeout, verbose=False, init_method=None
     )
     local_rank = int(os.environ["LOCAL_RANK"])
     accelerator = get_accelerator()

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 from foundation.parallel.launch import join_ranks, leave_ranks
@@ -49,7 +50,9 @@ def _rank(rank: int, ranks: int, rounds: int, samples: int, folder: str) -> None
         "WORLD_SIZE": str(ranks),
         "LOCAL_SIZE": str(ranks),
     }
-    device = join_ranks(init_method=f"file://{folder}/meeting").device
+    meeting = f"file://{folder}/meeting"
+    dist.init_process_group(init_method=meeting, rank=rank, world_size=ranks)
+    device = join_ranks().device  # takes the group that is there
     config = config_of("tiny")
     batch = random_batch(config, samples, seed=rank, device=device)
     everybodys = random_batch(config, ranks * samples, device=device)
