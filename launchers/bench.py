@@ -25,12 +25,13 @@ from launchers.benchmarks.timing import Figure
 from launchers.exit_codes import guarded
 
 EXAMPLES = """examples:
-  python launchers/bench.py                                  # all ratios, some minutes
-  python launchers/bench.py --quick                          # fewer rounds, under a minute
-  python launchers/bench.py --shards quickstart/shards --output ratios.json    # and real runs
-  python launchers/bench.py ratios --only mixture --rounds 9
+  python launchers/bench.py                                   # all ratios, some minutes
+  python launchers/bench.py --quick                           # one round, under a minute
+  python launchers/bench.py --shards quickstart/shards --output ratios.json   # and real runs
+  python launchers/bench.py --only mixture --only ranks --rounds 9
   python launchers/bench.py stream --shards quickstart/shards --output stream.json
   python launchers/bench.py links --output links.json --cluster mine.yaml
+  foundation bench --quick                                    # the same as a verb
 """
 
 PARTS = ("mixture", "network", "inference", "sizes", "ranks", "runs")
@@ -38,36 +39,30 @@ _QUICK = ("mixture", "network", "inference")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with one subject per part of the system."""
+    """The parser of ratios, and of subjects that are measured by themselves."""
     parser = argparse.ArgumentParser(
         prog="bench.py",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_subjects(parser)
+    add_options(parser)
     return parser
 
 
-def add_subjects(parser: argparse.ArgumentParser) -> None:
-    """Add all subjects to a parser."""
-    subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
-    ratios = subjects.add_parser(
-        "ratios",
-        help="the network against its published form, float32 and one large product (default)",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    ratios.add_argument("--quick", action="store_true", help=f"one round of {', '.join(_QUICK)}")
-    ratios.add_argument(
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the ratios, and the other subjects."""
+    parser.add_argument("--quick", action="store_true", help=f"one round of {', '.join(_QUICK)}")
+    parser.add_argument(
         "--only", action="append", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}"
     )
-    ratios.add_argument("--rounds", type=positive, default=5, help="default: 5")
-    ratios.add_argument(
+    parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
+    parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="to train on; without them runs are left out"
     )
-    ratios.add_argument("--output", type=Path, metavar="FILE.json", help="record to write")
-    ratios.set_defaults(run=bench_ratios)
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="record to write")
+    parser.set_defaults(run=bench_ratios)
+    subjects = parser.add_subparsers(metavar="SUBJECT", title="measured by themselves")
     add_stream(subjects)
     add_links(subjects)
 
@@ -123,10 +118,7 @@ def _write(path: Path, figures: list[Figure], device: torch.device, rounds: int)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; ratios are what is meant where no subject is named."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
-        arguments = ["ratios", *arguments]
+    """Entry point."""
     options = build_parser().parse_args(arguments)
     return guarded(lambda: options.run(options))
 

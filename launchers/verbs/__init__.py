@@ -27,6 +27,7 @@ SUMMARIES = {
     "push": "put a checkpoint folder on the Hugging Face Hub",
     "pull": "fetch a checkpoint folder from the Hugging Face Hub",
     "push-shards": "put a folder of shards on the Hugging Face Hub as a data set",
+    "bench": "measure speed as ratios: against the published form, float32, one large product",
 }
 
 

@@ -64,7 +64,7 @@ def test_figures_stand_in_a_column_of_their_own_and_none_is_rounded_away(capsys)
 def test_recomputing_trades_memory_for_work_and_traffic(capsys):
     words = ("tiny", "--world", "2", "--ep", "2", "--json")
     kept, again = (json.loads(planned(capsys, *words, *more)) for more in ((), ("--recompute",)))
-    assert again["activation_bytes"] < 0.5 * kept["activation_bytes"]
+    assert again["activation_bytes"] < 0.6 * kept["activation_bytes"]
     assert again["flops_step"] > 1.1 * kept["flops_step"]
     assert again["traffic"]["exchange"] == pytest.approx(
         1.5 * kept["traffic"]["exchange"], rel=0.01

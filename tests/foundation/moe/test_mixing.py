@@ -204,3 +204,23 @@ def test_work_is_that_of_the_chosen_whatever_the_number_of_experts(num_experts, 
     used = min(num_experts, 8 * 4)
     assert products["addmm"] == used + SHARED
     assert products["mm"] == 2 * (used + SHARED)
+
+
+@pytest.mark.parametrize("num_experts", [8, 64])
+def test_what_is_kept_is_what_goes_into_gelu_whatever_the_number_of_experts(num_experts, generator):
+    experts, shared = linear_maps(num_experts, generator), linear_maps(SHARED, generator)
+    rows = torch.randn(8, TOKENS, FEATURES, generator=generator, requires_grad=True)
+    chosen = torch.zeros(8, num_experts, dtype=torch.bool)
+    chosen[:, :4] = True
+    parameters = {p.data_ptr() for e in (*experts, *shared) for p in e.parameters()}
+    kept = []
+
+    def note(tensor: Tensor) -> Tensor:
+        if tensor.data_ptr() not in parameters | {rows.data_ptr()}:
+            kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        out = mix_chosen(rows, chosen.float(), chosen, experts, shared)
+    assert out.requires_grad
+    assert sum(kept) == 8 * (4 + SHARED) * TOKENS * WIDTH

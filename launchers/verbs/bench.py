@@ -1,0 +1,10 @@
+"""`foundation bench`: what this machine does, as ratios of one run."""
+
+from launchers.arguments import Subparsers, add_parser
+from launchers.bench import EXAMPLES, add_options
+from launchers.verbs import SUMMARIES
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `bench` to the console."""
+    add_options(add_parser(subparsers, "bench", SUMMARIES["bench"], EXAMPLES))

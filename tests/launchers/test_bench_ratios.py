@@ -1,0 +1,113 @@
+"""The bench: its ways do what they are named for, and its figures are what was measured."""
+
+import json
+import time
+
+import pytest
+import torch
+from group import on_ranks
+from torch.utils.flop_counter import FlopCounterMode
+
+from foundation.models.registry import build_model
+from foundation.models.work import dense_work_of, work_of
+from launchers import bench
+from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
+from launchers.benchmarks.network import config_of
+from launchers.benchmarks.published_form import PublishedForm
+from launchers.benchmarks.samples import random_batch, spread_routes
+from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
+from launchers.cli import main
+
+CPU = torch.device("cpu")
+WIDTH, EXPERTS, SAMPLES = 16, 8, 5
+SMALL = {"resolution": 32, "width": 32, "blocks": 2, "heads": 2, "head_width": 8}
+
+
+def flops(way) -> int:
+    with FlopCounterMode(display=False) as counter:
+        way()
+    return counter.get_total_flops()
+
+
+def test_a_ratio_is_the_median_of_the_rounds_and_not_that_of_the_medians():
+    figure = ratio("x", [2.0, 9.0, 4.0], [1.0, 3.0, 4.0], at_least(2.0))
+    assert figure.rounds == (2.0, 3.0, 1.0)
+    assert figure.value == 2.0
+    assert figure.plain()["met"] is True
+    assert ratio("x", [2.0], [1.0], at_most(1.9)).plain()["met"] is False
+    assert Figure("x", 1.0).plain()["met"] is None
+
+
+def test_ways_take_turns_and_the_first_round_does_not_count():
+    order: list[str] = []
+    naps = {"long": 0.02, "short": 0.0}
+    ways = {name: (lambda n=name: (order.append(n), time.sleep(naps[n]))) for name in naps}
+    seconds = in_turns(ways, 2)
+    assert order == ["long", "short"] * 3
+    assert [len(rounds) for rounds in seconds.values()] == [2, 2]
+    assert min(seconds["long"]) >= 0.02
+
+
+def test_both_forms_of_the_mixture_are_one_function():
+    layer = layer_of(WIDTH, EXPERTS, SAMPLES, torch.float32, CPU)
+    results = []
+    for way in (layer.sparse, layer.all_computed):
+        way()
+        maps = (*layer.experts, *layer.shared)
+        leaves = (layer.rows_BNF, *(p for linear in maps for p in linear.parameters()))
+        results.append([leaf.grad.clone() for leaf in leaves])
+    for sparse, full in zip(*results, strict=True):
+        # float32 in another order of summation, over 1280 tokens
+        torch.testing.assert_close(sparse, full, rtol=1e-4, atol=1e-4)
+
+
+def test_one_product_has_the_multiply_adds_of_the_chosen_experts():
+    layer = layer_of(WIDTH, EXPERTS, SAMPLES, torch.float32, CPU)
+    product = one_product(WIDTH, SAMPLES, torch.float32, CPU)
+    expected = 3 * 2 * SAMPLES * TOKENS * (CHOSEN + SHARED) * WIDTH**2
+    assert flops(layer.sparse) == flops(product) == expected
+
+
+def test_routes_of_a_fresh_network_are_spread():
+    config = config_of("tiny", 8, **SMALL)
+    model, batch = build_model(config, seed=0), random_batch(config, 8)
+    before = min(len(routed.experts_BK.unique()) for routed in model(batch).routing)
+    assert spread_routes(model, batch) > max(before, 6)
+
+
+def test_the_published_form_computes_all_experts_and_ours_the_chosen():
+    """Counted by torch; what else the published form does more is no expert's work."""
+    config = config_of("tiny", 8, **SMALL)
+    model, batch = build_model(config, seed=0), random_batch(config, 4)
+    spread_routes(model, batch)
+    saved = 4 * (dense_work_of(config).products - work_of(config).products)
+    assert flops(lambda: PublishedForm(model)(batch)) - flops(lambda: model(batch)) >= saved > 0
+
+
+def run_bench(path: str) -> int:
+    return bench.main(["--only", "inference", "--rounds", "1", "--output", path])
+
+
+def test_the_record_holds_what_was_measured_and_how(tmp_path):
+    path = tmp_path / "records" / "ratios.json"
+    assert on_ranks(1, run_bench, str(path)) == [0]
+    record = json.loads(path.read_text())
+    assert record["rounds"] == 1
+    assert record["machine"]["cores"] >= 1
+    (figure,) = record["figures"]
+    assert figure["value"] > 0
+    assert figure["goal"] == {"bound": 2.0, "at_least": True}
+    assert figure["met"] == (figure["value"] >= 2.0)
+
+
+def test_runs_need_shards(capsys):
+    assert bench.main(["--only", "runs"]) == 2
+    assert "--shards" in capsys.readouterr().err
+
+
+def test_the_console_has_the_bench_with_all_its_subjects(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("--quick", "stream", "links"))
+    assert main(["bench", "--only", "runs"]) == 2
