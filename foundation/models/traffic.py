@@ -119,7 +119,8 @@ def _exchange(config: MoEPOTConfig, spread: Spread) -> int:
     """Of one forward and its backward, over all blocks."""
     tokens, width = (config.resolution // config.patch) ** 2, config.width
     features = width * config.mlp_ratio
-    weights = 2 * config.router.num_experts // spread.ep_size  # and which of them are chosen
+    rows = tokens if config.router.unit == "token" else 1
+    weights = rows * config.router.num_experts // spread.ep_size
     sample = spread.size * tokens * (features + width) + _FLOAT * weights
     one_way = spread.micro_batch * expected_ranks(config, spread.ep_size) * sample
     forwards = 2 if spread.recompute else 1

@@ -94,7 +94,11 @@ def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
     attention = 4 * features * max(2 * features // 16, 1)
     gate = features * (4 * features + config.router.num_experts) + attention
     kept = 2 * features + computed * width
-    return tokens * features * width * (1 + computed) + gate, tokens * kept
+    work = tokens * features * width * (1 + computed)
+    if config.router.unit == "sample":
+        return work + gate, tokens * kept
+    # Every token passes the gate, whose maps and norms keep what goes in.
+    return work + tokens * gate, tokens * (kept + 14 * features)
 
 
 def _perceptron(config: DPOTConfig) -> tuple[int, int]:

@@ -35,4 +35,4 @@ class ExpertBank(nn.Module):
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
         """(B, N, F) -> (B, N, D), weighted sum of each sample's experts and mean of the shared."""
         experts = cast(list[Expert], list(self.experts.values()))
-        return mix_chosen(rows_BNF, routing.weights_BE, routing.chosen_BE, experts, shared)
+        return mix_chosen(rows_BNF, routing.weights_BE, experts, shared)

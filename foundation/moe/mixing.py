@@ -41,16 +41,15 @@ class Routes:
         return torch.bincount(self.expert_R, minlength=self.num_experts)
 
 
-def routes_of(chosen_ME: Tensor) -> Routes:
-    """Routes of rows that chose experts where `chosen_ME` is True."""
-    expert_R, row_R = chosen_ME.t().nonzero(as_tuple=True)
-    return Routes(row_R, expert_R, chosen_ME.shape[1])
+def routes_of(weights_ME: Tensor) -> Routes:
+    """Routes of rows to the experts whose weight is not zero."""
+    expert_R, row_R = weights_ME.t().nonzero(as_tuple=True)
+    return Routes(row_R, expert_R, weights_ME.shape[1])
 
 
 def mix_chosen(
     rows_MNF: Tensor,
     weights_ME: Tensor,
-    chosen_ME: Tensor,
     experts: Sequence[nn.Linear],
     shared: Sequence[nn.Linear] = (),
 ) -> Tensor:
@@ -61,15 +60,15 @@ def mix_chosen(
 
     Args:
         rows_MNF: features (M, N, F).
-        weights_ME: weight of each expert (M, E); its gradient reaches the gate.
-        chosen_ME: True where an expert is to be computed (M, E).
+        weights_ME: weight of each expert (M, E), zero where it is not to be computed; the
+            gradient of the others reaches the gate.
         experts: the E routed ones, in the order of the last axis of the weights.
         shared: the S that every row passes.
 
     Returns:
         (M, N, D), of the rows' type.
     """
-    routes = routes_of(chosen_ME)
+    routes = routes_of(weights_ME)
     weights_R = weights_ME[routes.row_R, routes.expert_R]
     # Elsewhere grouped products exist for the sake of tests, or are loops.
     if rows_MNF.is_cuda and rows_MNF.dtype == torch.bfloat16:

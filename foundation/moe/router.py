@@ -7,7 +7,7 @@ function of the training step.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -34,6 +34,7 @@ class RouterConfig(Config):
 
     num_experts: PositiveInt = 16  # routed only; shared experts are separate
     top_k: PositiveInt = 4
+    unit: Literal["sample", "token"] = "sample"  # what is routed; a sample's whole map as published
     gate_norm: GateNorm = "layer"
     temperature: TemperatureSchedule = TemperatureSchedule()
 
@@ -54,7 +55,7 @@ class Routing:
     Attributes:
         logits_BE: gate output (B, E).
         experts_BK: chosen experts (B, K) int64, best first.
-        weights_BK: their weights (B, K), each row sums to one.
+        weights_BK: their weights (B, K), each row sums to one; zero is not chosen.
     """
 
     logits_BE: Tensor
@@ -69,13 +70,30 @@ class Routing:
     @property
     def chosen_BE(self) -> Tensor:
         """True where an expert was chosen (B, E)."""
-        chosen = torch.zeros_like(self.logits_BE, dtype=torch.bool)
-        return chosen.scatter(1, self.experts_BK, True)
+        return self.weights_BE > 0
 
     @property
     def weights_BE(self) -> Tensor:
         """Weights by expert (B, E), zero where not chosen."""
         return torch.zeros_like(self.logits_BE).scatter(1, self.experts_BK, self.weights_BK)
+
+
+def pooled(routing_NE: Routing, samples: int) -> Routing:
+    """What tokens of equally many per sample chose, as the routing of their samples.
+
+    Args:
+        routing_NE: of all tokens, those of a sample one after the other.
+        samples: B.
+
+    Returns:
+        Probabilities and weights are means over a sample's tokens, so that all E experts may be
+        among the chosen; logits are the logarithms of mean probabilities.
+    """
+    num_experts = routing_NE.logits_BE.shape[1]
+    mean_BE = routing_NE.probabilities_BE.view(samples, -1, num_experts).mean(1)
+    weights_BE = routing_NE.weights_BE.view(samples, -1, num_experts).mean(1)
+    ordered = weights_BE.sort(dim=1, descending=True)
+    return Routing(mean_BE.log(), ordered.indices, ordered.values)
 
 
 class Router(nn.Module):

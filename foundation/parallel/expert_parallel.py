@@ -60,22 +60,17 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
         num_samples = rows_BNF.shape[0]
         weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
-        chosen_BRL = routing.chosen_BE.view(num_samples, self.ep_size, -1)
         experts = list(self.experts.deepspeed_experts.values())
         if self.ep_size == 1:
-            return mix_chosen(rows_BNF, weights_BRL[:, 0], chosen_BRL[:, 0], experts, shared)
-        owners, samples = chosen_BRL.any(-1).t().nonzero(as_tuple=True)
+            return mix_chosen(rows_BNF, weights_BRL[:, 0], experts, shared)
+        owners, samples = weights_BRL.any(-1).t().nonzero(as_tuple=True)
         counts = torch.bincount(owners, minlength=self.ep_size)
         sent, received = counts.tolist(), exchange_counts(counts, self.ep_group)
-        routes_S2L = torch.cat(
-            [weights_BRL[samples, owners], chosen_BRL[samples, owners].to(weights_BRL.dtype)], 1
-        )
         rows_MNF = begin_exchange(rows_BNF[samples], sent, received, self.ep_group)
-        routes_M2L = begin_exchange(routes_S2L, sent, received, self.ep_group)
+        weights_ML = begin_exchange(weights_BRL[samples, owners], sent, received, self.ep_group)
         half = (len(shared) + 1) // 2
         shares = _shares(shared[:half], rows_BNF, len(shared))
-        weights_ML, chosen_ML = routes_M2L().chunk(2, dim=1)
-        mixed_MND = mix_chosen(rows_MNF(), weights_ML, chosen_ML > 0, experts)
+        mixed_MND = mix_chosen(rows_MNF(), weights_ML(), experts)
         parts_SND = begin_exchange(mixed_MND, received, sent, self.ep_group)
         shares += _shares(shared[half:], rows_BNF, len(shared))
         arrived_SND = parts_SND()
@@ -88,7 +83,7 @@ def _shares(some: Sequence[Expert], rows_BNF: Tensor, num_shared: int) -> list[T
     if not some:
         return []
     nobody = rows_BNF.new_zeros(len(rows_BNF), 0)
-    return [mix_chosen(rows_BNF, nobody, nobody > 0, [], some) * (len(some) / num_shared)]
+    return [mix_chosen(rows_BNF, nobody, [], some) * (len(some) / num_shared)]
 
 
 class ExpertParallelBank(MoE):  # type: ignore[misc]

@@ -38,9 +38,7 @@ class Layer:
 
     def sparse(self) -> None:
         """A step of ours."""
-        chosen = self.weights_BE > 0
-        out = mix_chosen(self.rows_BNF, self.weights_BE, chosen, self.experts, self.shared)
-        self._back(out)
+        self._back(mix_chosen(self.rows_BNF, self.weights_BE, self.experts, self.shared))
 
     def all_computed(self) -> None:
         """A step of the published formulation, features before space as there."""

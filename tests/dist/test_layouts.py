@@ -33,6 +33,7 @@ class Case(NamedTuple):
     accumulation: int = 1
     recompute: bool = False
     bf16: bool = False
+    unit: str = "sample"
 
 
 def global_batch() -> Batch:
@@ -67,7 +68,7 @@ def train(case: Case) -> dict[str, Any]:
     ranks = join_ranks()
     settings = {"width": 32, "blocks": 2, "heads": 4, "resolution": RESOLUTION, "patch": 4}
     config = read_model_config(
-        {**settings, "head_width": 8, "router": {"gate_norm": case.gate}}, "test"
+        {**settings, "head_width": 8, "router": {"gate_norm": case.gate, "unit": case.unit}}, "test"
     )
     model = build_model(config, seed=0)
     model.recompute_blocks = case.recompute
@@ -109,7 +110,9 @@ def serial() -> Any:
     known: dict[Any, Any] = {}
 
     def run(case: Case) -> dict[str, Any]:
-        alone = Case(1, 1, zero=1, gate=case.gate, accumulation=case.accumulation)
+        alone = Case(
+            1, 1, gate=case.gate, accumulation=case.accumulation, unit=case.unit
+        )
         if alone not in known:
             known[alone] = on_ranks(1, train, alone)[0]
         return known[alone]
@@ -129,6 +132,7 @@ OTHERS = [
     Case(2, 2, zero=1, gate="batch", recompute=True),
     Case(2, 1, zero=0, gate="batch"),
     Case(2, 2, accumulation=2),
+    Case(2, 2, unit="token"),
 ]
 
 
@@ -248,7 +252,7 @@ def order_of_events(num_shared: int) -> tuple[list[str], list[str]]:
 
     def recording(*arguments: Any) -> torch.Tensor:
         out = mix(*arguments)
-        if len(arguments) == 5 and arguments[4]:
+        if len(arguments) == 4 and arguments[3]:
             events.append("shared")
             out.register_hook(lambda _: events.append("shared"))
         return out

@@ -22,6 +22,7 @@ CASES = [
     *((name, {"instance_norm": True, "target": "increment", "out_frames": 3}) for name in SIZES),
     ("moe_pot", {"mlp_ratio": 2, "num_shared": 1, "router": {"num_experts": 6, "top_k": 3}}),
     ("moe_pot", {"modes": 2}),
+    ("moe_pot", {"router": {"unit": "token", "num_experts": 6, "top_k": 3}}),
     ("dpot", {"mlp_ratio": 3, "time_aggregation": "mlp"}),
     ("fno", {"layers": 1, "modes": 8}),
     ("unet", {"levels": 1}),

@@ -25,28 +25,27 @@ def linear_maps(count: int, generator: torch.Generator, **options: torch.dtype) 
     return maps
 
 
-def choice_of(rows: int, top_k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Weights (M, E) with a gradient, and which are chosen."""
-    logits = torch.randn(rows, EXPERTS, generator=generator, requires_grad=True)
-    chosen = torch.zeros(rows, EXPERTS, dtype=torch.bool)
-    chosen.scatter_(1, logits.topk(top_k).indices, True)
-    return logits, chosen
+def choice_of(rows: int, top_k: int, generator: torch.Generator) -> Tensor:
+    """Weights (M, E) with a gradient, zero where not chosen."""
+    weights = torch.rand(rows, EXPERTS, generator=generator) + 0.1
+    kept = torch.zeros_like(weights).scatter(1, weights.topk(top_k).indices, 1.0)
+    return (weights * kept).requires_grad_()
 
 
-def dense(rows: Tensor, weights: Tensor, chosen: Tensor, experts, shared=()) -> Tensor:
+def dense(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
     """Every expert on every row, times a weight that is zero where not chosen."""
     outputs = torch.stack([F.gelu(expert(rows)) for expert in experts], dim=1)
-    out = (outputs * (weights * chosen)[:, :, None, None].to(rows.dtype)).sum(1)
+    out = (outputs * (weights * (weights > 0))[:, :, None, None].to(rows.dtype)).sum(1)
     return out + torch.stack([F.gelu(e(rows)) for e in shared]).mean(0) if shared else out
 
 
-def grouped(rows: Tensor, weights: Tensor, chosen: Tensor, experts, shared=()) -> Tensor:
-    routes = routes_of(chosen)
+def grouped(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
+    routes = routes_of(weights)
     return mix_grouped(rows, weights[routes.row_R, routes.expert_R], routes, experts, shared)
 
 
-def outputs_and_gradients(form: Form, rows, weights, chosen, experts, shared) -> list[Tensor]:
-    out = form(rows, weights, chosen, experts, shared)
+def outputs_and_gradients(form: Form, rows, weights, experts, shared) -> list[Tensor]:
+    out = form(rows, weights, experts, shared)
     leaves = [rows, weights, *(p for e in (*experts, *shared) for p in e.parameters())]
     # A direction that is no function of the output: signs do not cancel in sums over rows.
     direction = torch.linspace(-1, 2, out.numel()).view_as(out).to(out.dtype)
@@ -58,8 +57,8 @@ def outputs_and_gradients(form: Form, rows, weights, chosen, experts, shared) ->
 def test_sparse_equals_dense_in_outputs_and_gradients(rows, top_k, shared, generator):
     experts, always = linear_maps(EXPERTS, generator), linear_maps(shared, generator)
     features = torch.randn(rows, TOKENS, FEATURES, generator=generator, requires_grad=True)
-    weights, chosen = choice_of(rows, top_k, generator)
-    values = (features, weights, chosen, experts, always)
+    weights = choice_of(rows, top_k, generator)
+    values = (features, weights, experts, always)
     sparse, full = (outputs_and_gradients(form, *values) for form in (mix_chosen, dense))
     for ours, expected in zip(sparse, full, strict=True):
         # the same products in another order of summation, float32
@@ -71,14 +70,18 @@ def test_derivatives_are_those_of_differences(generator):
     experts = linear_maps(EXPERTS, generator, dtype=torch.float64)
     shared = linear_maps(SHARED, generator, dtype=torch.float64)
     rows = torch.randn(3, 2, FEATURES, dtype=torch.float64, generator=generator, requires_grad=True)
-    weights, chosen = choice_of(3, 2, generator)
+    weights = choice_of(3, 2, generator)
 
-    def of(rows: Tensor, weights: Tensor, *_parameters: Tensor) -> Tensor:
-        return mix_chosen(rows, weights, chosen, experts, shared)
+    row_R, expert_R = weights.nonzero(as_tuple=True)  # others have no derivative: they switch
+
+    def of(rows: Tensor, weights_R: Tensor, *_parameters: Tensor) -> Tensor:
+        placed = torch.zeros(weights.shape, dtype=torch.float64)
+        placed = placed.index_put((row_R, expert_R), weights_R)
+        return mix_chosen(rows, placed, experts, shared)
 
     parameters = [p for e in (experts[0], shared[1]) for p in e.parameters()]
-    values = (rows, weights.detach().double().requires_grad_(), *parameters)
-    assert torch.autograd.gradcheck(of, values)
+    chosen_R = weights[row_R, expert_R].detach().double().requires_grad_()
+    assert torch.autograd.gradcheck(of, (rows, chosen_R, *parameters))
 
 
 @pytest.mark.parametrize("shared", [0, SHARED])
@@ -90,8 +93,8 @@ def test_one_grouped_product_is_the_same(shared, generator):
         linear_maps(shared, generator, **half),
     )
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator).bfloat16().requires_grad_()
-    weights, chosen = choice_of(8, 3, generator)
-    values = (rows, weights, chosen, experts, always)
+    weights = choice_of(8, 3, generator)
+    values = (rows, weights, experts, always)
     ours, other = (outputs_and_gradients(form, *values) for form in (grouped, mix_chosen))
     for one, two in zip(ours, other, strict=True):
         scale = two.float().abs().max()
@@ -103,13 +106,13 @@ def test_bfloat16_is_float32_but_for_its_rounding(generator):
     """Error of every output and gradient within some roundings, and no bias in the mean."""
     experts, shared = linear_maps(EXPERTS, generator), linear_maps(SHARED, generator)
     rows = torch.randn(16, TOKENS, FEATURES, generator=generator).bfloat16().float()
-    weights, chosen = choice_of(16, 4, generator)
+    weights = choice_of(16, 4, generator)
     results = []
     for dtype in (torch.float32, torch.bfloat16):
         maps = [[nn.Linear(FEATURES, WIDTH, dtype=dtype) for _ in m] for m in (experts, shared)]
         for old, new in zip((*experts, *shared), (*maps[0], *maps[1]), strict=True):
             new.load_state_dict({k: v.bfloat16().to(dtype) for k, v in old.state_dict().items()})
-        values = (rows.to(dtype).requires_grad_(), weights, chosen, *maps)
+        values = (rows.to(dtype).requires_grad_(), weights, *maps)
         results.append(outputs_and_gradients(mix_chosen, *values))
     for exact, rounded in zip(*results, strict=True):
         error = rounded.float() - exact
@@ -119,9 +122,9 @@ def test_bfloat16_is_float32_but_for_its_rounding(generator):
 def test_what_nobody_chose_gets_a_gradient_of_zero_and_not_none(generator):
     experts = linear_maps(EXPERTS, generator)
     rows = torch.randn(2, TOKENS, FEATURES, generator=generator)
-    chosen = torch.zeros(2, EXPERTS, dtype=torch.bool)
-    chosen[:, 1] = True
-    mix_chosen(rows, chosen.float(), chosen, experts).sum().backward()
+    weights = torch.zeros(2, EXPERTS)
+    weights[:, 1] = 1.0
+    mix_chosen(rows, weights, experts).sum().backward()
     assert experts[1].weight.grad.abs().max() > 0
     for unused in (0, 2, 3, 4, 5):
         assert experts[unused].weight.grad.abs().max() == 0
@@ -133,8 +136,8 @@ def test_frozen_experts_get_none_and_pass_gradients_on(generator):
     for expert in experts:
         expert.requires_grad_(False)
     rows = torch.randn(3, TOKENS, FEATURES, generator=generator, requires_grad=True)
-    weights, chosen = choice_of(3, 2, generator)
-    mix_chosen(rows, weights, chosen, experts).sum().backward()
+    weights = choice_of(3, 2, generator)
+    mix_chosen(rows, weights, experts).sum().backward()
     assert all(expert.weight.grad is None for expert in experts)
     assert rows.grad.abs().max() > 0
 
@@ -143,31 +146,32 @@ def test_an_expert_that_nobody_chose_is_not_computed(generator):
     """A poisoned one does no harm."""
     experts = linear_maps(EXPERTS, generator)
     nn.init.constant_(experts[3].weight, torch.nan)
-    weights, chosen = choice_of(8, 3, generator)
-    chosen[:, 3] = False
+    weights = choice_of(8, 3, generator)
+    with torch.no_grad():
+        weights[:, 3] = 0.0
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator)
-    assert torch.isfinite(mix_chosen(rows, weights, chosen, experts)).all()
+    assert torch.isfinite(mix_chosen(rows, weights, experts)).all()
 
 
 def test_permuting_rows_permutes_outputs(generator):
     experts, shared = linear_maps(EXPERTS, generator), linear_maps(SHARED, generator)
     rows = torch.randn(9, TOKENS, FEATURES, generator=generator)
-    weights, chosen = choice_of(9, 3, generator)
+    weights = choice_of(9, 3, generator)
     order = torch.randperm(9, generator=generator)
-    out = mix_chosen(rows, weights, chosen, experts, shared)
-    permuted = mix_chosen(rows[order], weights[order], chosen[order], experts, shared)
+    out = mix_chosen(rows, weights, experts, shared)
+    permuted = mix_chosen(rows[order], weights[order], experts, shared)
     torch.testing.assert_close(permuted, out[order])
 
 
 def test_relabelling_experts_changes_nothing(generator):
     experts = linear_maps(EXPERTS, generator)
     rows = torch.randn(5, TOKENS, FEATURES, generator=generator)
-    weights, chosen = choice_of(5, 3, generator)
+    weights = choice_of(5, 3, generator)
     order = torch.randperm(EXPERTS, generator=generator)
     relabelled = [experts[int(e)] for e in order]
     torch.testing.assert_close(
-        mix_chosen(rows, weights[:, order], chosen[:, order], relabelled),
-        mix_chosen(rows, weights, chosen, experts),
+        mix_chosen(rows, weights[:, order], relabelled),
+        mix_chosen(rows, weights, experts),
     )
 
 
@@ -188,11 +192,11 @@ def counted(num_experts: int, generator: torch.Generator) -> tuple[int, Counter[
     experts = linear_maps(num_experts, generator)
     shared = linear_maps(SHARED, generator)
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator, requires_grad=True)
-    chosen = torch.zeros(8, num_experts, dtype=torch.bool)
+    weights = torch.zeros(8, num_experts)
     for row in range(8):
-        chosen[row, [(4 * row + k) % num_experts for k in range(4)]] = True
+        weights[row, [(4 * row + k) % num_experts for k in range(4)]] = 0.25
     with FlopCounterMode(display=False) as flops, Products() as products:
-        mix_chosen(rows, chosen.float(), chosen, experts, shared).sum().backward()
+        mix_chosen(rows, weights, experts, shared).sum().backward()
     return flops.get_total_flops(), products.seen
 
 
@@ -210,8 +214,8 @@ def test_work_is_that_of_the_chosen_whatever_the_number_of_experts(num_experts, 
 def test_what_is_kept_is_what_goes_into_gelu_whatever_the_number_of_experts(num_experts, generator):
     experts, shared = linear_maps(num_experts, generator), linear_maps(SHARED, generator)
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator, requires_grad=True)
-    chosen = torch.zeros(8, num_experts, dtype=torch.bool)
-    chosen[:, :4] = True
+    weights = torch.zeros(8, num_experts)
+    weights[:, :4] = 0.25
     parameters = {p.data_ptr() for e in (*experts, *shared) for p in e.parameters()}
     kept = []
 
@@ -221,6 +225,6 @@ def test_what_is_kept_is_what_goes_into_gelu_whatever_the_number_of_experts(num_
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        out = mix_chosen(rows, chosen.float(), chosen, experts, shared)
+        out = mix_chosen(rows, weights, experts, shared)
     assert out.requires_grad
     assert sum(kept) == 8 * (4 + SHARED) * TOKENS * WIDTH

@@ -1,0 +1,64 @@
+"""Tokens that choose for themselves, against samples that choose for all of theirs."""
+
+import pytest
+import torch
+
+from foundation.moe.mixture import MixtureOfExperts
+from foundation.moe.router import RouterConfig
+from foundation.nn.initialise import initialise
+
+WIDTH, EXPERTS, CHOSEN = 8, 6, 2
+
+
+def mixture_of(unit: str, seed: int = 0) -> MixtureOfExperts:
+    config = RouterConfig(num_experts=EXPERTS, top_k=CHOSEN, unit=unit)
+    mixture = MixtureOfExperts(WIDTH, WIDTH, 2, config)
+    initialise(mixture, seed)
+    gate = mixture.router.gate
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():  # a fresh gate tells tokens hardly apart
+        gate.score.weight.normal_(std=3.0, generator=generator)
+        gate.score.bias.sub_(gate(torch.rand(64, WIDTH, generator=generator)).mean(0))
+    return mixture
+
+
+def test_of_one_token_per_sample_both_are_one_function(generator):
+    x = torch.randn(5, 1, WIDTH, generator=generator)
+    results = []
+    for unit in ("sample", "token"):
+        mixture = mixture_of(unit)
+        out, routing = mixture(x, 0.5)
+        gradients = torch.autograd.grad(out.square().sum(), list(mixture.parameters()))
+        results.append((out, routing.probabilities_BE, routing.weights_BE, *gradients))
+    for by_sample, by_token in zip(*results, strict=True):
+        torch.testing.assert_close(by_sample, by_token)
+
+
+def test_a_token_is_mixed_whatever_stands_beside_it(generator):
+    x = torch.randn(3, 7, WIDTH, generator=generator)
+    mixture = mixture_of("token")
+    whole, _ = mixture(x, 0.5)
+    order = torch.randperm(7, generator=generator)
+    torch.testing.assert_close(mixture(x[:, order], 0.5)[0], whole[:, order])
+    torch.testing.assert_close(mixture(x[1:2, 3:5], 0.5)[0], whole[1:2, 3:5])
+
+
+@pytest.mark.parametrize("unit", ["sample", "token"])
+def test_a_samples_weights_sum_to_one_and_are_zero_where_nothing_was_chosen(unit, generator):
+    _, routing = mixture_of(unit)(torch.randn(4, 9, WIDTH, generator=generator), 0.5)
+    torch.testing.assert_close(routing.weights_BE.sum(1), torch.ones(4))
+    torch.testing.assert_close(routing.probabilities_BE.sum(1), torch.ones(4))
+    assert torch.equal(routing.chosen_BE, routing.weights_BE > 0)
+    counts = routing.chosen_BE.sum(1)
+    assert (counts == CHOSEN).all() if unit == "sample" else (counts > CHOSEN).any()
+
+
+def test_a_samples_routing_is_the_mean_over_its_tokens(generator):
+    x = torch.randn(2, 5, WIDTH, generator=generator)
+    mixture = mixture_of("token")
+    _, together = mixture(x, 0.5)
+    for number in range(2):
+        each = [mixture(x[number : number + 1, n : n + 1], 0.5)[1] for n in range(5)]
+        for name in ("weights_BE", "probabilities_BE"):
+            mean = torch.stack([getattr(routing, name)[0] for routing in each]).mean(0)
+            torch.testing.assert_close(getattr(together, name)[number], mean)
