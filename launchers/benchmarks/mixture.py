@@ -60,23 +60,28 @@ class Layer:
 
 
 def layer_of(
-    width: int, num_experts: int, samples: int, dtype: torch.dtype, device: torch.device
+    width: int,
+    num_experts: int,
+    rows: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    tokens: int = TOKENS,
 ) -> Layer:
-    """A layer whose routes are spread evenly: sample b chooses experts 4 b to 4 b + 3."""
+    """A layer whose routes are spread evenly: row b chooses experts 4 b to 4 b + 3."""
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).to(device, dtype)
 
     maps = [Expert(width, width).to(device, dtype) for _ in range(num_experts + SHARED)]
-    choice = (CHOSEN * torch.arange(samples)[:, None] + torch.arange(CHOSEN)) % num_experts
-    weights = torch.zeros(samples, num_experts).scatter(1, choice, 1 / CHOSEN).to(device)
+    choice = (CHOSEN * torch.arange(rows)[:, None] + torch.arange(CHOSEN)) % num_experts
+    weights = torch.zeros(rows, num_experts).scatter(1, choice, 1 / CHOSEN).to(device)
     return Layer(
         maps[:num_experts],
         maps[num_experts:],
-        random(samples, TOKENS, width).requires_grad_(),
+        random(rows, tokens, width).requires_grad_(),
         weights.requires_grad_(),
-        random(samples, TOKENS, width),
+        random(rows, tokens, width),
     )
 
 
@@ -107,6 +112,8 @@ def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> lis
         "product": one_product(width, samples, full, device),
         "product bf16": one_product(width, samples, half, device),
     }
+    single = layer_of(width, 16, samples * TOKENS, full, device, tokens=1)
+    ways["by token"] = single.sparse
     for count in (8, 64):
         ways[f"{count} experts"] = layer_of(width, count, samples, full, device).sparse
     seconds = in_turns(ways, rounds, device)
@@ -120,6 +127,8 @@ def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> lis
         told("fp32 / bf16", "fp32", "bf16", at_least(1.8)),
         told("ours / one product, fp32", "fp32", "product", at_most(1.4)),
         told("ours / one product, bf16", "bf16", "product bf16"),
+        told("every token routed for itself / one product, fp32", "by token", "product"),
+        told("one product, fp32 / bf16", "product", "product bf16"),
         told("64 experts / 8", "64 experts", "8 experts", at_most(1.15)),
     ]
 

@@ -34,6 +34,7 @@ class Case(NamedTuple):
     recompute: bool = False
     bf16: bool = False
     unit: str = "sample"
+    offload: bool = False
 
 
 def global_batch() -> Batch:
@@ -73,10 +74,13 @@ def train(case: Case) -> dict[str, Any]:
     model = build_model(config, seed=0)
     model.recompute_blocks = case.recompute
     micro = GLOBAL_BATCH // case.accumulation // case.world
-    template = {
+    template: dict[str, Any] = {
         "zero_optimization": {"stage": case.zero, "reduce_bucket_size": 10**6},
         "bf16": {"enabled": case.bf16},
     }
+    if case.offload:
+        template["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
+        template["zero_force_ds_cpu_optimizer"] = False
     step = StepConfig(micro_batch=micro, accumulation=case.accumulation)
     engine = build_engine(model, resolve_deepspeed_config(template, step), case.ep_size)
     batch, losses, norms, grads = global_batch(), [], [], {}
@@ -133,6 +137,7 @@ OTHERS = [
     Case(2, 1, zero=0, gate="batch"),
     Case(2, 2, accumulation=2),
     Case(2, 2, unit="token"),
+    Case(2, 2, offload=True),
 ]
 
 

@@ -126,7 +126,7 @@ def test_the_bucket_is_that_of_the_shipped_configurations():
         for path in (ROOT / "ds_configs").glob("*.json")
         if (zero := json.loads(path.read_text())["zero_optimization"])["stage"]
     ]
-    assert len(sharded) == 3
+    assert len(sharded) == 4
     assert {zero["reduce_bucket_size"] for zero in sharded} == {REDUCE_BUCKET}
 
 
