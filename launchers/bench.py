@@ -91,7 +91,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
             print("runs: left out, they need --shards DIR", file=sys.stderr)
             continue
         for figure in parts[name]():
-            print(f"{figure.value:8.2f}  {figure.name}{_verdict(figure)}", flush=True)
+            print(f"{figure.value:8.3g}  {figure.name}{_verdict(figure)}", flush=True)
             figures.append(figure)
     leave_ranks()
     if options.output:
