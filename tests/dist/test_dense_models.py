@@ -47,6 +47,7 @@ def test_resume_is_exact_to_the_last_bit(waves, whole, tmp_path):
         assert torch.equal(tensor, theirs[path]), path
 
 
+@pytest.mark.slow
 def test_two_ranks_follow_the_curve_of_one_and_one_goes_on_from_two(waves, whole, tmp_path):
     name, alone = whole
     output = tmp_path / "two"

@@ -109,6 +109,7 @@ def test_patience_ends_a_run_that_gets_no_better_and_the_best_weights_are_given(
     assert (output / "model" / "config.json").is_file()
 
 
+@pytest.mark.slow
 def test_from_scratch_is_pre_training_of_the_same_architecture(waves, source, tmp_path):
     recipe = tmp_path / "own.yaml"
     recipe.write_text("{steps: 4, global_batch: 4, log_every: 1}")
