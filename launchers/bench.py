@@ -90,6 +90,9 @@ def bench_ratios(options: argparse.Namespace) -> None:
         if name == "runs" and options.shards is None:
             print("runs: left out, they need --shards DIR", file=sys.stderr)
             continue
+        if name == "ranks" and device.type != "cpu":
+            print("ranks: left out, CPU seconds do not tell what a GPU does", file=sys.stderr)
+            continue
         for figure in parts[name]():
             print(f"{figure.value:8.3g}  {figure.name}{_verdict(figure)}", flush=True)
             figures.append(figure)

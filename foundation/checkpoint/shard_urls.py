@@ -177,8 +177,9 @@ def _read_list(path: Path) -> dict[str, str]:
         parts = url_parts(url)
         file = unquote(parts.path.rpartition("/")[2])
         if not url.startswith(SCHEMES) or parts.username or not parts.hostname or not file:
+            told = shown(url) if parts.hostname else url
             raise UserError(
-                f"{path}: line {number} is {url[:80]!r}; wanted the https URL of a file, or a "
+                f"{path}: line {number} is {told[:80]!r}; wanted the https URL of a file, or a "
                 "folder with manifest.json in place of a list"
             )
         if file in listed:

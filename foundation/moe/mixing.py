@@ -89,22 +89,24 @@ def mix_grouped(
 ) -> Tensor:
     """As `mix_chosen`, with all routed experts in one grouped product."""
     num_rows, tokens, features = rows_MNF.shape
-    dtype = rows_MNF.dtype
-    gathered = rows_MNF.index_select(0, routes.row_R).view(-1, features)
-    weight_EDF = torch.stack([expert.weight for expert in experts])
-    bias_ED = torch.stack([expert.bias for expert in experts])
-    ends_E = (routes.counts_E * tokens).cumsum(0).to(torch.int32)
-    product = F.grouped_mm(gathered, weight_EDF.transpose(1, 2), offs=ends_E)
-    before_RND = product.view(-1, tokens, product.shape[-1]) + bias_ED[routes.expert_R][:, None]
-    mixed_RND = F.gelu(before_RND) * weights_R[:, None, None].to(dtype)
-    out_MND = mixed_RND.new_zeros(num_rows, tokens, product.shape[-1])
-    out_MND = out_MND.index_add(0, routes.row_R, mixed_RND)
-    if not shared:
-        return out_MND
-    weight = torch.cat([expert.weight for expert in shared])
-    bias = torch.cat([expert.bias for expert in shared])
-    together = F.gelu(F.linear(rows_MNF, weight, bias))
-    return out_MND + together.view(num_rows, tokens, len(shared), -1).mean(2)
+    out_MND = rows_MNF.new_zeros(num_rows, tokens, (*experts, *shared)[0].out_features)
+    if experts:
+        gathered = rows_MNF.index_select(0, routes.row_R).view(-1, features)
+        weight_EDF = torch.stack([expert.weight for expert in experts])
+        bias_ED = torch.stack([expert.bias for expert in experts])
+        ends_E = (routes.counts_E * tokens).cumsum(0).to(torch.int32)
+        product = F.grouped_mm(gathered, weight_EDF.transpose(1, 2), offs=ends_E)
+        before_RND = (
+            product.view(len(routes.row_R), *out_MND.shape[1:]) + bias_ED[routes.expert_R][:, None]
+        )
+        mixed_RND = F.gelu(before_RND) * weights_R[:, None, None].to(rows_MNF.dtype)
+        out_MND = out_MND.index_add(0, routes.row_R, mixed_RND)
+    if shared:
+        weight = torch.cat([expert.weight for expert in shared])
+        bias = torch.cat([expert.bias for expert in shared])
+        together = F.gelu(F.linear(rows_MNF, weight, bias))
+        out_MND = out_MND + together.view(num_rows, tokens, len(shared), out_MND.shape[2]).mean(2)
+    return out_MND
 
 
 @dataclass(frozen=True)
@@ -181,13 +183,14 @@ class _Mix(torch.autograd.Function):
                 routes_gradient[run.first : run.first + len(of_route)] = of_route
             delta = _gelu_backward(arriving, before).mul_(run.scale).flatten(0, 1)
             if is_wanted[run.expert]:
-                rows = run.gathered(rows_MNF).flatten(0, 1)
-                gradients[run.expert] = delta.t() @ rows
+                gradients[run.expert] = delta.t() @ run.gathered(rows_MNF).flatten(0, 1)
+            if is_wanted[half + run.expert]:
                 gradients[half + run.expert] = delta.sum(0)
             run.add(rows_gradient, (delta @ weights[run.expert]).view(-1, *rows_MNF.shape[1:]))
         for expert, weight in enumerate(weights):
             if is_wanted[expert] and gradients[expert] is None:
                 gradients[expert] = torch.zeros_like(weight)
+            if is_wanted[half + expert] and gradients[half + expert] is None:
                 gradients[half + expert] = weight.new_zeros(len(weight))
         return rows_gradient, routes_gradient.to(dtype), None, None, *gradients
 

@@ -63,6 +63,11 @@ class Routing:
     weights_BK: Tensor
 
     @property
+    def shares_BE(self) -> Tensor:
+        """Share of each expert in a sample's choices (B, E); each row sums to one."""
+        return self.chosen_BE / self.experts_BK.shape[1]
+
+    @property
     def probabilities_BE(self) -> Tensor:
         """Softmax of the logits over all experts (B, E): the fingerprint of a sample."""
         return self.logits_BE.softmax(dim=-1)
@@ -78,22 +83,35 @@ class Routing:
         return torch.zeros_like(self.logits_BE).scatter(1, self.experts_BK, self.weights_BK)
 
 
-def pooled(routing_NE: Routing, samples: int) -> Routing:
+@dataclass(frozen=True)
+class PooledRouting(Routing):
+    """How the tokens of a block's samples were routed, in the mean over a sample's tokens.
+
+    Any number of experts may be among the chosen: K is E, and those at the end have no weight.
+    Logits are the logarithms of mean probabilities, at the temperature of the softmax alone.
+    """
+
+    mean_shares_BE: Tensor
+
+    @property
+    def shares_BE(self) -> Tensor:
+        return self.mean_shares_BE
+
+
+def pooled(by_token: Routing, samples: int) -> PooledRouting:
     """What tokens of equally many per sample chose, as the routing of their samples.
 
     Args:
-        routing_NE: of all tokens, those of a sample one after the other.
+        by_token: of all tokens, those of a sample one after the other.
         samples: B.
-
-    Returns:
-        Probabilities and weights are means over a sample's tokens, so that all E experts may be
-        among the chosen; logits are the logarithms of mean probabilities.
     """
-    num_experts = routing_NE.logits_BE.shape[1]
-    mean_BE = routing_NE.probabilities_BE.view(samples, -1, num_experts).mean(1)
-    weights_BE = routing_NE.weights_BE.view(samples, -1, num_experts).mean(1)
+    num_experts = by_token.logits_BE.shape[1]
+    probabilities_BE, weights_BE, shares_BE = (
+        of_token.view(samples, -1, num_experts).mean(1)
+        for of_token in (by_token.probabilities_BE, by_token.weights_BE, by_token.shares_BE)
+    )
     ordered = weights_BE.sort(dim=1, descending=True)
-    return Routing(mean_BE.log(), ordered.indices, ordered.values)
+    return PooledRouting(probabilities_BE.log(), ordered.indices, ordered.values, shares_BE)
 
 
 class Router(nn.Module):

@@ -82,9 +82,15 @@ class SampleBatchNorm(nn.Module):
 
 
 def norm_last(norm: nn.GroupNorm, x_BHWD: Tensor) -> Tensor:
-    """torch's group norm on features that stand last; its own backward pass would reorder them."""
+    """torch's group norm on features that stand last, whose own backward pass reorders them.
+
+    On a CPU ours does not; elsewhere torch's forward pass wants them reordered as well.
+    """
+    if not x_BHWD.is_cpu:
+        other: Tensor = norm(x_BHWD.permute(0, 3, 1, 2))
+        return other.permute(0, 2, 3, 1)
     out: Tensor = _GroupNormLast.apply(  # type: ignore[no-untyped-call]
-        x_BHWD, norm.weight, norm.bias, norm.num_groups, norm.eps
+        x_BHWD.contiguous(), norm.weight, norm.bias, norm.num_groups, norm.eps
     )
     return out
 

@@ -82,4 +82,5 @@ def _matrix(
     make: Callable[[int, int], Tensor], points: int, modes: int, device: torch.device
 ) -> Tensor:
     """Orthonormal, float32; computed once in float64."""
-    return (make(points, modes) / sqrt(points)).to(torch.float32).contiguous().to(device)
+    with torch.inference_mode(False):  # a kept matrix must serve training, too
+        return (make(points, modes) / sqrt(points)).to(torch.float32).contiguous().to(device)

@@ -79,12 +79,12 @@ class ExpertUsage:
         """Count one forward."""
         if not routing:
             return
-        chosen_LBE = torch.stack([r.chosen_BE for r in routing]).double()
+        shares_LBE = torch.stack([r.shares_BE for r in routing]).double()
         if self._usage_LKE is None:
-            self._usage_LKE = chosen_LBE.new_zeros(
-                len(routing), self._corpora, chosen_LBE.shape[-1]
+            self._usage_LKE = shares_LBE.new_zeros(
+                len(routing), self._corpora, shares_LBE.shape[-1]
             )
-        self._usage_LKE.index_add_(1, corpus_id, chosen_LBE)
+        self._usage_LKE.index_add_(1, corpus_id, shares_LBE)
         for route in routing:
             p = route.probabilities_BE
             entropy_B = -(p * p.clamp(min=1e-12).log()).sum(-1)
@@ -102,5 +102,6 @@ class ExpertUsage:
         if usage is None:
             return None, 0.0
         usage, entropy = sum_over_ranks(usage), sum_over_ranks(entropy)
+        # Each sample counts one: a corpus that was not seen counts nothing.
         shares = usage / usage.sum(-1, keepdim=True).clamp(min=1)
         return shares.cpu(), float(entropy[0] / entropy[1])

@@ -6,7 +6,7 @@ learning rate, temperature, noise and data order are functions of them.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,6 +32,20 @@ Validate = Callable[[nn.Module], dict[str, float]]
 
 class NonFiniteLossError(RuntimeError):
     """Training met a NaN or infinite loss; the message says where."""
+
+
+@dataclass
+class _Clock:
+    """Seconds of steps from `step` on, without validations and checkpoints."""
+
+    step: int
+    waited_s: float = 0.0  # for samples
+    began_s: float = field(default_factory=time.perf_counter)
+
+    def per_step(self, now: int) -> tuple[float, float]:
+        """Seconds of a step, and of waiting in it, over the steps until now."""
+        steps = now - self.step
+        return (time.perf_counter() - self.began_s) / steps, self.waited_s / steps
 
 
 @dataclass
@@ -63,7 +77,7 @@ class Trainer:
         self._micro_global = run.global_batch // run.accumulation
         self._corpora = [corpus.name for corpus in stream.corpora]
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
-        self._waited_s = 0.0  # for samples, since the last line of metrics
+        self._clock = _Clock(0)
 
     def train(self, reporter: Reporter | None, stop: StopRequest) -> bool:
         """Train to the last step, until it is enough or until asked to stop; saves at the end.
@@ -82,7 +96,7 @@ class Trainer:
         batches = self.stream.batches(
             self.position.samples, self._micro_global, self.ranks.rank, self.ranks.world
         )
-        since, since_step = time.perf_counter(), self.position.step
+        self._clock = _Clock(self.position.step)
         stopped = False
         while not self.finished and not stopped:
             step, batch = self._step(batches, bool(stop))
@@ -91,16 +105,15 @@ class Trainer:
             if reporter:
                 reporter.advance()
             if now % run.log_every == 0 or now == run.steps:
-                steps, seconds = now - since_step, time.perf_counter() - since
-                self._log(reporter, step, seconds / steps, self._waited_s / steps)
-                since, since_step, self._waited_s = time.perf_counter(), now, 0.0
+                self._log(reporter, step, *self._clock.per_step(now))
+                self._clock = _Clock(now)
             if now % run.validation.every == 0 or now == run.steps:
                 self._validate(reporter)
-                since, since_step = time.perf_counter(), now
+                self._clock = _Clock(now)
             if now % run.checkpoint.every == 0 or self.finished or stopped:
                 self._save(batch)
                 saved_at = now
-                since, since_step = time.perf_counter(), now
+                self._clock = _Clock(now)
         assert saved_at == self.position.step, "every way out of the loop saves"
         return self.finished
 
@@ -118,7 +131,7 @@ class Trainer:
         for _ in range(run.accumulation):
             since = time.perf_counter()
             batch = next(batches).to(device)
-            self._waited_s += time.perf_counter() - since
+            self._clock.waited_s += time.perf_counter() - since
             losses = self._forward(batch)
             totals.add(losses, batch, stop, sum_over_ranks)
             if not totals.finite:

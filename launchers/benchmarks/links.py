@@ -268,7 +268,7 @@ def _batch(config: ModelConfig, size: int) -> Batch:
 def _peak(dtype: torch.dtype, rounds: int, device: torch.device) -> float:
     """FLOP/s of a matrix product while all ranks make one."""
     side = _SIDE * (8 if device.type == "cuda" else 1)
-    a = torch.ones(side, side, dtype=dtype, device=device)
+    a = torch.randn(side, side, device=device).to(dtype)
     return 2 * side**3 / _medians({"product": lambda: a @ a}, rounds, device)["product"]
 
 

@@ -26,37 +26,41 @@ class Layer:
     Attributes:
         experts, shared: linear maps F -> D.
         rows_BNF: features, with a gradient.
+        maps_BFN: the same, features before space as in the published form.
         weights_BE: routing weights, with a gradient; zero where not chosen.
-        gradient_BND: of the loss with respect to the output.
+        gradient_BND, gradient_BDN: of the loss with respect to the output, in both orders.
     """
 
     experts: list[Expert]
     shared: list[Expert]
     rows_BNF: Tensor
+    maps_BFN: Tensor
     weights_BE: Tensor
     gradient_BND: Tensor
+    gradient_BDN: Tensor
 
     def sparse(self) -> None:
         """A step of ours."""
-        self._back(mix_chosen(self.rows_BNF, self.weights_BE, self.experts, self.shared))
+        out = mix_chosen(self.rows_BNF, self.weights_BE, self.experts, self.shared)
+        self._back(out, self.gradient_BND)
 
     def all_computed(self) -> None:
         """A step of the published formulation, features before space as there."""
         side = int(TOKENS**0.5)
-        features_BFhw = self.rows_BNF.transpose(1, 2).unflatten(2, (side, side))  # type: ignore[no-untyped-call]
-        out = torch.zeros_like(self.gradient_BND).transpose(1, 2).view_as(features_BFhw)
+        features_BFhw = self.maps_BFN.view(*self.maps_BFN.shape[:2], side, side)
+        out = torch.zeros_like(features_BFhw)
         for number, expert in enumerate(self.experts):
             weights = self.weights_BE[:, number, None, None, None]
             out = out + weights * _convolved(expert, features_BFhw)
         out = out + torch.stack([_convolved(e, features_BFhw) for e in self.shared]).mean(0)
-        self._back(out.flatten(2).transpose(1, 2))
+        self._back(out.flatten(2), self.gradient_BDN)
 
-    def _back(self, out_BND: Tensor) -> None:
-        for leaf in (self.rows_BNF, self.weights_BE):
+    def _back(self, out: Tensor, gradient: Tensor) -> None:
+        for leaf in (self.rows_BNF, self.maps_BFN, self.weights_BE):
             leaf.grad = None
         for expert in (*self.experts, *self.shared):
             expert.zero_grad(set_to_none=True)
-        out_BND.backward(self.gradient_BND)  # type: ignore[no-untyped-call]
+        out.backward(gradient)  # type: ignore[no-untyped-call]
 
 
 def layer_of(
@@ -73,15 +77,18 @@ def layer_of(
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).to(device, dtype)
 
+    features, gradient = random(rows, tokens, width), random(rows, tokens, width)
     maps = [Expert(width, width).to(device, dtype) for _ in range(num_experts + SHARED)]
     choice = (CHOSEN * torch.arange(rows)[:, None] + torch.arange(CHOSEN)) % num_experts
     weights = torch.zeros(rows, num_experts).scatter(1, choice, 1 / CHOSEN).to(device)
     return Layer(
         maps[:num_experts],
         maps[num_experts:],
-        random(rows, tokens, width).requires_grad_(),
+        features.requires_grad_(),
+        features.detach().transpose(1, 2).contiguous().requires_grad_(),
         weights.requires_grad_(),
-        random(rows, tokens, width),
+        gradient,
+        gradient.transpose(1, 2).contiguous(),
     )
 
 

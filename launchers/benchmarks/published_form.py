@@ -59,6 +59,7 @@ def all_experts(
     moe: MixtureOfExperts, x_BDhw: Tensor, temperature: float | Tensor
 ) -> tuple[Tensor, Routing]:
     """A mixture whose experts are all computed on all samples, (B, D, h, w) -> the same."""
+    assert moe.unit == "sample", "as published"
     features = F.gelu(_pointwise(moe.extract, x_BDhw))
     routing = moe.router(features.mean((2, 3)), temperature)
     weights_BE = routing.weights_BE

@@ -19,6 +19,7 @@ from data_shards.memory import keep_freed_memory
 from data_shards.mixture import MixtureConfig
 from data_shards.stream import SampleStream, StreamConfig
 from evaluation.provenance import git_commit, this_machine
+from launchers.arguments import positive
 from launchers.benchmarks.timing import in_turns
 from launchers.whole_trajectories import read_whole, unpack
 
@@ -34,9 +35,11 @@ def add_stream(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--shards", type=Path, required=True, metavar="DIR")
     parser.add_argument("--split", default="train", help="default: train")
     parser.add_argument("--corpus", action="append", metavar="NAME", help="default: all there")
-    parser.add_argument("--resolution", type=int, default=128, metavar="R", help="default: 128")
-    parser.add_argument("--samples", type=int, default=64, help="per round (default: 64)")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument(
+        "--resolution", type=positive, default=128, metavar="R", help="default: 128"
+    )
+    parser.add_argument("--samples", type=positive, default=64, help="per round (default: 64)")
+    parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     parser.set_defaults(run=bench_stream)
 

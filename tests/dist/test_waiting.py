@@ -25,10 +25,13 @@ def with_a_slow_stream(shards: Path, output: Path) -> int:
             yield batch
 
     SampleStream.batches = slow  # type: ignore[assignment,method-assign]
-    return pretrain(shards, output, extra=("steps=4", "accumulation=2", "log_every=2"))
+    settings = ("steps=6", "accumulation=2", "log_every=2", "validation.every=3")
+    return pretrain(shards, output, extra=settings)
 
 
 def test_waiting_per_step_is_that_for_all_of_its_batches(waves, tmp_path):
     assert on_ranks(1, with_a_slow_stream, waves, tmp_path / "run") == [0]
-    for row in rows(tmp_path / "run"):
+    seen = rows(tmp_path / "run")
+    assert [row["step"] for row in seen] == [2, 4, 6]  # a validation falls into the second
+    for row in seen:
         assert 2 * NAP_S <= row["seconds_waiting_per_step"] < row["seconds_per_step"]

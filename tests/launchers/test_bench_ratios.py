@@ -57,11 +57,12 @@ def test_ways_take_turns_of_two_calls_of_which_the_second_counts():
 def test_both_forms_of_the_mixture_are_one_function():
     layer = layer_of(WIDTH, EXPERTS, SAMPLES, torch.float32, CPU)
     results = []
-    for way in (layer.sparse, layer.all_computed):
-        way()
-        maps = (*layer.experts, *layer.shared)
-        leaves = (layer.rows_BNF, *(p for linear in maps for p in linear.parameters()))
-        results.append([leaf.grad.clone() for leaf in leaves])
+    maps = (*layer.experts, *layer.shared)
+    weights = [p for linear in maps for p in linear.parameters()]
+    layer.sparse()
+    results.append([layer.rows_BNF.grad, *(w.grad.clone() for w in weights)])
+    layer.all_computed()
+    results.append([layer.maps_BFN.grad.transpose(1, 2), *(w.grad.clone() for w in weights)])
     for sparse, full in zip(*results, strict=True):
         # float32 in another order of summation, over 1280 tokens
         torch.testing.assert_close(sparse, full, rtol=1e-4, atol=1e-4)

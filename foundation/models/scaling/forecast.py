@@ -7,6 +7,7 @@ micro-batches as large as its memory holds: the samples per second and GPU, over
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from math import isqrt
 from typing import Literal
 
 from data_shards.errors import UserError
@@ -148,7 +149,8 @@ def _alone(config: ModelConfig, spread: Spread, batch: int, cluster: Cluster) ->
 
 
 def _divisors_from_above(number: int) -> Iterator[int]:
-    return (n for n in range(number, 0, -1) if number % n == 0)
+    low = [n for n in range(1, isqrt(number) + 1) if number % n == 0]
+    return iter(sorted({*low, *(number // n for n in low)}, reverse=True))
 
 
 def _cost(config: ModelConfig, spread: Spread) -> Cost:

@@ -172,14 +172,15 @@ class _Step:
         return (uneven.computed - 1) * routed + (uneven.received - 1) * sent
 
     def _routes(self, config: MoEPOTConfig) -> Unevenness:
-        spread = self.spread
+        spread, router = self.spread, config.router
+        tokens = (config.resolution // config.patch) ** 2 if router.unit == "token" else 1
         return simulate_routes(
             config.router.num_experts,
             config.router.top_k,
             spread.ep_size,
             spread.copies,
             config.blocks * spread.accumulation,
-            spread.micro_batch,
+            spread.micro_batch * tokens,
             self.arrangement.skew,
         )
 

@@ -102,6 +102,16 @@ def test_one_grouped_product_is_the_same(shared, generator):
         assert (one.float() - two.float()).abs().max() <= 2**-6 * scale
 
 
+@pytest.mark.parametrize("rows", [0, 3])
+def test_shared_experts_alone_are_a_grouped_mixture_too(rows, generator):
+    """As they are computed while samples travel."""
+    shared = linear_maps(SHARED, generator)
+    features = torch.randn(rows, TOKENS, FEATURES, generator=generator)
+    nobody = features.new_zeros(rows, 0)
+    ours = grouped(features, nobody, [], shared)
+    torch.testing.assert_close(ours, mix_chosen(features, nobody, [], shared))
+
+
 def test_bfloat16_is_float32_but_for_its_rounding(generator):
     """Error of every output and gradient within some roundings, and no bias in the mean."""
     experts, shared = linear_maps(EXPERTS, generator), linear_maps(SHARED, generator)
@@ -173,6 +183,19 @@ def test_relabelling_experts_changes_nothing(generator):
         mix_chosen(rows, weights[:, order], relabelled),
         mix_chosen(rows, weights, experts),
     )
+
+
+def test_a_bias_learns_beside_a_frozen_weight(generator):
+    experts = linear_maps(2, generator)
+    for expert in experts:
+        expert.weight.requires_grad_(False)
+    weights = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    mix_chosen(
+        torch.randn(2, TOKENS, FEATURES, generator=generator), weights, experts
+    ).sum().backward()
+    assert experts[0].bias.grad.abs().max() > 0
+    assert experts[1].bias.grad.abs().max() == 0
+    assert experts[0].weight.grad is None
 
 
 class Products(TorchDispatchMode):

@@ -6,6 +6,7 @@ import torch
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import RouterConfig
 from foundation.nn.initialise import initialise
+from foundation.train.statistics import ExpertUsage
 
 WIDTH, EXPERTS, CHOSEN = 8, 6, 2
 
@@ -62,3 +63,16 @@ def test_a_samples_routing_is_the_mean_over_its_tokens(generator):
         for name in ("weights_BE", "probabilities_BE"):
             mean = torch.stack([getattr(routing, name)[0] for routing in each]).mean(0)
             torch.testing.assert_close(getattr(together, name)[number], mean)
+
+
+def test_an_experts_share_is_that_of_the_tokens_that_chose_it(generator):
+    """Not whether some token did: a router that sends all but one to two experts is uneven."""
+    x = torch.randn(1, 9, WIDTH, generator=generator)
+    mixture = mixture_of("token")
+    _, together = mixture(x, 0.5)
+    counts = sum(mixture(x[:, n : n + 1], 0.5)[1].chosen_BE.float() for n in range(9))
+    torch.testing.assert_close(together.shares_BE, counts / (9 * CHOSEN))
+    usage = ExpertUsage(1, torch.device("cpu"))
+    usage.add((together,), torch.zeros(1, dtype=torch.int64))
+    shares_LKE, _ = usage.reduce(lambda tensor: tensor)
+    torch.testing.assert_close(shares_LKE[0].float(), counts / (9 * CHOSEN))

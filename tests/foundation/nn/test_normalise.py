@@ -60,6 +60,13 @@ def test_a_group_norm_of_features_that_stand_last_is_torchs_with_its_gradients(g
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_group_norm_takes_features_however_they_lie_in_memory(generator):
+    norm = torch.nn.GroupNorm(4, 12)
+    x = torch.randn(2, 5, 4, 12, generator=generator)
+    for odd in (x.transpose(1, 2), x[:, ::2], x[:1, :1].expand(2, 5, 4, 12)):
+        torch.testing.assert_close(norm_last(norm, odd), norm_last(norm, odd.contiguous()))
+
+
 def test_a_group_norms_gradient_is_summed_in_float32(generator):
     """Of bfloat16 features: no worse than rounding the exact gradient once or twice."""
     norm = torch.nn.GroupNorm(4, 16)

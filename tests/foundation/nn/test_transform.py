@@ -50,3 +50,12 @@ def test_gradients_are_those_of_a_fast_transform(generator):
         torch.autograd.grad((modes(x, 4, 3) * weights).sum(), x)[0] for modes in (to_modes, corner)
     )
     torch.testing.assert_close(ours, theirs, **ROUNDING)
+
+
+def test_a_forecast_does_not_spoil_the_training_that_follows(generator):
+    """Matrices are kept: one made without gradients in sight serves with them, too."""
+    x = torch.randn(1, 11, 13, 2, generator=generator)  # a grid of no other test
+    with torch.inference_mode():
+        to_modes(x, 3, 4)
+    from_modes(to_modes(x.requires_grad_(), 3, 4), 11, 13).sum().backward()
+    assert x.grad.abs().max() > 0
