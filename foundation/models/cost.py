@@ -24,7 +24,7 @@ REDUCE_BUCKET = 20_000_000  # numbers: `reduce_bucket_size` of ds_configs/*.json
 
 _BACKWARD = 2  # of a forward pass: one product for the inputs, one for the weights
 _MASTERS = 12  # bytes per parameter: float32 master and two Adam moments
-_LIBRARIES, _UNRETURNED = round(0.58 * 2**30), 0.22  # of a process on CPUs, measured
+_LIBRARIES, _UNRETURNED = round(0.70 * 2**30), 0.19  # of a process on CPUs, measured
 _STEP = 8  # bytes per parameter: float32 gradient, and its norm or scale; AdamW takes none
 
 
