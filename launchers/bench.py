@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from data_shards.errors import UserError
-from evaluation.provenance import git_commit, this_machine
 from launchers.arguments import positive
 from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures
 from launchers.benchmarks.network import inference_figures, network_figures, size_figures
+from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.ranks import ranks_figures
 from launchers.benchmarks.runs import memory_figures, waiting_figures
 from launchers.benchmarks.stream import add_stream
@@ -109,9 +109,7 @@ def _verdict(figure: Figure) -> str:
 
 def _write(path: Path, figures: list[Figure], device: torch.device, rounds: int) -> None:
     record = {
-        "command": " ".join(["python", "launchers/bench.py", *sys.argv[1:]]),
-        "commit": git_commit(),
-        "machine": this_machine(device).model_dump(),
+        **provenance(device),
         "threads": torch.get_num_threads(),
         "rounds": rounds,
         "figures": [figure.plain() for figure in figures],

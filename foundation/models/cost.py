@@ -88,8 +88,14 @@ def cost_of(
         accumulation: forwards per optimiser step.
         recompute: whether blocks run once more in the backward pass instead of being kept.
     """
-    work, (counts, experts) = work_of(config), _parameters(config)
     spread = Spread(world, ep_size, zero_stage, bf16, micro_batch, accumulation, recompute)
+    return cost_on(config, spread)
+
+
+def cost_on(config: ModelConfig, spread: Spread) -> Cost:
+    """As `cost_of`, of a layout that is there already."""
+    work, (counts, experts) = work_of(config), _parameters(config)
+    ep_size, recompute = spread.ep_size, spread.recompute
     frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
     arriving = _arriving(config, ep_size, recompute)
     memory = _Memory(counts.total - experts, experts // ep_size, frames, work, arriving, spread)

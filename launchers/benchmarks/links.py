@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +29,6 @@ import yaml
 from torch.multiprocessing.spawn import spawn
 
 from data_shards.batch import Batch
-from evaluation.provenance import git_commit, this_machine
 from foundation.models.cost import cost_of
 from foundation.models.registry import ModelConfig, build_model
 from foundation.models.scaling.cluster import Cluster
@@ -38,6 +36,7 @@ from foundation.models.scaling.fit import Fit, Point, fitted
 from foundation.models.scaling.step_time import depth
 from foundation.train.config import load_run_config, preset_names
 from launchers.arguments import positive, positives
+from launchers.benchmarks.provenance import provenance
 
 SIZES = tuple(4 * 2**power for power in range(10, 24, 2))  # bytes of a rank's buffer, to 16 MiB
 BATCHES = (1, 2, 4)
@@ -300,7 +299,8 @@ def _medians(
 
 def _record(measured: dict[str, Any], what: Measurement) -> dict[str, Any]:
     """Measured values, what was fitted to them, and the cluster that they make."""
-    machine, commit = this_machine(_device()), git_commit()
+    origin = provenance(_device())
+    machine = f"{origin['machine']['cpu']}, {origin['machine']['device']}"
     points = measured["points"]
     links = {place: _fit_of(points, link=place) for place in ("inside", "between")}
     kinds = {
@@ -308,12 +308,10 @@ def _record(measured: dict[str, Any], what: Measurement) -> dict[str, Any]:
         for place, kind in product(links, ("all_to_all", "all_reduce"))
     }
     step = fitted([Point(s["blocks"], s["flops"], s["seconds"]) for s in measured["steps"]])
-    cluster = _cluster(measured, links, step, f"{machine.cpu}, {machine.device}", commit, what)
+    cluster = _cluster(measured, links, step, machine, origin["commit"], what)
     fits = {f"link {place}": fit for place, fit in links.items()} | kinds
     return {
-        "command": " ".join(["python", "launchers/bench.py", *sys.argv[1:]]),
-        "commit": commit,
-        "machine": machine.model_dump(),
+        **origin,
         "ranks": measured["ranks"],
         "preset": what.preset,
         "fits": [

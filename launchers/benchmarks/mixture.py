@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from foundation.moe.experts import Expert
 from foundation.moe.mixing import mix_chosen
+from launchers.benchmarks.published_form import sum_of_all
 from launchers.benchmarks.timing import Figure, Goal, at_least, at_most, in_turns, ratio
 
 TOKENS, CHOSEN, SHARED = 256, 4, 2
@@ -48,11 +48,7 @@ class Layer:
         """A step of the published formulation, features before space as there."""
         side = int(TOKENS**0.5)
         features_BFhw = self.maps_BFN.view(*self.maps_BFN.shape[:2], side, side)
-        out = torch.zeros_like(features_BFhw)
-        for number, expert in enumerate(self.experts):
-            weights = self.weights_BE[:, number, None, None, None]
-            out = out + weights * _convolved(expert, features_BFhw)
-        out = out + torch.stack([_convolved(e, features_BFhw) for e in self.shared]).mean(0)
+        out = sum_of_all(features_BFhw, self.weights_BE, self.experts, self.shared)
         self._back(out.flatten(2), self.gradient_BDN)
 
     def _back(self, out: Tensor, gradient: Tensor) -> None:
@@ -138,7 +134,3 @@ def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> lis
         told("one product, fp32 / bf16", "product", "product bf16"),
         told("64 experts / 8", "64 experts", "8 experts", at_most(1.15)),
     ]
-
-
-def _convolved(expert: Expert, x_BFhw: Tensor) -> Tensor:
-    return F.gelu(F.conv2d(x_BFhw, expert.weight[:, :, None, None], expert.bias))

@@ -9,6 +9,8 @@ spectrum is mixed by complex parts that are filled into zeros. It works on the w
 one of our networks and gives what that network gives.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -62,14 +64,25 @@ def all_experts(
     assert moe.unit == "sample", "as published"
     features = F.gelu(_pointwise(moe.extract, x_BDhw))
     routing = moe.router(features.mean((2, 3)), temperature)
-    weights_BE = routing.weights_BE
-    out = torch.zeros_like(x_BDhw)
     assert isinstance(moe.routed, ExpertBank)
-    for number, expert in enumerate(moe.routed.experts.values()):
-        out = out + weights_BE[:, number, None, None, None] * F.gelu(_pointwise(expert, features))
-    if len(moe.shared):
-        out = out + torch.stack([F.gelu(_pointwise(e, features)) for e in moe.shared]).mean(0)
-    return out, routing
+    experts = list(moe.routed.experts.values())
+    return sum_of_all(features, routing.weights_BE, experts, list(moe.shared)), routing
+
+
+def sum_of_all(
+    features_BFhw: Tensor,
+    weights_BE: Tensor,
+    experts: Sequence[nn.Module],
+    shared: Sequence[nn.Module],
+) -> Tensor:
+    """Weighted sum of all experts, mostly times zero, and mean of the shared, (B, D, h, w)."""
+    out = features_BFhw.new_zeros(())
+    for number, expert in enumerate(experts):
+        weight = weights_BE[:, number, None, None, None]
+        out = out + weight * F.gelu(_pointwise(expert, features_BFhw))
+    if shared:
+        out = out + torch.stack([F.gelu(_pointwise(e, features_BFhw)) for e in shared]).mean(0)
+    return out
 
 
 def _pointwise(linear: nn.Module, x_BDhw: Tensor) -> Tensor:

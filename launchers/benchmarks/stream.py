@@ -3,7 +3,6 @@
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +17,8 @@ from data_shards.manifest import read_manifest
 from data_shards.memory import keep_freed_memory
 from data_shards.mixture import MixtureConfig
 from data_shards.stream import SampleStream, StreamConfig
-from evaluation.provenance import git_commit, this_machine
 from launchers.arguments import positive
+from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.timing import in_turns
 from launchers.whole_trajectories import read_whole, unpack
 
@@ -58,9 +57,7 @@ def bench_stream(options: argparse.Namespace) -> None:
     if len(corpora) > 1:
         results.append(_compare(corpora, options))
     record = {
-        "command": " ".join(["python", "launchers/bench.py", *sys.argv[1:]]),
-        "commit": git_commit(),
-        "machine": this_machine(torch.device("cpu")).model_dump(),
+        **provenance(torch.device("cpu")),
         "window": f"{CONTEXT} + 1 frames of {CHANNELS} x {options.resolution}^2, one core",
         "results": results,
     }

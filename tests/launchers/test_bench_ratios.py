@@ -14,6 +14,7 @@ from foundation.models.work import dense_work_of, work_of
 from launchers import bench
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of
+from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.published_form import PublishedForm
 from launchers.benchmarks.samples import random_batch, spread_routes
 from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
@@ -118,3 +119,15 @@ def test_the_console_has_the_bench_with_all_its_subjects(capsys):
     said = capsys.readouterr().out
     assert all(word in said for word in ("--quick", "stream", "links"))
     assert main(["bench", "--only", "runs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["launchers/bench.py", "--quick"], "python launchers/bench.py --quick"),
+        (["/bin/foundation", "bench", "--quick"], "foundation bench --quick"),
+    ],
+)
+def test_a_record_says_the_command_that_was_given(words, command, monkeypatch):
+    monkeypatch.setattr("sys.argv", words)
+    assert provenance(CPU)["command"] == command

@@ -1,12 +1,13 @@
 """A folder over real HTTP, with ranges, signatures, and faults that are switched on by name."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from loopback import listening
 
 SIGNATURE = "signature=of-the-owner"
 
@@ -36,17 +37,8 @@ def serving(folder: Path) -> Iterator[FileServer]:
     """A server on a free port of this machine."""
     files = FileServer(folder)
     handler = type("Handler", (_Handler,), {"files": files})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    files.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with listening(handler) as files.endpoint:
         yield files
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,17 +7,17 @@ storage, everything else through the commit itself. Faults are switched on by na
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from huggingface_hub import constants
 from huggingface_hub.utils import _http
+from loopback import listening
 
 TOKEN = "hf_a_token_that_may_write"
 LARGE = (".safetensors", ".tar")
@@ -72,17 +72,8 @@ def running_hub() -> Iterator[LocalHub]:
     hub = LocalHub()
 
     handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with listening(handler) as hub.endpoint:
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from math import isqrt
 from typing import Literal
 
 from data_shards.errors import UserError
-from foundation.models.cost import Cost, cost_of
+from foundation.models.cost import Cost, cost_on
 from foundation.models.registry import ModelConfig
 from foundation.models.scaling.cluster import Cluster
 from foundation.models.scaling.step_time import Arrangement, Hidden, StepTime, step_time
@@ -79,7 +79,7 @@ def forecast(
     Raises:
         UserError: the layout does not lie evenly on the nodes.
     """
-    cost = _cost(config, spread)
+    cost = cost_on(config, spread)
     time, hidden = step_time(config, cost, spread, cluster, arrangement)
     batch = spread.world * spread.micro_batch * spread.accumulation
     return Forecast(
@@ -142,7 +142,7 @@ def _alone(config: ModelConfig, spread: Spread, batch: int, cluster: Cluster) ->
     """Samples per second of one GPU that takes the whole batch."""
     for micro in _divisors_from_above(batch):
         one = replace(spread, micro_batch=micro, accumulation=batch // micro)
-        cost = _cost(config, one)
+        cost = cost_on(config, one)
         if cost.peak_bytes <= cluster.memory_bytes:
             return batch / step_time(config, cost, one, cluster, Arrangement())[0].total
     return None
@@ -151,16 +151,3 @@ def _alone(config: ModelConfig, spread: Spread, batch: int, cluster: Cluster) ->
 def _divisors_from_above(number: int) -> Iterator[int]:
     low = [n for n in range(1, isqrt(number) + 1) if number % n == 0]
     return iter(sorted({*low, *(number // n for n in low)}, reverse=True))
-
-
-def _cost(config: ModelConfig, spread: Spread) -> Cost:
-    return cost_of(
-        config,
-        spread.world,
-        spread.ep_size,
-        spread.zero_stage,
-        spread.bf16,
-        spread.micro_batch,
-        spread.accumulation,
-        spread.recompute,
-    )

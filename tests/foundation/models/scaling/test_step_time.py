@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from foundation.models.cost import REDUCE_BUCKET, cost_of
+from foundation.models.cost import REDUCE_BUCKET, cost_on
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.scaling.cluster import Cluster, Link, cluster_values
 from foundation.models.scaling.step_time import Arrangement, StepTime, step_time
@@ -23,20 +23,7 @@ LAYOUT = Spread(64, 8, 1, True, 16)
 def timed(
     spread: Spread, cluster: Cluster = H100, way: Arrangement = PLAIN, config=TINY
 ) -> StepTime:
-    return step_time(config, cost_on(spread, config), spread, cluster, way)[0]
-
-
-def cost_on(spread: Spread, config=TINY):
-    return cost_of(
-        config,
-        spread.world,
-        spread.ep_size,
-        spread.zero_stage,
-        spread.bf16,
-        spread.micro_batch,
-        spread.accumulation,
-        spread.recompute,
-    )
+    return step_time(config, cost_on(config, spread), spread, cluster, way)[0]
 
 
 @pytest.mark.parametrize("config", [TINY, DENSE, load_run_config("nano_unet", []).model])
@@ -57,7 +44,7 @@ def test_free_links_leave_the_work_and_the_waiting_for_it():
     time = timed(LAYOUT, H100.model_copy(update={"inside": FREE, "between": FREE}))
     assert (time.exchange, time.gradients, time.weights) == (0, 0, 0)
     assert time.waiting > 0
-    cost = cost_on(LAYOUT)
+    cost = cost_on(TINY, LAYOUT)
     assert time.compute == pytest.approx(16 * cost.flops_step / H100.flops_per_s(bf16=True))
 
 
@@ -73,7 +60,7 @@ def test_bytes_on_wires_without_latency_are_those_of_the_traffic():
     wire = Link(alpha_s=0, beta_s_per_byte=beta)
     cluster = H100.model_copy(update={"inside": wire, "between": wire})
     for spread in (LAYOUT, replace(LAYOUT, zero_stage=2, accumulation=2, recompute=True)):
-        time, traffic = timed(spread, cluster), cost_on(spread).traffic
+        time, traffic = timed(spread, cluster), cost_on(TINY, spread).traffic
         assert time.exchange == pytest.approx(beta * traffic.exchange)
         reduced = traffic.gradients + traffic.expert_gradients
         assert time.gradients == pytest.approx(beta * reduced)
@@ -81,7 +68,7 @@ def test_bytes_on_wires_without_latency_are_those_of_the_traffic():
 
 
 def test_what_overlaps_is_only_moved_out_of_sight():
-    cost = cost_on(LAYOUT)
+    cost = cost_on(TINY, LAYOUT)
     shown, _ = step_time(TINY, cost, LAYOUT, H100, PLAIN)
     both = Arrangement(overlap_exchange=True, overlap_gradients=True)
     part, hidden = step_time(TINY, cost, LAYOUT, H100, both)
@@ -94,9 +81,9 @@ def test_what_overlaps_is_only_moved_out_of_sight():
 def test_a_reduction_of_one_bucket_hides_behind_nothing():
     way, spread = Arrangement(overlap_gradients=True), replace(LAYOUT, ep_size=1)
     small, medium = DENSE, load_run_config("medium", []).model
-    assert cost_on(spread, small).rank_parameters < REDUCE_BUCKET
-    assert step_time(small, cost_on(spread, small), spread, H100, way)[1].gradients == 0
-    assert step_time(medium, cost_on(spread, medium), spread, H100, way)[1].gradients > 0
+    assert cost_on(small, spread).rank_parameters < REDUCE_BUCKET
+    assert step_time(small, cost_on(small, spread), spread, H100, way)[1].gradients == 0
+    assert step_time(medium, cost_on(medium, spread), spread, H100, way)[1].gradients > 0
 
 
 def test_hierarchical_exchanges_pay_across_nodes_and_change_nothing_inside():
