@@ -12,7 +12,7 @@ A GPU has all experts in one launch, a grouped product, and plain operations aro
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,33 +23,43 @@ _gelu_backward = torch.ops.aten.gelu_backward
 
 @dataclass(frozen=True)
 class Routes:
-    """Which row goes to which expert, sorted by expert.
+    """Which row goes to which expert and with what weight, sorted by expert.
 
     Attributes:
         row_R: row of each route, int64, ascending within an expert.
         expert_R: expert of each route, int64.
+        weights_R: weight of each route, of the gate's type.
         num_experts: E.
     """
 
     row_R: Tensor
     expert_R: Tensor
+    weights_R: Tensor
     num_experts: int
 
+    @classmethod
+    def of_choices(cls, experts_MK: Tensor, weights_MK: Tensor, num_experts: int) -> Self:
+        """K routes of every row. Nothing has to be known on the host: no GPU is waited for."""
+        expert_R, order = experts_MK.flatten().sort(stable=True)
+        row_R = order // experts_MK.shape[1]
+        return cls(row_R, expert_R, weights_MK.flatten()[order], num_experts)
+
+    @classmethod
+    def of_weights(cls, weights_ME: Tensor) -> Self:
+        """Routes of rows to the experts whose weight is not zero, as many as there are."""
+        expert_R, row_R = weights_ME.t().nonzero(as_tuple=True)
+        return cls(row_R, expert_R, weights_ME[row_R, expert_R], weights_ME.shape[1])
+
     @property
-    def counts_E(self) -> Tensor:
-        """Rows of each expert."""
-        return torch.bincount(self.expert_R, minlength=self.num_experts)
-
-
-def routes_of(weights_ME: Tensor) -> Routes:
-    """Routes of rows to the experts whose weight is not zero."""
-    expert_R, row_R = weights_ME.t().nonzero(as_tuple=True)
-    return Routes(row_R, expert_R, weights_ME.shape[1])
+    def ends_E(self) -> Tensor:
+        """End of each expert's routes, int64."""
+        numbers = torch.arange(self.num_experts, device=self.expert_R.device)
+        return torch.searchsorted(self.expert_R, numbers, right=True)
 
 
 def mix_chosen(
     rows_MNF: Tensor,
-    weights_ME: Tensor,
+    routes: Routes,
     experts: Sequence[nn.Linear],
     shared: Sequence[nn.Linear] = (),
 ) -> Tensor:
@@ -60,32 +70,29 @@ def mix_chosen(
 
     Args:
         rows_MNF: features (M, N, F).
-        weights_ME: weight of each expert (M, E), zero where it is not to be computed; the
-            gradient of the others reaches the gate.
-        experts: the E routed ones, in the order of the last axis of the weights.
+        routes: of the rows to the routed experts; the gradient of their weights reaches the gate.
+        experts: the E routed ones.
         shared: the S that every row passes.
 
     Returns:
         (M, N, D), of the rows' type.
     """
-    routes = routes_of(weights_ME)
-    weights_R = weights_ME[routes.row_R, routes.expert_R]
-    # Elsewhere grouped products exist for the sake of tests, or are loops.
-    if rows_MNF.is_cuda and rows_MNF.dtype == torch.bfloat16:
-        return mix_grouped(rows_MNF, weights_R, routes, experts, shared)
+    # A GPU and a compiled graph want one launch whose sizes stay on the device. Of another type
+    # than bfloat16, and on a CPU, grouped products are loops that wait for those sizes.
+    in_one = not rows_MNF.is_cpu or torch.compiler.is_compiling()
+    if in_one and rows_MNF.dtype == torch.bfloat16:
+        return mix_grouped(rows_MNF, routes, experts, shared)
     maps = [*experts, *shared]
     weights = [linear.weight for linear in maps]
     biases = [linear.bias for linear in maps]
-    mixed: Tensor = _Mix.apply(rows_MNF, weights_R, routes, len(shared), *weights, *biases)  # type: ignore[no-untyped-call]
+    mixed: Tensor = _Mix.apply(  # type: ignore[no-untyped-call]
+        rows_MNF, routes.weights_R, routes, len(shared), *weights, *biases
+    )
     return mixed
 
 
 def mix_grouped(
-    rows_MNF: Tensor,
-    weights_R: Tensor,
-    routes: Routes,
-    experts: Sequence[nn.Linear],
-    shared: Sequence[nn.Linear],
+    rows_MNF: Tensor, routes: Routes, experts: Sequence[nn.Linear], shared: Sequence[nn.Linear]
 ) -> Tensor:
     """As `mix_chosen`, with all routed experts in one grouped product."""
     num_rows, tokens, features = rows_MNF.shape
@@ -94,12 +101,12 @@ def mix_grouped(
         gathered = rows_MNF.index_select(0, routes.row_R).view(-1, features)
         weight_EDF = torch.stack([expert.weight for expert in experts])
         bias_ED = torch.stack([expert.bias for expert in experts])
-        ends_E = (routes.counts_E * tokens).cumsum(0).to(torch.int32)
+        ends_E = (routes.ends_E * tokens).to(torch.int32)
         product = F.grouped_mm(gathered, weight_EDF.transpose(1, 2), offs=ends_E)
         before_RND = (
             product.view(len(routes.row_R), *out_MND.shape[1:]) + bias_ED[routes.expert_R][:, None]
         )
-        mixed_RND = F.gelu(before_RND) * weights_R[:, None, None].to(rows_MNF.dtype)
+        mixed_RND = F.gelu(before_RND) * routes.weights_R[:, None, None].to(rows_MNF.dtype)
         out_MND = out_MND.index_add(0, routes.row_R, mixed_RND)
     if shared:
         weight = torch.cat([expert.weight for expert in shared])
@@ -197,14 +204,10 @@ class _Mix(torch.autograd.Function):
 
 def _runs(routes: Routes, weights_R: Tensor, num_shared: int) -> list[_Run]:
     """Shared experts, and the routed ones that some row chose."""
-    first = routes.num_experts
-    runs = [_Run(first + number, None, 1 / num_shared) for number in range(num_shared)]
-    counts = routes.counts_E.tolist()
-    rows = torch.split(routes.row_R, counts)
-    scales = torch.split(weights_R[:, None, None], counts)
-    starts = itertools.accumulate(counts, initial=0)
-    return runs + [
-        _Run(expert, rows[expert], scales[expert], start)
-        for expert, (count, start) in enumerate(zip(counts, starts, strict=False))
-        if count
-    ]
+    count = routes.num_experts
+    runs = [_Run(count + number, None, 1 / num_shared) for number in range(num_shared)]
+    scale_R = weights_R[:, None, None]
+    for expert, (start, end) in enumerate(itertools.pairwise([0, *routes.ends_E.tolist()])):
+        if end > start:
+            runs.append(_Run(expert, routes.row_R[start:end], scale_R[start:end], start))
+    return runs

@@ -26,7 +26,7 @@ from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
 from foundation.moe.experts import Expert, ExpertBank
-from foundation.moe.mixing import mix_chosen
+from foundation.moe.mixing import Routes, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
 from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
@@ -58,11 +58,12 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
     """Exchange, local experts, exchange back, sum; shared experts while samples travel."""
 
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
-        num_samples = rows_BNF.shape[0]
-        weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
         experts = list(self.experts.deepspeed_experts.values())
         if self.ep_size == 1:
-            return mix_chosen(rows_BNF, weights_BRL[:, 0], experts, shared)
+            routes = Routes.of_choices(routing.experts_BK, routing.weights_BK, len(experts))
+            return mix_chosen(rows_BNF, routes, experts, shared)
+        num_samples = rows_BNF.shape[0]
+        weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
         owners, samples = weights_BRL.any(-1).t().nonzero(as_tuple=True)
         counts = torch.bincount(owners, minlength=self.ep_size)
         sent, received = counts.tolist(), exchange_counts(counts, self.ep_group)
@@ -70,7 +71,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         weights_ML = begin_exchange(weights_BRL[samples, owners], sent, received, self.ep_group)
         half = (len(shared) + 1) // 2
         shares = _shares(shared[:half], rows_BNF, len(shared))
-        mixed_MND = mix_chosen(rows_MNF(), weights_ML(), experts)
+        mixed_MND = mix_chosen(rows_MNF(), Routes.of_weights(weights_ML()), experts)
         parts_SND = begin_exchange(mixed_MND, received, sent, self.ep_group)
         shares += _shares(shared[half:], rows_BNF, len(shared))
         arrived_SND = parts_SND()
@@ -82,7 +83,7 @@ def _shares(some: Sequence[Expert], rows_BNF: Tensor, num_shared: int) -> list[T
     """What some of the shared experts add to the mean of all; nothing of none."""
     if not some:
         return []
-    nobody = rows_BNF.new_zeros(len(rows_BNF), 0)
+    nobody = Routes.of_weights(rows_BNF.new_zeros(len(rows_BNF), 0))
     return [mix_chosen(rows_BNF, nobody, [], some) * (len(some) / num_shared)]
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from foundation.moe.experts import Expert
-from foundation.moe.mixing import mix_chosen
+from foundation.moe.mixing import Routes, mix_chosen
 from launchers.benchmarks.published_form import sum_of_all
 from launchers.benchmarks.timing import Figure, Goal, at_least, at_most, in_turns, ratio
 
@@ -41,7 +41,8 @@ class Layer:
 
     def sparse(self) -> None:
         """A step of ours."""
-        out = mix_chosen(self.rows_BNF, self.weights_BE, self.experts, self.shared)
+        routes = Routes.of_weights(self.weights_BE)
+        out = mix_chosen(self.rows_BNF, routes, self.experts, self.shared)
         self._back(out, self.gradient_BND)
 
     def all_computed(self) -> None:

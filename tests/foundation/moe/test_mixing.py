@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.moe.mixing import mix_chosen, mix_grouped, routes_of
+from foundation.moe.mixing import Routes, mix_chosen, mix_grouped
 
 EXPERTS, SHARED, TOKENS, FEATURES, WIDTH = 6, 2, 4, 16, 8
 
@@ -40,8 +40,11 @@ def dense(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
 
 
 def grouped(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
-    routes = routes_of(weights)
-    return mix_grouped(rows, weights[routes.row_R, routes.expert_R], routes, experts, shared)
+    return mix_grouped(rows, Routes.of_weights(weights), experts, shared)
+
+
+def sparse(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
+    return mix_chosen(rows, Routes.of_weights(weights), experts, shared)
 
 
 def outputs_and_gradients(form: Form, rows, weights, experts, shared) -> list[Tensor]:
@@ -59,8 +62,8 @@ def test_sparse_equals_dense_in_outputs_and_gradients(rows, top_k, shared, gener
     features = torch.randn(rows, TOKENS, FEATURES, generator=generator, requires_grad=True)
     weights = choice_of(rows, top_k, generator)
     values = (features, weights, experts, always)
-    sparse, full = (outputs_and_gradients(form, *values) for form in (mix_chosen, dense))
-    for ours, expected in zip(sparse, full, strict=True):
+    chosen, full = (outputs_and_gradients(form, *values) for form in (sparse, dense))
+    for ours, expected in zip(chosen, full, strict=True):
         # the same products in another order of summation, float32
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
@@ -77,11 +80,28 @@ def test_derivatives_are_those_of_differences(generator):
     def of(rows: Tensor, weights_R: Tensor, *_parameters: Tensor) -> Tensor:
         placed = torch.zeros(weights.shape, dtype=torch.float64)
         placed = placed.index_put((row_R, expert_R), weights_R)
-        return mix_chosen(rows, placed, experts, shared)
+        return sparse(rows, placed, experts, shared)
 
     parameters = [p for e in (experts[0], shared[1]) for p in e.parameters()]
     chosen_R = weights[row_R, expert_R].detach().double().requires_grad_()
     assert torch.autograd.gradcheck(of, (rows, chosen_R, *parameters))
+
+
+def test_routes_of_choices_are_those_of_their_weights(generator):
+    """Sorted the same way, gradients of the weights included; ties and one expert per row too."""
+    for top_k in (1, 3, EXPERTS):
+        values = torch.rand(5, top_k, generator=generator).add(0.1).requires_grad_()
+        experts = torch.rand(5, EXPERTS, generator=generator).topk(top_k).indices
+        spread = torch.zeros(5, EXPERTS).scatter(1, experts, values)
+        ours, other = Routes.of_choices(experts, values, EXPERTS), Routes.of_weights(spread)
+        for name in ("row_R", "expert_R", "weights_R", "ends_E"):
+            assert torch.equal(getattr(ours, name), getattr(other, name)), name
+        direction = torch.arange(5.0 * top_k)
+        one, two = (
+            torch.autograd.grad((r.weights_R * direction).sum(), values)[0] for r in (ours, other)
+        )
+        assert torch.equal(one, two)
+        assert torch.equal(ours.ends_E, torch.bincount(ours.expert_R, minlength=EXPERTS).cumsum(0))
 
 
 @pytest.mark.parametrize("shared", [0, SHARED])
@@ -95,7 +115,7 @@ def test_one_grouped_product_is_the_same(shared, generator):
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator).bfloat16().requires_grad_()
     weights = choice_of(8, 3, generator)
     values = (rows, weights, experts, always)
-    ours, other = (outputs_and_gradients(form, *values) for form in (grouped, mix_chosen))
+    ours, other = (outputs_and_gradients(form, *values) for form in (grouped, sparse))
     for one, two in zip(ours, other, strict=True):
         scale = two.float().abs().max()
         # a few roundings of 2^-9 on either way, of numbers as large as the largest
@@ -109,7 +129,7 @@ def test_shared_experts_alone_are_a_grouped_mixture_too(rows, generator):
     features = torch.randn(rows, TOKENS, FEATURES, generator=generator)
     nobody = features.new_zeros(rows, 0)
     ours = grouped(features, nobody, [], shared)
-    torch.testing.assert_close(ours, mix_chosen(features, nobody, [], shared))
+    torch.testing.assert_close(ours, sparse(features, nobody, [], shared))
 
 
 def test_bfloat16_is_float32_but_for_its_rounding(generator):
@@ -123,7 +143,7 @@ def test_bfloat16_is_float32_but_for_its_rounding(generator):
         for old, new in zip((*experts, *shared), (*maps[0], *maps[1]), strict=True):
             new.load_state_dict({k: v.bfloat16().to(dtype) for k, v in old.state_dict().items()})
         values = (rows.to(dtype).requires_grad_(), weights, *maps)
-        results.append(outputs_and_gradients(mix_chosen, *values))
+        results.append(outputs_and_gradients(sparse, *values))
     for exact, rounded in zip(*results, strict=True):
         error = rounded.float() - exact
         assert error.norm() <= 2**-6 * exact.norm()
@@ -134,7 +154,7 @@ def test_what_nobody_chose_gets_a_gradient_of_zero_and_not_none(generator):
     rows = torch.randn(2, TOKENS, FEATURES, generator=generator)
     weights = torch.zeros(2, EXPERTS)
     weights[:, 1] = 1.0
-    mix_chosen(rows, weights, experts).sum().backward()
+    sparse(rows, weights, experts).sum().backward()
     assert experts[1].weight.grad.abs().max() > 0
     for unused in (0, 2, 3, 4, 5):
         assert experts[unused].weight.grad.abs().max() == 0
@@ -147,7 +167,7 @@ def test_frozen_experts_get_none_and_pass_gradients_on(generator):
         expert.requires_grad_(False)
     rows = torch.randn(3, TOKENS, FEATURES, generator=generator, requires_grad=True)
     weights = choice_of(3, 2, generator)
-    mix_chosen(rows, weights, experts).sum().backward()
+    sparse(rows, weights, experts).sum().backward()
     assert all(expert.weight.grad is None for expert in experts)
     assert rows.grad.abs().max() > 0
 
@@ -160,7 +180,7 @@ def test_an_expert_that_nobody_chose_is_not_computed(generator):
     with torch.no_grad():
         weights[:, 3] = 0.0
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator)
-    assert torch.isfinite(mix_chosen(rows, weights, experts)).all()
+    assert torch.isfinite(sparse(rows, weights, experts)).all()
 
 
 def test_permuting_rows_permutes_outputs(generator):
@@ -168,8 +188,8 @@ def test_permuting_rows_permutes_outputs(generator):
     rows = torch.randn(9, TOKENS, FEATURES, generator=generator)
     weights = choice_of(9, 3, generator)
     order = torch.randperm(9, generator=generator)
-    out = mix_chosen(rows, weights, experts, shared)
-    permuted = mix_chosen(rows[order], weights[order], experts, shared)
+    out = sparse(rows, weights, experts, shared)
+    permuted = sparse(rows[order], weights[order], experts, shared)
     torch.testing.assert_close(permuted, out[order])
 
 
@@ -180,8 +200,8 @@ def test_relabelling_experts_changes_nothing(generator):
     order = torch.randperm(EXPERTS, generator=generator)
     relabelled = [experts[int(e)] for e in order]
     torch.testing.assert_close(
-        mix_chosen(rows, weights[:, order], relabelled),
-        mix_chosen(rows, weights, experts),
+        sparse(rows, weights[:, order], relabelled),
+        sparse(rows, weights, experts),
     )
 
 
@@ -190,9 +210,7 @@ def test_a_bias_learns_beside_a_frozen_weight(generator):
     for expert in experts:
         expert.weight.requires_grad_(False)
     weights = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    mix_chosen(
-        torch.randn(2, TOKENS, FEATURES, generator=generator), weights, experts
-    ).sum().backward()
+    sparse(torch.randn(2, TOKENS, FEATURES, generator=generator), weights, experts).sum().backward()
     assert experts[0].bias.grad.abs().max() > 0
     assert experts[1].bias.grad.abs().max() == 0
     assert experts[0].weight.grad is None
@@ -219,7 +237,7 @@ def counted(num_experts: int, generator: torch.Generator) -> tuple[int, Counter[
     for row in range(8):
         weights[row, [(4 * row + k) % num_experts for k in range(4)]] = 0.25
     with FlopCounterMode(display=False) as flops, Products() as products:
-        mix_chosen(rows, weights, experts, shared).sum().backward()
+        sparse(rows, weights, experts, shared).sum().backward()
     return flops.get_total_flops(), products.seen
 
 
@@ -248,6 +266,6 @@ def test_what_is_kept_is_what_goes_into_gelu_whatever_the_number_of_experts(num_
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        out = mix_chosen(rows, weights, experts, shared)
+        out = sparse(rows, weights, experts, shared)
     assert out.requires_grad
     assert sum(kept) == 8 * (4 + SHARED) * TOKENS * WIDTH

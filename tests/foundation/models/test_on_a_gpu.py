@@ -1,0 +1,54 @@
+"""What a GPU runs, checked without one, on torch's `meta` device: shapes and types, no numbers.
+
+There all that is not for a CPU alone is taken, and whatever would read a number raises: a pass
+that comes through waits for nothing on the host and can be captured in a CUDA graph.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+
+from data_shards.batch import Batch
+from foundation.models.moe_pot import MoEPOTConfig
+from foundation.models.registry import build_model
+from foundation.moe.router import RouterConfig
+from foundation.train.losses import LossConfig, losses_of
+
+SIDE, SAMPLES = 32, 3
+CONFIG = MoEPOTConfig(resolution=SIDE, width=32, blocks=2, heads=2, head_width=8, context_frames=3)
+
+
+def network_and_batch(**values: Any) -> tuple[torch.nn.Module, Batch]:
+    config = CONFIG.model_copy(update=values)
+    fields = torch.zeros(SAMPLES, config.context_frames, config.channels, SIDE, SIDE)
+    masks = torch.ones(SAMPLES, config.channels), torch.ones(SAMPLES, 1, SIDE, SIDE)
+    corpora = torch.zeros(SAMPLES, dtype=torch.int64)
+    batch = Batch(fields, fields[:, :1], *masks, corpora, ("",) * SAMPLES)
+    return build_model(config, seed=0).to("meta", torch.bfloat16), batch.to("meta")
+
+
+@pytest.mark.parametrize("unit", ["sample", "token"])
+def test_a_forecast_waits_for_no_number(unit):
+    model, batch = network_and_batch(router=RouterConfig(unit=unit), instance_norm=True)
+    with torch.inference_mode():
+        prediction = model.eval()(batch)
+    assert prediction.fields.shape == (SAMPLES, 1, CONFIG.channels, SIDE, SIDE)
+    assert prediction.fields.dtype == torch.float32
+
+
+def test_neither_does_a_training_pass():
+    model, batch = network_and_batch()
+    losses_of(model(batch), batch, LossConfig(), lambda x: x).total.backward()
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    unreached = {name.partition(".")[0] for name, g in gradients.items() if g is None}
+    assert unreached == {"classify"}  # the auxiliary head has no loss by default
+    assert {g.dtype for g in gradients.values() if g is not None} == {torch.bfloat16}
+
+
+def test_what_reads_a_number_would_be_found():
+    """As routes from weights do, whose number only the device knows."""
+    with pytest.raises((NotImplementedError, RuntimeError)):
+        torch.zeros(3, device="meta").nonzero()
+    with pytest.raises(RuntimeError):
+        torch.zeros(3, device="meta").tolist()
