@@ -1,8 +1,37 @@
-"""The device that a command runs on: a name from the command line in, a tried one out."""
+"""What a command computes on: a name from the command line in, a tried device or a model out."""
+
+import argparse
 
 import torch
 
 from data_shards.errors import UserError
+from foundation import Surrogate
+
+
+def add_placing_options(parser: argparse.ArgumentParser) -> None:
+    """The device of a model that forecasts, and how it computes there."""
+    parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
+    parser.add_argument(
+        "--bf16", action="store_true", help="compute in bfloat16; by default in float32"
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the network first: a minute that many forecasts repay, best on a GPU in bf16",
+    )
+
+
+def open_placed(options: argparse.Namespace) -> Surrogate:
+    """The checkpoint that the options name, on their device.
+
+    Raises:
+        UserError: this machine does not have the device, or there is no such checkpoint.
+    """
+    device = usable_device(options.device)
+    model = Surrogate.from_pretrained(options.checkpoint).to(device)
+    if options.bf16:
+        model = model.bfloat16()
+    return model.compiled() if options.compile else model
 
 
 def usable_device(name: str | None) -> torch.device:

@@ -10,7 +10,7 @@ from evaluation.own_data import check_fits
 from evaluation.own_data_channels import order_hints
 from foundation import Surrogate
 from launchers.arguments import not_negative
-from launchers.device import usable_device
+from launchers.device import add_placing_options, open_placed
 from launchers.progress import say
 
 
@@ -41,7 +41,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         choices=get_args(Boundary),
         help="across which sides the fields go on; by default as the file says, else edge",
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
+    add_placing_options(parser)
 
 
 def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
@@ -50,8 +50,7 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
     Raises:
         UserError: one of them cannot be read, or they do not fit.
     """
-    device = usable_device(options.device)
-    model = Surrogate.from_pretrained(options.checkpoint).to(device)
+    model = open_placed(options)
     channels = options.channels or ""
     reading = Reading(
         axes=options.axes,

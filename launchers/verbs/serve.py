@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from data_shards.errors import UserError
 from launchers.arguments import Subparsers, add_parser, add_shards_option, not_negative, positive
-from launchers.device import usable_device
+from launchers.device import add_placing_options, open_placed
 from launchers.progress import say
 from launchers.verbs import SUMMARIES
 
@@ -44,7 +44,7 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="MIB",
         help="largest file that the page takes (default: 512 MiB)",
     )
-    add("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
+    add_placing_options(parser)
     parser.set_defaults(run=_run)
 
 
@@ -56,11 +56,9 @@ def _run(options: argparse.Namespace) -> None:
             "serve needs a library that is not installed; pip install 'moe-pot[serve]'"
         ) from None
     from evaluation.explore.explorer import Explorer
-    from foundation import Surrogate
 
     with _listen(options.host, options.port) as listening:
-        model = Surrogate.from_pretrained(options.checkpoint).to(usable_device(options.device))
-        explorer = Explorer(model, options.checkpoint, options.shards)
+        explorer = Explorer(open_placed(options), options.checkpoint, options.shards)
         _serve(explorer, listening, options.host, options.most_upload << 20)
 
 

@@ -42,6 +42,21 @@ def test_a_forecast_comes_with_pictures_and_a_report(
     assert len(list(output.parent.iterdir())) == 5
 
 
+def test_a_forecast_in_bfloat16_is_that_of_float32_but_for_its_rounding(
+    checkpoint: str, tmp_path: Path
+) -> None:
+    path = write_waves(tmp_path / "flow.npz")
+    fields = []
+    for options in ([], ["--bf16"]):
+        output = tmp_path / f"forecast{len(options)}.npz"
+        command = ["predict", checkpoint, str(path), "--steps", "2", "--output", str(output)]
+        assert main([*command, *options]) == 0
+        with np.load(output) as file:
+            fields.append(file["u0"])
+    error = np.linalg.norm(fields[1] - fields[0]) / np.linalg.norm(fields[0])
+    assert 0 < error < 2**-5
+
+
 def test_a_forecast_that_diverges_is_written_and_told(
     checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
