@@ -26,6 +26,7 @@ _BACKWARD = 2  # of a forward pass: one product for the inputs, one for the weig
 _MASTERS = 12  # bytes per parameter: float32 master and two Adam moments
 _LIBRARIES, _UNRETURNED = round(0.70 * 2**30), 0.19  # of a process on CPUs, measured
 _STEP = 8  # bytes per parameter: float32 gradient, and its norm or scale; AdamW takes none
+_ADAMW = 32  # bytes per parameter: reads gradient, master and moments, and writes them
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Cost:
         activation_bytes: per rank at the given micro-batch.
         bucket_bytes: buffer of ZeRO's gradient reduction.
         peak_bytes: most that a rank's tensors take at once; not the sum of the parts.
+        passed_bytes: memory that the engine reads and writes for one step of the optimiser.
         traffic: bytes that a rank sends in one optimiser step.
     """
 
@@ -58,6 +60,7 @@ class Cost:
     activation_bytes: int
     bucket_bytes: int
     peak_bytes: int
+    passed_bytes: int
     traffic: Traffic
 
     @property
@@ -116,6 +119,7 @@ def cost_on(config: ModelConfig, spread: Spread) -> Cost:
         activation_bytes=memory.activations,
         bucket_bytes=memory.bucket,
         peak_bytes=memory.peak,
+        passed_bytes=memory.passed,
         traffic=traffic_of(config, memory.dense, memory.local, spread),
     )
 
@@ -181,6 +185,19 @@ class _Memory:
     def peak(self) -> int:
         moments = self._moments if self.spread.zero_stage else self._moments_unsharded
         return self.weights + self.optimiser + self._batch + max(moments)
+
+    @property
+    def passed(self) -> int:
+        """Gradients into the bucket, divided, and back; those of the own part out of it, joined,
+        their norm in float64; in bfloat16 looked through and cast; AdamW; weights cast back."""
+        size, own = self.spread.size, sum(self._shards)
+        reduced = 6 * size * self.held
+        if not self.spread.zero_stage:
+            return _ADAMW * own + (reduced if self.spread.world > 1 else 0)
+        stepped = 4 * size + (size + 8) + 8 + _ADAMW + (4 + size)
+        if self.spread.bf16:
+            stepped += 2 * size + (size + 4)
+        return reduced + stepped * own
 
     @property
     def _batch(self) -> int:

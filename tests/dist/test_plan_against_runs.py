@@ -10,12 +10,18 @@ from typing import Any, NamedTuple
 import pytest
 from group import on_ranks
 from memory import TensorBytes
+from passes import PassedBytes
 from runs import pretrain
 from traffic import SentBytes
 
 from foundation.models import cost as costs
 from foundation.models.cost import Cost, cost_of
+from foundation.models.registry import build_model
+from foundation.parallel.engine import build_engine, resolve_deepspeed_config
+from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.parallel.layout import StepConfig
 from foundation.train.config import load_run_config
+from launchers.benchmarks.samples import random_batch
 
 pytestmark = pytest.mark.dist
 
@@ -137,3 +143,37 @@ def test_memory_is_that_of_a_runs_tensors(name, waves, tmp_path, monkeypatch):
     # On average: a fresh router sends more samples to one rank than to the other.
     peak = state + sum(rank[1] for rank in ranks) / case.world
     assert peak == pytest.approx(plan.peak_bytes, rel=TENTH)
+
+
+def passed_over(bf16: bool) -> tuple[int, int]:
+    """Bytes that one step takes beyond a plain backward pass, and what the plan says."""
+    join_ranks()
+    config = load_run_config("debug", [*WIDE]).model
+    batch = random_batch(config, 1)
+    counts = []
+    for engine in (False, True):
+        model: Any = build_model(config, seed=0)
+        if engine:
+            values = {"zero_optimization": {"stage": 1}, "bf16": {"enabled": bf16}}
+            step = StepConfig(micro_batch=1)
+            model = build_engine(model, resolve_deepspeed_config(values, step), 1)
+        elif bf16:
+            model = model.bfloat16()
+        for _ in range(2):  # Adam's moments come with the first
+            loss = model(batch).fields.square().sum()
+            with PassedBytes() as passed:
+                if engine:
+                    model.backward(loss)
+                    model.step()
+                else:
+                    loss.backward()
+                    model.zero_grad()
+        counts.append(passed.seen)
+    leave_ranks()
+    return counts[1] - counts[0], cost_of(config, 1, 1, 1, bf16, 1).passed_bytes
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_memory_passed_over_is_that_of_the_engine(bf16):
+    ((counted, planned),) = on_ranks(1, passed_over, bf16)
+    assert counted == pytest.approx(planned, rel=TENTH)

@@ -55,7 +55,7 @@ class StepTime:
         exchange: samples to their experts and back.
         gradients: reduction, of experts' too.
         weights: gathered by ZeRO after the step.
-        optimiser: its state read and written once.
+        optimiser: what the engine passes over, its copies of gradients and weights included.
     """
 
     compute: float
@@ -108,7 +108,7 @@ def step_time(
         exchange=exchange - hidden.exchange,
         gradients=gradients - hidden.gradients,
         weights=step.weights,
-        optimiser=2 * cost.optimiser_bytes / cluster.memory_bytes_per_s,
+        optimiser=cost.passed_bytes / cluster.memory_bytes_per_s,
     )
     return time, hidden
 

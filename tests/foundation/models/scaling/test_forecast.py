@@ -14,7 +14,14 @@ from foundation.train.config import load_run_config
 
 H100 = Cluster.read(cluster_values("h100"), "h100")
 FREE = Link(alpha_s=0, beta_s_per_byte=0)
-IDEAL = H100.model_copy(update={"inside": FREE, "between": FREE, "launch_s_per_block": 0.0})
+IDEAL = H100.model_copy(
+    update={
+        "inside": FREE,
+        "between": FREE,
+        "launch_s_per_block": 0.0,
+        "memory_bytes_per_s": 1e30,
+    }
+)
 TINY = load_run_config("tiny", []).model
 DENSE = load_run_config("dpot_tiny", []).model
 PLAIN = Arrangement()
@@ -26,11 +33,19 @@ def test_one_gpu_that_holds_its_batch_at_once_is_its_own_yardstick():
     assert found.samples_per_s == pytest.approx(32 / found.time.total)
 
 
-def test_free_links_and_launches_lose_nothing_but_to_the_optimiser():
+def test_free_links_launches_and_memory_lose_nothing():
     found = forecast(DENSE, Spread(64, 1, 1, True, 4), IDEAL, PLAIN)
-    # Its state is cut into 64 parts, while every GPU has a 64th of the samples.
     assert found.efficiency == pytest.approx(1)
     assert found.bound == "compute"
+
+
+def test_every_gpu_passes_over_all_gradients_and_steps_on_its_own_part():
+    ways = [Spread(world, 1, 1, True, 4) for world in (1, 64)]
+    alone, many = (forecast(DENSE, way, H100, PLAIN).cost for way in ways)
+    numbers = alone.rank_parameters
+    assert many.rank_parameters == numbers
+    shared = 12 * numbers  # in bfloat16: into the bucket, divided, back
+    assert alone.passed_bytes - shared == pytest.approx(64 * (many.passed_bytes - shared), rel=1e-4)
 
 
 def test_a_gpu_without_memory_for_one_sample_is_no_yardstick():
