@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   python launchers/bench.py --quick                           # one round, under a minute
   python launchers/bench.py --shards quickstart/shards --output ratios.json   # and real runs
   python launchers/bench.py --only mixture --only ranks --rounds 9
+  python launchers/bench.py --only network --authors ~/MoEPOT    # their own code beside ours
   python launchers/bench.py stream --shards quickstart/shards --output stream.json
   python launchers/bench.py links --output links.json --cluster mine.yaml
   foundation bench --quick                                    # the same as a verb
@@ -60,6 +61,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="to train on; without them runs are left out"
     )
+    parser.add_argument(
+        "--authors", type=Path, metavar="CLONE", help="the authors' code, to be run and timed too"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="record to write")
     parser.set_defaults(run=bench_ratios)
     subjects = parser.add_subparsers(metavar="SUBJECT", title="measured by themselves")
@@ -78,7 +82,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
     rounds = 1 if options.quick else options.rounds
     parts: dict[str, Callable[[], list[Figure]]] = {
         "mixture": lambda: mixture_figures(device, rounds),
-        "network": lambda: network_figures(device, rounds),
+        "network": lambda: network_figures(device, rounds, options.authors),
         "inference": lambda: inference_figures(device, rounds),
         "sizes": lambda: size_figures(device, rounds),
         "ranks": lambda: ranks_figures(rounds),

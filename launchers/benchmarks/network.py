@@ -2,14 +2,18 @@
 
 A step is forward, loss, backward and optimiser: ours in DeepSpeed's engine as in a run, the
 published form with torch's Adam as there. Yardsticks besides: float32; the time that the
-step's own products would take at the rate of one large product, measured in the same rounds.
+step's own products would take at the rate of one large product, measured in the same rounds;
+the authors' own code, where it is at hand.
+All steps have a learning rate of 0: on a batch that never changes, all samples would meet on
+the same few experts within some steps, which flatters what computes the chosen ones alone.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from data_shards.batch import Batch
 from foundation.models.cost import cost_of
@@ -18,9 +22,10 @@ from foundation.models.registry import build_model
 from foundation.moe.router import RouterConfig
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
-from foundation.parallel.layout import StepConfig
+from foundation.parallel.layout import OptimiserConfig, StepConfig
 from foundation.train.config import load_run_config
 from foundation.train.losses import LossConfig, losses_of
+from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm
 from launchers.benchmarks.samples import random_batch, spread_routes
 from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
@@ -36,20 +41,28 @@ def config_of(preset: str, num_experts: int = 16, **values: Any) -> MoEPOTConfig
     return config.model_copy(update={"router": RouterConfig(num_experts=num_experts), **values})
 
 
-def network_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
-    """Steps of tiny, of medium's blocks, and with many experts; all on this one process."""
+def network_figures(
+    device: torch.device, rounds: int, authors: Path | None = None, samples: int = 8
+) -> list[Figure]:
+    """Steps of tiny, of medium's blocks, and with many experts; all on this one process.
+
+    Args:
+        device: where.
+        rounds: how often.
+        authors: a clone of the authors' code, to be timed as well.
+        samples: of a batch.
+    """
     config = config_of("tiny")
     batch = random_batch(config, samples, device=device)
-    seconds = in_turns(
-        {
-            "published": published_step(spread(config, batch, device), batch),
-            "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
-            "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
-            "product": _large_product(torch.bfloat16, device),
-        },
-        rounds,
-        device,
-    )
+    ways = {
+        "published": published_step(spread(config, batch, device), batch),
+        "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
+        "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
+        "product": _large_product(torch.bfloat16, device),
+    }
+    if authors is not None:
+        ways["authors"] = _adam_step(*published_code_loss(authors, config, batch))
+    seconds = in_turns(ways, rounds, device)
     flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
     own = flops / (2 * _SIDE**3)  # large products with the step's FLOPs
     where = f"tiny, batch {samples}, whole step"
@@ -60,6 +73,15 @@ def network_figures(device: torch.device, rounds: int, samples: int = 8) -> list
         ratio(f"{where}: published fp32 / ours bf16", published, bf16, at_least(6.0)),
         ratio(
             f"{where}: bf16 / its FLOPs at peak", bf16, seconds["product"], at_most(2.5), 1 / own
+        ),
+        *(
+            ratio(f"{where}: the authors' code fp32 / {other}", seconds["authors"], seconds[way])
+            for way, other in (
+                ("published", "published fp32"),
+                ("fp32", "ours fp32"),
+                ("bf16", "ours bf16"),
+            )
+            if authors is not None
         ),
         *_block_figures(device, rounds, samples),
         *_expert_figures(device, rounds, samples),
@@ -144,7 +166,8 @@ def _expert_figures(device: torch.device, rounds: int, samples: int) -> list[Fig
     for count in (8, 64):
         config = config_of("tiny", count)
         batch = random_batch(config, samples, device=device)
-        ways[count] = _forward_and_backward(spread(config, batch, device), batch)
+        model = spread(config, batch, device)
+        ways[count] = _with_gradients(model, _loss_of(model, batch))
     seconds = in_turns({str(count): way for count, way in ways.items()}, rounds, device)
     name = f"tiny, batch {samples}, forward and backward: 64 experts / 8"
     return [ratio(name, seconds["64"], seconds["8"], at_most(1.15))]
@@ -164,7 +187,7 @@ def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> St
         "zero_optimization": {"stage": 1, "reduce_bucket_size": 20_000_000, "overlap_comm": False},
         "bf16": {"enabled": bf16},
     }
-    step = StepConfig(micro_batch=len(batch))
+    step = StepConfig(micro_batch=len(batch), optimiser=OptimiserConfig(lr=0.0))
     engine = build_engine(model, resolve_deepspeed_config(template, step), ep_size)
 
     def way() -> None:
@@ -176,9 +199,12 @@ def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> St
 
 def published_step(model: MoEPOT, batch: Batch) -> Step:
     """An optimiser step as published: float32, all experts, Adam operation by operation."""
-    form = PublishedForm(model)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.9), weight_decay=1e-6)
-    backward = _forward_and_backward(form, batch)
+    return _adam_step(model, _loss_of(PublishedForm(model), batch))
+
+
+def _adam_step(model: nn.Module, loss: Callable[[], Tensor]) -> Step:
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.0, betas=(0.9, 0.9), weight_decay=1e-6)
+    backward = _with_gradients(model, loss)
 
     def way() -> None:
         backward()
@@ -187,11 +213,8 @@ def published_step(model: MoEPOT, batch: Batch) -> Step:
     return way
 
 
-def _forward_and_backward(model: nn.Module, batch: Batch) -> Step:
-    def loss() -> Any:
-        return losses_of(model(batch), batch, LossConfig(), sum_over_ranks).total
-
-    return _with_gradients(model, loss)
+def _loss_of(model: nn.Module, batch: Batch) -> Callable[[], Tensor]:
+    return lambda: losses_of(model(batch), batch, LossConfig(), sum_over_ranks).total
 
 
 def _with_gradients(model: nn.Module, loss: Callable[[], Any]) -> Step:

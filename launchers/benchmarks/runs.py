@@ -30,10 +30,14 @@ def waiting_figures(shards: Path) -> list[Figure]:
 
 
 def memory_figures(shards: Path) -> list[Figure]:
-    """Resident memory of both ranks that train medium, blocks kept and recomputed."""
+    """Memory of both ranks that train medium, and what it costs to need less."""
     figures = []
-    for said, recompute in (("", "false"), (", blocks recomputed", "true")):
-        rows = _rows_of("medium", shards, 2, ["global_batch=2", f"recompute={recompute}"])
+    for said, overrides, deepspeed in (
+        ("", [], "zero1_bf16"),
+        (", blocks recomputed", ["recompute=true"], "zero1_bf16"),
+        (", optimiser offloaded", [], "zero1_bf16_offload"),
+    ):
+        rows = _rows_of("medium", shards, 2, ["global_batch=2", *overrides], deepspeed)
         name = f"medium, ep 2, ZeRO 1, bf16, micro-batch 1{said}"
         memory = max(row["peak_memory_gib"] for row in rows)
         seconds = tuple(row["seconds_per_step"] for row in rows)
@@ -44,7 +48,9 @@ def memory_figures(shards: Path) -> list[Figure]:
     return figures
 
 
-def _rows_of(preset: str, shards: Path, ranks: int, overrides: list[str]) -> list[dict[str, Any]]:
+def _rows_of(
+    preset: str, shards: Path, ranks: int, overrides: list[str], deepspeed: str = "zero1_bf16"
+) -> list[dict[str, Any]]:
     """Lines of a run's metrics but for the first, which also warms up."""
     names = [entry.corpus for entry in read_manifest(shards).entries if entry.split == "train"]
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +59,7 @@ def _rows_of(preset: str, shards: Path, ranks: int, overrides: list[str]) -> lis
             *module_command("launchers.pretrain", ranks),
             *("--preset", preset, "--shards", str(shards.absolute()), "--output", str(output)),
             *("--ep_size", str(ranks), "--skip_checksums"),
-            *("--deepspeed_config", str(DEFAULT_DEEPSPEED_CONFIG.with_name("zero1_bf16.json"))),
+            *("--deepspeed_config", str(DEFAULT_DEEPSPEED_CONFIG.with_name(f"{deepspeed}.json"))),
             *(f"data.corpora=[{','.join(names)}]", "optimiser.lr=1e-4"),
             *(f"steps={_STEPS}", "log_every=1", f"checkpoint.every={_RARELY}"),
             *(f"validation.every={_RARELY}", "validation.limit=1", "validation.horizon=1"),
