@@ -138,6 +138,8 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     newest = _newest(store, run, options.resume)
     model = job.network()
     model.recompute_blocks = run.recompute
+    if run.compile:
+        model.compile()
     engine = build_engine(model, deepspeed_config, options.ep_size)
     validate = validator and partial(
         validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks

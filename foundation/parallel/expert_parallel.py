@@ -62,6 +62,18 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         if self.ep_size == 1:
             routes = Routes.of_choices(routing.experts_BK, routing.weights_BK, len(experts))
             return mix_chosen(rows_BNF, routes, experts, shared)
+        mixed: Tensor = self._exchanged(rows_BNF, routing, experts, shared)
+        return mixed
+
+    # Sizes and collectives are of the moment: no part of a compiled graph.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _exchanged(
+        self,
+        rows_BNF: Tensor,
+        routing: Routing,
+        experts: Sequence[Expert],
+        shared: Sequence[Expert],
+    ) -> Tensor:
         num_samples = rows_BNF.shape[0]
         weights_BRL = routing.weights_BE.view(num_samples, self.ep_size, -1)
         owners, samples = weights_BRL.any(-1).t().nonzero(as_tuple=True)

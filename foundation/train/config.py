@@ -94,6 +94,7 @@ class RunConfig(Config):
     schedule: OneCycle = OneCycle()
     loss: LossConfig = LossConfig()
     recompute: bool = False  # activation checkpointing, block by block
+    compile: bool = False  # by torch, in the first steps; repays long runs in bfloat16
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
@@ -114,6 +115,15 @@ class RunConfig(Config):
             raise ValueError(
                 f"loss.class_weight={self.loss.class_weight}: {self.model.model_type} has no "
                 "auxiliary head; set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _either_compiles_or_recomputes(self) -> Self:
+        if self.compile and self.recompute:
+            raise ValueError(
+                "compile=true and recompute=true: torch does not compile what is recomputed here; "
+                "choose one"
             )
         return self
 

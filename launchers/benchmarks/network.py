@@ -58,6 +58,7 @@ def network_figures(
         "published": published_step(spread(config, batch, device), batch),
         "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
         "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
+        "compiled": engine_step(compiled(spread(config, batch, device)), batch, bf16=True),
         "product": _large_product(torch.bfloat16, device),
     }
     if authors is not None:
@@ -74,6 +75,7 @@ def network_figures(
         ratio(
             f"{where}: bf16 / its FLOPs at peak", bf16, seconds["product"], at_most(2.5), 1 / own
         ),
+        ratio(f"{where}: bf16 / bf16 compiled", bf16, seconds["compiled"]),
         *(
             ratio(f"{where}: the authors' code fp32 / {other}", seconds["authors"], seconds[way])
             for way, other in (
@@ -178,6 +180,12 @@ def spread(config: MoEPOTConfig, batch: Batch, device: torch.device) -> MoEPOT:
     model = build_model(config, seed=0).to(device)
     assert isinstance(model, MoEPOT)
     spread_routes(model, batch)
+    return model
+
+
+def compiled(model: MoEPOT) -> MoEPOT:
+    """As with `compile=true` of a run; the first step takes a minute more."""
+    model.compile()
     return model
 
 

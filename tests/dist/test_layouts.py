@@ -35,6 +35,7 @@ class Case(NamedTuple):
     bf16: bool = False
     unit: str = "sample"
     offload: bool = False
+    compile: bool = False
 
 
 def global_batch() -> Batch:
@@ -73,6 +74,8 @@ def train(case: Case) -> dict[str, Any]:
     )
     model = build_model(config, seed=0)
     model.recompute_blocks = case.recompute
+    if case.compile:
+        model.compile()
     micro = GLOBAL_BATCH // case.accumulation // case.world
     template: dict[str, Any] = {
         "zero_optimization": {"stage": case.zero, "reduce_bucket_size": 10**6},
@@ -138,6 +141,8 @@ OTHERS = [
     Case(2, 2, accumulation=2),
     Case(2, 2, unit="token"),
     Case(2, 2, offload=True),
+    Case(2, 1, compile=True),
+    Case(2, 2, compile=True),
 ]
 
 
@@ -204,8 +209,16 @@ def test_a_bf16_run_exports_the_function_it_trained():
     assert difference < 0.02 * scale
 
 
-def test_bf16_follows_float32_within_its_precision(serial):
-    alone, spread = serial(Case(2, 2)), on_ranks(2, train, Case(2, 2, bf16=True))
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(2, 2, bf16=True),
+        pytest.param(Case(2, 1, bf16=True, compile=True), marks=pytest.mark.slow),
+    ],
+    ids=lambda c: "-".join(map(str, c)),
+)
+def test_bf16_follows_float32_within_its_precision(case, serial):
+    alone, spread = serial(Case(2, 2)), on_ranks(2, train, case)
     # 8 bits of mantissa through two blocks: one per cent of the loss; after a step of Adam a
     # sample near a tie may change its experts, which moves the balance loss of 8 samples more.
     assert spread[0]["losses"][0] == pytest.approx(alone["losses"][0], rel=1e-2)

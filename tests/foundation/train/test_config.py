@@ -91,6 +91,7 @@ def test_overrides_reach_nested_keys():
         ("nano_fno", ["model.modes=33"], "modes=33: a grid of 64 points has 32"),
         ("nano_unet", ["loss.class_weight=0.1"], "unet has no auxiliary head; set it to 0"),
         ("debug", ["global_batch=9", "accumulation=2"], "does not divide"),
+        ("debug", ["compile=true", "recompute=true"], "compile=true and recompute=true"),
         ("debug", ["steps=[1"], "not readable as YAML"),
     ],
 )
