@@ -16,7 +16,12 @@ from data_shards.errors import UserError
 from launchers.arguments import positive
 from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures
-from launchers.benchmarks.network import inference_figures, network_figures, size_figures
+from launchers.benchmarks.network import (
+    compiled_figures,
+    inference_figures,
+    network_figures,
+    size_figures,
+)
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.ranks import ranks_figures
 from launchers.benchmarks.runs import memory_figures, waiting_figures
@@ -35,7 +40,8 @@ EXAMPLES = """examples:
   foundation bench --quick                                    # the same as a verb
 """
 
-PARTS = ("mixture", "network", "inference", "sizes", "ranks", "runs")
+_USUAL = ("mixture", "network", "inference", "sizes", "ranks", "runs")
+PARTS = (*_USUAL, "compiled")
 _QUICK = ("mixture", "network", "inference")
 
 
@@ -83,12 +89,13 @@ def bench_ratios(options: argparse.Namespace) -> None:
     parts: dict[str, Callable[[], list[Figure]]] = {
         "mixture": lambda: mixture_figures(device, rounds),
         "network": lambda: network_figures(device, rounds, options.authors),
+        "compiled": lambda: compiled_figures(device, rounds),
         "inference": lambda: inference_figures(device, rounds),
         "sizes": lambda: size_figures(device, rounds),
         "ranks": lambda: ranks_figures(rounds),
         "runs": lambda: [*waiting_figures(options.shards), *memory_figures(options.shards)],
     }
-    wanted = options.only or (_QUICK if options.quick else PARTS)
+    wanted = options.only or (_QUICK if options.quick else _USUAL)
     figures: list[Figure] = []
     for name in wanted:
         if name == "runs" and options.shards is None:

@@ -77,10 +77,20 @@ def _complex(angles: Tensor, sign: float) -> Tensor:
     return torch.stack([real, imaginary], dim=1).flatten(2).flatten(0, 1)
 
 
-@lru_cache(maxsize=64)
 def _matrix(
     make: Callable[[int, int], Tensor], points: int, modes: int, device: torch.device
 ) -> Tensor:
-    """Orthonormal, float32; computed once in float64."""
+    """Orthonormal, float32; kept, but for compiled graphs, which look through caches and say so."""
+    compute = _computed if torch.compiler.is_compiling() else _kept
+    return compute(make, points, modes, device)
+
+
+def _computed(
+    make: Callable[[int, int], Tensor], points: int, modes: int, device: torch.device
+) -> Tensor:
+    """In float64, then rounded once."""
     with torch.inference_mode(False):  # a kept matrix must serve training, too
         return (make(points, modes) / sqrt(points)).to(torch.float32).contiguous().to(device)
+
+
+_kept = lru_cache(maxsize=64)(_computed)

@@ -58,7 +58,6 @@ def network_figures(
         "published": published_step(spread(config, batch, device), batch),
         "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
         "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
-        "compiled": engine_step(compiled(spread(config, batch, device)), batch, bf16=True),
         "product": _large_product(torch.bfloat16, device),
     }
     if authors is not None:
@@ -75,7 +74,6 @@ def network_figures(
         ratio(
             f"{where}: bf16 / its FLOPs at peak", bf16, seconds["product"], at_most(2.5), 1 / own
         ),
-        ratio(f"{where}: bf16 / bf16 compiled", bf16, seconds["compiled"]),
         *(
             ratio(f"{where}: the authors' code fp32 / {other}", seconds["authors"], seconds[way])
             for way, other in (
@@ -102,6 +100,18 @@ def inference_figures(device: torch.device, rounds: int) -> list[Figure]:
     seconds = in_turns(ways, 3 * rounds, device)
     name = "tiny, batch 1, inference: published fp32 / ours fp32"
     return [ratio(name, seconds["published"], seconds["ours"], at_least(2.0))]
+
+
+def compiled_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
+    """A training step as with `compile=true` of a run; its first call takes a minute more."""
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    models = {way: spread(config, batch, device) for way in ("plain", "compiled")}
+    models["compiled"].compile()
+    ways = {way: engine_step(model, batch, bf16=True) for way, model in models.items()}
+    seconds = in_turns(ways, rounds, device)
+    name = f"tiny, batch {samples}, whole step, bf16: plain / compiled"
+    return [ratio(name, seconds["plain"], seconds["compiled"])]
 
 
 def size_figures(device: torch.device, rounds: int) -> list[Figure]:
@@ -180,12 +190,6 @@ def spread(config: MoEPOTConfig, batch: Batch, device: torch.device) -> MoEPOT:
     model = build_model(config, seed=0).to(device)
     assert isinstance(model, MoEPOT)
     spread_routes(model, batch)
-    return model
-
-
-def compiled(model: MoEPOT) -> MoEPOT:
-    """As with `compile=true` of a run; the first step takes a minute more."""
-    model.compile()
     return model
 
 

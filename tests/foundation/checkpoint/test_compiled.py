@@ -6,11 +6,8 @@ from runs import write_checkpoint
 
 from foundation import Surrogate
 
-# torch's compiler warns of itself; of a cache it says that it looks through it, which is meant.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*lru_cache.*:UserWarning"),
-]
+# torch's compiler warns of its own code.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture
