@@ -20,6 +20,7 @@ from launchers.benchmarks.network import (
     compiled_figures,
     inference_figures,
     network_figures,
+    recompute_figures,
     size_figures,
 )
 from launchers.benchmarks.provenance import provenance
@@ -91,7 +92,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
         "network": lambda: network_figures(device, rounds, options.authors),
         "compiled": lambda: compiled_figures(device, rounds),
         "inference": lambda: inference_figures(device, rounds),
-        "sizes": lambda: size_figures(device, rounds),
+        "sizes": lambda: [*size_figures(device, rounds), *recompute_figures(device, rounds)],
         "ranks": lambda: ranks_figures(rounds),
         "runs": lambda: [*waiting_figures(options.shards), *memory_figures(options.shards)],
     }

@@ -28,6 +28,7 @@ from foundation.train.losses import LossConfig, losses_of
 from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm
 from launchers.benchmarks.samples import random_batch, spread_routes
+from launchers.benchmarks.tensor_bytes import most_bytes
 from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
 
 _SIDE = 2048  # of the product that tells the machine's rate
@@ -112,6 +113,22 @@ def compiled_figures(device: torch.device, rounds: int, samples: int = 8) -> lis
     seconds = in_turns(ways, rounds, device)
     name = f"tiny, batch {samples}, whole step, bf16: plain / compiled"
     return [ratio(name, seconds["plain"], seconds["compiled"])]
+
+
+def recompute_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
+    """What recomputing blocks in the backward pass costs and saves, with `recompute=true`."""
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    models = {way: spread(config, batch, device) for way in ("kept", "recomputed")}
+    models["recomputed"].recompute_blocks = True
+    ways = {way: engine_step(model, batch, bf16=True) for way, model in models.items()}
+    seconds = in_turns(ways, rounds, device)
+    taken = {way: most_bytes(step, device) for way, step in ways.items()}
+    where = f"tiny, batch {samples}, bf16, blocks recomputed / kept"
+    return [
+        ratio(f"{where}: time of a step", seconds["recomputed"], seconds["kept"]),
+        Figure(f"{where}: memory of its tensors", taken["recomputed"] / taken["kept"]),
+    ]
 
 
 def size_figures(device: torch.device, rounds: int) -> list[Figure]:

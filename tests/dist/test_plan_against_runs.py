@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from group import on_ranks
-from memory import TensorBytes
 from passes import PassedBytes
 from runs import pretrain
 from traffic import SentBytes
@@ -22,6 +21,7 @@ from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import StepConfig
 from foundation.train.config import load_run_config
 from launchers.benchmarks.samples import random_batch
+from launchers.benchmarks.tensor_bytes import TensorBytes
 
 pytestmark = pytest.mark.dist
 
