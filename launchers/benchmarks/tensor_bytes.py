@@ -15,11 +15,11 @@ class TensorBytes:
         self._profile = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
 
     def __enter__(self) -> Self:
-        self._profile.__enter__()
+        self._profile.__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._profile.__exit__(*error)
+        self._profile.__exit__(*error)  # type: ignore[no-untyped-call]
         profiler: Any = self._profile.profiler
         events = profiler.kineto_results.events()
         changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
