@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -76,9 +77,10 @@ class UrlShards:
             raise UserError(f"{self._name}: not in the cache ({self._cache}), and offline")
         try:
             content = None if self._offline else self._manifest()
-        except UnreachableError:
+        except UnreachableError as error:
             if not known.is_dir():
                 raise
+            warnings.warn(f"{error}; taken is what was there last time", stacklevel=3)
             content = None
         if content is None:
             return known.resolve()

@@ -71,7 +71,8 @@ def test_nothing_is_fetched_twice_and_the_cache_serves_when_nobody_answers(name,
     assert find_shards(name, TRAIN) == first
     for fault in ("fail", "down"):
         server.faults = {fault}
-        assert find_shards(name, TRAIN) == first
+        with pytest.warns(UserWarning, match="taken is what was there last time"):
+            assert find_shards(name, TRAIN) == first
     server.requests.clear()
     assert find_shards(name, TRAIN, local_files_only=True) == first
     assert server.requests == []
