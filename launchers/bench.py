@@ -24,6 +24,7 @@ from launchers.benchmarks.network import (
     size_figures,
 )
 from launchers.benchmarks.provenance import provenance
+from launchers.benchmarks.published_code import check_clone
 from launchers.benchmarks.ranks import ranks_figures
 from launchers.benchmarks.runs import memory_figures, waiting_figures
 from launchers.benchmarks.stream import add_stream
@@ -31,7 +32,7 @@ from launchers.benchmarks.timing import Figure
 from launchers.exit_codes import guarded
 
 EXAMPLES = """examples:
-  python launchers/bench.py                                   # all ratios, some minutes
+  python launchers/bench.py                                   # the ratios, some minutes
   python launchers/bench.py --quick                           # one round, under a minute
   python launchers/bench.py --shards quickstart/shards --output ratios.json   # and real runs
   python launchers/bench.py --only mixture --only ranks --rounds 9
@@ -43,6 +44,7 @@ EXAMPLES = """examples:
 
 _USUAL = ("mixture", "network", "inference", "sizes", "ranks", "runs")
 PARTS = (*_USUAL, "compiled")
+_ONLY = f"of {', '.join(_USUAL)}; or compiled, which is left out unless it is named"
 _QUICK = ("mixture", "network", "inference")
 
 
@@ -61,9 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the ratios, and the other subjects."""
     parser.add_argument("--quick", action="store_true", help=f"one round of {', '.join(_QUICK)}")
-    parser.add_argument(
-        "--only", action="append", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}"
-    )
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=_ONLY)
     parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="to train on; without them runs are left out"
@@ -85,6 +85,11 @@ def bench_ratios(options: argparse.Namespace) -> None:
 
     if options.only and "runs" in options.only and options.shards is None:
         raise UserError("the part `runs` trains on shards: add --shards DIR")
+    wanted = options.only or (_QUICK if options.quick else _USUAL)
+    if options.authors is not None:
+        if "network" not in wanted:
+            raise UserError("--authors is timed in the part `network`; add --only network")
+        check_clone(options.authors)
     device = join_ranks().device
     rounds = 1 if options.quick else options.rounds
     parts: dict[str, Callable[[], list[Figure]]] = {
@@ -96,7 +101,6 @@ def bench_ratios(options: argparse.Namespace) -> None:
         "ranks": lambda: ranks_figures(rounds),
         "runs": lambda: [*waiting_figures(options.shards), *memory_figures(options.shards)],
     }
-    wanted = options.only or (_QUICK if options.quick else _USUAL)
     figures: list[Figure] = []
     for name in wanted:
         if name == "runs" and options.shards is None:

@@ -17,7 +17,7 @@ def add_placing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="compile the network first: a minute that many forecasts repay, best on a GPU in bf16",
+        help="compile the network first: some minutes that many forecasts repay, on a GPU in bf16",
     )
 
 

@@ -34,6 +34,7 @@ from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.shared_shards import find_shards
 from foundation.checkpoint.store import CheckpointStore
 from foundation.models.frames import FrameNetwork
+from foundation.nn.compiled import compile_network
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (
     build_engine,
@@ -139,7 +140,9 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     model = job.network()
     model.recompute_blocks = run.recompute
     if run.compile:
-        model.compile()
+        compile_network(model)
+        if ranks.is_first:
+            print("compile: the first step takes a minute or two", file=sys.stderr)
     engine = build_engine(model, deepspeed_config, options.ep_size)
     validate = validator and partial(
         validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks

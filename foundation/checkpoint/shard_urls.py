@@ -77,10 +77,12 @@ class UrlShards:
             raise UserError(f"{self._name}: not in the cache ({self._cache}), and offline")
         try:
             content = None if self._offline else self._manifest()
-        except UnreachableError as error:
+        except UnreachableError:
             if not known.is_dir():
                 raise
-            warnings.warn(f"{error}; taken is what was there last time", stacklevel=3)
+            warnings.warn(
+                f"{shown(address)}: nobody answers; shards as of last time are used", stacklevel=3
+            )
             content = None
         if content is None:
             return known.resolve()

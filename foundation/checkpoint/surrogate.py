@@ -19,6 +19,7 @@ from foundation.checkpoint.weights import MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig
 from foundation.models.rollout import rollout
 from foundation.models.types import ParameterCounts, Prediction
+from foundation.nn.compiled import compile_network
 
 
 class BlockRoute(NamedTuple):
@@ -99,21 +100,16 @@ class Surrogate(nn.Module):
             return push_checkpoint(folder, repo, **hub)
 
     def compiled(self) -> Self:
-        """Compile the network, in place: worth its minute before many forecasts of one shape.
+        """Compile the network, in place: worth a minute or two before many forecasts.
 
-        In bfloat16 (`model.bfloat16()`) it becomes one graph, which a GPU of compute capability
-        9 or more replays as a CUDA graph: what the network gave is then overwritten by its
-        next call. Elsewhere it becomes several, between which each block looks at its routes.
-        Needs a C++ compiler.
+        Call it last, after `.to` and `.bfloat16`. In bfloat16 the network becomes one graph,
+        which a GPU of compute capability 9 or more replays as a CUDA graph: what the network
+        gave is then overwritten by its next call. In float32 mixtures stay outside the graphs.
+
+        Raises:
+            UserError: there is no C++ compiler.
         """
-        weight = next(self.parameters())
-        # Before capability 9 torch's grouped product is a loop that reads sizes on the host.
-        is_replayed = (
-            weight.is_cuda
-            and weight.dtype == torch.bfloat16
-            and torch.cuda.get_device_capability(weight.device) >= (9, 0)
-        )
-        self.network.compile(mode="reduce-overhead" if is_replayed else "default")
+        compile_network(self.network, replayed=True)
         return self
 
     def forward(self, batch: Batch) -> Prediction:
@@ -160,6 +156,7 @@ class Surrogate(nn.Module):
                 "as of moe_pot"
             )
         batch, _ = self._batch(context, mask)
+        # Copies: a replayed graph overwrites what it gave.
         return tuple(
             BlockRoute(r.probabilities_BE, r.experts_BK.clone(), r.weights_BK.clone())
             for r in self(batch).routing

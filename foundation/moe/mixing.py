@@ -82,6 +82,15 @@ def mix_chosen(
     in_one = not rows_MNF.is_cpu or torch.compiler.is_compiling()
     if in_one and rows_MNF.dtype == torch.bfloat16:
         return mix_grouped(rows_MNF, routes, experts, shared)
+    mixed: Tensor = _mix_by_hand(rows_MNF, routes, experts, shared)
+    return mixed
+
+
+# A graph would hold for as many chosen experts as there were when it was made.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _mix_by_hand(
+    rows_MNF: Tensor, routes: Routes, experts: Sequence[nn.Linear], shared: Sequence[nn.Linear]
+) -> Tensor:
     maps = [*experts, *shared]
     weights = [linear.weight for linear in maps]
     biases = [linear.bias for linear in maps]

@@ -15,6 +15,7 @@ from data_shards.batch import Batch
 from data_shards.errors import UserError
 from foundation.models.moe_pot import MoEPOTConfig
 
+_NETWORK_FILE = Path("models") / "moepot.py"
 _BALANCE_WEIGHT = 0.1  # of the authors' configuration
 
 
@@ -31,17 +32,43 @@ def published_code_loss(
     Raises:
         UserError: no such code there.
     """
+    check_clone(clone)
     sys.path.insert(0, str(clone))
     try:
         network: Any = importlib.import_module("models.moepot").MoEPOTNet
-    except (ImportError, AttributeError) as error:
+        model = _network(network, config).to(batch.fields.device)
+    except (ImportError, AttributeError, TypeError) as error:
         raise UserError(
-            f"--authors {clone}: not a clone of the authors' code ({error}); wanted a folder "
-            "with models/moepot.py"
+            f"--authors {clone}: its network cannot be made ({error}); install what it needs, or "
+            "take another version of it"
         ) from None
     finally:
         sys.path.remove(str(clone))
-    model: nn.Module = network(
+    context, target = (t.permute(0, 3, 4, 1, 2).contiguous() for t in (batch.fields, batch.target))
+
+    def loss() -> Tensor:
+        predicted, _, balance = model(context)
+        missed, true = (t.flatten(1).norm(dim=1) for t in (predicted - target, target))
+        total: Tensor = (missed / true).sum() + _BALANCE_WEIGHT * balance
+        return total
+
+    return model, loss
+
+
+def check_clone(clone: Path) -> None:
+    """Refuse a folder without that code.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not (clone / _NETWORK_FILE).is_file():
+        raise UserError(
+            f"--authors {clone}: no {_NETWORK_FILE} in it; wanted a clone of their code"
+        )
+
+
+def _network(kind: Any, config: MoEPOTConfig) -> nn.Module:
+    network: nn.Module = kind(
         img_size=config.resolution,
         patch_size=config.patch,
         in_channels=config.channels,
@@ -53,13 +80,5 @@ def published_code_loss(
         modes=config.modes,
         mlp_ratio=config.mlp_ratio,
         out_layer_dim=config.head_width,
-    ).to(batch.fields.device)
-    context, target = (t.permute(0, 3, 4, 1, 2).contiguous() for t in (batch.fields, batch.target))
-
-    def loss() -> Tensor:
-        predicted, _, balance = model(context)
-        missed, true = (t.flatten(1).norm(dim=1) for t in (predicted - target, target))
-        total: Tensor = (missed / true).sum() + _BALANCE_WEIGHT * balance
-        return total
-
-    return model, loss
+    )
+    return network

@@ -1,6 +1,7 @@
 """The bench: its ways do what they are named for, and its figures are what was measured."""
 
 import json
+import sys
 import time
 from functools import partial
 
@@ -15,6 +16,7 @@ from launchers import bench
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of
 from launchers.benchmarks.provenance import provenance
+from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm
 from launchers.benchmarks.samples import random_batch, spread_routes
 from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
@@ -111,6 +113,44 @@ def test_the_record_holds_what_was_measured_and_how(tmp_path):
 def test_runs_need_shards(capsys):
     assert bench.main(["--only", "runs"]) == 2
     assert "--shards" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [((), "no models/moepot.py"), (("--only", "mixture"), "in the part `network`")],
+)
+def test_the_authors_code_must_be_there_and_wanted(options, fault, tmp_path, capsys):
+    assert bench.main([*options, "--authors", str(tmp_path)]) == 2
+    assert fault in capsys.readouterr().err
+
+
+def test_a_network_of_a_clone_is_made_with_our_sizes_and_given_our_fields(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "moepot.py").write_text(CLONE)
+    config = config_of("tiny", **SMALL)
+    batch = random_batch(config, 3)
+    try:
+        model, loss = published_code_loss(tmp_path, config, batch)
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "models"]:
+            del sys.modules[name]
+    # Zero is predicted: each of three samples misses all of itself; and a tenth of the balance, 2.
+    assert float(loss().detach()) == pytest.approx(3.2)
+    assert (model.given["embed_dim"], model.given["n_blocks"]) == (config.width, config.heads)
+
+
+CLONE = """
+import torch
+class MoEPOTNet(torch.nn.Module):
+    def __init__(self, **given):
+        super().__init__()
+        self.given = given
+    def forward(self, x):
+        B, X, Y, T, C = x.shape
+        names = "img_size", "in_timesteps", "in_channels"
+        assert (X, T, C) == tuple(self.given[name] for name in names)
+        return torch.zeros(B, X, Y, 1, C), None, 2.0
+"""
 
 
 def test_the_console_has_the_bench_with_all_its_subjects(capsys):

@@ -4,10 +4,16 @@ import pytest
 import torch
 from runs import write_checkpoint
 
+from data_shards.errors import UserError
 from foundation import Surrogate
 
 # torch's compiler warns of its own code.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled_yet() -> None:
+    torch.compiler.reset()
 
 
 @pytest.fixture
@@ -56,7 +62,34 @@ def test_compiled_code_gives_the_same(dtype, bound, model, generator):
         assert relative(one.probabilities, two.probabilities) < bound
 
 
-def test_a_compiled_checkpoint_is_saved_as_it_was(model, tmp_path):
+def test_in_float32_graphs_hold_for_any_choice_of_experts(model, generator):
+    """Mixtures stay outside: a graph would hold for as many experts as were chosen when made."""
+    made = []
+
+    def counting(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    contexts = [context_of(model, generator) for _ in range(6)]
+    assert len({len(model.route(context)[0].experts.unique()) for context in contexts}) > 1
+    model.network.compile(backend=counting)
+    counts = []
+    for context in contexts:
+        model.forecast(context, steps=2)
+        counts.append(len(made))
+    assert counts[0] > 1
+    assert set(counts) == {counts[0]}
+
+
+def test_a_missing_compiler_is_told(model, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="no-such-compiler is not there"):
+        model.compiled()
+
+
+def test_a_compiled_checkpoint_is_saved_as_it_was(model, generator, tmp_path):
     before = model.fingerprint
-    model.compiled().save_pretrained(tmp_path / "again")
+    model.network.compile(backend="eager")
+    model.forecast(context_of(model, generator), steps=1)
+    model.save_pretrained(tmp_path / "again")
     assert Surrogate.from_pretrained(tmp_path / "again").fingerprint == before

@@ -71,7 +71,7 @@ def test_nothing_is_fetched_twice_and_the_cache_serves_when_nobody_answers(name,
     assert find_shards(name, TRAIN) == first
     for fault in ("fail", "down"):
         server.faults = {fault}
-        with pytest.warns(UserWarning, match="taken is what was there last time"):
+        with pytest.warns(UserWarning, match="shards as of last time are used"):
             assert find_shards(name, TRAIN) == first
     server.requests.clear()
     assert find_shards(name, TRAIN, local_files_only=True) == first
