@@ -26,6 +26,7 @@ from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
 from foundation.checkpoint.shared_shards import find_shards
 from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
+from launchers.device import usable_device
 from launchers.progress import say
 from launchers.verbs import SUMMARIES
 
@@ -180,14 +181,10 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> C
 
 
 def _device(name: str | None, ranks: Ranks) -> torch.device:
-    """The device asked for, tried out, so that a wrong one fails before anything is loaded."""
-    own = f"cuda:{ranks.local_rank}" if ranks.world > 1 else "cuda"
-    device = name or (own if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {device}: not usable here ({reason}); try cpu") from None
+    """The device asked for; by default every rank has a GPU of its own."""
+    if name is None and ranks.world > 1 and torch.cuda.is_available():
+        name = f"cuda:{ranks.local_rank}"
+    return usable_device(name)
 
 
 def _split(text: str) -> list[str]:
