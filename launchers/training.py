@@ -46,6 +46,7 @@ from foundation.parallel.engine import (
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout
+from foundation.parallel.memory import keep_freed_memory
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig, first_difference
 from foundation.train.report import Reporter
@@ -129,6 +130,8 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
         check_checksums(stream.corpora)
     ranks = join_ranks()
+    if run.keep_freed_memory:
+        keep_freed_memory()
     layout = Layout(
         world=world,
         ep_size=options.ep_size,
