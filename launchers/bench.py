@@ -19,6 +19,7 @@ from launchers.benchmarks.mixture import mixture_figures
 from launchers.benchmarks.network import (
     compiled_figures,
     inference_figures,
+    kept_figures,
     network_figures,
     recompute_figures,
     size_figures,
@@ -42,7 +43,7 @@ EXAMPLES = """examples:
   foundation bench --quick                                    # the same as a verb
 """
 
-_USUAL = ("mixture", "network", "inference", "sizes", "ranks", "runs")
+_USUAL = ("mixture", "network", "inference", "sizes", "kept", "ranks", "runs")
 PARTS = (*_USUAL, "compiled")
 _ONLY = f"of {', '.join(_USUAL)}; or compiled, which is left out unless it is named"
 _QUICK = ("mixture", "network", "inference")
@@ -82,6 +83,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
     """All figures that are wanted: printed as they come, then written."""
     # DeepSpeed takes seconds to load, which the other subjects need not wait for.
     from foundation.parallel.launch import join_ranks, leave_ranks
+    from foundation.parallel.memory import keep_freed_memory
 
     if options.only and "runs" in options.only and options.shards is None:
         raise UserError("the part `runs` trains on shards: add --shards DIR")
@@ -91,6 +93,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
             raise UserError("--authors is timed in the part `network`; add --only network")
         check_clone(options.authors)
     device = join_ranks().device
+    keep_freed_memory()
     rounds = 1 if options.quick else options.rounds
     parts: dict[str, Callable[[], list[Figure]]] = {
         "mixture": lambda: mixture_figures(device, rounds),
@@ -98,6 +101,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
         "compiled": lambda: compiled_figures(device, rounds),
         "inference": lambda: inference_figures(device, rounds),
         "sizes": lambda: [*size_figures(device, rounds), *recompute_figures(device, rounds)],
+        "kept": lambda: kept_figures(device, rounds),
         "ranks": lambda: ranks_figures(rounds),
         "runs": lambda: [*waiting_figures(options.shards), *memory_figures(options.shards)],
     }
@@ -106,8 +110,8 @@ def bench_ratios(options: argparse.Namespace) -> None:
         if name == "runs" and options.shards is None:
             print("runs: left out, they need --shards DIR", file=sys.stderr)
             continue
-        if name == "ranks" and device.type != "cpu":
-            print("ranks: left out, CPU seconds do not tell what a GPU does", file=sys.stderr)
+        if name in ("ranks", "kept") and device.type != "cpu":
+            print(f"{name}: left out, a matter of CPUs", file=sys.stderr)
             continue
         for figure in parts[name]():
             print(f"{figure.value:8.3g}  {figure.name}{_verdict(figure)}", flush=True)

@@ -34,6 +34,7 @@ from foundation.models.registry import ModelConfig, build_model
 from foundation.models.scaling.cluster import Cluster
 from foundation.models.scaling.fit import Fit, Point, fitted
 from foundation.models.scaling.step_time import depth
+from foundation.parallel.memory import keep_freed_memory
 from foundation.train.config import load_run_config, preset_names
 from launchers.arguments import positive, positives
 from launchers.benchmarks.provenance import provenance
@@ -163,6 +164,7 @@ def _measured(what: Measurement, per_node: int) -> dict[str, Any]:
     """Plain values, the same on every rank."""
     device, world = _device(), dist.get_world_size()
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // per_node))
+    keep_freed_memory()  # as in a run
     groups = {"inside": _own_group(range(world), lambda rank: rank // per_node)}
     if world > per_node:
         groups["between"] = _own_group(range(world), lambda rank: rank % per_node)

@@ -5,7 +5,6 @@ with as many multiply-adds. Features and routes are given, so that neither the m
 the experts nor the gate is timed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +12,9 @@ from torch import Tensor
 
 from foundation.moe.experts import Expert
 from foundation.moe.mixing import Routes, mix_chosen
+from launchers.benchmarks.beside import beside
 from launchers.benchmarks.published_form import sum_of_all
-from launchers.benchmarks.timing import Figure, Goal, at_least, at_most, in_turns, ratio
+from launchers.benchmarks.timing import Figure, Goal, Way, at_least, at_most, in_turns, ratio
 
 TOKENS, CHOSEN, SHARED = 256, 4, 2
 
@@ -89,9 +89,7 @@ def layer_of(
     )
 
 
-def one_product(
-    width: int, samples: int, dtype: torch.dtype, device: torch.device
-) -> Callable[[], None]:
+def one_product(width: int, samples: int, dtype: torch.dtype, device: torch.device) -> Way:
     """A product with the experts' multiply-adds, forward, and its two backward."""
     rows = samples * TOKENS * (CHOSEN + SHARED)
     left, weight = (torch.randn(n, width).to(device, dtype) for n in (rows, width))
@@ -104,13 +102,16 @@ def one_product(
     return product
 
 
+def _all_computed(width: int, samples: int, device: torch.device) -> Way:
+    return layer_of(width, 16, samples, torch.float32, device).all_computed
+
+
 def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> list[Figure]:
     """All figures of the layer, at tiny's width."""
     full, half = torch.float32, torch.bfloat16
     width = 512
     layers = {dtype: layer_of(width, 16, samples, dtype, device) for dtype in (full, half)}
-    ways: dict[str, Callable[[], object]] = {
-        "all": layers[full].all_computed,
+    ways: dict[str, Way] = {
         "fp32": layers[full].sparse,
         "bf16": layers[half].sparse,
         "product": one_product(width, samples, full, device),
@@ -120,7 +121,8 @@ def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> lis
     ways["by token"] = single.sparse
     for count in (8, 64):
         ways[f"{count} experts"] = layer_of(width, count, samples, full, device).sparse
-    seconds = in_turns(ways, rounds, device)
+    with beside(_all_computed, width, samples, device) as ways["all"]:
+        seconds = in_turns(ways, rounds, device)
     where = f"mixture, batch {samples}, width {width}"
 
     def told(name: str, over: str, under: str, goal: Goal | None = None) -> Figure:

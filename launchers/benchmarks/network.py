@@ -1,14 +1,16 @@
 """Whole networks: training steps and forecasts, against the published formulation.
 
 A step is forward, loss, backward and optimiser: ours in DeepSpeed's engine as in a run, the
-published form with torch's Adam as there. Yardsticks besides: float32; the time that the
-step's own products would take at the rate of one large product, measured in the same rounds;
-the authors' own code, where it is at hand.
+published form with torch's Adam as there, in a process of its own. Yardsticks besides: float32;
+the time that the step's own products would take at the rate of one large product, measured in
+the same rounds; the authors' own code, where it is at hand.
 All steps have a learning rate of 0: on a batch that never changes, all samples would meet on
 the same few experts within some steps, which flatters what computes the chosen ones alone.
 """
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,18 @@ from foundation.moe.router import RouterConfig
 from foundation.nn.compiled import compile_network
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
+from foundation.parallel.launch import join_ranks
 from foundation.parallel.layout import OptimiserConfig, StepConfig
 from foundation.train.config import load_run_config
 from foundation.train.losses import LossConfig, losses_of
+from launchers.benchmarks.beside import beside
 from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm
 from launchers.benchmarks.samples import random_batch, spread_routes
 from launchers.benchmarks.tensor_bytes import most_bytes
-from launchers.benchmarks.timing import Figure, at_least, at_most, in_turns, ratio
+from launchers.benchmarks.timing import Figure, Way, at_least, at_most, in_turns, ratio
 
 _SIDE = 2048  # of the product that tells the machine's rate
-Step = Callable[[], object]
 
 
 def config_of(preset: str, num_experts: int = 16, **values: Any) -> MoEPOTConfig:
@@ -56,15 +59,20 @@ def network_figures(
     """
     config = config_of("tiny")
     batch = random_batch(config, samples, device=device)
-    ways = {
-        "published": published_step(spread(config, batch, device), batch),
-        "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
-        "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
-        "product": _large_product(torch.bfloat16, device),
-    }
-    if authors is not None:
-        ways["authors"] = _adam_step(*published_code_loss(authors, config, batch))
-    seconds = in_turns(ways, rounds, device)
+    with ExitStack() as processes:
+
+        def alone(make: Callable[..., Way], *arguments: object) -> Way:
+            return processes.enter_context(beside(make, *arguments, samples, device))
+
+        ways = {
+            "published": alone(_published_training),
+            "fp32": engine_step(spread(config, batch, device), batch, bf16=False),
+            "bf16": engine_step(spread(config, batch, device), batch, bf16=True),
+            "product": _large_product(torch.bfloat16, device),
+        }
+        if authors is not None:
+            ways["authors"] = alone(_authors_training, authors)
+        seconds = in_turns(ways, rounds, device)
     flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
     own = flops / (2 * _SIDE**3)  # large products with the step's FLOPs
     where = f"tiny, batch {samples}, whole step"
@@ -91,15 +99,9 @@ def network_figures(
 
 
 def inference_figures(device: torch.device, rounds: int) -> list[Figure]:
-    """One forecast step of one sample, in float32."""
-    config = config_of("tiny")
-    batch = random_batch(config, 1, device=device)
-    model = spread(config, random_batch(config, 8, device=device), device).eval()
-    ways = {
-        name: _without_gradients(form, batch)
-        for name, form in (("published", PublishedForm(model)), ("ours", model))
-    }
-    seconds = in_turns(ways, 3 * rounds, device)
+    """One forecast step of one sample, in float32, both in processes that were told nothing."""
+    with beside(_forecast, True, device) as published, beside(_forecast, False, device) as ours:
+        seconds = in_turns({"published": published, "ours": ours}, 3 * rounds, device)
     name = "tiny, batch 1, inference: published fp32 / ours fp32"
     return [ratio(name, seconds["published"], seconds["ours"], at_least(2.0))]
 
@@ -130,6 +132,20 @@ def recompute_figures(device: torch.device, rounds: int, samples: int = 8) -> li
         ratio(f"{where}: time of a step", seconds["recomputed"], seconds["kept"]),
         Figure(f"{where}: memory of its tensors", taken["recomputed"] / taken["kept"]),
     ]
+
+
+def kept_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
+    """What keeping freed memory saves a process on CPUs, `keep_freed_memory` of a run."""
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    figures = []
+    for bf16, said in ((False, "fp32"), (True, "bf16")):
+        with beside(_returning_training, bf16, samples, device) as returning:
+            kept = engine_step(spread(config, batch, device), batch, bf16)
+            seconds = in_turns({"returned": returning, "kept": kept}, rounds, device)
+        name = f"tiny, batch {samples}, whole step, {said}: freed memory returned / kept"
+        figures.append(ratio(name, seconds["returned"], seconds["kept"]))
+    return figures
 
 
 def size_figures(device: torch.device, rounds: int) -> list[Figure]:
@@ -165,27 +181,9 @@ def size_figures(device: torch.device, rounds: int) -> list[Figure]:
 
 def _block_figures(device: torch.device, rounds: int, samples: int) -> list[Figure]:
     """One of medium's blocks, forward and backward."""
-    config = config_of("medium", blocks=1)
-    batch = random_batch(config, samples, device=device)
-    model = spread(config, batch, device)
-    published, block = PublishedForm(model), model.blocks[0]
-    assert isinstance(block, Block)
-    generator = torch.Generator().manual_seed(0)
-    side = config.resolution // config.patch
-    x_BhwD = torch.randn(samples, side, side, config.width, generator=generator).to(device)
-    x_BhwD.requires_grad_()
-    x_BDhw = x_BhwD.detach().permute(0, 3, 1, 2).contiguous().requires_grad_()
-    temperature = model.temperature()
-    seconds = in_turns(
-        {
-            "published": _with_gradients(
-                model, lambda: (published.through(block, x_BDhw, []) + x_BDhw).sum()
-            ),
-            "ours": _with_gradients(model, lambda: block(x_BhwD, temperature)[0].sum()),
-        },
-        rounds,
-        device,
-    )
+    with beside(_block_pass, True, samples, device) as published:
+        ways = {"published": published, "ours": _block_pass(False, samples, device)}
+        seconds = in_turns(ways, rounds, device)
     name = f"medium, batch {samples}, a block: published fp32 / ours fp32"
     return [ratio(name, seconds["published"], seconds["ours"], at_least(2.5))]
 
@@ -211,7 +209,7 @@ def spread(config: MoEPOTConfig, batch: Batch, device: torch.device) -> MoEPOT:
     return model
 
 
-def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> Step:
+def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> Way:
     """An optimiser step as in a run under ZeRO 1, on as many ranks as there are."""
     template = {
         "zero_optimization": {"stage": 1, "reduce_bucket_size": 20_000_000, "overlap_comm": False},
@@ -227,12 +225,56 @@ def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> St
     return way
 
 
-def published_step(model: MoEPOT, batch: Batch) -> Step:
+def _published_training(samples: int, device: torch.device) -> Way:
     """An optimiser step as published: float32, all experts, Adam operation by operation."""
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    model = spread(config, batch, device)
     return _adam_step(model, _loss_of(PublishedForm(model), batch))
 
 
-def _adam_step(model: nn.Module, loss: Callable[[], Tensor]) -> Step:
+def _returning_training(bf16: bool, samples: int, device: torch.device) -> Way:
+    """Ours in a process that nobody told to keep its memory, a group of its own."""
+    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_PORT": "0"}
+    join_ranks()
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    return engine_step(spread(config, batch, device), batch, bf16)
+
+
+def _authors_training(authors: Path, samples: int, device: torch.device) -> Way:
+    config = config_of("tiny")
+    batch = random_batch(config, samples, device=device)
+    return _adam_step(*published_code_loss(authors, config, batch))
+
+
+def _forecast(as_published: bool, device: torch.device) -> Way:
+    """One step of tiny for one sample."""
+    config = config_of("tiny")
+    model = spread(config, random_batch(config, 8, device=device), device).eval()
+    form = PublishedForm(model) if as_published else model
+    return _without_gradients(form, random_batch(config, 1, device=device))
+
+
+def _block_pass(as_published: bool, samples: int, device: torch.device) -> Way:
+    """One of medium's blocks forward and backward, features before space if as published."""
+    config = config_of("medium", blocks=1)
+    model = spread(config, random_batch(config, samples, device=device), device)
+    block = model.blocks[0]
+    assert isinstance(block, Block)
+    generator = torch.Generator().manual_seed(0)
+    side = config.resolution // config.patch
+    x = torch.randn(samples, side, side, config.width, generator=generator).to(device)
+    if as_published:
+        form = PublishedForm(model)
+        x_BDhw = x.permute(0, 3, 1, 2).contiguous().requires_grad_()
+        return _with_gradients(model, lambda: (form.through(block, x_BDhw, []) + x_BDhw).sum())
+    x.requires_grad_()
+    temperature = model.temperature()
+    return _with_gradients(model, lambda: block(x, temperature)[0].sum())
+
+
+def _adam_step(model: nn.Module, loss: Callable[[], Tensor]) -> Way:
     optimiser = torch.optim.Adam(model.parameters(), lr=0.0, betas=(0.9, 0.9), weight_decay=1e-6)
     backward = _with_gradients(model, loss)
 
@@ -247,7 +289,7 @@ def _loss_of(model: nn.Module, batch: Batch) -> Callable[[], Tensor]:
     return lambda: losses_of(model(batch), batch, LossConfig(), sum_over_ranks).total
 
 
-def _with_gradients(model: nn.Module, loss: Callable[[], Any]) -> Step:
+def _with_gradients(model: nn.Module, loss: Callable[[], Any]) -> Way:
     def way() -> None:
         model.zero_grad(set_to_none=True)
         loss().backward()
@@ -255,7 +297,7 @@ def _with_gradients(model: nn.Module, loss: Callable[[], Any]) -> Step:
     return way
 
 
-def _without_gradients(model: nn.Module, batch: Batch) -> Step:
+def _without_gradients(model: nn.Module, batch: Batch) -> Way:
     def way() -> None:
         with torch.inference_mode():
             model(batch)
@@ -263,6 +305,6 @@ def _without_gradients(model: nn.Module, batch: Batch) -> Step:
     return way
 
 
-def _large_product(dtype: torch.dtype, device: torch.device) -> Step:
+def _large_product(dtype: torch.dtype, device: torch.device) -> Way:
     left, right = (torch.randn(_SIDE, _SIDE).to(device, dtype) for _ in range(2))
     return lambda: left @ right

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-Ways = Mapping[str, Callable[[], object]]
+Way = Callable[[], object]
+Ways = Mapping[str, Way]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def in_turns(ways: Ways, rounds: int, device: torch.device | None = None) -> dic
     return seconds
 
 
-def seconds_of(way: Callable[[], object], device: torch.device | None = None) -> float:
+def seconds_of(way: Way, device: torch.device | None = None) -> float:
     """Wall-clock seconds of one call."""
     _wait(device)
     began = time.perf_counter()
