@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import multiprocessing
 
+from data_shards.errors import UserError
 from launchers.benchmarks.timing import Way
 
 
@@ -25,7 +26,8 @@ def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
         arguments: of `make`.
 
     Raises:
-        UserError: and whatever else making or running it raised there.
+        UserError: the other process was killed.
+        Exception: whatever making or running the way raised there.
     """
     # Forked from a process that has imported torch and done nothing else.
     context = multiprocessing.get_context("forkserver")
@@ -50,7 +52,13 @@ def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
 
 
 def _await(pipe: Connection) -> None:
-    failure = pipe.recv()
+    try:
+        failure = pipe.recv()
+    except EOFError:
+        raise UserError(
+            "the process of a yardstick ended early: killed for its memory? its own words, if any, "
+            "stand above"
+        ) from None
     if failure is not None:
         raise failure
 

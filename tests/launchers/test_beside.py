@@ -1,6 +1,7 @@
 """Yardsticks of the bench in processes of their own."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,4 +42,13 @@ def test_a_way_runs_once_per_call_in_one_other_process_that_ends_with_it(tmp_pat
 @pytest.mark.parametrize(("fails_at", "told"), [(0, "cannot be made"), (1, "call 1")])
 def test_what_is_raised_there_is_raised_here(fails_at, told, tmp_path):
     with pytest.raises(UserError, match=told), beside(noting, tmp_path / "calls", fails_at) as way:
+        way()
+
+
+def killed_in_a_call() -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_way_whose_process_is_killed_is_told():
+    with pytest.raises(UserError, match="ended early"), beside(killed_in_a_call) as way:
         way()
