@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from data_shards.errors import UserError
+from data_shards.memory import keep_freed_memory
 from launchers.arguments import positive
 from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures
@@ -45,7 +46,10 @@ EXAMPLES = """examples:
 
 _USUAL = ("mixture", "network", "inference", "sizes", "kept", "ranks", "runs")
 PARTS = (*_USUAL, "compiled")
-_ONLY = f"of {', '.join(_USUAL)}; or compiled, which is left out unless it is named"
+_ONLY = (
+    f"of {', '.join(_USUAL)}; or compiled, which is left out unless it is named; kept: "
+    "what keeping freed memory saves"
+)
 _QUICK = ("mixture", "network", "inference")
 
 
@@ -83,7 +87,6 @@ def bench_ratios(options: argparse.Namespace) -> None:
     """All figures that are wanted: printed as they come, then written."""
     # DeepSpeed takes seconds to load, which the other subjects need not wait for.
     from foundation.parallel.launch import join_ranks, leave_ranks
-    from foundation.parallel.memory import keep_freed_memory
 
     if options.only and "runs" in options.only and options.shards is None:
         raise UserError("the part `runs` trains on shards: add --shards DIR")
@@ -93,7 +96,8 @@ def bench_ratios(options: argparse.Namespace) -> None:
             raise UserError("--authors is timed in the part `network`; add --only network")
         check_clone(options.authors)
     device = join_ranks().device
-    keep_freed_memory()
+    if device.type == "cpu":
+        keep_freed_memory()  # as in a run
     rounds = 1 if options.quick else options.rounds
     parts: dict[str, Callable[[], list[Figure]]] = {
         "mixture": lambda: mixture_figures(device, rounds),

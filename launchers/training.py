@@ -24,6 +24,7 @@ from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.layout import ModelLayout
 from data_shards.manifest import read_manifest
+from data_shards.memory import keep_freed_memory
 from data_shards.mixture import MixtureConfig
 from data_shards.part import few, hold_out
 from data_shards.stream import SampleStream, StreamConfig
@@ -46,7 +47,6 @@ from foundation.parallel.engine import (
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout
-from foundation.parallel.memory import keep_freed_memory
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig, first_difference
 from foundation.train.report import Reporter
@@ -130,7 +130,7 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
         check_checksums(stream.corpora)
     ranks = join_ranks()
-    if run.keep_freed_memory:
+    if run.keep_freed_memory and ranks.device.type == "cpu":
         keep_freed_memory()
     layout = Layout(
         world=world,

@@ -24,7 +24,7 @@ REDUCE_BUCKET = 20_000_000  # numbers: `reduce_bucket_size` of ds_configs/*.json
 
 _BACKWARD = 2  # of a forward pass: one product for the inputs, one for the weights
 _MASTERS = 12  # bytes per parameter: float32 master and two Adam moments
-# Of a process on CPUs that keeps freed memory, measured.
+# Of a process on CPUs that keeps freed memory, measured on two ranks that share experts.
 _LIBRARIES, _FREED = round(0.70 * 2**30), 0.6
 _STEP = 8  # bytes per parameter: float32 gradient, and its norm or scale; AdamW takes none
 _ADAMW = 32  # bytes per parameter: reads gradient, master and moments, and writes them
@@ -66,7 +66,7 @@ class Cost:
 
     @property
     def process_bytes(self) -> int:
-        """Resident memory of a rank that trains on CPUs, an estimate."""
+        """Resident memory of a rank that trains on CPUs and keeps what it frees, an estimate."""
         return round(_LIBRARIES + (1 + _FREED) * self.peak_bytes)
 
 

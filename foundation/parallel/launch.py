@@ -5,6 +5,7 @@ build an inference-only shared-memory op at start-up (150 s, needs a compiler).
 """
 
 import os
+import resource
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,6 +60,13 @@ def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT) -> Ranks:
         local_world = int(os.environ.get("LOCAL_SIZE", os.environ["WORLD_SIZE"]))
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_world))
     return Ranks(dist.get_rank(), dist.get_world_size(), local_rank, device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory that this rank has held: of the GPU if it trains on one, else of the process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
 
 
 def leave_ranks() -> None:

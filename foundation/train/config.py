@@ -94,7 +94,7 @@ class RunConfig(Config):
     schedule: OneCycle = OneCycle()
     loss: LossConfig = LossConfig()
     recompute: bool = False  # activation checkpointing, block by block
-    keep_freed_memory: bool = True  # of the process: faster on CPUs, for a quarter more of memory
+    keep_freed_memory: bool = True  # by ranks on CPUs, for up to a quarter more of it: faster
     compile: bool = False  # by torch, in the first steps; repays long runs in bfloat16
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10

@@ -17,9 +17,8 @@ from data_shards.batch import Batch
 from data_shards.stream import SampleStream
 from foundation.checkpoint.store import CheckpointStore
 from foundation.parallel.collectives import sum_over_ranks
-from foundation.parallel.launch import Ranks
+from foundation.parallel.launch import Ranks, peak_memory_bytes
 from foundation.parallel.layout import Layout
-from foundation.parallel.memory import peak_memory_bytes
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
 from foundation.train.losses import Losses, losses_of

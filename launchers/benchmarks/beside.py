@@ -4,14 +4,16 @@ A training run changes its whole process: the C library keeps what is freed. A y
 shared the process would profit from it.
 """
 
+import multiprocessing
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any
 
 import torch
-from torch import multiprocessing
 
 from data_shards.errors import UserError
 from launchers.benchmarks.timing import Way
@@ -26,12 +28,17 @@ def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
         arguments: of `make`.
 
     Raises:
-        UserError: the other process was killed.
-        Exception: whatever making or running the way raised there.
+        UserError: as raised there.
+        RuntimeError: anything else was raised there, or the process was killed.
     """
-    # Forked from a process that has imported torch and done nothing else.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["launchers.benchmarks.network"])
+    # Forked from a process that has imported the module and done nothing else, which saves
+    # seconds each; CUDA does not bear it.
+    context: SpawnContext | ForkServerContext
+    if torch.cuda.is_available():
+        context = multiprocessing.get_context("spawn")
+    else:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([make.__module__])
     ours, theirs = context.Pipe()
     process = context.Process(
         target=_serve, args=(theirs, torch.get_num_threads(), make, arguments), daemon=True
@@ -39,28 +46,24 @@ def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
     process.start()
     theirs.close()  # so that the end of the other process is the end of the pipe
 
-    def way() -> None:
-        ours.send(None)
-        _await(ours)
+    def answered(asked: bool = True) -> None:
+        try:
+            if asked:
+                ours.send(None)
+            failure = ours.recv()
+        except (EOFError, OSError):
+            raise RuntimeError(
+                f"the process of {make.__name__} ended early: killed for its memory?"
+            ) from None
+        if failure is not None:
+            raise failure
 
     try:
-        _await(ours)
-        yield way
+        answered(asked=False)  # that the way is made
+        yield answered
     finally:
         ours.close()
         process.join()
-
-
-def _await(pipe: Connection) -> None:
-    try:
-        failure = pipe.recv()
-    except EOFError:
-        raise UserError(
-            "the process of a yardstick ended early: killed for its memory? its own words, if any, "
-            "stand above"
-        ) from None
-    if failure is not None:
-        raise failure
 
 
 def _serve(
@@ -69,7 +72,8 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits is told, and leaves
     torch.set_num_threads(threads)
     way: Way | None = None
-    while True:
+    failure: Exception | None = None
+    while failure is None:
         try:
             if way is None:
                 way = make(*arguments)
@@ -77,11 +81,12 @@ def _serve(
                 way()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            pipe.send(None)
-        except Exception as error:  # told to the process that waits for it
-            pipe.send(error)
-            return
+        except UserError as error:
+            failure = error
+        except Exception:  # told to the process that waits for it
+            failure = RuntimeError(traceback.format_exc())
         try:
+            pipe.send(failure)
             pipe.recv()
-        except EOFError:  # nobody wants it any more
+        except (EOFError, OSError):  # nobody wants it any more
             return

@@ -29,12 +29,12 @@ import yaml
 from torch.multiprocessing.spawn import spawn
 
 from data_shards.batch import Batch
+from data_shards.memory import keep_freed_memory
 from foundation.models.cost import cost_of
 from foundation.models.registry import ModelConfig, build_model
 from foundation.models.scaling.cluster import Cluster
 from foundation.models.scaling.fit import Fit, Point, fitted
 from foundation.models.scaling.step_time import depth
-from foundation.parallel.memory import keep_freed_memory
 from foundation.train.config import load_run_config, preset_names
 from launchers.arguments import positive, positives
 from launchers.benchmarks.provenance import provenance
@@ -164,7 +164,8 @@ def _measured(what: Measurement, per_node: int) -> dict[str, Any]:
     """Plain values, the same on every rank."""
     device, world = _device(), dist.get_world_size()
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // per_node))
-    keep_freed_memory()  # as in a run
+    if device.type == "cpu":
+        keep_freed_memory()  # as in a run
     groups = {"inside": _own_group(range(world), lambda rank: rank // per_node)}
     if world > per_node:
         groups["between"] = _own_group(range(world), lambda rank: rank % per_node)

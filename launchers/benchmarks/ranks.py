@@ -14,8 +14,8 @@ from pathlib import Path
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
+from data_shards.memory import keep_freed_memory
 from foundation.parallel.launch import join_ranks, leave_ranks
-from foundation.parallel.memory import keep_freed_memory
 from launchers.benchmarks.network import config_of, engine_step, spread
 from launchers.benchmarks.samples import random_batch
 from launchers.benchmarks.timing import Figure, at_most, ratio
@@ -51,7 +51,7 @@ def _rank(rank: int, ranks: int, rounds: int, samples: int, folder: str) -> None
     meeting = f"file://{folder}/meeting"
     dist.init_process_group(init_method=meeting, rank=rank, world_size=ranks)
     device = join_ranks().device  # takes the group that is there
-    keep_freed_memory()
+    keep_freed_memory()  # as in a run
     config = config_of("tiny")
     batch = random_batch(config, samples, seed=rank, device=device)
     everybodys = random_batch(config, ranks * samples, device=device)

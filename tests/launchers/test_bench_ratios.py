@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from foundation.models.registry import build_model
 from foundation.models.work import dense_work_of, work_of
 from launchers import bench
+from launchers.benchmarks import network
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of
 from launchers.benchmarks.provenance import provenance
@@ -76,6 +77,24 @@ def test_one_product_has_the_multiply_adds_of_the_chosen_experts():
     product = one_product(WIDTH, SAMPLES, torch.float32, CPU)
     expected = 3 * 2 * SAMPLES * TOKENS * (CHOSEN + SHARED) * WIDTH**2
     assert flops(layer.sparse) == flops(product) == expected
+
+
+def test_both_forms_of_a_block_are_one_function(monkeypatch):
+    models = []
+    spread = network.spread
+    monkeypatch.setattr(network, "config_of", lambda preset, **values: config_of(preset, **SMALL))
+    monkeypatch.setattr(
+        network, "spread", lambda *given: models.append(spread(*given)) or models[-1]
+    )
+    for as_published in (True, False):
+        network._block_pass(as_published, 3, CPU)()
+    theirs, ours = (
+        [p.grad for p in model.blocks[0].parameters() if p.grad is not None] for model in models
+    )
+    assert len(ours) == len(theirs) > 0
+    for one, two in zip(ours, theirs, strict=True):
+        scale = max(float(two.abs().max()), 1e-6)
+        torch.testing.assert_close(one / scale, two / scale, rtol=1e-4, atol=1e-4)
 
 
 def test_routes_of_a_fresh_network_are_spread():
