@@ -162,7 +162,7 @@ def _memory(cost: Cost) -> list[tuple[str, str]]:
         ("  activations", _size(cost.activation_bytes)),
         ("  gradients", f"{_size(cost.gradient_bytes)}, as activations go"),
         ("  reduction's bucket", _size(cost.bucket_bytes)),
-        ("  process on CPUs, keeping what it frees, about", _size(cost.process_bytes)),
+        ("  process on CPUs, about", f"{_size(cost.process_bytes)}, keeping what is freed"),
     ]
 
 
