@@ -31,14 +31,14 @@ def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
         UserError: as raised there.
         RuntimeError: anything else was raised there, or the process was killed.
     """
-    # Forked from a process that has imported the module and done nothing else, which saves
-    # seconds each; CUDA does not bear it.
+    # Forked from a process that has imported what most ways need and done nothing else, which
+    # saves seconds each; CUDA does not bear it.
     context: SpawnContext | ForkServerContext
     if torch.cuda.is_available():
         context = multiprocessing.get_context("spawn")
     else:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([make.__module__])
+        context.set_forkserver_preload(["launchers.benchmarks.network", make.__module__])
     ours, theirs = context.Pipe()
     process = context.Process(
         target=_serve, args=(theirs, torch.get_num_threads(), make, arguments), daemon=True
