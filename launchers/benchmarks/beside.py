@@ -38,7 +38,7 @@ def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
         context = multiprocessing.get_context("spawn")
     else:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["launchers.benchmarks.network", make.__module__])
+        context.set_forkserver_preload(["launchers.benchmarks.network"])
     ours, theirs = context.Pipe()
     process = context.Process(
         target=_serve, args=(theirs, torch.get_num_threads(), make, arguments), daemon=True
