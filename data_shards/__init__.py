@@ -15,9 +15,9 @@ A tour, in the order in which data flow:
 - `mixture` plans which window every global sample number shows, as a pure function;
   `stream` decodes that plan for one rank.
 
-    from data_shards.corpus import ShardedCorpus
-    from data_shards.layout import ModelLayout
-    from data_shards.stream import SampleStream, StreamConfig
+    from data_shards.shards.corpus import ShardedCorpus
+    from data_shards.stream.layout import ModelLayout
+    from data_shards.stream.stream import SampleStream, StreamConfig
 
     names = ("pdebench_swe", "fno_ns_1e-5")
     corpora = [ShardedCorpus.open("shards", name, "train") for name in names]

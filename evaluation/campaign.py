@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.shards.corpus import ShardedCorpus
 from evaluation.forecaster import Forecaster
 from evaluation.judgeable import check_judgeable, windows_of
 from evaluation.ranks import Ranks

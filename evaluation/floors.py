@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 
 Floor = Callable[[Batch, int], Tensor]
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data_shards.batch import Batch
 from data_shards.errors import UserError, unknown_name
-from data_shards.layout import ModelLayout
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from evaluation.floors import FLOORS
 from evaluation.record import ModelFacts
 from foundation import Surrogate

@@ -2,9 +2,9 @@
 
 from fnmatch import fnmatchcase
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout, check_fits
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout, check_fits
 from evaluation.forecaster import Forecaster
 from evaluation.lattice import check_laws, scored_stride, setting_of
 from evaluation.metrics import find_metric

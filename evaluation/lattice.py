@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from data_shards.batch import Batch
 from data_shards.card import CorpusCard
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError, unknown_name
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from evaluation.metrics import Forecast, Origin, Setting
 from evaluation.metrics.equations import conserved, sides, solenoidal
 from evaluation.metrics.expression import names_of

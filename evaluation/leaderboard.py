@@ -9,6 +9,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from evaluation.board import Board, Cell, Row, build_board
 from evaluation.groups import Group, groups_of, rows_in
@@ -19,7 +20,7 @@ from evaluation.page.render import render_page
 from evaluation.page.routing import routing_chapter
 from evaluation.page.study import study_chapter
 from evaluation.record import Record, ResultFile
-from evaluation.results import read_folder, replace_file
+from evaluation.results import read_folder
 from evaluation.routing.results import read_routing_folder
 from evaluation.samples import read_samples
 from evaluation.study.results import read_study_folder

@@ -13,12 +13,14 @@ from typing import Any
 
 import yaml
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.handbook import table
-from data_shards.manifest import CorpusEntry, Manifest, read_manifest
+from data_shards.remote.find import find_shards
+from data_shards.shards.manifest import CorpusEntry, Manifest, read_manifest
 from evaluation.hub_results import HUB_TASK, eval_results, model_index
 from evaluation.record import Record
-from evaluation.results import read_folder, read_results, replace_file
+from evaluation.results import read_folder, read_results
 from evaluation.routing.fingerprints import (
     FINGERPRINTS,
     Fingerprints,
@@ -27,7 +29,6 @@ from evaluation.routing.fingerprints import (
 )
 from evaluation.table import metric_title, number, parameters
 from foundation.checkpoint.folder import fingerprint_of, read_config
-from foundation.checkpoint.shared_shards import find_shards
 from foundation.models.registry import ModelConfig, outline_model
 
 CARD = "README.md"

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveInt
 
-from data_shards.batch import Batch
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
 from evaluation.own_data import OnModelGrid
 from evaluation.routing.fingerprints import Fingerprints, read_fingerprints
 from evaluation.routing.inference import cross_entropies, entropies

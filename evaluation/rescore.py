@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from data_shards.config import Config
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout
 from evaluation.lattice import cut_forecast
 from evaluation.metrics import MetricName, find_metric, measure
 from evaluation.predictions import PredictionReader
@@ -26,7 +27,6 @@ from evaluation.results import read_results
 from evaluation.samples import SampleValues, read_samples
 from evaluation.task import Aggregation, Task
 from evaluation.windows import load_windows
-from foundation.checkpoint.shared_shards import find_shards
 
 _BATCH = 8
 

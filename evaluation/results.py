@@ -3,13 +3,13 @@
 import io
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from evaluation.record import Record, ResultFile, check_record, is_result_file, samples_path
 from evaluation.samples import SampleValues, names_of
@@ -58,21 +58,6 @@ def save_results(output: Path, judged: Sequence[tuple[Record, SampleValues]]) ->
         raise UserError(
             f"{output}: could not be written ({error}); mend that and evaluate again"
         ) from None
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a hidden name, then give it its own; readers see old or new."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def read_results(path: Path) -> ResultFile | None:

@@ -6,8 +6,8 @@ that are asked for now; batch size, machine and date may differ.
 
 from pathlib import Path
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
 from evaluation.forecaster import Forecaster
 from evaluation.judgeable import windows_of
 from evaluation.record import Identity, Record, predictions_path

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
 
-from data_shards.batch import Batch
 from data_shards.config import Config
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from evaluation.forecaster import Forecaster
 from evaluation.judgeable import Window, check_judgeable, windows_of
 from evaluation.lattice import cut_forecast, scored_stride

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
-from data_shards.batch import Batch
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout, to_model_layout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout, to_model_layout
 
 
 def check_long_enough(corpus: ShardedCorpus, frames: int, wanted_by: str) -> None:

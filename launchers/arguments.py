@@ -36,7 +36,7 @@ def add_parser(
 
 
 def add_shards_option(parser: argparse.ArgumentParser, what: str, required: bool = True) -> None:
-    """`--shards`, by a name that `foundation.checkpoint.shared_shards` finds.
+    """`--shards`, by a name that `data_shards.remote.find` finds.
 
     Args:
         parser: of the verb.

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from data_shards.errors import UserError
-from data_shards.memory import keep_freed_memory
+from data_shards.stream.memory import keep_freed_memory
 from launchers.arguments import positive
 from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures

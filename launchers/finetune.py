@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from data_shards.manifest import read_manifest
+from data_shards.remote.find import find_shards
+from data_shards.shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
-from foundation.checkpoint.shared_shards import find_shards
 from foundation.train.finetuning import load_finetuning, network_of
 from launchers.arguments import positive
 from launchers.recipe_options import add_recipe_options

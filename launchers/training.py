@@ -20,19 +20,19 @@ import yaml
 from torch import Tensor
 
 from data_shards.config import read_yaml
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout
-from data_shards.manifest import read_manifest
-from data_shards.memory import keep_freed_memory
-from data_shards.mixture import MixtureConfig
-from data_shards.part import few, hold_out
-from data_shards.stream import SampleStream, StreamConfig
-from data_shards.verify import check_checksums
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
+from data_shards.shards.part import few, hold_out
+from data_shards.shards.verify import check_checksums
+from data_shards.stream.layout import ModelLayout
+from data_shards.stream.memory import keep_freed_memory
+from data_shards.stream.mixture import MixtureConfig
+from data_shards.stream.stream import SampleStream, StreamConfig
 from evaluation.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
-from foundation.checkpoint.shared_shards import find_shards
 from foundation.checkpoint.store import CheckpointStore
 from foundation.models.frames import FrameNetwork
 from foundation.nn.compiled import compile_network

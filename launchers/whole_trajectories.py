@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.shards.corpus import ShardedCorpus
 
 
 def unpack(corpus: ShardedCorpus, trajectories: Iterable[int], folder: Path) -> list[Path]:

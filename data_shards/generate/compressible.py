@@ -15,9 +15,9 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.kernel import fast_kernel, kernel
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
+from data_shards.kernel import fast_kernel, kernel
 
 GAMMA = 5.0 / 3.0
 PRESSURE_FLOOR = 1e-4

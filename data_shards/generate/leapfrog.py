@@ -15,8 +15,8 @@ from math import log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.generate.kernel import fast_kernel
 from data_shards.generate.solution import Array, num_steps
+from data_shards.kernel import fast_kernel
 
 REFLECTION = 1e-5  # amplitude that a perfectly resolved layer returns at normal incidence
 

@@ -14,9 +14,9 @@ from scipy.integrate import RK45
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.kernel import kernel
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution
+from data_shards.kernel import kernel
 
 
 class ReactionDiffusionOptions(Config):

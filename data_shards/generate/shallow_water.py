@@ -14,9 +14,9 @@ from pydantic import PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.kernel import fast_kernel, kernel
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, num_steps, refinement
+from data_shards.kernel import fast_kernel, kernel
 
 Wall = Literal["extrapolation", "solid"]
 OPEN: tuple[Wall, Wall, Wall, Wall] = ("extrapolation",) * 4

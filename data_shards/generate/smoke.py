@@ -23,10 +23,10 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.kernel import kernel
 from data_shards.generate.projection import Projection
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, block_average, refinement
+from data_shards.kernel import kernel
 
 Spectrum = NDArray[np.complex128]
 

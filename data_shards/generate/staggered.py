@@ -13,9 +13,9 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.generate.kernel import fast_kernel
 from data_shards.generate.projection import Projection
 from data_shards.generate.solution import Array, num_steps
+from data_shards.kernel import fast_kernel
 
 
 @dataclass

@@ -28,9 +28,9 @@ from pydantic import field_validator
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
-from data_shards.read.archive import FileTree, Member
+from data_shards.formats.archive import FileTree, Member
+from data_shards.formats.npy import NpyHeader, read_array, read_header
 from data_shards.read.cfdbench_case import DT_S, Case, MaskPlace, Padding, Problem
-from data_shards.read.npy import NpyHeader, read_array, read_header
 from data_shards.read.raw import published
 from data_shards.trajectory import Trajectory
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
-from data_shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
 from data_shards.read import open_raw
 from data_shards.read.raw import Raw, RawCorpus, published
+from data_shards.shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
+from data_shards.shards.writer import SHARD_BYTES, write_corpus
 from data_shards.trajectory import Trajectory
-from data_shards.writer import SHARD_BYTES, write_corpus
 
 ItemT = TypeVar("ItemT")
 MEBIBYTE = 1 << 20
@@ -269,7 +269,7 @@ def _on_grid(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.f
 
 def _bilinear(frames: NDArray[np.float32], grid: tuple[int, ...]) -> NDArray[np.float32]:
     """Frames (T, C, H, W) on another grid."""
-    from data_shards.bilinear import resize_into  # loads numba, which takes half a second
+    from data_shards.resize import resize_into  # loads numba, which takes half a second
 
     result = np.empty((*frames.shape[:2], *grid), np.float32)
     resize_into(result, frames)

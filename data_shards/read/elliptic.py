@@ -20,8 +20,8 @@ import numpy as np
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.formats.hdf5 import find_dataset
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset
 from data_shards.read.raw import boundary_of, published
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.read.split_name import proved

@@ -22,10 +22,10 @@ from pydantic import Field
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.formats.blocks import SampleBlocks
+from data_shards.formats.hdf5 import legible, refuse_large
+from data_shards.formats.matlab import open_matlab
 from data_shards.read import labels
-from data_shards.read.blocks import SampleBlocks
-from data_shards.read.hdf5 import legible, refuse_large
-from data_shards.read.matlab import open_matlab
 from data_shards.read.raw import (
     boundary_of,
     own_card,

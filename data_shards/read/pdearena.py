@@ -25,8 +25,8 @@ from pydantic import Field
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.formats.hdf5 import find_dataset, refuse_foreign, refuse_large
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset, refuse_foreign, refuse_large
 from data_shards.read.raw import boundary_of, published
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory

@@ -20,9 +20,9 @@ from pydantic import Field
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.formats.blocks import BLOCK_BYTES, SampleBlocks
+from data_shards.formats.hdf5 import find_coordinate, find_dataset, legible, open_hdf5
 from data_shards.read import labels
-from data_shards.read.blocks import BLOCK_BYTES, SampleBlocks
-from data_shards.read.hdf5 import find_coordinate, find_dataset, legible, open_hdf5
 from data_shards.read.raw import (
     boundary_of,
     own_card,

@@ -23,14 +23,14 @@ from pydantic import Field
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
-from data_shards.read import labels
-from data_shards.read.hdf5 import (
+from data_shards.formats.hdf5 import (
     find_coordinate,
     find_dataset,
     legible,
     open_hdf5,
     refuse_foreign,
 )
+from data_shards.read import labels
 from data_shards.read.raw import (
     boundary_of,
     own_card,

@@ -32,8 +32,8 @@ from pydantic import PositiveFloat
 from data_shards.card import CorpusCard, Side, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.formats.hdf5 import refuse_foreign
 from data_shards.read import labels
-from data_shards.read.hdf5 import refuse_foreign
 from data_shards.read.raw import published
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.read.split_name import file_split, proved

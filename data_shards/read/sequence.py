@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import open_hdf5
+from data_shards.formats.hdf5 import open_hdf5
 
 # What damaged names, types, shapes and attributes come out as, between HDF5 and numpy.
 _SYMPTOMS = (OSError, RuntimeError, ValueError, TypeError, LookupError)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.formats.hdf5 import find_dataset
 from data_shards.read import labels
-from data_shards.read.hdf5 import find_dataset
 from data_shards.read.raw import boundary_of, own_card, published, raw_file, split_range
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.trajectory import Trajectory

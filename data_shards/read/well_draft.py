@@ -12,7 +12,7 @@ import numpy as np
 
 from data_shards.card import Channel, CorpusCard, PublishedFiles, Range, Side, Split
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import open_hdf5
+from data_shards.formats.hdf5 import open_hdf5
 from data_shards.read.sequence import understood
 from data_shards.read.well_file import WellFile, outer_edges, turned
 from data_shards.read.well_folder import FOLDERS, split_files

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import legible, refuse_foreign, refuse_large
+from data_shards.formats.hdf5 import legible, refuse_foreign, refuse_large
 
 BLOCK_BYTES = 64 << 20
 SIDES = {"x": ("left", "right"), "y": ("bottom", "top"), "z": ("front", "back")}

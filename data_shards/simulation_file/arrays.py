@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.io import netcdf_file
 
 from data_shards.errors import UserError
-from data_shards.read.hdf5 import appearance, legible, open_hdf5, refuse_foreign
-from data_shards.read.matlab import open_matlab
+from data_shards.formats.hdf5 import appearance, legible, open_hdf5, refuse_foreign
+from data_shards.formats.matlab import open_matlab
 
 Format = Literal["hdf5", "netcdf4", "netcdf3", "npz", "npy", "matlab5", "matlab73"]
 SUFFIXES: dict[Format, tuple[str, ...]] = {

@@ -1,14 +1,14 @@
 """From a simulation's grid to a model's and back: two small matrices, one per axis.
 
 Axes: ... any, H rows and W columns of the source, R rows and Q columns of the result.
-Cells keep their extent, as in `data_shards.layout`; the domain is stretched to the model's
+Cells keep their extent, as in `data_shards.stream.layout`; the domain is stretched to the model's
 square, as all corpora are. Without an obstacle fields are resampled by their waves: those of a
 Fourier series along a periodic axis, of a cosine series (fields mirrored at the outermost cell
 edges) along any other. Waves that the coarser grid resolves pass unchanged there and back,
 and means are kept, both to round-off; a jump rings, by up to 9% of its height.
 With an obstacle, neighbours in the fluid are averaged bilinearly, since a wave would
 ring at its sides: nothing leaks out of solid cells, means are kept approximately.
-Departure: the corpora's own resizing (`data_shards.bilinear`) blurs and does not come back.
+Departure: the corpora's own resizing (`data_shards.resize`) blurs and does not come back.
 """
 
 from functools import lru_cache

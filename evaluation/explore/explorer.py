@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
 from data_shards.simulation_file import Reading, Simulation
 from data_shards.simulation_file.apart import read_apart
 from evaluation.explore.render import render_page, render_scrub
@@ -17,7 +18,6 @@ from evaluation.own_data_routing import find_fingerprints
 from evaluation.table import parameters
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
-from foundation.checkpoint.shared_shards import find_shards
 
 
 class Explorer:

@@ -1,7 +1,7 @@
 """Samples of a folder of shards as simulations: what there is to pick, and one of them.
 
 Axes: T frames, C channels, R rows and columns of the model. A sample is laid on the model's
-grid as in training and in the harness (`data_shards.layout`), so that its errors are theirs.
+grid as in training and in the harness (`data_shards.stream.layout`), so that its errors are theirs.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout, check_fits, to_model_layout
-from data_shards.manifest import CorpusEntry, read_manifest
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import CorpusEntry, read_manifest
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.simulation import Coordinate, FileLayout
+from data_shards.stream.layout import ModelLayout, check_fits, to_model_layout
 from foundation import Surrogate
 
 

@@ -1,6 +1,7 @@
 """What a forecast is judged by: predicted and true frames in, one number per sample out."""
 
-from evaluation.metrics.forecast import Forecast, Origin, Setting
+from data_shards.stream.origin import Origin
+from evaluation.metrics.forecast import Forecast, Setting
 from evaluation.metrics.points import scored_points
 from evaluation.metrics.registry import (
     METRICS,

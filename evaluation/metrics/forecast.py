@@ -10,6 +10,7 @@ from functools import cached_property
 
 from torch import Tensor
 
+from data_shards.stream.origin import Origin
 from evaluation.metrics.relative import l2re_per_frame
 from evaluation.metrics.spectral import Bands, band_errors
 
@@ -36,21 +37,6 @@ class Setting:
     conserved: Mapping[str, tuple[str, ...]] | None = None
     solenoidal: tuple[str, str] | None = None
     threshold: float = 0.2
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What is known of one trajectory beside its fields.
-
-    Attributes:
-        dt_s: time between frames.
-        extent: x_min, x_max, y_min, y_max of the domain.
-        parameters: numbers by name; those of the PDE.
-    """
-
-    dt_s: float = 1.0
-    extent: tuple[float, ...] = (0.0, 1.0, 0.0, 1.0)
-    parameters: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from data_shards.atomic import replace_file
 from data_shards.card import Split
 from data_shards.config import Config
 from data_shards.errors import UserError
-from evaluation.results import replace_file
 from evaluation.routing.routes import Routes
 from evaluation.routing.task import WindowStart
 

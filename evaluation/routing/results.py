@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
-from evaluation.results import replace_file
 from evaluation.routing.record import FORMAT, RoutingFile, RoutingRecord, SplitName, splits_of
 from evaluation.routing.routes import Routes
 from evaluation.samples import DAMAGE

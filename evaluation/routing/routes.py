@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data_shards.batch import Batch
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from evaluation.routing.sampling import Window, load_contexts
 from foundation import Surrogate
 from foundation.models.types import Prediction

@@ -12,8 +12,8 @@ import torch
 from pydantic import PositiveInt
 
 from data_shards.config import Config
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout, check_fits
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout, check_fits
 from evaluation.provenance import git_commit, this_machine
 from evaluation.record import ModelFacts, Provenance
 from evaluation.routing.fingerprints import Fingerprints

@@ -8,9 +8,9 @@ from zlib import crc32
 
 import numpy as np
 
-from data_shards.batch import Batch
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from evaluation.routing.task import WindowStart
 from evaluation.windows import load_windows
 

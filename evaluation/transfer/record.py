@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from data_shards.atomic import replace_file
 from data_shards.config import Config
 from data_shards.errors import UserError
 from evaluation.record import Record, check_record
-from evaluation.results import replace_file
 from evaluation.transfer.curve import EqualSize, Gain, Point, crossing, curve_of, gains
 
 FORMAT: Final = "foundation-transfer"

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from data_shards.card import CorpusCard
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
 from evaluation.record import Record
 from evaluation.results import save_results
 from evaluation.samples import SampleValues

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
+from data_shards.remote.hub import CHECKPOINT_FILES
 from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_folder
-from foundation.checkpoint.hub import CHECKPOINT_FILES
 from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
 from foundation.checkpoint.share import check_new, make_partial
 from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from data_shards.errors import UserError, unknown_name
-from foundation.checkpoint.hub import CHECKPOINT_FILES, snapshot
+from data_shards.remote.hub import CHECKPOINT_FILES, snapshot
 from foundation.checkpoint.weights import (
     MAX_SHARD_SIZE,
     StoredTensor,

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
-from data_shards.verify import verify
+from data_shards.remote.hub import CHECKPOINT_FILES, upload, upload_folder
+from data_shards.shards.manifest import read_manifest
+from data_shards.shards.verify import verify
 from foundation.checkpoint.folder import find_folder, load_folder
-from foundation.checkpoint.hub import CHECKPOINT_FILES, upload, upload_folder
 from foundation.checkpoint.weights import INDEX, WEIGHTS
 
 _WEIGHT_FILES = (WEIGHTS, INDEX, "model-*-of-*.safetensors")

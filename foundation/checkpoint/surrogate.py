@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from data_shards.batch import Batch
 from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
 from foundation.checkpoint.share import push_checkpoint
 from foundation.checkpoint.weights import MAX_SHARD_SIZE

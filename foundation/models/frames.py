@@ -19,8 +19,8 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from data_shards.batch import Batch
 from data_shards.config import Config
+from data_shards.stream.batch import Batch
 from foundation.models.types import ParameterCounts, Prediction
 from foundation.moe.router import Routing
 from foundation.nn.normalise import statistics_held

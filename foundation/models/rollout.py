@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
 
 Model = Callable[[Batch], Prediction]

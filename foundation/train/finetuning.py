@@ -19,7 +19,7 @@ import yaml
 
 from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
-from data_shards.manifest import CorpusEntry
+from data_shards.shards.manifest import CorpusEntry
 from foundation.checkpoint.folder import load_folder
 from foundation.models.frames import FrameNetwork
 from foundation.models.registry import ModelConfig, build_model

@@ -17,8 +17,8 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.nn import functional as F
 
-from data_shards.batch import Batch
 from data_shards.config import Config
+from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
 from foundation.moe.balance import BalanceLoss, balance_loss, importance
 from foundation.physics.norms import relative_l2

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import torch
 
-from data_shards.batch import Batch
-from data_shards.mixture import keyed
+from data_shards.hashing import keyed
+from data_shards.stream.batch import Batch
 
 
 def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batch:

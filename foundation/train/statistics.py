@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.moe.router import Routing
 from foundation.train.losses import Losses
 

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from data_shards.batch import Batch
-from data_shards.stream import SampleStream
+from data_shards.stream.batch import Batch
+from data_shards.stream.stream import SampleStream
 from foundation.checkpoint.store import CheckpointStore
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.launch import Ranks, peak_memory_bytes

@@ -28,8 +28,8 @@ import torch.distributed as dist
 import yaml
 from torch.multiprocessing.spawn import spawn
 
-from data_shards.batch import Batch
-from data_shards.memory import keep_freed_memory
+from data_shards.stream.batch import Batch
+from data_shards.stream.memory import keep_freed_memory
 from foundation.models.cost import cost_of
 from foundation.models.registry import ModelConfig, build_model
 from foundation.models.scaling.cluster import Cluster

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.cost import cost_of
 from foundation.models.moe_pot import Block, MoEPOT, MoEPOTConfig
 from foundation.models.registry import build_model

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from data_shards.batch import Batch
 from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
 from foundation.models.moe_pot import MoEPOTConfig
 
 _NETWORK_FILE = Path("models") / "moepot.py"

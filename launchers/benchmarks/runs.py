@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from data_shards.manifest import read_manifest
+from data_shards.shards.manifest import read_manifest
 from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG
 from launchers.benchmarks.timing import Figure, at_most
 from launchers.training_process import module_command, train_in

@@ -6,7 +6,7 @@ Axes: B samples, T frames, C channels, H rows, W columns.
 import torch
 from torch import Tensor
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.frames import FrameConfig
 from foundation.models.moe_pot import Block, MoEPOT
 from foundation.models.operator_transformer import OperatorTransformer

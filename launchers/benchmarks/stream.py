@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
-from data_shards.manifest import read_manifest
-from data_shards.memory import keep_freed_memory
-from data_shards.mixture import MixtureConfig
-from data_shards.stream import SampleStream, StreamConfig
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
+from data_shards.stream.layout import ModelLayout
+from data_shards.stream.memory import keep_freed_memory
+from data_shards.stream.mixture import MixtureConfig
+from data_shards.stream.stream import SampleStream, StreamConfig
 from launchers.arguments import positive
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.timing import in_turns

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
-from data_shards.verify import check_checksums
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
+from data_shards.shards.verify import check_checksums
 from evaluation.campaign import Campaign, untold, unwatched
 from evaluation.forecaster import open_forecaster
 from evaluation.ranks import Ranks, joined_ranks
@@ -24,7 +25,6 @@ from evaluation.routing.task_file import load_routing_tasks
 from evaluation.runner import RunSettings
 from evaluation.table import result_table
 from evaluation.task import Task, load_tasks, select_tasks
-from foundation.checkpoint.shared_shards import find_shards
 from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
 from launchers.device import usable_device
 from launchers.progress import say

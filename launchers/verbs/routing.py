@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from data_shards.atomic import replace_file
 from data_shards.catalogue import expand
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError, unknown_name
-from data_shards.manifest import Manifest, read_manifest
-from data_shards.verify import check_checksums
-from evaluation.results import check_writable, replace_file
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import Manifest, read_manifest
+from data_shards.shards.verify import check_checksums
+from evaluation.results import check_writable
 from evaluation.routing.figures import figures_of
 from evaluation.routing.fingerprints import save_fingerprints
 from evaluation.routing.record import RoutingRecord, SplitName, splits_of
@@ -31,7 +33,6 @@ from evaluation.routing.runner import (
 from evaluation.routing.table import routing_report
 from evaluation.routing.task import RoutingTask
 from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
-from foundation.checkpoint.shared_shards import find_shards
 from launchers.arguments import Subparsers, add_parser, add_shards_option, not_negative, positive
 from launchers.device import usable_device
 from launchers.progress import say

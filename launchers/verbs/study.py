@@ -8,15 +8,16 @@ from pathlib import Path
 
 import torch
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
-from data_shards.verify import check_checksums
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.verify import check_checksums
 from evaluation.campaign import Campaign
 from evaluation.floors import FLOORS
 from evaluation.forecaster import FLOOR_PREFIX, open_forecaster
 from evaluation.ranks import Ranks
 from evaluation.record import Record
-from evaluation.results import replace_file
 from evaluation.resume import read_judged
 from evaluation.runner import RunSettings
 from evaluation.study.config import StudyConfig, StudyRun, read_study, runs_of
@@ -26,7 +27,6 @@ from evaluation.study.summary import StudyPoint, StudySummary, summarise
 from evaluation.study.table import study_tables
 from evaluation.task import Task, load_tasks, select_tasks
 from foundation.checkpoint.folder import read_config
-from foundation.checkpoint.shared_shards import find_shards
 from launchers.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,

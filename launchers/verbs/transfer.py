@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError, unknown_name
-from data_shards.verify import check_checksums
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.verify import check_checksums
 from evaluation.forecaster import open_forecaster
 from evaluation.judgeable import check_judgeable
 from evaluation.record import Record
-from evaluation.results import replace_file
 from evaluation.runner import RunSettings, run_task
 from evaluation.samples import SampleValues
 from evaluation.task import Task, load_tasks
@@ -31,7 +32,6 @@ from evaluation.transfer.sweep import (
     task_for,
 )
 from evaluation.transfer.table import crossing_text, transfer_table
-from foundation.checkpoint.shared_shards import find_shards
 from launchers.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from data_shards.card import Channel, CorpusCard, Range
-from data_shards.manifest import CorpusEntry, Provenance
+from data_shards.shards.manifest import CorpusEntry, Provenance
+from data_shards.shards.writer import write_corpus
 from data_shards.trajectory import Trajectory
-from data_shards.writer import write_corpus
 
 PERIODIC = dict.fromkeys(("left", "right", "bottom", "top"), "periodic")
 # name -> (channels, frames, native resolution, trajectories)

@@ -23,10 +23,10 @@ from well_files import write_well
 
 from data_shards.card import CorpusCard
 from data_shards.catalogue import card_names, load_card
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
 from data_shards.read import READERS
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
 
 SPLITS = {"train": (0, 3), "validation": (3, 4), "test": (-2, None)}
 NAME = "small_swe"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from shards_console import console, refused_by_parser
 
-from data_shards import writer
 from data_shards.card import merged
 from data_shards.catalogue import card_names, expand, ladder_names, load_card, load_ladder
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
+from data_shards.shards import writer
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
 from data_shards.trajectory import Trajectory
 
 SMALL = ("--trajectories", 2, "--resolution", 4, "--workers", 1)

@@ -12,7 +12,7 @@ from shards_console import console, refused_by_parser
 from data_shards.card import ChannelStatistics
 from data_shards.catalogue import card_names, ladder_names, load_card, read_card
 from data_shards.errors import UserError
-from data_shards.manifest import Provenance, SourceFile, read_manifest
+from data_shards.shards.manifest import Provenance, SourceFile, read_manifest
 from launchers import progress as progress_module
 from launchers.progress import Overall, progress
 

@@ -7,12 +7,12 @@ from shards_console import console, refused_by_parser
 
 from data_shards.card import Channel, CorpusCard
 from data_shards.errors import UserError
-from data_shards.manifest import Provenance
 from data_shards.pictures.animation import animate
 from data_shards.pictures.sheet import draw_sheet
 from data_shards.pictures.view import scale_of, view_of
+from data_shards.shards.manifest import Provenance
+from data_shards.shards.writer import write_corpus
 from data_shards.trajectory import Trajectory
-from data_shards.writer import write_corpus
 
 
 def trajectory_of(grid, toy_card, *, frames=12, channels=2, mask=None, seed=3):

@@ -12,7 +12,7 @@ import yaml
 from group import on_ranks
 from test_layouts import GLOBAL_BATCH, RESOLUTION, Case, global_batch, part
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from data_shards.errors import UserError
 from evaluation.routing.run_checkpoints import open_run
 from foundation import Surrogate

@@ -6,7 +6,7 @@ import pytest
 import torch
 from group import on_ranks
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.registry import build_model, read_model_config
 from foundation.moe.experts import Expert, ExpertBank
 from foundation.moe.router import Routing

@@ -9,7 +9,7 @@ import pytest
 from group import on_ranks
 from runs import pretrain, rows
 
-from data_shards.stream import SampleStream
+from data_shards.stream.stream import SampleStream
 
 pytestmark = pytest.mark.dist
 

@@ -13,7 +13,7 @@ from how_to import ROOT, Block, blocks
 from local_hub import TOKEN, running_hub
 from safetensors.torch import load_file
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.shards.corpus import ShardedCorpus
 from foundation.checkpoint.surrogate import Surrogate
 from launchers.cli import main
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from data_shards.catalogue import load_card
-from data_shards.corpus import ShardedCorpus
-from data_shards.manifest import Provenance
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import Provenance
+from data_shards.shards.writer import write_corpus
 from data_shards.trajectory import Trajectory
-from data_shards.writer import write_corpus
 from foundation import Surrogate
 from foundation.models.registry import build_model, read_model_config
 

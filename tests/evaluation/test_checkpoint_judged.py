@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout
 from evaluation.metrics import l2re, scored_points
 from evaluation.task import load_tasks
 from evaluation.validation import Validator

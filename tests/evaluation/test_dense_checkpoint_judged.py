@@ -7,8 +7,8 @@ import pytest
 import torch
 from architectures import DENSE, SIZES, config_of, network_of
 
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout
 from evaluation.validation import Validator
 from evaluation.windows import load_windows
 from foundation import Surrogate

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_shards.batch import Batch
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
 from evaluation.board import Board
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.leaderboard import board_csv, write_leaderboard

@@ -13,7 +13,7 @@ from huggingface_hub import EvalResultEntry, ModelCard, eval_result_entries_to_y
 from runs import write_checkpoint
 
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
+from data_shards.shards.manifest import read_manifest
 from evaluation.hub_results import eval_results
 from evaluation.model_card import read_evidence, write_card
 from evaluation.record import Record

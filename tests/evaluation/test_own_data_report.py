@@ -12,8 +12,8 @@ from own_files import waves, write_arrays, write_waves
 from runs import write_checkpoint
 
 from data_shards.catalogue import load_card
-from data_shards.layout import ModelLayout, to_model_layout
 from data_shards.simulation_file import Reading, Simulation, read_simulation
+from data_shards.stream.layout import ModelLayout, to_model_layout
 from evaluation.own_data import OnModelGrid
 from evaluation.own_data_channels import order_hints
 from evaluation.own_data_report import OneStep, Thresholds, decide, judge

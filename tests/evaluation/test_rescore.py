@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
 from evaluation.forecaster import open_forecaster
 from evaluation.predictions import PredictionReader, PredictionWriter
 from evaluation.record import Record

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
 from evaluation.forecaster import open_forecaster
 from evaluation.record import Record, aggregate_all
-from evaluation.results import check_writable, read_folder, read_results, replace_file, save_results
+from evaluation.results import check_writable, read_folder, read_results, save_results
 from evaluation.runner import RunSettings, run_task
 from evaluation.samples import SampleValues, read_samples
 from evaluation.task import load_tasks

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_shards.batch import Batch
 from data_shards.catalogue import load_card
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout
-from data_shards.manifest import Provenance
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import Provenance
+from data_shards.shards.writer import write_corpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from data_shards.trajectory import Trajectory
-from data_shards.writer import write_corpus
 from evaluation.bootstrap import standard_error
 from evaluation.forecaster import Forecaster, open_forecaster
 from evaluation.metrics import METRICS

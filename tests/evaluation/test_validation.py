@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_shards.batch import Batch
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
 from evaluation.validation import Validator
 from foundation.models.types import Prediction
 

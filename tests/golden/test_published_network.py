@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.checkpoint.reference import from_published
 from foundation.models.moe_pot import MoEPOT, MoEPOTConfig
 from foundation.models.types import Prediction

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from data_shards.card import Channel, CorpusCard, Range
-from data_shards.manifest import Provenance
+from data_shards.shards.manifest import Provenance
+from data_shards.shards.writer import write_corpus
 from data_shards.trajectory import Trajectory
-from data_shards.writer import write_corpus
 
 CORPORA = ("toy_wave", "toy_duct")
 FRAMES, RESOLUTION = 16, 32

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from data_shards.card import NAME_PATTERN, CorpusCard, PublishedFiles, Split
 from data_shards.catalogue import card_names, load_card, read_card
 from data_shards.errors import UserError
-from data_shards.manifest import MANIFEST, read_manifest
 from data_shards.read import READERS
+from data_shards.shards.manifest import MANIFEST, read_manifest
+from data_shards.shards.order import Order
 from launchers.arguments import Subparsers, add_parser, key_value, positive
 from launchers.progress import progress, say
 from launchers.verbs.shards.generate import add_storage
-from launchers.verbs.shards.order import Order, mebibytes, pending, resumable, settings
+from launchers.verbs.shards.order import mebibytes, pending, resumable, settings
 
 if TYPE_CHECKING:
     from data_shards.read.convert import Plan

@@ -10,11 +10,12 @@ from data_shards.card import CorpusCard, ProfileName, Split
 from data_shards.catalogue import EVERYTHING, card_names, expand, ladder_names, load_card
 from data_shards.errors import UserError
 from data_shards.handbook import GROUPS
-from data_shards.manifest import Provenance, Storage
+from data_shards.shards.manifest import Provenance, Storage
+from data_shards.shards.order import Order
 from data_shards.trajectory import Trajectory
 from launchers.arguments import Subparsers, add_parser, not_negative, positive
 from launchers.progress import Overall, progress, say
-from launchers.verbs.shards.order import Order, mebibytes, pending, resumable, settings
+from launchers.verbs.shards.order import mebibytes, pending, resumable, settings
 
 if TYPE_CHECKING:
     from data_shards.generate.driver import InTurn
@@ -232,7 +233,7 @@ def _write(
     options: argparse.Namespace,
 ) -> str:
     """Make one split; gives what it came to, in words."""
-    from data_shards.writer import write_corpus
+    from data_shards.shards.writer import write_corpus
 
     say(f"{order}: {settings(order)}, {options.workers} workers")
 

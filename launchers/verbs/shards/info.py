@@ -9,10 +9,10 @@ import yaml
 
 from data_shards.card import ChannelStatistics, CorpusCard
 from data_shards.catalogue import expand, load_card
-from data_shards.dataset_card import licence_of
 from data_shards.errors import UserError
 from data_shards.handbook import facts, protocol_text
-from data_shards.manifest import CorpusEntry, Manifest, read_manifest
+from data_shards.shards.dataset_card import licence_of
+from data_shards.shards.manifest import CorpusEntry, Manifest, read_manifest
 from launchers.arguments import Subparsers, add_parser
 from launchers.verbs.shards.order import mebibytes, settings
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import get_args
 
 from data_shards.card import Split
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
 from launchers.arguments import Subparsers, add_parser, not_negative
 from launchers.progress import progress
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from data_shards.errors import UserError
-from data_shards.verify import Report, verify
+from data_shards.shards.verify import Report, verify
 from launchers.arguments import Subparsers, add_parser
 from launchers.progress import progress
 from launchers.verbs.shards.order import mebibytes

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from own_files import COLUMNS, FRAMES, ROWS, places, waves, write_arrays, write_waves
 
-from data_shards.corpus import ShardedCorpus
-from data_shards.manifest import read_manifest
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
 from launchers.cli import main
 
 

@@ -21,13 +21,13 @@ from published_files import (
 from torch import from_numpy
 from torch.nn.functional import interpolate
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.manifest import read_manifest
 from data_shards.read import READERS, open_raw
 from data_shards.read.convert import convert
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
+from data_shards.shards.verify import verify
 from data_shards.trajectory import Trajectory
-from data_shards.verify import verify
 
 SPLITS = {"train": (0, 5), "test": (-2, None)}
 CORPORA = {

@@ -23,7 +23,8 @@ from published_files import (
 from data_shards.card import CorpusCard
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
-from data_shards.read import matlab, open_raw
+from data_shards.formats import matlab
+from data_shards.read import open_raw
 from data_shards.read.raw import narrowed, raw_files, split_range
 
 SPLITS = {"train": (0, 3), "test": (-2, None)}

@@ -18,7 +18,7 @@ CONVERT = """
 import sys
 from pathlib import Path
 from data_shards.catalogue import load_card
-from data_shards.read import blocks
+from data_shards.formats import blocks
 from data_shards.read.convert import convert
 
 name, raw, out, count = sys.argv[1:]

@@ -21,9 +21,9 @@ from scipy.io import loadmat, savemat
 
 from data_shards.card import PublishedFile, PublishedFiles
 from data_shards.errors import UserError
+from data_shards.formats.blocks import SampleBlocks
+from data_shards.formats.matlab import open_matlab
 from data_shards.read import open_raw
-from data_shards.read.blocks import SampleBlocks
-from data_shards.read.matlab import open_matlab
 
 SPLITS = {"train": (0, 3), "test": (-2, None)}
 FNO = "ns_V1e-3_N5000_T50.mat"

@@ -9,11 +9,11 @@ from published_files import COLUMNS, ROWS, numbered
 from well_files import CELLS, FRAMES, write_well
 
 from data_shards.catalogue import load_card
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
 from data_shards.read import open_raw
 from data_shards.read.convert import convert
-from data_shards.verify import verify
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.verify import verify
 
 
 def cfdbench(folder):

@@ -9,10 +9,10 @@ from own_files import waves, write_arrays, write_waves
 from runs import write_checkpoint
 from travelling_waves import CORPORA
 
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
 from data_shards.simulation_file import Reading, Simulation, read_simulation
+from data_shards.stream.layout import ModelLayout
 from evaluation.explore.samples import sample_simulation, shelves
 from evaluation.explore.scrub import MOST_STEPS, scrub
 from evaluation.metrics.points import scored_points

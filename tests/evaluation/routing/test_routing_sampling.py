@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data_shards.corpus import ShardedCorpus
-from data_shards.layout import ModelLayout
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout
 from evaluation.routing.sampling import choose_windows, load_contexts
 from evaluation.windows import load_windows
 

@@ -101,8 +101,8 @@ def test_routes_are_those_of_the_model_at_the_temperature_asked(
     np.testing.assert_array_equal(softer.weights_NLE, routes.weights_NLE)
     assert all(key.endswith("@0") for key in routes.keys)
 
-    from data_shards.corpus import ShardedCorpus
-    from data_shards.layout import ModelLayout
+    from data_shards.shards.corpus import ShardedCorpus
+    from data_shards.stream.layout import ModelLayout
     from evaluation.windows import load_windows
 
     corpus = ShardedCorpus.open(waves, "toy_wave", "test")
@@ -139,8 +139,8 @@ def _marks_of_corpora(
     network: torch.nn.Module, waves: Path
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Middle and direction between two corpora's mean gate features, block by block."""
-    from data_shards.corpus import ShardedCorpus
-    from data_shards.layout import ModelLayout
+    from data_shards.shards.corpus import ShardedCorpus
+    from data_shards.stream.layout import ModelLayout
     from evaluation.windows import load_windows
 
     assert isinstance(network, MoEPOT)
@@ -218,8 +218,8 @@ def shards_of_three(waves: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
     from travelling_waves import wave, wave_card
 
-    from data_shards.manifest import Provenance
-    from data_shards.writer import write_corpus
+    from data_shards.shards.manifest import Provenance
+    from data_shards.shards.writer import write_corpus
 
     folder = tmp_path_factory.mktemp("three")
     shutil.copytree(waves, folder, dirs_exist_ok=True)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from handmade_routes import MIXTURE
 
-from data_shards.batch import Batch
 from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
 from evaluation.routing.routes import check_routed, temperature_of
 from foundation import Surrogate
 from foundation.models.registry import build_model, read_model_config

@@ -9,7 +9,7 @@ from file_server import serving
 from huggingface_hub import constants
 from runs import rows
 
-from data_shards.corpus import ShardedCorpus
+from data_shards.shards.corpus import ShardedCorpus
 from evaluation.study.config import StudyConfig, runs_of
 from evaluation.study.folders import training_folder
 from foundation import Surrogate

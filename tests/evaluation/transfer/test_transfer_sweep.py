@@ -14,10 +14,10 @@ from runs import write_checkpoint
 from travelling_waves import wave, wave_card
 
 from data_shards.catalogue import load_card
-from data_shards.corpus import ShardedCorpus
 from data_shards.errors import UserError
-from data_shards.manifest import Provenance
-from data_shards.writer import write_corpus
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import Provenance
+from data_shards.shards.writer import write_corpus
 from evaluation.forecaster import open_forecaster
 from evaluation.record import Record, Score
 from evaluation.runner import RunSettings, run_task

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_shards.batch import Batch
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
-from data_shards.layout import ModelLayout, to_model_layout
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout, to_model_layout
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
 from foundation.models.registry import build_model, read_model_config

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import build_model
 from foundation.moe.router import RouterConfig

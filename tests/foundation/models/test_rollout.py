@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.rollout import rollout
 from foundation.models.types import Prediction
 

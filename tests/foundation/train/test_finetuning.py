@@ -7,7 +7,7 @@ import torch
 from architectures import DENSE, config_of, network_of
 
 from data_shards.errors import UserError
-from data_shards.manifest import CorpusEntry, read_manifest
+from data_shards.shards.manifest import CorpusEntry, read_manifest
 from foundation.checkpoint.folder import save_folder
 from foundation.train.finetuning import load_finetuning, recipe_names
 from foundation.train.finetuning import network_of as builder_of

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
 from foundation.moe.router import Routing
 from foundation.train.losses import LossConfig, losses_of, next_frame_error

@@ -2,7 +2,7 @@
 
 import torch
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.train.noise import with_noise
 
 

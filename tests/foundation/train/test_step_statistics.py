@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from data_shards.batch import Batch
+from data_shards.stream.batch import Batch
 from foundation.moe.router import Routing
 from foundation.train.losses import Losses
 from foundation.train.statistics import ExpertUsage, StepTotals

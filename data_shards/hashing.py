@@ -1,0 +1,37 @@
+"""Keyed hashes: integers in, integers out, the same on every machine and in every version.
+
+Orders of samples, choices of trajectories and noise are functions of them, so
+that nothing random depends on a generator's state. Source: splitmix64.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD = (1 << 64) - 1
+
+
+def mix(value: int) -> int:
+    """A bijective hash of 64-bit integers (the finaliser of splitmix64)."""
+    value = (value + 0x9E3779B97F4A7C15) & WORD
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & WORD
+    return value ^ (value >> 31)
+
+
+def keyed(name: str, seed: int) -> int:
+    """A 64-bit key for a name under a seed, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest())
+
+
+def hashes(key: int, count: int) -> NDArray[np.uint64]:
+    """`mix(key ^ mix(i))` for i = 0 .. count - 1."""
+
+    def vector_mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        values = values + np.uint64(0x9E3779B97F4A7C15)  # arrays of uint64 wrap around
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))
+
+    return vector_mix(np.uint64(key) ^ vector_mix(np.arange(count, dtype=np.uint64)))

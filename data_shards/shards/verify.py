@@ -1,0 +1,174 @@
+"""Verification of a folder of shards: manifest and tars in, every fault by name out.
+
+Quick: all shards are there with the size the manifest says. Deep: checksums,
+an unbroken chain of tar headers, complete samples, unique keys, shapes and
+types as the card says, finite values, binary masks.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus, check_size
+from data_shards.shards.index import Sample, ShardFile
+from data_shards.shards.manifest import CorpusEntry, Manifest, ShardRecord, read_manifest
+from data_shards.shards.tar import ShardError
+
+ListedShard = tuple[CorpusEntry, ShardRecord]
+
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one file of the folder."""
+
+    shard: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was checked, and what was found."""
+
+    deep: bool
+    shards: int
+    trajectories: int
+    bytes: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+
+def verify(
+    folder: Path,
+    deep: bool = True,
+    watch: Callable[[Sequence[ListedShard]], Iterable[ListedShard]] = iter,
+) -> Report:
+    """Check every shard of a folder.
+
+    Args:
+        folder: a folder of shards with its manifest.
+        deep: read and check all bytes, rather than sizes only.
+        watch: passes the shards on one by one, to show progress.
+
+    Returns:
+        A report that lists all faults, not only the first.
+
+    Raises:
+        UserError: there is no readable manifest to check against.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    faults = [*_unlisted(folder, manifest), *_miscounted(manifest)]
+    keys: dict[str, str] = {}
+    for entry, record in watch([(e, record) for e in manifest.entries for record in e.shards]):
+        faults += _shard_faults(folder, entry, record, keys, deep)
+    return Report(
+        deep=deep,
+        shards=sum(len(entry.shards) for entry in manifest.entries),
+        trajectories=sum(entry.count for entry in manifest.entries),
+        bytes=sum(entry.bytes for entry in manifest.entries),
+        faults=tuple(faults),
+    )
+
+
+def check_checksums(corpora: Iterable[ShardedCorpus]) -> None:
+    """Refuse shards whose content is not what their manifest says; reads each of them once.
+
+    Raises:
+        ShardError: a shard has changed since its manifest was written.
+    """
+    for corpus in corpora:
+        for record in corpus.entry.shards:
+            came = sha256_of(corpus.folder / record.name)
+            if came != record.sha256:
+                raise ShardError(
+                    f"shard {corpus.folder / record.name}: changed: sha256 {came[:12]}..., the "
+                    f"manifest says {record.sha256[:12]}...; build the corpus again"
+                )
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _unlisted(folder: Path, manifest: Manifest) -> Iterator[Fault]:
+    """Tars that `*.tar` would match though no manifest vouches for them."""
+    listed = {record.name for entry in manifest.entries for record in entry.shards}
+    for path in sorted(folder.glob("*.tar")):
+        if path.name not in listed:
+            yield Fault(path.name, "not in the manifest; remove it or build the corpus again")
+
+
+def _miscounted(manifest: Manifest) -> Iterator[Fault]:
+    for entry in manifest.entries:
+        counted = sum(record.count for record in entry.shards)
+        if counted != entry.count:
+            message = f"its shards hold {counted} trajectories, the manifest says {entry.count}"
+            yield Fault(f"{entry.corpus} {entry.split}", message)
+
+
+def _shard_faults(
+    folder: Path, entry: CorpusEntry, record: ShardRecord, keys: dict[str, str], deep: bool
+) -> Iterator[Fault]:
+    """Faults of one shard; `keys` gathers the shard of each corpus/key."""
+    try:
+        check_size(folder, record)
+        if not deep:
+            return
+        came = sha256_of(folder / record.name)
+        if came != record.sha256:
+            yield Fault(
+                record.name,
+                f"changed: sha256 {came[:12]}..., the manifest says {record.sha256[:12]}...; "
+                "build the corpus again",
+            )
+        shard = ShardFile(folder / record.name)
+    except UserError as error:
+        yield Fault(record.name, str(error).removeprefix(f"shard {record.name}: "))
+        return
+    if len(shard.samples) != record.count:
+        yield Fault(
+            record.name,
+            f"holds {len(shard.samples)} trajectories, the manifest says {record.count}",
+        )
+    for sample in shard.samples:
+        name = f"{entry.corpus}/{sample.key}"
+        if name in keys:
+            yield Fault(record.name, f"key {sample.key!r} is also in {keys[name]}")
+        keys[name] = record.name
+        fault = _sample_fault(shard, sample, entry)
+        if fault:
+            yield Fault(record.name, f"{sample.key}: {fault}")
+
+
+def _sample_fault(shard: ShardFile, sample: Sample, entry: CorpusEntry) -> str | None:
+    """The first fault of a trajectory, or None."""
+    try:
+        fields, mask = shard.array(sample.fields), shard.array(sample.mask)
+        meta = shard.metadata(sample)
+    except UserError as error:
+        return str(error).removeprefix(f"shard {shard.path.name}: ")
+    wanted = (entry.frames, len(entry.card.channels), *entry.grid)
+    if fields.shape != wanted or fields.dtype != entry.storage:
+        return f"fields are {fields.dtype} {fields.shape}, the card says {entry.storage} {wanted}"
+    if mask.shape != entry.grid or not np.isin(mask, (0, 1)).all():
+        return f"mask {mask.shape} is not {entry.grid} of zeros and ones"
+    if (meta.get("corpus"), meta.get("split")) != (entry.corpus, entry.split):
+        return f"belongs to {meta.get('corpus')} {meta.get('split')}"
+    if not np.isfinite(fields).all():
+        frame, channel = (int(i) for i in np.argwhere(~np.isfinite(fields))[0][:2])
+        return f"channel {entry.card.channel_names[channel]} is not finite in frame {frame}"
+    return None

@@ -1,0 +1,178 @@
+"""Corpora in, batches out: the training stream.
+
+Axes of a batch: B samples, T frames, C channels of the model, H = W = R cells.
+Batch n of rank r holds the samples first + n * global_batch + r * local + (0 .. local - 1)
+of the plan, local = global_batch / world. So the state of a stream is one
+integer, the samples consumed, whatever the numbers of ranks and of workers.
+"""
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import cast
+
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from data_shards.config import Config
+from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import (
+    ModelLayout,
+    channel_mask,
+    check_fits,
+    fill_frames,
+    resize_mask,
+)
+from data_shards.stream.memory import keep_freed_memory
+from data_shards.stream.mixture import MixtureConfig, MixturePlan, SampleId, Source
+
+
+class StreamConfig(Config):
+    """Windows, mixture and loading."""
+
+    mixture: MixtureConfig = MixtureConfig()
+    context_frames: PositiveInt = 10
+    target_frames: PositiveInt = 1
+    workers: NonNegativeInt = 0  # processes that decode ahead; 0: in the caller
+    prefetch: PositiveInt = 2  # batches each worker keeps ready, in shared memory (/dev/shm)
+
+
+class SampleStream:
+    """Deterministic batches from a mixture of corpora."""
+
+    def __init__(
+        self, corpora: Sequence[ShardedCorpus], config: StreamConfig, layout: ModelLayout
+    ) -> None:
+        """Plan a stream.
+
+        Raises:
+            UserError: a corpus has too few frames for a window or too many channels for the
+                model, or the mixture's weights do not fit the corpora.
+        """
+        self.corpora = tuple(corpora)
+        self.config = config
+        self.layout = layout
+        self._length = config.context_frames + config.target_frames
+        for corpus in self.corpora:
+            check_fits(corpus.card, layout)
+            if corpus.frames < self._length:
+                raise UserError(
+                    f"corpus {corpus.name} has {corpus.frames} frames, a window takes "
+                    f"{config.context_frames} + {config.target_frames}; shorten the context or "
+                    "leave the corpus out"
+                )
+        sources = [
+            Source(c.name, c.num_trajectories, c.frames - self._length + 1) for c in self.corpora
+        ]
+        self.plan = MixturePlan(sources, config.mixture)
+        self._channel_masks = [channel_mask(c.card, layout) for c in self.corpora]
+
+    def batches(
+        self, first_sample: int, global_batch: int, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        """This rank's share of every global batch, without end.
+
+        Args:
+            first_sample: samples that the run has consumed so far, over all ranks.
+            global_batch: samples per step over all ranks.
+            rank: this process, 0 .. world - 1.
+            world: number of processes.
+
+        Raises:
+            UserError: the global batch does not divide by the number of ranks.
+        """
+        if first_sample < 0 or global_batch < 1 or not 0 <= rank < world:
+            raise ValueError(
+                f"first_sample={first_sample}, global_batch={global_batch}, rank={rank}, "
+                f"world={world}: wanted 0 <= first_sample, 1 <= global_batch, 0 <= rank < world"
+            )
+        if global_batch % world:
+            raise UserError(
+                f"a global batch of {global_batch} samples does not divide by {world} ranks; "
+                f"take {global_batch // world * world or world} or "
+                f"{(global_batch // world + 1) * world}"
+            )
+        local = global_batch // world
+        slices = _Slices(self, first_sample + rank * local, global_batch, local)
+        if self.config.workers == 0:
+            return map(slices.__getitem__, count())
+        return iter(
+            DataLoader(
+                slices,
+                batch_size=None,
+                sampler=_Counting(),
+                num_workers=self.config.workers,
+                prefetch_factor=self.config.prefetch,
+                collate_fn=_unchanged,
+                worker_init_fn=_start_worker,
+                generator=torch.Generator(),  # or it would advance the global one
+            )
+        )
+
+    def decode(self, first_sample: int, number: int) -> Batch:
+        """The plan's samples first_sample .. first_sample + number - 1 as one batch."""
+        size, channels = self.layout.resolution, self.layout.channels
+        frames_in, frames_out = self.config.context_frames, self.config.target_frames
+        context = torch.empty(number, frames_in, channels, size, size)
+        target = torch.empty(number, frames_out, channels, size, size)
+        valid = torch.empty(number, 1, size, size)
+        ids = [self.plan.sample(first_sample + row) for row in range(number)]
+        for row, sample in enumerate(ids):
+            corpus = self.corpora[sample.corpus]
+            window = corpus.window(sample.trajectory, sample.start, self._length)
+            fluid = resize_mask(corpus.mask(sample.trajectory), size)
+            fill_frames(context[row], window[:frames_in], fluid, corpus.card)
+            fill_frames(target[row], window[frames_in:], fluid, corpus.card)
+            valid[row, 0] = fluid >= 0.5
+        return Batch(
+            fields=context,
+            target=target,
+            channel_mask=torch.stack([self._channel_masks[sample.corpus] for sample in ids]),
+            valid_mask=valid,
+            corpus_id=torch.tensor([sample.corpus for sample in ids]),
+            keys=tuple(self._key(sample) for sample in ids),
+        )
+
+    def sample_keys(self, first_sample: int, number: int) -> tuple[str, ...]:
+        """Names of samples, "pdebench_swe/train-000017@23", for reports; reads no data."""
+        indices = range(first_sample, first_sample + number)
+        return tuple(self._key(self.plan.sample(index)) for index in indices)
+
+    def _key(self, sample: SampleId) -> str:
+        corpus = self.corpora[sample.corpus]
+        return f"{corpus.name}/{corpus.keys[sample.trajectory]}@{sample.start}"
+
+
+@dataclass(frozen=True)
+class _Slices(Dataset[Batch]):
+    """Batch n of one rank; a map, so that the loader's order does not depend on its workers."""
+
+    stream: SampleStream
+    first: int
+    stride: int
+    local: int
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.stream.decode(self.first + number * self.stride, self.local)
+
+
+class _Counting(Sampler[int]):
+    """0, 1, 2, ... without end."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(count())
+
+
+def _start_worker(_worker: int) -> None:
+    """A signal to the whole job is the trainer's to answer; workers end with their parent."""
+    keep_freed_memory()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _unchanged(batch: object) -> Batch:
+    return cast(Batch, batch)
