@@ -6,8 +6,8 @@ from typing import get_args
 
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.simulation import Boundary
-from evaluation.own_data import check_fits
-from evaluation.own_data_channels import order_hints
+from evaluation.simulation.channels import order_hints
+from evaluation.simulation.on_model_grid import check_fits
 from foundation import Surrogate
 from launchers.arguments import not_negative
 from launchers.device import add_placing_options, open_placed

@@ -30,7 +30,7 @@ from data_shards.stream.layout import ModelLayout
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
-from evaluation.validation import Validator
+from evaluation.harness.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.store import CheckpointStore

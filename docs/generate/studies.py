@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.leaderboard import board_markdown, write_leaderboard
-from evaluation.record import is_result_file
+from evaluation.board.leaderboard import board_markdown, write_leaderboard
+from evaluation.records.record import is_result_file
 from evaluation.routing.record import RoutingFile
 from evaluation.routing.table import block_table
 from evaluation.study.summary import StudySummary

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.config import Config
-from evaluation.bootstrap import RESAMPLES, SEED
-from evaluation.record import Score
+from evaluation.records.bootstrap import RESAMPLES, SEED
+from evaluation.records.record import Score
 from evaluation.routing.inference import cross_entropies, entropies
 from evaluation.routing.routes import Routes, over_trajectories
 

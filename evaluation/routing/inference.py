@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import entr
 
 from data_shards.config import Config
-from evaluation.bootstrap import standard_error
-from evaluation.record import Score
+from evaluation.records.bootstrap import standard_error
+from evaluation.records.record import Score
 from evaluation.routing.routes import Routes, over_trajectories
 
 

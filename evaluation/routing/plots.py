@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from evaluation.plots import FLOOR_COLOUR, INK, PALETTE, STYLE, inline_svg
-from evaluation.record import Score
+from evaluation.records.record import Score
 from evaluation.routing.inference import Inference, Look
 from evaluation.routing.record import RoutingRecord
 from evaluation.routing.usage import CorpusUsage

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import NonNegativeInt, PositiveFloat
 
 from data_shards.config import Config
-from evaluation.record import ModelFacts, Provenance
+from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.detection import Detection, detect
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints, fingerprint, stacked
 from evaluation.routing.inference import Inference, infer

@@ -15,9 +15,9 @@ import numpy as np
 
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
+from evaluation.records.samples import DAMAGE
 from evaluation.routing.record import FORMAT, RoutingFile, RoutingRecord, SplitName, splits_of
 from evaluation.routing.routes import Routes
-from evaluation.samples import DAMAGE
 
 Judged = tuple[RoutingRecord, Mapping[SplitName, Routes]]
 

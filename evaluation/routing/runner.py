@@ -14,8 +14,8 @@ from pydantic import PositiveInt
 from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import ModelLayout, check_fits
-from evaluation.provenance import git_commit, this_machine
-from evaluation.record import ModelFacts, Provenance
+from evaluation.records.provenance import git_commit, this_machine
+from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.fingerprints import Fingerprints
 from evaluation.routing.record import RoutingRecord, SplitName, find, shards_hash, splits_of
 from evaluation.routing.routes import Routes, check_routed, collect_routes, temperature_of

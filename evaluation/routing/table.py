@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from evaluation.record import Score
+from evaluation.records.record import Score
+from evaluation.records.table import markdown_table, number
 from evaluation.routing.inference import Inference, Look, mean_score
 from evaluation.routing.record import RoutingRecord
-from evaluation.table import markdown_table, number
 
 ALL_BLOCKS = "all"
 

@@ -11,8 +11,8 @@ from data_shards.catalogue import expand
 from data_shards.config import Config
 from data_shards.errors import UserError
 from evaluation.routing.task import RoutingTask
-from evaluation.task import task_folders
-from evaluation.task_files import ROUTING, read_task_values
+from evaluation.tasks.files import ROUTING, read_task_values
+from evaluation.tasks.task import task_folders
 
 
 class RoutingTaskFile(Config):

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from evaluation.plots import INK, PALETTE, STYLE, inline_svg, tick_decades
+from evaluation.records.table import metric_title
 from evaluation.study.summary import StudyPoint, StudySummary
 from evaluation.study.table import mixtures_of
-from evaluation.table import metric_title
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 

@@ -1,7 +1,7 @@
 """The tables of a study: a summary in, Markdown out."""
 
+from evaluation.records.table import markdown_table, metric_title, number, parameters
 from evaluation.study.summary import OverSeeds, Standing, StudySummary
-from evaluation.table import markdown_table, metric_title, number, parameters
 
 
 def study_tables(summary: StudySummary) -> str:

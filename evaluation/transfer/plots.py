@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from evaluation.plots import FLOOR_COLOUR, INK, PALETTE, STYLE, inline_svg
-from evaluation.table import metric_title
+from evaluation.records.table import metric_title
 from evaluation.transfer.curve import Gain, Point
 from evaluation.transfer.record import Source, TransferSummary
 

@@ -13,7 +13,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from data_shards.atomic import replace_file
 from data_shards.config import Config
 from data_shards.errors import UserError
-from evaluation.record import Record, check_record
+from evaluation.records.record import Record, check_record
 from evaluation.transfer.curve import EqualSize, Gain, Point, crossing, curve_of, gains
 
 FORMAT: Final = "foundation-transfer"

@@ -17,10 +17,10 @@ from typing import Any
 from data_shards.card import CorpusCard
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from evaluation.record import Record
-from evaluation.results import save_results
-from evaluation.samples import SampleValues
-from evaluation.task import Task
+from evaluation.records.record import Record
+from evaluation.records.results import save_results
+from evaluation.records.samples import SampleValues
+from evaluation.tasks.task import Task
 from evaluation.transfer.record import (
     SOURCES,
     Source,

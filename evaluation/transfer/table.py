@@ -1,6 +1,6 @@
 """The table of a sweep: a summary in, Markdown out."""
 
-from evaluation.table import markdown_table, metric_title, number
+from evaluation.records.table import markdown_table, metric_title, number
 from evaluation.transfer.curve import EqualSize, Gain, Point
 from evaluation.transfer.record import TransferSummary
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from evaluation.provenance import git_commit, this_machine
+from evaluation.records.provenance import git_commit, this_machine
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

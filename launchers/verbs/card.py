@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from evaluation.model_card import read_evidence, write_card
+from evaluation.board.model_card import read_evidence, write_card
 from launchers.arguments import Subparsers, add_parser
 from launchers.progress import say
 from launchers.verbs import SUMMARIES

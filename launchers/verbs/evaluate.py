@@ -15,16 +15,16 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.verify import check_checksums
-from evaluation.campaign import Campaign, untold, unwatched
-from evaluation.forecaster import open_forecaster
-from evaluation.ranks import Ranks, joined_ranks
-from evaluation.record import Record, predictions_path, samples_path
-from evaluation.results import check_writable
-from evaluation.resume import read_judged
+from evaluation.harness.campaign import Campaign, untold, unwatched
+from evaluation.harness.forecaster import open_forecaster
+from evaluation.harness.ranks import Ranks, joined_ranks
+from evaluation.harness.resume import read_judged
+from evaluation.harness.runner import RunSettings
+from evaluation.records.record import Record, predictions_path, samples_path
+from evaluation.records.results import check_writable
+from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
-from evaluation.runner import RunSettings
-from evaluation.table import result_table
-from evaluation.task import Task, load_tasks, select_tasks
+from evaluation.tasks.task import Task, load_tasks, select_tasks
 from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
 from launchers.device import usable_device
 from launchers.progress import say

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from data_shards.errors import UserError
-from evaluation.model_card import read_evidence, write_card
+from evaluation.board.model_card import read_evidence, write_card
 from foundation.checkpoint.export import export_run
 from foundation.checkpoint.folder import fingerprint_of
 from foundation.checkpoint.weights import MAX_SHARD_SIZE

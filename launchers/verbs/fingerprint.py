@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from evaluation.own_data_report import judge
+from evaluation.simulation.report import judge
 from launchers.arguments import Subparsers, add_parser
 from launchers.own_file import add_file_options, open_both
 from launchers.verbs import SUMMARIES

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from evaluation.leaderboard import tables_markdown, write_leaderboard
-from evaluation.wording import notes
+from evaluation.board.leaderboard import tables_markdown, write_leaderboard
+from evaluation.board.wording import notes
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:

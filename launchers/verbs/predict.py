@@ -10,10 +10,10 @@ from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.simulation_file import write_simulation
 from data_shards.simulation_file.write import check_suffix
-from evaluation.own_data import forecast
-from evaluation.own_data_pictures import animate, draw_sheet
-from evaluation.own_data_report import judge
-from evaluation.results import check_writable
+from evaluation.records.results import check_writable
+from evaluation.simulation.on_model_grid import forecast
+from evaluation.simulation.pictures import animate, draw_sheet
+from evaluation.simulation.report import judge
 from launchers.arguments import Subparsers, add_parser, positive
 from launchers.own_file import add_file_options, open_both
 from launchers.progress import say

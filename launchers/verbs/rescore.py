@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_shards.errors import UserError
-from evaluation.record import samples_path
-from evaluation.rescore import Rescoring, rescore
-from evaluation.results import check_writable, save_results
-from evaluation.table import result_table
+from evaluation.harness.rescore import Rescoring, rescore
+from evaluation.records.record import samples_path
+from evaluation.records.results import check_writable, save_results
+from evaluation.records.table import result_table
 from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
 from launchers.progress import progress, say
 from launchers.verbs import SUMMARIES

@@ -16,7 +16,7 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import Manifest, read_manifest
 from data_shards.shards.verify import check_checksums
-from evaluation.results import check_writable
+from evaluation.records.results import check_writable
 from evaluation.routing.figures import figures_of
 from evaluation.routing.fingerprints import save_fingerprints
 from evaluation.routing.record import RoutingRecord, SplitName, splits_of

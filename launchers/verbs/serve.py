@@ -13,7 +13,7 @@ from launchers.progress import say
 from launchers.verbs import SUMMARIES
 
 if TYPE_CHECKING:
-    from evaluation.explore.explorer import Explorer
+    from evaluation.simulation.page.explorer import Explorer
 
 _EXAMPLES = """examples:
   foundation serve runs/tiny/model --shards shards
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> None:
         raise UserError(
             "serve needs a library that is not installed; pip install 'moe-pot[serve]'"
         ) from None
-    from evaluation.explore.explorer import Explorer
+    from evaluation.simulation.page.explorer import Explorer
 
     with _listen(options.host, options.port) as listening:
         explorer = Explorer(open_placed(options), options.checkpoint, options.shards)
@@ -85,7 +85,7 @@ def _serve(
 ) -> None:
     from werkzeug.serving import WSGIRequestHandler, make_server
 
-    from evaluation.explore.app import ExploreApp
+    from evaluation.simulation.page.app import ExploreApp
 
     class Quiet(WSGIRequestHandler):
         """Says nothing of requests; failures are said by the application."""

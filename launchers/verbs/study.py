@@ -13,19 +13,19 @@ from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.verify import check_checksums
-from evaluation.campaign import Campaign
-from evaluation.floors import FLOORS
-from evaluation.forecaster import FLOOR_PREFIX, open_forecaster
-from evaluation.ranks import Ranks
-from evaluation.record import Record
-from evaluation.resume import read_judged
-from evaluation.runner import RunSettings
+from evaluation.harness.campaign import Campaign
+from evaluation.harness.floors import FLOORS
+from evaluation.harness.forecaster import FLOOR_PREFIX, open_forecaster
+from evaluation.harness.ranks import Ranks
+from evaluation.harness.resume import read_judged
+from evaluation.harness.runner import RunSettings
+from evaluation.records.record import Record
 from evaluation.study.config import StudyConfig, StudyRun, read_study, runs_of
 from evaluation.study.folders import finished_model, training_folder
 from evaluation.study.plots import draw_study
 from evaluation.study.summary import StudyPoint, StudySummary, summarise
 from evaluation.study.table import study_tables
-from evaluation.task import Task, load_tasks, select_tasks
+from evaluation.tasks.task import Task, load_tasks, select_tasks
 from foundation.checkpoint.folder import read_config
 from launchers.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,

@@ -8,9 +8,9 @@ from typing import Any
 
 from data_shards.errors import unknown_name
 from evaluation.metrics import METRICS
+from evaluation.records.table import markdown_table
 from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
-from evaluation.table import markdown_table
-from evaluation.task import Task, group_meanings, group_names, load_tasks
+from evaluation.tasks.task import Task, group_meanings, group_names, load_tasks
 from launchers.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 

@@ -14,12 +14,12 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.verify import check_checksums
-from evaluation.forecaster import open_forecaster
-from evaluation.judgeable import check_judgeable
-from evaluation.record import Record
-from evaluation.runner import RunSettings, run_task
-from evaluation.samples import SampleValues
-from evaluation.task import Task, load_tasks
+from evaluation.harness.forecaster import open_forecaster
+from evaluation.harness.judgeable import check_judgeable
+from evaluation.harness.runner import RunSettings, run_task
+from evaluation.records.record import Record
+from evaluation.records.samples import SampleValues
+from evaluation.tasks.task import Task, load_tasks
 from evaluation.transfer.plots import draw_transfer
 from evaluation.transfer.record import TransferRecord, summarise, write_json
 from evaluation.transfer.sweep import (

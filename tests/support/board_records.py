@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.record import Machine, ModelFacts, Provenance, Record, Score
-from evaluation.results import save_results
-from evaluation.samples import Picture, SampleValues
-from evaluation.task import Task, load_tasks
+from evaluation.records.record import Machine, ModelFacts, Provenance, Record, Score
+from evaluation.records.results import save_results
+from evaluation.records.samples import Picture, SampleValues
+from evaluation.tasks.task import Task, load_tasks
 from evaluation.transfer.record import Source, TransferFacts, TransferRecord
 
 TASKS = load_tasks()

@@ -3,7 +3,7 @@
 import numpy as np
 from handmade_routes import handmade
 
-from evaluation.record import Machine, ModelFacts, Provenance
+from evaluation.records.record import Machine, ModelFacts, Provenance
 from evaluation.routing.fingerprints import Fingerprints
 from evaluation.routing.record import RoutingRecord, find
 from evaluation.routing.task import RoutingTask

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from handmade_routes import handmade
 
-from evaluation.record import Score
+from evaluation.records.record import Score
 from evaluation.routing.fingerprints import fingerprint, stacked
 from evaluation.routing.inference import cross_entropies, entropies, infer, mean_score
 from evaluation.routing.routes import over_trajectories

@@ -11,7 +11,7 @@ import torch
 from handmade_routes import MIXTURE
 from travelling_waves import CORPORA
 
-from evaluation.results import read_results
+from evaluation.records.results import read_results
 from evaluation.routing.fingerprints import read_fingerprints
 from evaluation.routing.record import RoutingRecord, find
 from evaluation.routing.results import read_routes, read_routing, read_routing_folder

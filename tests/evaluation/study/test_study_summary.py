@@ -10,8 +10,8 @@ from board_records import board_record, save_board_records
 from study_points import TASKS, study_point, two_models
 
 from data_shards.errors import UserError
-from evaluation.leaderboard import write_leaderboard
-from evaluation.page.study import study_chapter
+from evaluation.board.leaderboard import write_leaderboard
+from evaluation.board.page.study import study_chapter
 from evaluation.study.plots import draw_study
 from evaluation.study.results import read_study_folder
 from evaluation.study.summary import StudySummary, over_seeds, summarise

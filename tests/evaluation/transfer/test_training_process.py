@@ -9,7 +9,7 @@ from runs import write_checkpoint
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from evaluation.task import load_tasks
+from evaluation.tasks.task import load_tasks
 from evaluation.transfer.sweep import Terms, TransferRun, plan, task_for
 from launchers.finetune import build_parser
 from launchers.training_process import TrainingFailedError

@@ -18,11 +18,11 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import Provenance
 from data_shards.shards.writer import write_corpus
-from evaluation.forecaster import open_forecaster
-from evaluation.record import Record, Score
-from evaluation.runner import RunSettings, run_task
-from evaluation.samples import SampleValues
-from evaluation.task import load_tasks
+from evaluation.harness.forecaster import open_forecaster
+from evaluation.harness.runner import RunSettings, run_task
+from evaluation.records.record import Record, Score
+from evaluation.records.samples import SampleValues
+from evaluation.tasks.task import load_tasks
 from evaluation.transfer.curve import EqualSize, curve_of
 from evaluation.transfer.plots import draw_transfer
 from evaluation.transfer.record import read_record, summarise

@@ -15,7 +15,7 @@ from runs import rows, write_checkpoint
 
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
-from evaluation.task import load_tasks
+from evaluation.tasks.task import load_tasks
 from evaluation.transfer.sweep import task_for
 from launchers.cli import main
 from launchers.verbs.transfer import _corpus, _task_sizes

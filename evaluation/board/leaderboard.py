@@ -1,0 +1,259 @@
+"""A leaderboard as files: a folder of records in, Markdown, CSV and one HTML page out.
+
+Everything on it follows from the records (and the samples beside them), so the
+same records always give the same files.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_shards.atomic import replace_file
+from data_shards.errors import UserError
+from evaluation.board.board import Board, Cell, Row, build_board
+from evaluation.board.groups import Group, groups_of, rows_in
+from evaluation.board.page.few_shot import few_shot_chapter
+from evaluation.board.page.fields import PicturedModel
+from evaluation.board.page.render import render_page
+from evaluation.board.page.routing import routing_chapter
+from evaluation.board.page.study import study_chapter
+from evaluation.board.wording import (
+    ORIGINS,
+    TERMS,
+    cost_text,
+    factor_cell,
+    flops_cell,
+    headline_text,
+    mean_rank,
+    notes,
+    origin_cells,
+    row_label,
+    score_cell,
+    seconds_cell,
+    terms_cells,
+)
+from evaluation.metrics import MetricName
+from evaluation.records.record import Record, ResultFile
+from evaluation.records.results import read_folder
+from evaluation.records.samples import read_samples
+from evaluation.records.table import markdown_table, parameters
+from evaluation.routing.results import read_routing_folder
+from evaluation.study.results import read_study_folder
+from evaluation.transfer.record import TransferRecord
+from evaluation.transfer.results import read_transfer_folder
+
+
+def write_leaderboard(records_folder: Path, output: Path) -> Board:
+    """Read all results files of a folder and write the board.
+
+    Args:
+        records_folder: searched with its subfolders.
+        output: folder for leaderboard.md, leaderboard.csv and index.html.
+
+    Returns:
+        What was written, as values.
+
+    Raises:
+        UserError: no readable records, or the output cannot be written.
+    """
+    results = read_folder(records_folder)
+    sweeps, learnt = read_transfer_folder(records_folder)
+    board = build_board(_ranked_records(results, learnt))
+    further = (
+        study_chapter(read_study_folder(records_folder)),
+        few_shot_chapter(sweeps),
+        routing_chapter(read_routing_folder(records_folder)),
+    )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in {
+            "leaderboard.md": board_markdown(board),
+            "leaderboard.csv": board_csv(board),
+            "index.html": render_page(
+                board, _pictures(board, results), [each for each in further if each is not None]
+            ),
+        }.items():
+            replace_file(output / name, text.encode())
+    except OSError as error:
+        raise UserError(f"{output}: the board could not be written ({error})") from None
+    return board
+
+
+def _ranked_records(
+    results: Sequence[tuple[Path, ResultFile]], learnt: Sequence[TransferRecord]
+) -> list[Record]:
+    """All records but those of sweeps, whose many models have seen the corpus: no place for ranks.
+
+    Raises:
+        UserError: sweeps alone.
+    """
+    runs = {(run.record.model.fingerprint, run.record.task_hash) for run in learnt}
+    records = [record for _, result in results for record in result.records]
+    ranked = [each for each in records if (each.model.fingerprint, each.task_hash) not in runs]
+    if not ranked:
+        raise UserError(
+            "all records are of foundation transfer, which makes no ranks; add some of "
+            "foundation evaluate"
+        )
+    return ranked
+
+
+def _pictures(board: Board, results: Sequence[tuple[Path, ResultFile]]) -> dict[str, PicturedModel]:
+    """Of every column, fields of its best model, where its samples are at hand."""
+    places = {
+        id(record): (path.parent / result.samples_file, position)
+        for path, result in results
+        for position, record in enumerate(result.records)
+    }
+    pictures = {}
+    for column in board.columns:
+        for row in board.rows:
+            cell = row.cells.get(column.task.name)
+            if cell is None or not cell.best:
+                continue
+            samples, position = places[id(cell.record)]
+            picture = (
+                read_samples(samples, position, cell.record).picture if samples.exists() else None
+            )
+            if picture is not None:
+                pictures[column.task.name] = PicturedModel(row.label, picture)
+                break
+    return pictures
+
+
+def overview_markdown(board: Board) -> str:
+    """Rank, size and cost of every model."""
+    header = ["Model", "Rank", "Mean rank", "Total", "Activated", "FLOPs/frame", "Time/frame"]
+    rows = []
+    for row in board.rows:
+        counts = (row.facts.parameters_total, row.facts.parameters_activated)
+        rows.append(
+            [
+                row_label(row),
+                "–" if row.rank is None else str(row.rank),
+                mean_rank(row, board.columns),
+                *("–" if row.facts.floor else parameters(count) for count in counts),
+                flops_cell(row),
+                seconds_cell(row),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def scores_markdown(board: Board, group: Group) -> str:
+    """The scores of a group of tasks, with ranks."""
+    header = ["Model", *(column.title for column in group.columns), "Mean rank"]
+    rows = [
+        [
+            row_label(row),
+            *(_ranked(row.cells.get(column.task.name)) for column in group.columns),
+            mean_rank(row, group.columns),
+        ]
+        for row in rows_in(board, group.columns)
+    ]
+    return markdown_table(header, rows)
+
+
+def _ranked(cell: Cell | None) -> str:
+    text = score_cell(cell)
+    if cell is None or cell.rank is None:
+        return text
+    return f"**{text}** (#{cell.rank})" if cell.best else f"{text} (#{cell.rank})"
+
+
+def factors_markdown(board: Board, group: Group) -> str:
+    """How many times each model beats the better floor of every column of a group."""
+    header = ["Model", *(column.title for column in group.columns)]
+    rows = [
+        [row.label, *(factor_cell(row.cells.get(column.task.name)) for column in group.columns)]
+        for row in rows_in(board, group.columns)
+        if not row.facts.floor
+    ]
+    return markdown_table(header, rows)
+
+
+def tables_markdown(board: Board) -> str:
+    """The overview and the scores of every group of tasks."""
+    parts = [overview_markdown(board)]
+    for group in groups_of(board):
+        parts += [f"## {group.title}", scores_markdown(board, group)]
+    return "\n\n".join(parts)
+
+
+def board_markdown(board: Board) -> str:
+    """The whole board as Markdown."""
+    parts = ["# Leaderboard", overview_markdown(board), cost_text(board)]
+    for group in groups_of(board):
+        parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
+        if any(not row.facts.floor for row in rows_in(board, group.columns)):
+            parts += ["### Factor over the better floor", factors_markdown(board, group)]
+    if listed := notes(board):
+        parts += ["## Notes", "\n".join(f"- {line}" for line in listed)]
+    parts += ["## Provenance", _provenance_markdown(board)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _provenance_markdown(board: Board) -> str:
+    terms = markdown_table(TERMS, [terms_cells(column) for column in board.columns], left=3)
+    rows = [
+        [row_label(row), *origin_cells(column, row.cells[column.task.name].record)]
+        for row in board.rows
+        for column in board.columns
+        if column.task.name in row.cells
+    ]
+    return f"{terms}\n\n{markdown_table(['Model', *ORIGINS], rows, left=5)}"
+
+
+def board_csv(board: Board) -> str:
+    """One line per model, task and metric, with everything in full."""
+    lines = [
+        _csv_line(row, cell, metric)
+        for row in board.rows
+        for cell in row.cells.values()
+        for metric in cell.record.scores
+    ]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def _csv_line(row: Row, cell: Cell, metric: MetricName) -> dict[str, object]:
+    record, origin, machine = cell.record, cell.record.provenance, cell.record.provenance.machine
+    score = record.scores[metric]
+    headline = metric == record.task.headline
+    return {
+        "model": row.label,
+        "floor": row.facts.floor,
+        "model_type": row.facts.model_type,
+        "parameters_total": row.facts.parameters_total,
+        "parameters_activated": row.facts.parameters_activated,
+        "flops_per_frame": row.facts.flops_per_frame,
+        "task": record.task.name,
+        "task_version": record.task.version,
+        "task_hash": record.task_hash,
+        "groups": " ".join(record.task.groups),
+        "corpus": record.task.corpus,
+        "metric": metric,
+        "value": score.value,
+        "standard_error": score.standard_error,
+        "rank": cell.rank if headline else None,
+        "factor_over_floor": cell.factor if headline else None,
+        "samples": record.num_samples,
+        "non_finite": record.num_non_finite,
+        "resolution": origin.resolution,
+        "stride": origin.stride,
+        "shard_fingerprint": origin.shard_fingerprint,
+        "checkpoint_fingerprint": row.facts.fingerprint,
+        "config_hash": row.facts.config_hash,
+        "git_commit": origin.git_commit,
+        "cpu": machine.cpu,
+        "cores": machine.cores,
+        "device": machine.device,
+        "torch": machine.torch,
+        "seconds": f"{record.seconds:.3f}",
+        "seconds_per_frame": record.seconds / (record.num_samples * record.task.rollout_frames),
+        "date": origin.date,
+    }

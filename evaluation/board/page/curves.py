@@ -1,0 +1,94 @@
+"""Chapters of curves: a board in, error against frames, sizes and distances out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from data_shards.catalogue import load_ladder
+from evaluation.board.board import Board, Column
+from evaluation.board.groups import Group, families_of, family_title
+from evaluation.board.page.elements import Chapter, Figure, Style, counted, legend
+from evaluation.board.scaling import ScalingCurve, scaling_curves
+from evaluation.board.scaling_plot import draw_scaling
+from evaluation.board.shift import ShiftCurve, shift_curves
+from evaluation.board.shift_plot import draw_shift
+from evaluation.plots import Curve, draw_curves
+from evaluation.records.table import metric_title
+
+
+def rollout_figures(board: Board, group: Group, styles: Mapping[str, Style]) -> tuple[Figure, ...]:
+    """Each predicted frame's error on every task of a group."""
+    return tuple(_rollout(board, column, styles) for column in group.columns)
+
+
+def _rollout(board: Board, column: Column, styles: Mapping[str, Style]) -> Figure:
+    name = column.task.name
+    curves = [
+        Curve(*styles[row.label], row.cells[name].record.error_per_frame)
+        for row in board.rows
+        if name in row.cells
+    ]
+    caption = f"{column.num_samples} test samples, {column.task.context_frames} frames given"
+    return Figure(column.title, caption, draw_curves(curves, column.title))
+
+
+def scaling_chapter(board: Board, groups: Sequence[Group]) -> Chapter | None:
+    """Error against size, family by family; None without two models to compare."""
+    figures = []
+    for family, columns in families_of(groups).items():
+        columns = tuple(column for column in columns if not column.task.higher_is_better)
+        curves = scaling_curves(board, columns)
+        if len(_sizes(curves)) > 1:
+            figures.append(_scaling(family_title(family), columns, curves))
+    if not figures:
+        return None
+    return Chapter(
+        anchor="scaling",
+        title="Error against size",
+        lead="Geometric mean over the tasks, of models that were judged on all of them. Through "
+        "three or more sizes of one kind a power law is fitted, error proportional to "
+        "parameters to the power of the exponent.",
+        figures=tuple(figures),
+    )
+
+
+def _sizes(curves: Iterable[ScalingCurve]) -> set[tuple[int, int]]:
+    return {(point.activated, point.total) for curve in curves for point in curve.points}
+
+
+def _scaling(title: str, columns: Sequence[Column], curves: Sequence[ScalingCurve]) -> Figure:
+    metrics = " and ".join(sorted({metric_title(column.task.headline) for column in columns}))
+    models = sum(len(curve.points) for curve in curves)
+    caption = f"{counted(models, 'model')} on {counted(len(columns), 'task')}"
+    by_activated = draw_scaling(curves, "activated", metrics, title)
+    by_total = draw_scaling(curves, "total", metrics, title)
+    beside = f'<div class="beside">{by_activated}{by_total}</div>'
+    return Figure(title, caption, beside, wide=True)
+
+
+def shift_chapter(board: Board, styles: Mapping[str, Style]) -> Chapter | None:
+    """Error along the ladders; None where no model stands on two rungs of one."""
+    labels = {(row.facts.name, row.facts.fingerprint): row.label for row in board.rows}
+    records = [cell.record for row in board.rows for cell in row.cells.values()]
+    figures = []
+    for ladder, found in sorted(shift_curves(records).items()):
+        named = [replace(c, model=labels[c.model, c.fingerprint]) for c in found]
+        for headline in sorted({curve.headline for curve in named}):
+            curves = [curve for curve in named if curve.headline == headline]
+            if any(len(curve.points) > 1 for curve in curves):
+                figures.append(_shift(ladder, curves, styles))
+    if not figures:
+        return None
+    models = [row for row in board.rows if not row.facts.floor]
+    return Chapter(
+        anchor="shift",
+        title="Error away from the training data",
+        lead="One parameter is led away from its trained values, which are marked; the dashed "
+        "grey line is the better floor.",
+        table=legend(models, styles),
+        figures=tuple(figures),
+    )
+
+
+def _shift(ladder: str, curves: Sequence[ShiftCurve], styles: Mapping[str, Style]) -> Figure:
+    known = load_ladder(ladder)
+    return Figure(known.title, ladder, draw_shift(curves, known, styles))

@@ -1,0 +1,80 @@
+"""The chapter of routing: routing records in, what the routers tell of a corpus out."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from html import escape
+
+from evaluation.board.page import elements
+from evaluation.board.page.elements import Chapter, Figure
+from evaluation.records.record import Score
+from evaluation.records.table import number
+from evaluation.routing.figures import figures_of
+from evaluation.routing.record import RoutingRecord
+
+MOST_MODELS = 2  # whose drawings are shown; the table names all
+
+
+def routing_chapter(records: Sequence[RoutingRecord]) -> Chapter | None:
+    """Tables and drawings of every routing task; None without a record."""
+    if not records:
+        return None
+    by_task: dict[str, list[RoutingRecord]] = defaultdict(list)
+    for record in records:
+        by_task[record.task_hash].append(record)
+    figures = [each for task in sorted(by_task) for each in _figures(by_task[task])]
+    lead = "From the weights of its routers alone: which corpus does a sample come from?"
+    if any(len(found) > MOST_MODELS for found in by_task.values()):
+        lead += f" Drawn are the {MOST_MODELS} longest trained models of each task."
+    ordered = [record for task in sorted(by_task) for record in by_task[task]]
+    return Chapter("routing", "Routing", lead, tuple(figures), _table(ordered))
+
+
+def _figures(records: Sequence[RoutingRecord]) -> list[Figure]:
+    """Of one task: its emergence first, then model by model."""
+    drawings: dict[str, list[str]] = defaultdict(list)
+    for name, drawing in figures_of(records).items():
+        drawings[name.rpartition(".")[0]].append(drawing)
+    emergence = drawings.pop("", [])  # the one name without a model before it
+    latest = sorted(zip(drawings, records, strict=True), key=lambda pair: -_step(pair[1]))
+    figures = [Figure("Emergence", "over training", each, wide=True) for each in emergence]
+    caption = "which corpus a sample is taken for; routing weights of the experts; accuracies"
+    for model, _ in latest[:MOST_MODELS]:
+        beside = f'<div class="beside three">{"".join(drawings[model])}</div>'
+        figures.append(Figure(model, caption, beside, wide=True))
+    return figures
+
+
+def _step(record: RoutingRecord) -> int:
+    return record.training_step or 0
+
+
+def _table(records: Sequence[RoutingRecord]) -> str:
+    distances = sorted({distance for record in records for distance in _unseen(record)})
+    header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Unseen"]
+    header += [f"AUROC by {distance.replace('_', ' ')}" for distance in distances]
+    rows = []
+    for record in records:
+        inference, found = record.findings.inference, _unseen(record)
+        texts = [
+            "–" if record.training_step is None else str(record.training_step),
+            str(len(inference.corpora)),
+            _score(inference.combined.accuracy),
+            number(inference.chance),
+            str(len(record.task.unseen)),
+            *(_score(found[each]) if each in found else "–" for each in distances),
+        ]
+        cells = map(elements.cell, header[1:], map(escape, texts))
+        rows.append(elements.row(elements.head_cell(record.model.name), cells))
+    return elements.table(header, rows)
+
+
+def _unseen(record: RoutingRecord) -> dict[str, Score]:
+    """How well unseen corpora are told, all blocks together, by distance."""
+    detection = record.findings.detection
+    detectors = {} if detection is None else detection.detectors
+    return {distance: detector.combined for distance, detector in detectors.items()}
+
+
+def _score(score: Score) -> str:
+    text = number(score.value)
+    return text if score.standard_error is None else f"{text} ± {number(score.standard_error, 2)}"

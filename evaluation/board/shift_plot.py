@@ -1,0 +1,90 @@
+"""Drawing of shift curves: the points of a ladder in, inline SVG out.
+
+The parameter runs along the ladder's own scale; what models were trained on is
+marked, so that the distance from it can be seen on either side.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from data_shards.ladders import Ladder
+from evaluation.board.shift import ShiftCurve
+from evaluation.plots import FLOOR_COLOUR, INK, STYLE, inline_svg, line_style, tick_decades
+from evaluation.records.table import metric_title
+
+Styles = Mapping[str, tuple[str, str]]  # model -> colour and dashes
+
+
+def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | None = None) -> str:
+    """Headline against the ladder's parameter, one line per model, the floor below or above.
+
+    Args:
+        curves: of one ladder and one headline, at least one; points that are not finite are
+            left out.
+        ladder: its parameter, scale and trained values.
+        styles: of the models, by name; the palette's by default.
+
+    Returns:
+        An element for a page.
+    """
+    headline = curves[0].headline
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"shift {ladder.name} {headline}"}):
+        figure = Figure(figsize=(4.6, 2.7), layout="constrained")
+        axes = figure.add_subplot()
+        _mark_trained(axes, ladder)
+        _draw_floor(axes, curves)
+        for number, curve in enumerate(curves):
+            _draw_curve(axes, curve, (styles or {}).get(curve.model, line_style(number, False)))
+        axes.set_xscale(ladder.scale)
+        if _all_positive(curves):
+            axes.set_yscale("log")
+            tick_decades(axes.yaxis)
+        axes.set_xlabel(ladder.parameter.replace("_", " "))
+        axes.set_ylabel(metric_title(headline))
+        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        return inline_svg(figure, f"{metric_title(headline)} against {ladder.parameter}")
+
+
+def _mark_trained(axes: Axes, ladder: Ladder) -> None:
+    if ladder.interval:
+        axes.axvspan(min(ladder.trained), max(ladder.trained), color=INK, alpha=0.08, linewidth=0)
+        return
+    for value in ladder.trained:
+        axes.axvline(value, color=INK, alpha=0.35, linewidth=0.8)
+
+
+def _draw_curve(axes: Axes, curve: ShiftCurve, style: tuple[str, str]) -> None:
+    colour, dashes = style
+    points = [point for point in curve.points if np.isfinite(point.error)]
+    errors = [point.standard_error or 0.0 for point in points]
+    axes.errorbar(
+        [point.value for point in points],
+        [point.error for point in points],
+        yerr=[error if np.isfinite(error) else 0.0 for error in errors],
+        fmt=dashes,
+        color=colour,
+        marker="o",
+        markersize=3,
+        linewidth=1.6,
+        elinewidth=0.8,
+    )
+
+
+def _draw_floor(axes: Axes, curves: Sequence[ShiftCurve]) -> None:
+    floors = {
+        point.value: point.floor
+        for curve in curves
+        for point in curve.points
+        if point.floor is not None and np.isfinite(point.floor)
+    }
+    values = sorted(floors)
+    axes.plot(values, [floors[v] for v in values], "--", color=FLOOR_COLOUR, linewidth=1.2)
+
+
+def _all_positive(curves: Sequence[ShiftCurve]) -> bool:
+    errors = [p.error for c in curves for p in c.points if np.isfinite(p.error)]
+    return bool(errors) and min(errors) > 0

@@ -1,0 +1,104 @@
+"""What can be judged: a checkpoint or a floor by name in, one form of forecaster out."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data_shards.errors import UserError, unknown_name
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
+from evaluation.harness.floors import FLOORS
+from evaluation.records.record import ModelFacts
+from foundation import Surrogate
+from foundation.models.registry import ModelConfig
+from foundation.models.rollout import rollout
+from foundation.models.work import work_of
+
+FLOOR_PREFIX = "floor:"
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """A name, what is known of it, and its forecast.
+
+    Attributes:
+        facts: for the record.
+        forecast: context and number of frames in, (B, steps, C, H, W) out.
+        layout: grid and channels it takes; None for a floor, which takes any.
+        context_frames: how many frames it takes; None for a floor.
+    """
+
+    facts: ModelFacts
+    forecast: Callable[[Batch, int], Tensor]
+    layout: ModelLayout | None = None
+    context_frames: int | None = None
+
+
+def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
+    """A floor (`floor:NAME`) or a checkpoint folder, ready to forecast.
+
+    Args:
+        target: as on the command line.
+        device: where a checkpoint is to run.
+        name: how it is called on a leaderboard; its own name by default.
+
+    Raises:
+        UserError: an unknown floor, or no readable checkpoint.
+    """
+    if target.startswith(FLOOR_PREFIX):
+        return _open_floor(target, name)
+    return _open_checkpoint(target, device, name)
+
+
+def _open_floor(target: str, name: str | None) -> Forecaster:
+    floor = target.removeprefix(FLOOR_PREFIX)
+    if floor not in FLOORS:
+        raise unknown_name("floor", floor, FLOORS)
+    facts = ModelFacts(
+        name=name or floor,
+        model_type=floor,
+        source=target,
+        floor=True,
+        fingerprint=_sha256(target),
+        config_hash=_sha256(target),
+    )
+    return Forecaster(facts, FLOORS[floor])
+
+
+def _open_checkpoint(target: str, device: torch.device, name: str | None) -> Forecaster:
+    if not Path(target).is_dir() and target in FLOORS:
+        raise UserError(f"{target}: no such checkpoint; the floor is called {FLOOR_PREFIX}{target}")
+    model = Surrogate.from_pretrained(target).to(device)
+    config, counts = model.config, model.parameter_counts()
+    facts = ModelFacts(
+        name=name or Path(target).resolve().name,
+        model_type=config.model_type,
+        source=target,
+        parameters_total=counts.total,
+        parameters_activated=counts.activated,
+        flops_per_frame=_flops_per_frame(config),
+        fingerprint=model.fingerprint,
+        config_hash=_sha256(config.model_dump(mode="json")),
+    )
+
+    def forecast(batch: Batch, steps: int) -> Tensor:
+        return rollout(model, batch, steps)
+
+    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    return Forecaster(facts, forecast, layout, config.context_frames)
+
+
+def _flops_per_frame(config: ModelConfig) -> int:
+    """Of one forward pass, shared by the frames that it predicts."""
+    work = work_of(config)
+    return round((work.products + work.transforms) / config.out_frames)
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,85 @@
+"""Whether a forecaster can be judged on a task, and on what: asked before any work is done."""
+
+from fnmatch import fnmatchcase
+
+from data_shards.errors import UserError
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.layout import ModelLayout, check_fits
+from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.lattice import check_laws, scored_stride, setting_of
+from evaluation.metrics import find_metric
+from evaluation.tasks.task import Task
+from evaluation.windows import check_long_enough
+
+Window = tuple[int, int]  # trajectory, first frame of the context
+
+# Floors of one-dimensional corpora: the published models' grid. A thousand equal rows of a
+# thousand cells tell no more and fill the memory.
+MOST_EQUAL_ROWS = 128
+
+
+def windows_of(task: Task, corpus: ShardedCorpus, limit: int | None = None) -> list[Window]:
+    """What a run judges: windows of one trajectory side by side, trajectories in file order.
+
+    Args:
+        task: the terms.
+        corpus: the split that it names.
+        limit: only so many trajectories, the first ones.
+
+    Raises:
+        UserError: no trajectory has a key that the task asks for.
+    """
+    matching = [i for i, key in enumerate(corpus.keys) if fnmatchcase(key, task.keys)]
+    if not matching:
+        raise UserError(
+            f"task {task.name}: no trajectory of {corpus.name} has a key like {task.keys!r}, "
+            f"they are called {corpus.keys[0]} and so on; mend keys"
+        )
+    return [(i, start) for i in matching[:limit] for start in sorted(task.windows)]
+
+
+def own_layout(corpus: ShardedCorpus) -> ModelLayout:
+    """The grid and channels of the stored data: what a floor is judged on."""
+    channels = len(corpus.card.channels) + corpus.card.mask_as_channel
+    resolution = corpus.resolution
+    if min(corpus.entry.grid) == 1:  # one dimension becomes a plane of equal rows
+        resolution = min(resolution, MOST_EQUAL_ROWS)
+    return ModelLayout(resolution=resolution, channels=channels)
+
+
+def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
+    """Refuse what cannot be judged, before any work is done.
+
+    Returns:
+        The grid and channels on which the forecast is made.
+
+    Raises:
+        UserError: another kind of task, trajectories too short, a headline that does not apply,
+            or a corpus or context that the model cannot take.
+    """
+    if task.kind != "forecast":
+        raise UserError(
+            f"task {task.name}: of kind {task.kind}, which this verb does not judge; choose one "
+            "of kind forecast"
+        )
+    layout = forecaster.layout or own_layout(corpus)
+    check_fits(corpus.card, layout)
+    check_long_enough(corpus, task.length, f"task {task.name}")
+    wanted = forecaster.context_frames
+    if wanted is not None and wanted > task.context_frames:
+        raise UserError(
+            f"{forecaster.facts.name}: it takes {wanted} frames of context, task {task.name} "
+            f"gives {task.context_frames}; choose a task that gives more"
+        )
+    check_laws(task, corpus)
+    _check_headline(task, corpus, layout)
+    return layout
+
+
+def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> None:
+    points = len(range(0, layout.resolution, scored_stride(layout, corpus)))
+    if not find_metric(task.headline).applies(setting_of(task, corpus.card, (points, points))):
+        raise UserError(
+            f"task {task.name}: its headline {task.headline} does not apply to corpus "
+            f"{corpus.name} on {points} x {points} points; choose another headline"
+        )

@@ -1,0 +1,229 @@
+"""The judge: a forecaster, a task and its shards in, a record and its samples out.
+
+Axes: N samples, B samples of a batch, T predicted frames, C channels, H, W cells.
+A sample is one window of one trajectory. With several ranks they take turns at the batches
+that one rank would make, so their number shows in no value.
+Source: MoE-POT (NeurIPS 2025), test protocol: everything on the model's grid,
+scored on every k-th point, k = model resolution // resolution of the stored data.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+from torch import Tensor
+
+from data_shards.config import Config
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout
+from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.judgeable import Window, check_judgeable, windows_of
+from evaluation.harness.lattice import cut_forecast, scored_stride
+from evaluation.harness.ranks import Ranks
+from evaluation.metrics import Forecast, MetricName, measure
+from evaluation.records.predictions import Precision, PredictionWriter
+from evaluation.records.provenance import git_commit, this_machine
+from evaluation.records.record import Provenance, Record, aggregate_all
+from evaluation.records.samples import Picture, SampleValues
+from evaluation.tasks.task import Task
+from evaluation.windows import load_windows
+
+PICTURED_FRAMES = 4
+
+
+class RunSettings(Config):
+    """How a run is done; none of it changes a score but `limit`."""
+
+    batch_size: PositiveInt = 8
+    limit: PositiveInt | None = None  # trajectories; all of the split by default
+    device: str = "cpu"
+    pictures: bool = True  # keep a few frames of the first sample
+    predictions: Precision | None = None  # keep what was predicted, and how precisely
+
+
+@dataclass(frozen=True)
+class _BatchValues:
+    """What one rank measured on one batch; plain enough to travel between ranks."""
+
+    keys: tuple[str, ...]
+    values: dict[MetricName, NDArray[np.float64]]  # (B,) each
+    per_frame: NDArray[np.float64]  # (B, T)
+    non_finite: int
+    picture: Picture | None
+    predictions: NDArray[np.float32] | None  # (B, T, C, H, W)
+
+
+def run_task(
+    forecaster: Forecaster,
+    task: Task,
+    corpus: ShardedCorpus,
+    settings: RunSettings,
+    advance: Callable[[int], object] = lambda samples: None,
+    *,
+    ranks: Ranks | None = None,
+    predictions: Path | None = None,
+) -> tuple[Record, SampleValues]:
+    """Judge a forecaster on the test trajectories of a corpus.
+
+    Args:
+        forecaster: model or floor.
+        task: the terms.
+        corpus: the split that the task names, opened.
+        settings: batch size, limit, device.
+        advance: told the number of samples that all ranks have done since it was last told.
+        ranks: processes that share the work; every one of them calls this.
+        predictions: file to write them to, if the settings keep them.
+
+    Returns:
+        The record, and what it was averaged from; the same on every rank.
+
+    Raises:
+        UserError: trajectories too short, or a corpus or context that the model cannot take.
+    """
+    ranks = ranks or Ranks()
+    run = _Run(forecaster, task, corpus, settings, check_judgeable(forecaster, task, corpus))
+    began = time.perf_counter()
+    windows = windows_of(task, corpus, settings.limit)
+    done: list[_BatchValues] = []
+    with _keeping(settings, predictions if ranks.is_first else None) as keep:
+        for batches in _rounds(windows, settings.batch_size, ranks.world):
+            own = run.judge(*batches[ranks.rank]) if ranks.rank < len(batches) else None
+            for values in ranks.gather(own):
+                keep(values)
+                done.append(replace(values, predictions=None))
+            advance(sum(len(windows) for _, windows in batches))
+    samples = ranks.share(_collect(done) if ranks.is_first else None)
+    record = Record(
+        model=forecaster.facts,
+        task=task,
+        task_hash=task.hash,
+        scores=aggregate_all(samples.values, task),
+        error_per_frame=tuple(samples.per_frame.mean(0).tolist()),
+        num_samples=len(windows),
+        num_available=len(windows_of(task, corpus)),
+        num_non_finite=ranks.share(sum(values.non_finite for values in done)),
+        seconds=ranks.share(time.perf_counter() - began),
+        provenance=run.provenance(),
+    )
+    return record, samples
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is judged, and how."""
+
+    forecaster: Forecaster
+    task: Task
+    corpus: ShardedCorpus
+    settings: RunSettings
+    layout: ModelLayout
+
+    def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
+        """One batch: read, forecast, measure."""
+        chosen, starts = zip(*windows, strict=True)
+        batch = load_windows(
+            self.corpus,
+            chosen,
+            self.layout,
+            context_frames=self.task.context_frames,
+            target_frames=self.task.rollout_frames,
+            start=starts,
+        ).to(self.settings.device)
+        stride = scored_stride(self.layout, self.corpus)
+        pred = _forecast(self.forecaster, batch, self.task)
+        forecast = cut_forecast(pred, batch, self.corpus, chosen, self.task, stride)
+        finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
+        values = measure(self.task.measured, forecast)
+        settings = self.settings
+        kept = [part for part in (forecast.pred_BTCHW, forecast.beyond_BTCHW) if part is not None]
+        return _BatchValues(
+            keys=batch.keys,
+            values={name: _array(value) for name, value in values.items()},
+            per_frame=_array(forecast.per_frame_BT),
+            non_finite=int((~finite_B).sum()),
+            picture=_picture(forecast) if number == 0 and settings.pictures else None,
+            predictions=torch.cat(kept, dim=1).cpu().numpy() if settings.predictions else None,
+        )
+
+    def provenance(self) -> Provenance:
+        return Provenance(
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            git_commit=git_commit(),
+            machine=this_machine(torch.device(self.settings.device)),
+            shard_fingerprint=self.corpus.fingerprint,
+            resolution=self.layout.resolution,
+            stride=scored_stride(self.layout, self.corpus),
+            batch_size=self.settings.batch_size,
+        )
+
+
+def _rounds(
+    windows: Sequence[Window], size: int, world: int
+) -> Iterator[list[tuple[int, Sequence[Window]]]]:
+    """Batches with their numbers, one for every rank at a time; the last round may be short."""
+    firsts = range(0, len(windows), size)
+    batches = [(number, windows[first : first + size]) for number, first in enumerate(firsts)]
+    yield from (batches[first : first + world] for first in range(0, len(batches), world))
+
+
+@contextmanager
+def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_BatchValues], None]]:
+    """Something that writes the predictions of a batch, if they are to be kept."""
+    if settings.predictions is None or path is None:
+        yield lambda values: None
+        return
+    with PredictionWriter(path, settings.predictions) as writer:
+
+        def keep(values: _BatchValues) -> None:
+            assert values.predictions is not None
+            for key, prediction in zip(values.keys, values.predictions, strict=True):
+                writer.add(key, prediction)
+
+        yield keep
+
+
+@torch.inference_mode()
+def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
+    """A model that takes less context than the task gives gets the latest frames."""
+    taken = forecaster.context_frames or task.context_frames
+    shortened = Batch(**{**vars(batch), "fields": batch.fields[:, -taken:]})
+    steps = task.rollout_frames + task.free_frames
+    return forecaster.forecast(shortened, steps).to(batch.target.dtype)
+
+
+def _array(values: Tensor) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = values.cpu().double().numpy()
+    return array
+
+
+def _collect(done: list[_BatchValues]) -> SampleValues:
+    return SampleValues(
+        keys=tuple(key for values in done for key in values.keys),
+        values={
+            name: np.concatenate([values.values[name] for values in done])
+            for name in done[0].values
+        },
+        per_frame=np.concatenate([values.per_frame for values in done]),
+        picture=done[0].picture,
+    )
+
+
+def _picture(forecast: Forecast) -> Picture:
+    """First to last predicted frame, evenly spread, of the first sample."""
+    steps = forecast.setting.frames
+    frames = np.unique(np.linspace(0, steps - 1, min(PICTURED_FRAMES, steps)).round().astype(int))
+    chosen = torch.from_numpy(frames)
+    return Picture(
+        frames=frames + 1,
+        truth=forecast.true_BTCHW[0].cpu()[chosen].float().numpy(),
+        prediction=forecast.pred_BTCHW[0].cpu()[chosen].float().numpy(),
+        fluid=forecast.points_B1CHW[0, 0, 0].cpu().numpy(),
+    )

@@ -1,0 +1,203 @@
+"""Records: what a score is and where it came from, one per checkpoint and task.
+
+A results file holds the records of one run; beside it lie the values of every
+sample (`samples.py`), from which each record can be aggregated again.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt
+
+from data_shards.config import Config
+from data_shards.errors import UserError
+from evaluation.metrics import MetricName
+from evaluation.records.bootstrap import RESAMPLES, SEED, standard_error
+from evaluation.tasks.task import Aggregation, Task
+
+
+class _Stored(Config):
+    """JSON has no infinity; a diverged score is written as the string "Infinity"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class Score(_Stored):
+    """A metric's mean (or median, if the task says so) over samples."""
+
+    value: float
+    standard_error: float | None  # None for a single sample
+
+
+class ModelFacts(_Stored):
+    """What was judged."""
+
+    name: str
+    model_type: str
+    source: str  # as it was given on the command line
+    floor: bool = False
+    parameters_total: NonNegativeInt = 0
+    parameters_activated: NonNegativeInt = 0
+    flops_per_frame: NonNegativeInt | None = None  # of a forecast of one sample; None: not counted
+    fingerprint: str  # sha256 of configuration and weights
+    config_hash: str  # sha256 of the configuration alone
+
+
+class Machine(_Stored):
+    """Where it was judged."""
+
+    cpu: str
+    cores: PositiveInt
+    device: str
+    torch: str
+
+
+class Provenance(_Stored):
+    """All that is needed to judge again."""
+
+    date: str  # ISO 8601, UTC, at the end of the task
+    git_commit: str  # "unknown" outside a checkout; "-dirty" with uncommitted changes
+    machine: Machine
+    shard_fingerprint: str
+    resolution: PositiveInt  # cells per side the forecast was made on
+    stride: PositiveInt  # every which cell was scored
+    batch_size: PositiveInt
+
+
+class Bootstrap(_Stored):
+    """How the standard errors were drawn."""
+
+    seed: NonNegativeInt = SEED
+    resamples: PositiveInt = RESAMPLES
+
+
+class Record(_Stored):
+    """One checkpoint on one task."""
+
+    model: ModelFacts
+    task: Task
+    task_hash: str
+    scores: dict[MetricName, Score]
+    error_per_frame: tuple[float, ...]  # L2RE of each predicted frame, mean over samples
+    num_samples: PositiveInt  # windows judged
+    num_available: PositiveInt  # windows of the whole split
+    num_non_finite: NonNegativeInt  # samples whose forecast diverged
+    seconds: float
+    provenance: Provenance
+    bootstrap: Bootstrap = Bootstrap()
+
+    @property
+    def headline(self) -> Score:
+        return self.scores[self.task.headline]
+
+
+Identity = tuple[str, str, str, int]
+
+
+def identity(record: Record) -> Identity:
+    """What makes two records the same measurement."""
+    shards = record.provenance.shard_fingerprint
+    return record.model.fingerprint, record.task_hash, shards, record.num_samples
+
+
+class ResultFile(_Stored):
+    """All records of one run."""
+
+    format: Literal["foundation-evaluation"] = "foundation-evaluation"
+    version: Literal[1] = 1
+    samples_file: str  # name of the file of per-sample values, in the same folder
+    records: tuple[Record, ...]
+
+
+def aggregate(
+    values_N: NDArray[np.float64],
+    *,
+    windows: int = 1,
+    how: Aggregation = "mean",
+    bootstrap: Bootstrap | None = None,
+) -> Score:
+    """Per-sample values to a score with its bootstrap standard error.
+
+    Args:
+        values_N: one value per window, those of one trajectory side by side.
+        windows: of every trajectory.
+        how: mean or median.
+        bootstrap: how to draw.
+    """
+    drawn = bootstrap or Bootstrap()
+    error = standard_error(
+        values_N, windows=windows, of=how, seed=drawn.seed, resamples=drawn.resamples
+    )
+    value = values_N.mean() if how == "mean" else np.median(values_N)
+    return Score(value=float(value), standard_error=error)
+
+
+def aggregate_all(
+    values: dict[MetricName, NDArray[np.float64]],
+    task: Task | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> dict[MetricName, Score]:
+    """`aggregate` for every metric, by the terms of a task (one window and the mean without)."""
+    windows, how = (len(task.windows), task.aggregation) if task else (1, "mean")
+    return {
+        name: aggregate(values_N, windows=windows, how=how, bootstrap=bootstrap)
+        for name, values_N in values.items()
+    }
+
+
+def check_record(record: Record, where: str) -> None:
+    """Refuse a record that no run writes; a board would rank it all the same.
+
+    A diverged forecast is +infinity and stands; NaN and -infinity would pass for the best.
+
+    Args:
+        record: as it was read.
+        where: file and place in it, for the message.
+
+    Raises:
+        UserError: no headline, a hash that is not the task's, or a value without an order.
+    """
+    where = f"{where} ({record.model.name} on {record.task.name})"
+    if record.task.headline not in record.scores:
+        raise UserError(
+            f"{where}: no score {record.task.headline!r}, the headline of its task; evaluate again"
+        )
+    if record.task.hash != record.task_hash:
+        raise UserError(
+            f"{where}: its task_hash is {record.task_hash[:10]}, the task in it has "
+            f"{record.task.hash[:10]}; one of them was changed, evaluate again"
+        )
+    for name, value in _values(record):
+        if math.isnan(value) or value == -math.inf:
+            raise UserError(
+                f"{where}: {name} is {value}, wanted a number or Infinity; evaluate again"
+            )
+
+
+def _values(record: Record) -> Iterator[tuple[str, float]]:
+    """Everything that is ranked, printed or drawn, by name."""
+    for metric, score in record.scores.items():
+        yield metric, score.value
+        if score.standard_error is not None:
+            yield f"standard_error of {metric}", score.standard_error
+    yield from (("error_per_frame", value) for value in record.error_per_frame)
+
+
+def is_result_file(document: object) -> bool:
+    """Whether a parsed JSON document says it is a results file."""
+    return isinstance(document, dict) and document.get("format") == "foundation-evaluation"
+
+
+def samples_path(output: Path) -> Path:
+    """Where the per-sample values of a results file lie."""
+    return output.with_name(f"{output.name.removesuffix('.json')}.samples.npz")
+
+
+def predictions_path(output: Path, model: ModelFacts, task: Task) -> Path:
+    """Where the predictions behind a record of a results file lie, if they were saved."""
+    folder = output.with_name(f"{output.name.removesuffix('.json')}.predictions")
+    return folder / f"{task.name}-{task.hash[:8]}-{model.fingerprint[:8]}.npz"

@@ -1,0 +1,153 @@
+"""A forecast for a scientist's own simulation: a model and a file in, future frames out.
+
+    from data_shards.simulation_file import read_simulation, write_simulation
+    from evaluation.simulation.on_model_grid import forecast
+    from evaluation.simulation.report import judge
+    from foundation import Surrogate
+
+    model = Surrogate.from_pretrained("runs/tiny/model")
+    simulation = read_simulation("flow.h5")
+    print(judge(model, simulation, "runs/tiny/model").text)
+    write_simulation(forecast(model, simulation, steps=10), "forecast.h5")
+
+Axes: T frames, C channels, H rows and W columns of the file; R rows and columns of the model.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data_shards.errors import UserError
+from data_shards.simulation_file import Simulation
+from data_shards.simulation_file.regrid import regrid, regrid_fluid, regrid_mask
+from foundation import Surrogate
+
+Array = NDArray[np.float32]
+
+
+def check_fits(model: Surrogate, simulation: Simulation) -> None:
+    """Refuse a simulation that the model cannot continue.
+
+    Raises:
+        UserError: too few frames, or too many channels.
+    """
+    config = model.config
+    frames, channels = simulation.fields.shape[:2]
+    if frames < config.context_frames:
+        raise UserError(
+            f"{simulation.source}: {frames} frames, the model needs {config.context_frames} to "
+            "begin with; give more, or name the axis of time by --axes"
+        )
+    if channels > config.channels:
+        raise UserError(
+            f"{simulation.source}: {channels} channels ({', '.join(simulation.channels)}), the "
+            f"model takes {config.channels}; choose by --channels"
+        )
+
+
+def forecast(model: Surrogate, simulation: Simulation, steps: int) -> Simulation:
+    """Continue a simulation.
+
+    Args:
+        model: in evaluation mode.
+        simulation: its last `context_frames` frames are what the model sees.
+        steps: frames wanted.
+
+    Returns:
+        The future frames, on the grid and in the layout of the file, its time continued. On
+        the model's own grid they are exactly those of `Surrogate.forecast`.
+
+    Raises:
+        UserError: too few frames, or too many channels.
+    """
+    check_fits(model, simulation)
+    placed = OnModelGrid(model, simulation)
+    count = len(simulation.fields)
+    starts = [count - model.config.context_frames]
+    fields = placed.forecast(starts, steps)[0]
+    times = simulation.times
+    step = times.values[-1] - times.values[-2] if count > 1 else 1.0
+    later = times.values[-1] + step * np.arange(1, steps + 1)
+    return replace(simulation, fields=fields, times=replace(times, values=later))
+
+
+class OnModelGrid:
+    """A simulation as the model sees it, window by window."""
+
+    def __init__(self, model: Surrogate, simulation: Simulation) -> None:
+        """Resample all frames once.
+
+        Args:
+            model: in evaluation mode.
+            simulation: that fits it.
+        """
+        self._model, self._simulation = model, simulation
+        size = model.config.resolution
+        self._shape = (size, size)
+        mask, around = simulation.mask, simulation.periodic
+        self.mask: Array | None = None
+        if mask is None:
+            self.frames = regrid(simulation.fields, self._shape, around)
+        else:
+            self.mask = regrid_mask(mask, self._shape, around)
+            self.frames = regrid_fluid(simulation.fields, mask, self.mask, around)
+
+    def contexts(self, starts: list[int]) -> torch.Tensor:
+        """Windows (B, context_frames, C, R, R) that begin at some frames."""
+        length = self._model.config.context_frames
+        return torch.from_numpy(np.stack([self.frames[s : s + length] for s in starts]))
+
+    def forecast(self, starts: list[int], steps: int) -> Array:
+        """What follows some windows (B, steps, C, H, W), on the file's own grid."""
+        return self.back(self.predict(starts, steps), starts)
+
+    def predict(self, starts: list[int], steps: int) -> Array:
+        """What follows some windows (B, steps, C, R, R), on the model's grid."""
+        device = next(self._model.parameters()).device
+        contexts = self.contexts(starts).to(device)
+        predicted: Array = self._model.forecast(contexts, steps, self.fluid).cpu().numpy()
+        return predicted
+
+    @property
+    def fluid(self) -> torch.Tensor | None:
+        """The mask on the model's grid, as the model takes it."""
+        return None if self.mask is None else torch.from_numpy(self.mask)
+
+    def resampled(self) -> Array:
+        """The last frame (C, H, W) there and back: what resampling alone does to it."""
+        count = len(self.frames)
+        start = count - self._model.config.context_frames
+        frame: Array = self.back(self.frames[None, -1:], [start])[0, 0]
+        return frame
+
+    def back(self, frames: Array, starts: list[int]) -> Array:
+        """Frames (B, steps, C, R, R) that follow some windows, on the file's own grid."""
+        simulation = self._simulation
+        if simulation.mask is None or self.mask is None:
+            return regrid(frames, simulation.grid, simulation.periodic)
+        last = [start + self._model.config.context_frames - 1 for start in starts]
+        return regrid_fluid(
+            frames,
+            self.mask,
+            simulation.mask,
+            simulation.periodic,
+            background=simulation.fields[last][:, None],
+        )
+
+
+def scored_points(simulation: Simulation, true: Array) -> torch.Tensor:
+    """Where errors count: fluid cells of channels that are not zero throughout.
+
+    Args:
+        simulation: whose mask holds.
+        true: frames (T, C, H, W).
+
+    Returns:
+        1 where they count, else 0 (1, 1, C, H, W).
+    """
+    mask = np.ones(simulation.grid, np.float32) if simulation.mask is None else simulation.mask
+    alive = np.abs(true * mask).max((0, 2, 3)) > 0
+    points = alive[:, None, None] * (mask >= 0.5)
+    return torch.from_numpy(points.astype(np.float32))[None, None]

@@ -1,0 +1,92 @@
+"""What the page asks for: a sample's place or a file in, the part of the page that shows it out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+
+from data_shards.errors import UserError
+from data_shards.remote.find import find_shards
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.simulation_file import Reading, Simulation
+from data_shards.simulation_file.apart import read_apart
+from evaluation.records.table import parameters
+from evaluation.simulation.channels import order_hints
+from evaluation.simulation.likeness import find_fingerprints
+from evaluation.simulation.page.render import render_page, render_scrub
+from evaluation.simulation.page.samples import parameters_text, sample_simulation, shelves
+from evaluation.simulation.page.scrub import scrub
+from foundation import Surrogate
+from foundation.checkpoint.folder import find_folder
+
+
+class Explorer:
+    """One checkpoint, and a folder of shards beside it."""
+
+    def __init__(self, model: Surrogate, checkpoint: str, shards: str | Path | None = None) -> None:
+        """Look at what there is.
+
+        Args:
+            model: of the checkpoint, in evaluation mode.
+            checkpoint: folder or hub name, where fingerprints may lie.
+            shards: name (`find_shards`) of those to pick samples from.
+
+        Raises:
+            UserError: it is no folder of shards.
+        """
+        self._model, self._checkpoint, self._shards = model, checkpoint, shards
+        self._fingerprints, self._unlike = find_fingerprints(model, find_folder(checkpoint))
+        self._found, self._left_out = shelves(find_shards(shards), model) if shards else ((), ())
+        self._one_at_a_time = Lock()  # a forecast takes all cores anyway
+
+    def page(self, most_upload_bytes: int) -> str:
+        """The page before anything is shown."""
+        config, counts = self._model.config, self._model.parameter_counts()
+        facts = (
+            f"{config.model_type}, {parameters(counts.total)} parameters, "
+            f"{parameters(counts.activated)} activated; sees {config.context_frames} frames of "
+            f"{config.resolution} x {config.resolution}, up to {config.channels} channels."
+        )
+        return render_page(self._checkpoint, facts, self._found, self._left_out, most_upload_bytes)
+
+    def sample(self, corpus: str, split: str, index: int, start: int, steps: int | None) -> str:
+        """A forecast for a sample of the shards.
+
+        Raises:
+            UserError: there is none such, or the model cannot take it.
+        """
+        if self._shards is None:
+            raise UserError("no shards to pick from; start again with --shards DIR")
+        opened = ShardedCorpus.open(find_shards(self._shards, [(corpus, split)]), corpus, split)
+        simulation = sample_simulation(opened, index, self._model)
+        about = parameters_text(opened, index)
+        return self._shown(simulation, about, (), start, steps)
+
+    def file(self, path: Path, reading: Reading, start: int, steps: int | None) -> str:
+        """A forecast for a file that is not trusted.
+
+        Args:
+            path: of the file.
+            reading: what is known of it; its mask is an array of the file.
+            start: first frame of the context.
+            steps: frames wanted; as many as are known by default.
+
+        Raises:
+            UserError: it cannot be read, or the model cannot take it.
+        """
+        reading = replace(reading, frames=self._model.config.context_frames)
+        simulation = read_apart(path, reading)
+        notes = (*simulation.assumed, *order_hints(self._model, simulation))
+        return self._shown(simulation, "", notes, start, steps)
+
+    def _shown(
+        self,
+        simulation: Simulation,
+        about: str,
+        notes: Sequence[str],
+        start: int,
+        steps: int | None,
+    ) -> str:
+        with self._one_at_a_time:
+            found = scrub(self._model, simulation, self._fingerprints, start=start, steps=steps)
+        return render_scrub(found, about, notes, self._unlike)

@@ -1,0 +1,238 @@
+"""Evaluation tasks: a name or group in, the fixed terms of a test out.
+
+A task is one versioned YAML file, `tasks/NAME.yaml`, or a member of a family of
+them (`task_files`); its hash covers every value that a score depends on, so two
+records compare iff their hashes agree.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from data_shards.card import Split
+from data_shards.catalogue import load_card
+from data_shards.config import Config
+from data_shards.errors import UserError, unknown_name
+from evaluation.metrics import MetricName, find_metric, frame_metric
+from evaluation.metrics.expression import names_of
+from evaluation.tasks.files import read_groups, read_task_values
+
+BUILT_IN = Path(__file__).parent
+
+# What may change without changing a number: left out of the hash.
+_PROSE = {"description", "groups"}
+# Options that came after the first records. Left out of the hash where they say nothing, so that
+# old records keep their hashes; hence their defaults can never change.
+_LATER = (
+    "kind",
+    "windows",
+    "frames",
+    "valid_threshold",
+    "conserved",
+    "solenoidal",
+    "aggregation",
+    "keys",
+    "few_shot",
+    "free_frames",
+)
+
+Aggregation = Literal["mean", "median"]
+
+
+class Task(Config):
+    """The terms of one test."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.+-]+$")  # the name of its file
+    version: PositiveInt  # raised at every change of the terms
+    description: str
+    corpus: str  # a record may come from a house that has further ones
+    split: Split = "test"
+    context_frames: PositiveInt = 10
+    rollout_frames: PositiveInt
+    metrics: tuple[MetricName, ...] = ("l2re", "nrmse", "vrmse", "max_error")
+    headline: MetricName = "l2re"
+    higher_is_better: bool = False  # of the headline; follows from it
+    groups: tuple[str, ...] = ()
+    kind: Literal["forecast", "few_shot", "routing"] = "forecast"
+    windows: tuple[NonNegativeInt, ...] = (0,)  # frames at which the context starts
+    frames: tuple[PositiveInt, ...] = ()  # predicted frames whose L2RE is a score of its own
+    valid_threshold: PositiveFloat = 0.2  # largest L2RE of a valid frame
+    # Quantity -> densities, in the place of what is known of the corpus's equation.
+    conserved: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    solenoidal: tuple[str, str] | None = None  # channels of a velocity without divergence
+    aggregation: Aggregation = "mean"  # of the samples' values
+    keys: str = "*"  # only trajectories whose key matches, as file names do
+    few_shot: tuple[PositiveInt, ...] = ()  # numbers of trajectories to learn from
+    free_frames: NonNegativeInt = 0  # frames that are predicted beyond the end of the truth
+
+    @model_validator(mode="before")
+    @classmethod
+    def _direction_follows(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "higher_is_better" not in values:
+            headline = values.get("headline", "l2re")
+            return {**values, "higher_is_better": _direction(headline)}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in self.metrics:
+            _known(name)
+        for name, listed in (
+            ("metrics", self.metrics),
+            ("windows", self.windows),
+            ("frames", self.frames),
+        ):
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"{name} {list(listed)} names one twice; name each once")
+        if not self.windows:
+            raise ValueError("windows is empty; [0] starts at the first frame")
+        if self.headline not in self.measured:
+            raise ValueError(
+                f"headline {self.headline!r} is not among metrics {list(self.measured)}; add it"
+            )
+        if self.higher_is_better != _direction(self.headline):
+            raise ValueError(
+                f"higher_is_better={self.higher_is_better} does not fit headline "
+                f"{self.headline!r}; leave it out, it follows from the headline"
+            )
+        if beyond := [frame for frame in self.frames if frame > self.rollout_frames]:
+            raise ValueError(
+                f"frames {beyond} lie beyond rollout_frames={self.rollout_frames}; "
+                "raise it or leave them out"
+            )
+        if self.kind == "few_shot" and not self.few_shot:
+            raise ValueError("kind few_shot needs few_shot, a list of numbers of trajectories")
+        return self
+
+    @model_validator(mode="after")
+    def _expressions_readable(self) -> Self:
+        for text in (text for texts in self.conserved.values() for text in texts):
+            try:
+                names_of(text)
+            except UserError as error:
+                raise ValueError(f"conserved: {error}") from None
+        return self
+
+    @property
+    def measured(self) -> tuple[MetricName, ...]:
+        """All scores that are asked for; those that do not apply are left out of a record."""
+        chosen = map(frame_metric, self.frames)
+        return (*self.metrics, *(name for name in chosen if name not in self.metrics))
+
+    @property
+    def length(self) -> int:
+        """Frames that a trajectory must have."""
+        return max(self.windows) + self.context_frames + self.rollout_frames
+
+    @property
+    def as_forecast(self) -> Self:
+        """What is judged after learning: the same terms without the learning."""
+        return self.model_copy(update={"kind": "forecast", "few_shot": ()})
+
+    @property
+    def hash(self) -> str:
+        """sha256 of the canonical JSON of everything that a score depends on."""
+        terms = self.model_dump(mode="json", exclude=_PROSE)
+        fields = type(self).model_fields
+        silent = [
+            name
+            for name in _LATER
+            if getattr(self, name) == fields[name].get_default(call_default_factory=True)
+        ]
+        terms = {name: value for name, value in terms.items() if name not in silent}
+        return hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()
+
+
+def _known(name: str) -> None:
+    try:
+        find_metric(name)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+def _direction(name: str) -> bool:
+    _known(name)
+    return find_metric(name).higher_is_better
+
+
+class Grouped(Protocol):
+    """Something that stands in groups."""
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+
+
+def load_tasks(include: Path | None = None) -> dict[str, Task]:
+    """All tasks by name: the built-in ones and those of a user's folder.
+
+    Args:
+        include: folder of further YAML files.
+
+    Raises:
+        UserError: an invalid file, a name used twice, or a folder without tasks.
+    """
+    tasks: dict[str, Task] = {}
+    for where, values in read_task_values(task_folders(include)):
+        task = Task.read(values, where)
+        _check_corpus(task, where)
+        if task.name in tasks:
+            raise UserError(f"{where}: a task {task.name!r} exists already; give it another name")
+        tasks[task.name] = task
+    for group, (_, members) in read_groups(task_folders(include)).items():
+        for task in select_tasks(members, tasks) if members else ():
+            if group not in task.groups:
+                groups = (*task.groups, group)
+                tasks[task.name] = task.model_copy(update={"groups": groups})
+    return tasks
+
+
+def group_meanings(include: Path | None = None) -> dict[str, str]:
+    """What each group is for, of those that a `groups.yaml` describes."""
+    return {name: meaning for name, (meaning, _) in read_groups(task_folders(include)).items()}
+
+
+def task_folders(include: Path | None) -> list[Path]:
+    """Folders of task files: ours, and a user's."""
+    return [BUILT_IN] if include is None else [BUILT_IN, include]
+
+
+def _check_corpus(task: Task, where: str) -> None:
+    """Refuse a corpus that is not known here, and windows that leave its trajectories."""
+    try:
+        card = load_card(task.corpus)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    if task.length > card.frames:
+        raise UserError(
+            f"{where}: it looks at {task.length} frames, corpus {card.name} has {card.frames}; "
+            "lower windows, context_frames or rollout_frames"
+        )
+
+
+def group_names(tasks: Iterable[Grouped]) -> tuple[str, ...]:
+    """Groups that have a task, sorted."""
+    return tuple(sorted({group for task in tasks for group in task.groups}))
+
+
+def select_tasks(names: Sequence[str], tasks: dict[str, Task]) -> tuple[Task, ...]:
+    """Tasks by their own names and by those of groups, in the order asked, each once.
+
+    Raises:
+        UserError: neither a task nor a group (with the nearest names), or nothing asked.
+    """
+    groups = group_names(tasks.values())
+    chosen: dict[str, Task] = {}
+    for name in names:
+        if name in tasks:
+            chosen[name] = tasks[name]
+        elif name in groups:
+            chosen |= {task.name: task for task in tasks.values() if name in task.groups}
+        else:
+            raise unknown_name("task or group", name, {*tasks, *groups})
+    if not chosen:
+        raise UserError(f"no task asked for; known groups: {', '.join(groups)}")
+    return tuple(chosen.values())
