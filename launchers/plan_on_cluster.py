@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from data_shards.errors import UserError
-from foundation.models.scaling.cluster import Cluster, cluster_names, cluster_values
-from foundation.models.scaling.forecast import MOST_RANKS, Break, Forecast, first_break, forecast
-from foundation.models.scaling.layouts import best, fitting_ep_sizes, laid_out
-from foundation.models.scaling.placement import placed
-from foundation.models.scaling.step_time import Arrangement
-from foundation.models.traffic import Spread
+from foundation.plan.cluster import Cluster, cluster_names, cluster_values
+from foundation.plan.forecast import MOST_RANKS, Break, Forecast, first_break, forecast
+from foundation.plan.layouts import best, fitting_ep_sizes, laid_out
+from foundation.plan.placement import placed
+from foundation.plan.step_time import Arrangement
+from foundation.plan.traffic import Spread
 from foundation.train.config import RunConfig, apply_override
 from launchers.arguments import exponent
 

@@ -34,7 +34,7 @@ from evaluation.harness.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.store import CheckpointStore
-from foundation.models.frames import FrameNetwork
+from foundation.models.network import FrameNetwork
 from foundation.nn.compiled import compile_network
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (

@@ -16,7 +16,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.models.frames import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
 from foundation.nn.patch import stacked_with_places
 from foundation.nn.spectral import SpectralConvolution
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from foundation.models.frames import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
 from foundation.moe.router import Routing
 from foundation.nn.patch import PatchEmbedding, PatchHead
 from foundation.nn.temporal import TemporalAggregation

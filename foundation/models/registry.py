@@ -9,8 +9,8 @@ from pydantic import Field
 from data_shards.errors import UserError, unknown_name
 from foundation.models.dpot import DPOT, DPOTConfig
 from foundation.models.fno import FNO, FNOConfig
-from foundation.models.frames import FrameNetwork
 from foundation.models.moe_pot import MoEPOT, MoEPOTConfig
+from foundation.models.network import FrameNetwork
 from foundation.models.unet import UNet, UNetConfig
 from foundation.nn.initialise import initialise
 

@@ -13,8 +13,8 @@ from math import log2
 
 from foundation.models.dpot import DPOTConfig
 from foundation.models.fno import FNOConfig
-from foundation.models.frames import FrameConfig
 from foundation.models.moe_pot import MoEPOTConfig
+from foundation.models.network import FrameConfig
 from foundation.models.operator_transformer import OperatorTransformerConfig
 from foundation.models.registry import ModelConfig
 from foundation.models.unet import UNetConfig

@@ -21,7 +21,7 @@ from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
 from data_shards.shards.manifest import CorpusEntry
 from foundation.checkpoint.folder import load_folder
-from foundation.models.frames import FrameNetwork
+from foundation.models.network import FrameNetwork
 from foundation.models.registry import ModelConfig, build_model
 from foundation.train.config import RunConfig, ValidationConfig, apply_override
 from foundation.train.freeze import at_temperature_floor, freeze_routers

@@ -30,11 +30,11 @@ from torch.multiprocessing.spawn import spawn
 
 from data_shards.stream.batch import Batch
 from data_shards.stream.memory import keep_freed_memory
-from foundation.models.cost import cost_of
 from foundation.models.registry import ModelConfig, build_model
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.scaling.fit import Fit, Point, fitted
-from foundation.models.scaling.step_time import depth
+from foundation.plan.cluster import Cluster
+from foundation.plan.cost import cost_of
+from foundation.plan.fit import Fit, Point, fitted
+from foundation.plan.step_time import depth
 from foundation.train.config import load_run_config, preset_names
 from launchers.arguments import positive, positives
 from launchers.benchmarks.provenance import provenance

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from data_shards.stream.batch import Batch
-from foundation.models.cost import cost_of
 from foundation.models.moe_pot import Block, MoEPOT, MoEPOTConfig
 from foundation.models.registry import build_model
 from foundation.moe.router import RouterConfig
@@ -27,6 +26,7 @@ from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks
 from foundation.parallel.layout import OptimiserConfig, StepConfig
+from foundation.plan.cost import cost_of
 from foundation.train.config import load_run_config
 from foundation.train.losses import LossConfig, losses_of
 from launchers.benchmarks.beside import beside

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foundation.models import dpot, moe_pot
-from foundation.models.frames import Answer, FrameNetwork
+from foundation.models.network import Answer, FrameNetwork
 from foundation.models.operator_transformer import OperatorTransformer
 from foundation.moe.experts import ExpertBank
 from foundation.moe.mixture import MixtureOfExperts

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from data_shards.stream.batch import Batch
-from foundation.models.frames import FrameConfig
 from foundation.models.moe_pot import Block, MoEPOT
+from foundation.models.network import FrameConfig
 from foundation.models.operator_transformer import OperatorTransformer
 
 _KEPT_MODES = 6  # along each side of the random fields

@@ -20,7 +20,7 @@ from data_shards.stream.stream import SampleStream, StreamConfig
 from launchers.arguments import positive
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.timing import in_turns
-from launchers.whole_trajectories import read_whole, unpack
+from launchers.benchmarks.whole_trajectories import read_whole, unpack
 
 CHANNELS = 4
 CONTEXT = 10

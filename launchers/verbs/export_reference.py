@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from foundation.checkpoint.published import export_published
+from foundation.published.published import export_published
 from launchers.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 

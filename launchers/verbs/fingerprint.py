@@ -5,7 +5,7 @@ import json
 
 from evaluation.simulation.report import judge
 from launchers.arguments import Subparsers, add_parser
-from launchers.own_file import add_file_options, open_both
+from launchers.simulation_options import add_file_options, open_both
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:

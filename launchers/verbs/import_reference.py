@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from foundation.checkpoint.published import import_published
-from foundation.checkpoint.published_config import PUBLISHED_MODES, PUBLISHED_TOP_K, Told
+from foundation.published.published import import_published
+from foundation.published.published_config import PUBLISHED_MODES, PUBLISHED_TOP_K, Told
 from launchers.arguments import Subparsers, add_parser, positive
 from launchers.progress import say
 from launchers.verbs import SUMMARIES

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from data_shards.errors import UserError
-from foundation.models.cost import Cost, cost_of
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.traffic import Spread
+from foundation.plan.cluster import Cluster
+from foundation.plan.cost import Cost, cost_of
+from foundation.plan.traffic import Spread
 from foundation.train.config import RunConfig, load_run_config, preset_names
 from launchers.arguments import positive, positives
 from launchers.plan_on_cluster import (

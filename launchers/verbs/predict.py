@@ -15,8 +15,8 @@ from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
 from evaluation.simulation.report import judge
 from launchers.arguments import Subparsers, add_parser, positive
-from launchers.own_file import add_file_options, open_both
 from launchers.progress import say
+from launchers.simulation_options import add_file_options, open_both
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:

@@ -3,7 +3,7 @@
 import pytest
 from group import on_ranks
 
-from foundation.models.scaling.step_time import EXCHANGES_BACKWARD, EXCHANGES_FORWARD
+from foundation.plan.step_time import EXCHANGES_BACKWARD, EXCHANGES_FORWARD
 
 pytestmark = pytest.mark.dist
 

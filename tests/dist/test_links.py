@@ -8,9 +8,9 @@ import pytest
 import yaml
 from group import on_ranks
 
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.scaling.collective import circulated
-from foundation.models.scaling.placement import Group
+from foundation.plan.cluster import Cluster
+from foundation.plan.collective import circulated
+from foundation.plan.placement import Group
 from launchers.benchmarks.links import Measurement, add_links, measure_links
 from launchers.cli import main
 

@@ -13,8 +13,8 @@ from passes import PassedBytes
 from runs import pretrain
 from traffic import SentBytes
 
-from foundation.models import cost as costs
-from foundation.models.cost import Cost, cost_of
+from foundation.plan import cost as costs
+from foundation.plan.cost import Cost, cost_of
 from foundation.models.registry import build_model
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks, leave_ranks

@@ -8,8 +8,8 @@ import torch
 from architectures import batch_of
 from safetensors import safe_open
 
-from foundation.checkpoint.reference import from_published, published_type
 from foundation.models.dpot import DPOT, DPOTConfig
+from foundation.published.names import from_published, published_type
 
 # The reference was computed in float32 by convolutions; ours sums in another order.
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}

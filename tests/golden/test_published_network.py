@@ -8,10 +8,10 @@ import torch
 from safetensors import safe_open
 
 from data_shards.stream.batch import Batch
-from foundation.checkpoint.reference import from_published
 from foundation.models.moe_pot import MoEPOT, MoEPOTConfig
 from foundation.models.types import Prediction
 from foundation.moe.router import RouterConfig
+from foundation.published.names import from_published
 
 # The reference was computed in float32 by convolutions; ours sums in another order.
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from foundation.models.scaling.cluster import cluster_names
+from foundation.plan.cluster import cluster_names
 from launchers.cli import main
 
 LAYOUT = ("tiny", "--world", "64", "--ep", "8", "--bf16")

@@ -9,7 +9,7 @@ from architectures import config_of, network_of
 from reference_files import write_pth
 
 from foundation.checkpoint.folder import save_folder
-from foundation.checkpoint.published_file import open_published
+from foundation.published.published_file import open_published
 from launchers.cli import main
 
 

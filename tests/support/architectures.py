@@ -3,7 +3,7 @@
 import torch
 
 from data_shards.stream.batch import Batch
-from foundation.models.frames import FrameNetwork
+from foundation.models.network import FrameNetwork
 from foundation.models.registry import ModelConfig, build_model, read_model_config
 
 RESOLUTION = 16

@@ -7,8 +7,8 @@ import torch
 
 from evaluation.harness.forecaster import open_forecaster
 from foundation import Surrogate
-from foundation.models.cost import cost_of
 from foundation.models.registry import build_model, read_model_config
+from foundation.plan.cost import cost_of
 
 SIZES = {
     "resolution": 16,

@@ -6,7 +6,7 @@ import pytest
 from architectures import config_of, network_of
 
 from foundation import Surrogate
-from foundation.checkpoint.published import export_published, import_published
+from foundation.published.published import export_published, import_published
 from launchers.cli import main
 
 

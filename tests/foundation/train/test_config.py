@@ -4,9 +4,9 @@ import pytest
 from architectures import config_of
 
 from data_shards.errors import UserError
-from foundation.models.cost import cost_of
-from foundation.models.frames import FrameConfig
+from foundation.models.network import FrameConfig
 from foundation.models.registry import build_model
+from foundation.plan.cost import cost_of
 from foundation.train.config import (
     SIX_CORPORA,
     RunConfig,

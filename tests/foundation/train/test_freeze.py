@@ -8,7 +8,7 @@ from architectures import DENSE, config_of, network_of, random_batch
 from torch import Tensor, nn
 
 from data_shards.errors import UserError
-from foundation.models.frames import FrameNetwork
+from foundation.models.network import FrameNetwork
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.nn.normalise import SampleBatchNorm
 from foundation.train.freeze import at_temperature_floor, freeze_routers, router_parts

@@ -4,9 +4,9 @@ import pytest
 
 from data_shards.errors import UserError
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.scaling.cluster import Cluster, cluster_values
-from foundation.models.scaling.collective import circulated, exchanged
-from foundation.models.scaling.placement import Group, placed
+from foundation.plan.cluster import Cluster, cluster_values
+from foundation.plan.collective import circulated, exchanged
+from foundation.plan.placement import Group, placed
 
 H100 = Cluster.read(cluster_values("h100"), "h100")
 RING = H100.model_copy(update={"rounds": "ring"})

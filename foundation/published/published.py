@@ -21,7 +21,10 @@ from torch import Tensor
 
 from data_shards.errors import UserError
 from foundation.checkpoint.folder import save_folder
-from foundation.checkpoint.published_config import (
+from foundation.checkpoint.surrogate import Surrogate
+from foundation.models.moe_pot import MoEPOT
+from foundation.published.names import from_published, to_published
+from foundation.published.published_config import (
     Inferred,
     PublishedConfig,
     Told,
@@ -29,10 +32,7 @@ from foundation.checkpoint.published_config import (
     infer_config,
     published_args,
 )
-from foundation.checkpoint.published_file import PublishedFile, open_published
-from foundation.checkpoint.reference import from_published, to_published
-from foundation.checkpoint.surrogate import Surrogate
-from foundation.models.moe_pot import MoEPOT
+from foundation.published.published_file import PublishedFile, open_published
 
 _AFTER_SCHEDULE = 1_000_000  # training steps; the temperature stands at its floor from 138 on
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)

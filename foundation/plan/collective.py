@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.scaling.placement import Group
-from foundation.models.traffic import expected_ranks
+from foundation.plan.cluster import Cluster
+from foundation.plan.placement import Group
+from foundation.plan.traffic import expected_ranks
 
 
 @dataclass(frozen=True)

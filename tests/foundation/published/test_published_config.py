@@ -6,14 +6,14 @@ import pytest
 from architectures import config_of
 
 from data_shards.errors import UserError
-from foundation.checkpoint.published_config import (
+from foundation.models.registry import outline_model, read_model_config
+from foundation.published.published_config import (
     Told,
     check_publishable,
     infer_config,
     published_args,
     published_shapes,
 )
-from foundation.models.registry import outline_model, read_model_config
 from foundation.train.config import load_run_config
 
 # Millions of parameters that the two papers state, to the digits that they give.

@@ -12,8 +12,8 @@ from reference_files import GOLDEN, args_of, golden_tensors, weights_of, write_p
 from data_shards.errors import UserError
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
-from foundation.checkpoint.published import export_published, import_published
-from foundation.checkpoint.published_file import open_published
+from foundation.published.published import export_published, import_published
+from foundation.published.published_file import open_published
 
 # The reference was computed in float32 by convolutions; ours sums in another order.
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
@@ -216,7 +216,7 @@ def test_a_failing_write_leaves_nothing_and_says_so(file, tmp_path, monkeypatch)
         (folder / "half").write_text("a half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("foundation.checkpoint.published.save_folder", full)
+    monkeypatch.setattr("foundation.published.published.save_folder", full)
     assert "No space left" in refused(file, tmp_path / "model")
 
 

@@ -11,7 +11,7 @@ import torch
 from reference_files import rewrite, write_pth
 
 from data_shards.errors import UserError
-from foundation.checkpoint.published_file import open_published
+from foundation.published.published_file import open_published
 
 WEIGHTS = {"a": torch.arange(600.0).reshape(20, 30), "b": torch.zeros(4)}
 

@@ -3,9 +3,9 @@
 import pytest
 
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.scaling.routes import simulate_routes
-from foundation.models.traffic import expected_ranks
 from foundation.moe.router import RouterConfig
+from foundation.plan.routes import simulate_routes
+from foundation.plan.traffic import expected_ranks
 
 
 @pytest.mark.parametrize(("experts", "top_k"), [(16, 4), (16, 1), (8, 2)])

@@ -19,10 +19,10 @@ from pydantic import PositiveInt
 
 from data_shards.config import Config
 from data_shards.errors import UserError
-from foundation.checkpoint.reference import our_name, published_type, to_published
 from foundation.models.dpot import DPOTConfig
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model, read_model_config
+from foundation.published.names import our_name, published_type, to_published
 
 Shape = tuple[int, ...]
 PublishedConfig = MoEPOTConfig | DPOTConfig

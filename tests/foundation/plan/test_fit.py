@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foundation.models.scaling.fit import Point, fitted
+from foundation.plan.fit import Point, fitted
 
 SIZES = [2**power for power in range(10, 26, 3)]
 

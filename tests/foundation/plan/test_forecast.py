@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from data_shards.errors import UserError
-from foundation.models.scaling.cluster import Cluster, Link, cluster_values
-from foundation.models.scaling.forecast import WORTHWHILE, first_break, forecast
-from foundation.models.scaling.layouts import best, fitting_ep_sizes, laid_out
-from foundation.models.scaling.step_time import Arrangement
-from foundation.models.traffic import Spread
+from foundation.plan.cluster import Cluster, Link, cluster_values
+from foundation.plan.forecast import WORTHWHILE, first_break, forecast
+from foundation.plan.layouts import best, fitting_ep_sizes, laid_out
+from foundation.plan.step_time import Arrangement
+from foundation.plan.traffic import Spread
 from foundation.train.config import load_run_config
 
 H100 = Cluster.read(cluster_values("h100"), "h100")

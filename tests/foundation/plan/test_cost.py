@@ -9,10 +9,10 @@ import torch
 from architectures import SIZES, config_of, random_batch
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.models.cost import REDUCE_BUCKET, cost_of
 from foundation.models.registry import ModelConfig, build_model
-from foundation.models.traffic import Spread, expected_ranks, traffic_of
 from foundation.models.work import dense_work_of, work_of
+from foundation.plan.cost import REDUCE_BUCKET, cost_of
+from foundation.plan.traffic import Spread, expected_ranks, traffic_of
 from foundation.train.config import load_run_config
 
 ROOT = Path(__file__).parents[3]

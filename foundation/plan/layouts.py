@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from data_shards.errors import UserError
 from foundation.models.registry import ModelConfig
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.scaling.forecast import Forecast, forecast
-from foundation.models.scaling.placement import placed
-from foundation.models.scaling.step_time import Arrangement
-from foundation.models.traffic import Spread
+from foundation.plan.cluster import Cluster
+from foundation.plan.forecast import Forecast, forecast
+from foundation.plan.placement import placed
+from foundation.plan.step_time import Arrangement
+from foundation.plan.traffic import Spread
 
 
 def fitting_ep_sizes(config: ModelConfig, world: int) -> list[int]:

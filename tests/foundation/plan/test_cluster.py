@@ -3,7 +3,7 @@
 import pytest
 
 from data_shards.errors import UserError
-from foundation.models.scaling.cluster import Cluster, Link, cluster_names, cluster_values
+from foundation.plan.cluster import Cluster, Link, cluster_names, cluster_values
 
 VALUES = cluster_values("h100")
 

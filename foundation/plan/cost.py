@@ -15,10 +15,10 @@ from functools import cache
 
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model
-from foundation.models.traffic import Spread, Traffic, expected_owners, traffic_of
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work, dense_work_of, work_of
 from foundation.moe.experts import ExpertBank
+from foundation.plan.traffic import Spread, Traffic, expected_owners, traffic_of
 
 REDUCE_BUCKET = 20_000_000  # numbers: `reduce_bucket_size` of ds_configs/*.json
 

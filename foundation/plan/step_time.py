@@ -8,17 +8,17 @@ reading data, logs, checkpoints and validation; compute shared with a running co
 from dataclasses import dataclass, fields
 from math import ceil
 
-from foundation.models.cost import REDUCE_BUCKET, Cost
 from foundation.models.fno import FNOConfig
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.operator_transformer import OperatorTransformerConfig
 from foundation.models.registry import ModelConfig
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.scaling.collective import Load, circulated, exchanged
-from foundation.models.scaling.placement import Placement, Where, placed
-from foundation.models.scaling.routes import Unevenness, simulate_routes
-from foundation.models.traffic import Spread
 from foundation.models.work import expert_work_of
+from foundation.plan.cluster import Cluster
+from foundation.plan.collective import Load, circulated, exchanged
+from foundation.plan.cost import REDUCE_BUCKET, Cost
+from foundation.plan.placement import Placement, Where, placed
+from foundation.plan.routes import Unevenness, simulate_routes
+from foundation.plan.traffic import Spread
 
 # Calls of all-to-all per block, as `parallel.expert_parallel` makes them: counts, samples, routes
 # and results forward; samples, routes and results backward.

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from foundation.models.cost import REDUCE_BUCKET, cost_on
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.scaling.cluster import Cluster, Link, cluster_values
-from foundation.models.scaling.step_time import Arrangement, StepTime, step_time
-from foundation.models.traffic import Spread
 from foundation.models.work import expert_work_of, work_of
+from foundation.plan.cluster import Cluster, Link, cluster_values
+from foundation.plan.cost import REDUCE_BUCKET, cost_on
+from foundation.plan.step_time import Arrangement, StepTime, step_time
+from foundation.plan.traffic import Spread
 from foundation.train.config import load_run_config
 
 H100 = Cluster.read(cluster_values("h100"), "h100")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data_shards.errors import UserError
-from foundation.models.scaling.cluster import Cluster
+from foundation.plan.cluster import Cluster
 
 Where = Literal["inside", "across"]
 

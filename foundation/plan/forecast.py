@@ -11,11 +11,11 @@ from math import isqrt
 from typing import Literal
 
 from data_shards.errors import UserError
-from foundation.models.cost import Cost, cost_on
 from foundation.models.registry import ModelConfig
-from foundation.models.scaling.cluster import Cluster
-from foundation.models.scaling.step_time import Arrangement, Hidden, StepTime, step_time
-from foundation.models.traffic import Spread
+from foundation.plan.cluster import Cluster
+from foundation.plan.cost import Cost, cost_on
+from foundation.plan.step_time import Arrangement, Hidden, StepTime, step_time
+from foundation.plan.traffic import Spread
 
 WORTHWHILE = 0.5  # efficiency under which more GPUs are called broken
 MOST_RANKS = 2**14  # to which doubling is followed
