@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from launchers.exit_codes import guarded
+from launchers.console.exit_codes import guarded
 from launchers.verbs import add_verbs
 
 

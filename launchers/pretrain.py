@@ -14,7 +14,7 @@ from functools import partial
 
 from foundation.models.registry import build_model
 from foundation.train.config import load_run_config, preset_names
-from launchers.training import Job, add_training_options, launch
+from launchers.training.launch import Job, add_training_options, launch
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,1 @@
+"""Files of other programs: HDF5, MATLAB, NumPy, archives; opened without trust."""

@@ -1,0 +1,1 @@
+"""Shards and checkpoints elsewhere: the Hub, web folders, lists of URLs."""

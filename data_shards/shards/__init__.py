@@ -1,0 +1,1 @@
+"""Corpora on disk: written, indexed, verified, read back."""

@@ -5,11 +5,12 @@ import os
 import re
 from collections.abc import Iterator
 
-from launchers import bench, finetune, pretrain
+from launchers import finetune, pretrain
+from launchers.benchmarks import ratios
 from launchers.cli import build_parser
 from launchers.verbs import SUMMARIES
 
-SCRIPTS = {"pretrain": pretrain, "finetune": finetune, "bench": bench}
+SCRIPTS = {"pretrain": pretrain, "finetune": finetune, "bench": ratios}
 
 
 def pages() -> dict[str, str]:

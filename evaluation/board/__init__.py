@@ -1,0 +1,1 @@
+"""Records in, leaderboards, pages and model cards out."""

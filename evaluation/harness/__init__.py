@@ -1,0 +1,1 @@
+"""The judge: forecasters, tasks and shards in, records out."""

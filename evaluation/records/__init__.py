@@ -1,0 +1,1 @@
+"""Results on disk: records, samples, predictions, their averages and errors."""

@@ -1,0 +1,1 @@
+"""A user's own simulation: on the model's grid, forecast, reported."""

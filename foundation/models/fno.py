@@ -4,7 +4,7 @@ Axes: B samples, T frames, C channels, H rows, W columns, D width.
 Frames are stacked as channels beside two coordinates, lifted to the width, and
 pass layers of `gelu(spectral convolution + 1 x 1 map)`; two 1 x 1 maps project.
 Source: FNO (ICLR 2021), 2-D in space, autoregressive in time. Additions:
-normalisation and target as in every network here (frames.py).
+normalisation and target as in every network here (network.py).
 The package `neuraloperator` (2.0) has this network too, but its wheel asks for
 wandb, zencfg, configmypy, ruamel-yaml, tensorly and tensorly-torch: too much
 for a hundred lines. The layers agree (tests/golden).

@@ -6,7 +6,7 @@ configuration whose default is ours and whose other value is the paper's:
 `router.gate_norm` (layer | batch). One is not: before the router's temperature
 has reached its floor (138 steps), evaluation uses the training step's, not the
 floor. Additions, off in the paper's presets: `instance_norm` and `target`, see
-frames.py.
+network.py.
 """
 
 from typing import Literal

@@ -1,0 +1,1 @@
+"""The authors' own checkpoint files, read and written."""

@@ -36,8 +36,8 @@ from foundation.plan.cost import cost_of
 from foundation.plan.fit import Fit, Point, fitted
 from foundation.plan.step_time import depth
 from foundation.train.config import load_run_config, preset_names
-from launchers.arguments import positive, positives
 from launchers.benchmarks.provenance import provenance
+from launchers.console.arguments import positive, positives
 
 SIZES = tuple(4 * 2**power for power in range(10, 24, 2))  # bytes of a rank's buffer, to 16 MiB
 BATCHES = (1, 2, 4)

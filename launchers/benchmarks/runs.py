@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from data_shards.shards.manifest import read_manifest
-from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG
 from launchers.benchmarks.timing import Figure, at_most
-from launchers.training_process import module_command, train_in
+from launchers.console.arguments import DEFAULT_DEEPSPEED_CONFIG
+from launchers.training.process import module_command, train_in
 
 _STEPS = 8
 _RARELY = 10**6  # steps: validation and checkpoint come at the end alone

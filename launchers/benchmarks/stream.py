@@ -17,10 +17,10 @@ from data_shards.stream.layout import ModelLayout
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
-from launchers.arguments import positive
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.timing import in_turns
 from launchers.benchmarks.whole_trajectories import read_whole, unpack
+from launchers.console.arguments import positive
 
 CHANNELS = 4
 CONTEXT = 10

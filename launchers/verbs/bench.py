@@ -1,7 +1,7 @@
 """`foundation bench`: what this machine does, as ratios of one run."""
 
-from launchers.arguments import Subparsers, add_parser
-from launchers.bench import EXAMPLES, add_options
+from launchers.benchmarks.ratios import EXAMPLES, add_options
+from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
 

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from evaluation.board.model_card import read_evidence, write_card
-from launchers.arguments import Subparsers, add_parser
-from launchers.progress import say
+from launchers.console.arguments import Subparsers, add_parser
+from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 from launchers.verbs.export import add_card_options
 

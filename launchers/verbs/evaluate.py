@@ -25,9 +25,9 @@ from evaluation.records.results import check_writable
 from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
 from evaluation.tasks.task import Task, load_tasks, select_tasks
-from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
-from launchers.device import usable_device
-from launchers.progress import say
+from launchers.console.arguments import Subparsers, add_parser, add_shards_option, positive
+from launchers.console.device import usable_device
+from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:

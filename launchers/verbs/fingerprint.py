@@ -4,8 +4,8 @@ import argparse
 import json
 
 from evaluation.simulation.report import judge
-from launchers.arguments import Subparsers, add_parser
-from launchers.simulation_options import add_file_options, open_both
+from launchers.console.arguments import Subparsers, add_parser
+from launchers.console.simulation_options import add_file_options, open_both
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:

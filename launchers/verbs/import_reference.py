@@ -6,8 +6,8 @@ from pathlib import Path
 
 from foundation.published.published import import_published
 from foundation.published.published_config import PUBLISHED_MODES, PUBLISHED_TOP_K, Told
-from launchers.arguments import Subparsers, add_parser, positive
-from launchers.progress import say
+from launchers.console.arguments import Subparsers, add_parser, positive
+from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:

@@ -10,8 +10,8 @@ from foundation.plan.cluster import Cluster
 from foundation.plan.cost import Cost, cost_of
 from foundation.plan.traffic import Spread
 from foundation.train.config import RunConfig, load_run_config, preset_names
-from launchers.arguments import positive, positives
-from launchers.plan_on_cluster import (
+from launchers.console.arguments import positive, positives
+from launchers.console.plan_on_cluster import (
     add_cluster_options,
     arranged_forecast,
     plain_plan,

@@ -14,9 +14,9 @@ from evaluation.records.results import check_writable
 from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
 from evaluation.simulation.report import judge
-from launchers.arguments import Subparsers, add_parser, positive
-from launchers.progress import say
-from launchers.simulation_options import add_file_options, open_both
+from launchers.console.arguments import Subparsers, add_parser, positive
+from launchers.console.progress import say
+from launchers.console.simulation_options import add_file_options, open_both
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from foundation.checkpoint.share import push_checkpoint
-from launchers.arguments import Subparsers, add_parser
+from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:

@@ -9,8 +9,8 @@ from evaluation.harness.rescore import Rescoring, rescore
 from evaluation.records.record import samples_path
 from evaluation.records.results import check_writable, save_results
 from evaluation.records.table import result_table
-from launchers.arguments import Subparsers, add_parser, add_shards_option, positive
-from launchers.progress import progress, say
+from launchers.console.arguments import Subparsers, add_parser, add_shards_option, positive
+from launchers.console.progress import progress, say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:

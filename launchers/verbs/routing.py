@@ -33,9 +33,15 @@ from evaluation.routing.runner import (
 from evaluation.routing.table import routing_report
 from evaluation.routing.task import RoutingTask
 from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
-from launchers.arguments import Subparsers, add_parser, add_shards_option, not_negative, positive
-from launchers.device import usable_device
-from launchers.progress import say
+from launchers.console.arguments import (
+    Subparsers,
+    add_parser,
+    add_shards_option,
+    not_negative,
+    positive,
+)
+from launchers.console.device import usable_device
+from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:

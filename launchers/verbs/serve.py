@@ -7,9 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from data_shards.errors import UserError
-from launchers.arguments import Subparsers, add_parser, add_shards_option, not_negative, positive
-from launchers.device import add_placing_options, open_placed
-from launchers.progress import say
+from launchers.console.arguments import (
+    Subparsers,
+    add_parser,
+    add_shards_option,
+    not_negative,
+    positive,
+)
+from launchers.console.device import add_placing_options, open_placed
+from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
 if TYPE_CHECKING:

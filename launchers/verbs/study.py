@@ -27,16 +27,16 @@ from evaluation.study.summary import StudyPoint, StudySummary, summarise
 from evaluation.study.table import study_tables
 from evaluation.tasks.task import Task, load_tasks, select_tasks
 from foundation.checkpoint.folder import read_config
-from launchers.arguments import (
+from launchers.console.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,
     add_parser,
     add_shards_option,
     positive,
 )
-from launchers.device import usable_device
-from launchers.progress import progress, say
-from launchers.training_process import TrainingFailedError, module_command, resuming, train_in
+from launchers.console.device import usable_device
+from launchers.console.progress import progress, say
+from launchers.training.process import TrainingFailedError, module_command, resuming, train_in
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:

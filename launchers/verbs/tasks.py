@@ -11,7 +11,7 @@ from evaluation.metrics import METRICS
 from evaluation.records.table import markdown_table
 from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
 from evaluation.tasks.task import Task, group_meanings, group_names, load_tasks
-from launchers.arguments import Subparsers, add_parser
+from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:

@@ -32,17 +32,17 @@ from evaluation.transfer.sweep import (
     task_for,
 )
 from evaluation.transfer.table import crossing_text, transfer_table
-from launchers.arguments import (
+from launchers.console.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,
     add_parser,
     add_shards_option,
     positive,
 )
-from launchers.device import usable_device
-from launchers.progress import progress, say
-from launchers.recipe_options import add_recipe_options
-from launchers.training_process import TrainingFailedError, module_command, resuming, train_in
+from launchers.console.device import usable_device
+from launchers.console.progress import progress, say
+from launchers.console.recipe_options import add_recipe_options
+from launchers.training.process import TrainingFailedError, module_command, resuming, train_in
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:

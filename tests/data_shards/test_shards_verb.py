@@ -13,8 +13,8 @@ from data_shards.card import ChannelStatistics
 from data_shards.catalogue import card_names, ladder_names, load_card, read_card
 from data_shards.errors import UserError
 from data_shards.shards.manifest import Provenance, SourceFile, read_manifest
-from launchers import progress as progress_module
-from launchers.progress import Overall, progress
+from launchers.console import progress as progress_module
+from launchers.console.progress import Overall, progress
 
 VERBS = ("list", "generate", "convert", "verify", "info", "show", "accuracy")
 

@@ -60,7 +60,7 @@ def watched(
     watch: Callable[[], AbstractContextManager[Any]],
 ) -> list[Any]:
     """What a watch saw of each optimiser step of a run of the launcher, on this rank."""
-    import launchers.training as training
+    import launchers.training.launch as training
 
     seen: list[Any] = []
 

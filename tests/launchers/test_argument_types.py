@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from launchers.arguments import add_parser, key_value, not_negative, positive
+from launchers.console.arguments import add_parser, key_value, not_negative, positive
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", 1), ("007", 7), ("1_000", 1000), (" 3 ", 3)])

@@ -12,8 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foundation.models.registry import build_model
 from foundation.models.work import dense_work_of, work_of
-from launchers import bench
-from launchers.benchmarks import network
+from launchers.benchmarks import network, ratios
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of
 from launchers.benchmarks.provenance import provenance
@@ -114,7 +113,7 @@ def test_the_published_form_computes_all_experts_and_ours_the_chosen():
 
 
 def run_bench(path: str) -> int:
-    return bench.main(["--only", "inference", "--rounds", "1", "--output", path])
+    return ratios.main(["--only", "inference", "--rounds", "1", "--output", path])
 
 
 def test_the_record_holds_what_was_measured_and_how(tmp_path):
@@ -130,7 +129,7 @@ def test_the_record_holds_what_was_measured_and_how(tmp_path):
 
 
 def test_runs_need_shards(capsys):
-    assert bench.main(["--only", "runs"]) == 2
+    assert ratios.main(["--only", "runs"]) == 2
     assert "--shards" in capsys.readouterr().err
 
 
@@ -139,7 +138,7 @@ def test_runs_need_shards(capsys):
     [((), "no models/moepot.py"), (("--only", "mixture"), "in the part `network`")],
 )
 def test_the_authors_code_must_be_there_and_wanted(options, fault, tmp_path, capsys):
-    assert bench.main([*options, "--authors", str(tmp_path)]) == 2
+    assert ratios.main([*options, "--authors", str(tmp_path)]) == 2
     assert fault in capsys.readouterr().err
 
 

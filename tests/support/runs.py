@@ -39,7 +39,7 @@ def pretrain(
     extra: tuple[str, ...] = (),
 ) -> int:
     """The launcher's main on this rank; its exit code."""
-    import launchers.training as training
+    import launchers.training.launch as training
     from launchers.pretrain import main
 
     if stop_after is not None:
@@ -63,7 +63,7 @@ def finetune(
     extra: tuple[str, ...] = (),
 ) -> int:
     """The launcher's main on this rank, on the single-channel corpus; its exit code."""
-    import launchers.training as training
+    import launchers.training.launch as training
     from launchers.finetune import main
 
     if stop_after is not None:

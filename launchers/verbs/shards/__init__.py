@@ -4,7 +4,7 @@ One module per verb, in the order of `foundation shards --help`. None of them
 imports a solver, a reader or a plotting library before it is run.
 """
 
-from launchers.arguments import Subparsers, add_parser
+from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 from launchers.verbs.shards import accuracy, convert, generate, info, show, verify
 from launchers.verbs.shards import list as list_verb

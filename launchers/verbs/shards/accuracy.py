@@ -11,8 +11,8 @@ from typing import Any, get_args
 from data_shards.card import CorpusCard, ProfileName
 from data_shards.catalogue import expand, load_card
 from data_shards.errors import UserError
-from launchers.arguments import Subparsers, add_parser, not_negative, positive
-from launchers.progress import progress, say
+from launchers.console.arguments import Subparsers, add_parser, not_negative, positive
+from launchers.console.progress import progress, say
 
 SUMMARY = "measure what generators cost and how accurate they are"
 EXAMPLES = """examples:

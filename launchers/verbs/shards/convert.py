@@ -13,8 +13,8 @@ from data_shards.errors import UserError
 from data_shards.read import READERS
 from data_shards.shards.manifest import MANIFEST, read_manifest
 from data_shards.shards.order import Order
-from launchers.arguments import Subparsers, add_parser, key_value, positive
-from launchers.progress import progress, say
+from launchers.console.arguments import Subparsers, add_parser, key_value, positive
+from launchers.console.progress import progress, say
 from launchers.verbs.shards.generate import add_storage
 from launchers.verbs.shards.order import mebibytes, pending, resumable, settings
 

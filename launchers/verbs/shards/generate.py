@@ -13,8 +13,8 @@ from data_shards.handbook import GROUPS
 from data_shards.shards.manifest import Provenance, Storage
 from data_shards.shards.order import Order
 from data_shards.trajectory import Trajectory
-from launchers.arguments import Subparsers, add_parser, not_negative, positive
-from launchers.progress import Overall, progress, say
+from launchers.console.arguments import Subparsers, add_parser, not_negative, positive
+from launchers.console.progress import Overall, progress, say
 from launchers.verbs.shards.order import mebibytes, pending, resumable, settings
 
 if TYPE_CHECKING:

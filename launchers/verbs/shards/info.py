@@ -13,7 +13,7 @@ from data_shards.errors import UserError
 from data_shards.handbook import facts, protocol_text
 from data_shards.shards.dataset_card import licence_of
 from data_shards.shards.manifest import CorpusEntry, Manifest, read_manifest
-from launchers.arguments import Subparsers, add_parser
+from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs.shards.order import mebibytes, settings
 
 SUMMARY = "describe a folder of shards, or a corpus by its name"

@@ -7,7 +7,7 @@ from typing import Any
 from data_shards.card import CorpusCard
 from data_shards.catalogue import card_names, ladder_names, load_card, load_ladder
 from data_shards.handbook import GROUPS, grid_text, page, splits_text
-from launchers.arguments import Subparsers, add_parser
+from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs.shards.accuracy import recorded
 
 SUMMARY = "list all corpora, groups and ladders"

@@ -15,7 +15,7 @@ from data_shards.shards.manifest import (
 )
 from data_shards.shards.order import Order
 from data_shards.shards.tar import ShardError
-from launchers.progress import say
+from launchers.console.progress import say
 
 
 def pending(orders: Sequence[Order], out: Path, overwrite: bool) -> list[Order]:

@@ -8,8 +8,8 @@ from data_shards.card import Split
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
-from launchers.arguments import Subparsers, add_parser, not_negative
-from launchers.progress import progress
+from launchers.console.arguments import Subparsers, add_parser, not_negative
+from launchers.console.progress import progress
 
 SUMMARY = "draw trajectories: one contact sheet and one animation per corpus"
 EXAMPLES = """examples:

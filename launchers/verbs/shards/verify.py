@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data_shards.errors import UserError
 from data_shards.shards.verify import Report, verify
-from launchers.arguments import Subparsers, add_parser
-from launchers.progress import progress
+from launchers.console.arguments import Subparsers, add_parser
+from launchers.console.progress import progress
 from launchers.verbs.shards.order import mebibytes
 
 SUMMARY = "check a folder of shards and name every fault"

@@ -12,7 +12,7 @@ from data_shards.shards.corpus import ShardedCorpus
 from evaluation.tasks.task import load_tasks
 from evaluation.transfer.sweep import Terms, TransferRun, plan, task_for
 from launchers.finetune import build_parser
-from launchers.training_process import TrainingFailedError
+from launchers.training.process import TrainingFailedError
 from launchers.verbs.transfer import TrainingProcess
 
 SUPPORT = Path(__file__).parents[2] / "support"

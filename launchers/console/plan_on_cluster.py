@@ -14,7 +14,7 @@ from foundation.plan.placement import placed
 from foundation.plan.step_time import Arrangement
 from foundation.plan.traffic import Spread
 from foundation.train.config import RunConfig, apply_override
-from launchers.arguments import exponent
+from launchers.console.arguments import exponent
 
 _PREFIX = "cluster."
 _PARTS = {

@@ -9,9 +9,9 @@ from data_shards.simulation_file.simulation import Boundary
 from evaluation.simulation.channels import order_hints
 from evaluation.simulation.on_model_grid import check_fits
 from foundation import Surrogate
-from launchers.arguments import not_negative
-from launchers.device import add_placing_options, open_placed
-from launchers.progress import say
+from launchers.console.arguments import not_negative
+from launchers.console.device import add_placing_options, open_placed
+from launchers.console.progress import say
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:

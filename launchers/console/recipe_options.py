@@ -3,7 +3,7 @@
 import argparse
 
 from foundation.train.finetuning import recipe_names
-from launchers.arguments import positive
+from launchers.console.arguments import positive
 
 
 def add_recipe_options(parser: argparse.ArgumentParser, *, default: str) -> None:

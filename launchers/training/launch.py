@@ -52,8 +52,8 @@ from foundation.train.config import RunConfig, first_difference
 from foundation.train.report import Reporter
 from foundation.train.stop import StopRequest
 from foundation.train.trainer import NonFiniteLossError, Position, Trainer
-from launchers.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
-from launchers.exit_codes import guarded
+from launchers.console.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
+from launchers.console.exit_codes import guarded
 
 # Parts of a run that a resumed one must share.
 _FIXED = ("model", "data", "seed", "global_batch", "early_stopping")

@@ -12,7 +12,7 @@ import yaml
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[1] / "ds_configs" / "zero1_fp32.json"
+DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[2] / "ds_configs" / "zero1_fp32.json"
 
 
 def add_parser(

@@ -1,0 +1,148 @@
+"""Measures what this machine does; what is judged are ratios taken in one run.
+
+Rounds alternate between the subject and its yardstick, because machines are shared and
+noisy; a record holds every round and the medians.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from data_shards.errors import UserError
+from data_shards.stream.memory import keep_freed_memory
+from launchers.benchmarks.links import add_links
+from launchers.benchmarks.mixture import mixture_figures
+from launchers.benchmarks.network import (
+    compiled_figures,
+    inference_figures,
+    kept_figures,
+    network_figures,
+    recompute_figures,
+    size_figures,
+)
+from launchers.benchmarks.provenance import provenance
+from launchers.benchmarks.published_code import check_clone
+from launchers.benchmarks.ranks import ranks_figures
+from launchers.benchmarks.runs import memory_figures, waiting_figures
+from launchers.benchmarks.stream import add_stream
+from launchers.benchmarks.timing import Figure
+from launchers.console.arguments import positive
+from launchers.console.exit_codes import guarded
+
+EXAMPLES = """examples:
+  python launchers/bench.py                                   # the ratios, some minutes
+  python launchers/bench.py --quick                           # one round, under a minute
+  python launchers/bench.py --shards quickstart/shards --output ratios.json   # and real runs
+  python launchers/bench.py --only mixture --only ranks --rounds 9
+  python launchers/bench.py --only network --authors ~/MoEPOT    # their own code beside ours
+  python launchers/bench.py stream --shards quickstart/shards --output stream.json
+  python launchers/bench.py links --output links.json --cluster mine.yaml
+  foundation bench --quick                                    # the same as a verb
+"""
+
+_USUAL = ("mixture", "network", "inference", "sizes", "kept", "ranks", "runs")
+PARTS = (*_USUAL, "compiled")
+_ONLY = (
+    f"of {', '.join(_USUAL)}; or compiled, which is left out unless it is named; kept: "
+    "what keeping freed memory saves"
+)
+_QUICK = ("mixture", "network", "inference")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ratios, and of subjects that are measured by themselves."""
+    parser = argparse.ArgumentParser(
+        prog="bench.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the ratios, and the other subjects."""
+    parser.add_argument("--quick", action="store_true", help=f"one round of {', '.join(_QUICK)}")
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=_ONLY)
+    parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
+    parser.add_argument(
+        "--shards", type=Path, metavar="DIR", help="to train on; without them runs are left out"
+    )
+    parser.add_argument(
+        "--authors", type=Path, metavar="CLONE", help="the authors' code, to be run and timed too"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="record to write")
+    parser.set_defaults(run=bench_ratios)
+    subjects = parser.add_subparsers(metavar="SUBJECT", title="measured by themselves")
+    add_stream(subjects)
+    add_links(subjects)
+
+
+def bench_ratios(options: argparse.Namespace) -> None:
+    """All figures that are wanted: printed as they come, then written."""
+    # DeepSpeed takes seconds to load, which the other subjects need not wait for.
+    from foundation.parallel.launch import join_ranks, leave_ranks
+
+    if options.only and "runs" in options.only and options.shards is None:
+        raise UserError("the part `runs` trains on shards: add --shards DIR")
+    wanted = options.only or (_QUICK if options.quick else _USUAL)
+    if options.authors is not None:
+        if "network" not in wanted:
+            raise UserError("--authors is timed in the part `network`; add --only network")
+        check_clone(options.authors)
+    device = join_ranks().device
+    if device.type == "cpu":
+        keep_freed_memory()  # as in a run
+    rounds = 1 if options.quick else options.rounds
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "mixture": lambda: mixture_figures(device, rounds),
+        "network": lambda: network_figures(device, rounds, options.authors),
+        "compiled": lambda: compiled_figures(device, rounds),
+        "inference": lambda: inference_figures(device, rounds),
+        "sizes": lambda: [*size_figures(device, rounds), *recompute_figures(device, rounds)],
+        "kept": lambda: kept_figures(device, rounds),
+        "ranks": lambda: ranks_figures(rounds),
+        "runs": lambda: [*waiting_figures(options.shards), *memory_figures(options.shards)],
+    }
+    figures: list[Figure] = []
+    for name in wanted:
+        if name == "runs" and options.shards is None:
+            print("runs: left out, they need --shards DIR", file=sys.stderr)
+            continue
+        if name in ("ranks", "kept") and device.type != "cpu":
+            print(f"{name}: left out, a matter of CPUs", file=sys.stderr)
+            continue
+        for figure in parts[name]():
+            print(f"{figure.value:8.3g}  {figure.name}{_verdict(figure)}", flush=True)
+            figures.append(figure)
+    leave_ranks()
+    if options.output:
+        _write(options.output, figures, device, rounds)
+
+
+def _verdict(figure: Figure) -> str:
+    if figure.goal is None:
+        return ""
+    return f"   ({figure.goal}: {'met' if figure.goal.met(figure.value) else 'missed'})"
+
+
+def _write(path: Path, figures: list[Figure], device: torch.device, rounds: int) -> None:
+    record = {
+        **provenance(device),
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+        "figures": [figure.plain() for figure in figures],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    options = build_parser().parse_args(arguments)
+    return guarded(lambda: options.run(options))
