@@ -51,7 +51,7 @@ def load_windows(
     length = context_frames + target_frames
     starts = [start] * len(trajectories) if isinstance(start, int) else start
     windows = list(zip(trajectories, starts, strict=True))
-    fields, channel_masks, valid_masks = zip(
+    fields, asked_masks, valid_masks = zip(
         *(
             to_model_layout(corpus.window(i, first, length), corpus.mask(i), corpus.card, layout)
             for i, first in windows
@@ -60,9 +60,9 @@ def load_windows(
     )
     frames = torch.stack(fields)
     return Batch(
-        fields=frames[:, :context_frames],
-        target=frames[:, context_frames:],
-        channel_mask=torch.stack(channel_masks),
+        given=frames[:, :context_frames],
+        asked=frames[:, context_frames:],
+        asked_mask=torch.stack(asked_masks),
         valid_mask=torch.stack(valid_masks),
         corpus_id=torch.zeros(len(fields), dtype=torch.int64),
         keys=tuple(f"{corpus.keys[i]}@{first}" for i, first in windows),

@@ -46,7 +46,7 @@ def check_fits(card: CorpusCard, layout: ModelLayout) -> None:
         )
 
 
-def channel_mask(card: CorpusCard, layout: ModelLayout) -> Tensor:
+def asked_mask(card: CorpusCard, layout: ModelLayout) -> Tensor:
     """1 for channels that are predicted and scored, 0 for the rest, (C,)."""
     mask = torch.zeros(layout.channels)
     mask[: len(card.channels)] = 1.0
@@ -121,4 +121,4 @@ def to_model_layout(
     out = torch.empty(fields.shape[0], layout.channels, size, size)
     fluid = resize_mask(mask, size)
     fill_frames(out, fields, fluid, card)
-    return out, channel_mask(card, layout), (fluid >= 0.5).float()[None]
+    return out, asked_mask(card, layout), (fluid >= 0.5).float()[None]

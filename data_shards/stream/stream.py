@@ -22,7 +22,7 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import (
     ModelLayout,
-    channel_mask,
+    asked_mask,
     check_fits,
     fill_frames,
     resize_mask,
@@ -69,7 +69,7 @@ class SampleStream:
             Source(c.name, c.num_trajectories, c.frames - self._length + 1) for c in self.corpora
         ]
         self.plan = MixturePlan(sources, config.mixture)
-        self._channel_masks = [channel_mask(c.card, layout) for c in self.corpora]
+        self._asked_masks = [asked_mask(c.card, layout) for c in self.corpora]
 
     def batches(
         self, first_sample: int, global_batch: int, rank: int = 0, world: int = 1
@@ -129,9 +129,9 @@ class SampleStream:
             fill_frames(target[row], window[frames_in:], fluid, corpus.card)
             valid[row, 0] = fluid >= 0.5
         return Batch(
-            fields=context,
-            target=target,
-            channel_mask=torch.stack([self._channel_masks[sample.corpus] for sample in ids]),
+            given=context,
+            asked=target,
+            asked_mask=torch.stack([self._asked_masks[sample.corpus] for sample in ids]),
             valid_mask=valid,
             corpus_id=torch.tensor([sample.corpus for sample in ids]),
             keys=tuple(self._key(sample) for sample in ids),

@@ -15,12 +15,12 @@ Floor = Callable[[Batch, int], Tensor]
 
 def persistence(batch: Batch, steps: int) -> Tensor:
     """The last frame of the context, repeated: (B, steps, C, H, W)."""
-    return batch.fields[:, -1:].expand(-1, steps, -1, -1, -1)
+    return batch.given[:, -1:].expand(-1, steps, -1, -1, -1)
 
 
 def context_mean(batch: Batch, steps: int) -> Tensor:
     """The mean of the context's frames, repeated: (B, steps, C, H, W)."""
-    return batch.fields.mean(1, keepdim=True).expand(-1, steps, -1, -1, -1)
+    return batch.given.mean(1, keepdim=True).expand(-1, steps, -1, -1, -1)
 
 
 FLOORS: dict[str, Floor] = {"persistence": persistence, "context_mean": context_mean}

@@ -51,11 +51,11 @@ def cut_forecast(
         task: the terms.
         stride: from `scored_stride`.
     """
-    true = cut(batch.target, corpus.card, stride)
+    true = cut(batch.asked, corpus.card, stride)
     if pred.shape[2:] != true.shape[2:]:
         pred = cut(pred, corpus.card, stride)
     valid = batch.valid_mask[..., ::stride, ::stride]
-    points = (batch.channel_mask[:, : true.shape[2], None, None] * valid)[:, None]
+    points = (batch.asked_mask[:, : true.shape[2], None, None] * valid)[:, None]
     rows, columns = true.shape[-2:]
     setting = setting_of(task, corpus.card, (rows, columns))
     origins = tuple(origin_of(corpus, number) for number in chosen)

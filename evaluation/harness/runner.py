@@ -194,9 +194,9 @@ def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_Ba
 def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
     """A model that takes less context than the task gives gets the latest frames."""
     taken = forecaster.context_frames or task.context_frames
-    shortened = Batch(**{**vars(batch), "fields": batch.fields[:, -taken:]})
+    shortened = replace(batch, given=batch.given[:, -taken:])
     steps = task.rollout_frames + task.free_frames
-    return forecaster.forecast(shortened, steps).to(batch.target.dtype)
+    return forecaster.forecast(shortened, steps).to(batch.asked.dtype)
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

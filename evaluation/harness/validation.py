@@ -122,5 +122,5 @@ class Validator:
             target_frames=self._horizon,
         ).to(device)
         stride = max(1, self._layout.resolution // corpus.resolution)
-        points = scored_points(batch.channel_mask, batch.valid_mask, stride)
-        return l2re(rollout(model, batch, self._horizon), batch.target, points)
+        points = scored_points(batch.asked_mask, batch.valid_mask, stride)
+        return l2re(rollout(model, batch, self._horizon), batch.asked, points)

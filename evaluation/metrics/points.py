@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 
-def scored_points(channel_mask_BC: Tensor, valid_mask_B1HW: Tensor, stride: int = 1) -> Tensor:
+def scored_points(asked_mask_BC: Tensor, valid_mask_B1HW: Tensor, stride: int = 1) -> Tensor:
     """The points that count: scored channels, fluid cells, every `stride`-th row and column.
 
     Args:
-        channel_mask_BC: 1 for scored channels (B, C).
+        asked_mask_BC: 1 for scored channels (B, C).
         valid_mask_B1HW: 1 in the fluid (B, 1, H, W).
         stride: model resolution // native size; the published protocol's `k`.
 
@@ -24,7 +24,7 @@ def scored_points(channel_mask_BC: Tensor, valid_mask_B1HW: Tensor, stride: int 
     """
     lattice_HW = torch.zeros_like(valid_mask_B1HW[0, 0])
     lattice_HW[::stride, ::stride] = 1.0
-    return (channel_mask_BC[:, :, None, None] * valid_mask_B1HW * lattice_HW)[:, None]
+    return (asked_mask_BC[:, :, None, None] * valid_mask_B1HW * lattice_HW)[:, None]
 
 
 def mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:

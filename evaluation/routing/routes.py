@@ -91,9 +91,9 @@ def _blank_batch(model: Surrogate) -> Batch:
         count, config.context_frames, config.channels, config.resolution, config.resolution
     )
     batch = Batch(
-        fields=fields,
-        target=fields[:, :0],
-        channel_mask=torch.ones(count, config.channels),
+        given=fields,
+        asked=fields[:, :0],
+        asked_mask=torch.ones(count, config.channels),
         valid_mask=torch.ones(count, 1, config.resolution, config.resolution),
         corpus_id=torch.zeros(count, dtype=torch.int64),
         keys=("",) * count,

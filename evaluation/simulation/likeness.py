@@ -142,12 +142,12 @@ def _batch(model: Surrogate, placed: OnModelGrid, starts: list[int]) -> Batch:
         valid = valid * torch.from_numpy(placed.mask)
         if channels < model.config.channels:
             fields[:, :, channels] = valid
-    channel_mask = torch.zeros(count, model.config.channels)
-    channel_mask[:, :channels] = 1.0
+    asked_mask = torch.zeros(count, model.config.channels)
+    asked_mask[:, :channels] = 1.0
     batch = Batch(
-        fields=fields,
-        target=fields[:, :0],
-        channel_mask=channel_mask,
+        given=fields,
+        asked=fields[:, :0],
+        asked_mask=asked_mask,
         valid_mask=valid,
         corpus_id=torch.zeros(count, dtype=torch.int64),
         keys=("",) * count,

@@ -185,8 +185,8 @@ class Surrogate(nn.Module):
         device = next(self.parameters()).device
         fields = torch.ones(count, wanted[0], wanted[1], rows, columns, device=device)
         fields[:, :, :channels] = context[:, -wanted[0] :]
-        channel_mask = torch.zeros(count, wanted[1], device=device)
-        channel_mask[:, :channels] = 1.0
+        asked_mask = torch.zeros(count, wanted[1], device=device)
+        asked_mask[:, :channels] = 1.0
         valid = torch.ones(count, 1, rows, columns, device=device)
         if mask is not None:
             if mask.shape[-2:] != valid.shape[-2:]:
@@ -195,5 +195,5 @@ class Surrogate(nn.Module):
             if channels < wanted[1]:  # the model was trained to see an obstacle in this channel
                 fields[:, :, channels] = valid
         corpus_id = torch.zeros(count, dtype=torch.int64, device=device)
-        batch = Batch(fields, fields[:, :0], channel_mask, valid, corpus_id, ("",) * count)
+        batch = Batch(fields, fields[:, :0], asked_mask, valid, corpus_id, ("",) * count)
         return batch, channels

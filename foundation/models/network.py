@@ -113,9 +113,9 @@ class FrameNetwork(nn.Module):
         raise NotImplementedError
 
     def forward(self, batch: Batch) -> Prediction:
-        """Predict the frames after `batch.fields` (B, T_in, C, H, W)."""
+        """Predict the frames after `batch.given` (B, T_in, C, H, W)."""
         config = self.config
-        seen = framed(batch.fields, config)
+        seen = framed(batch.given, config)
         dtype = next(self.parameters()).dtype
         frames, routing, logits = self.answer(seen.inputs.to(dtype), seen.statistics_B2C)
         frames = frames.reshape(len(batch), config.out_frames, config.channels, *frames.shape[2:])

@@ -30,14 +30,14 @@ def rollout(model: Model, batch: Batch, steps: int) -> Tensor:
     Returns:
         (B, steps, C, H, W).
     """
-    last = batch.fields[:, -1:]
-    predicted_B1CHW = batch.channel_mask[:, None, :, None, None] * batch.valid_mask[:, None]
+    last = batch.given[:, -1:]
+    predicted_B1CHW = batch.asked_mask[:, None, :, None, None] * batch.valid_mask[:, None]
     predicted_B1CHW = predicted_B1CHW > 0
-    context = batch.fields
+    context = batch.given
     frames: list[Tensor] = []
     while sum(frame.shape[1] for frame in frames) < steps:
-        fields = model(replace(batch, fields=context)).fields
+        fields = model(replace(batch, given=context)).fields
         fields = torch.where(predicted_B1CHW, fields, last)
         frames.append(fields)
-        context = torch.cat([context, fields], dim=1)[:, -batch.fields.shape[1] :]
+        context = torch.cat([context, fields], dim=1)[:, -batch.given.shape[1] :]
     return torch.cat(frames, dim=1)[:, :steps]

@@ -64,19 +64,19 @@ def next_frame_error(fields: Tensor, batch: Batch, mask: LossMask, to: RelativeT
         mask: which channels and cells count.
         to: relative to the truth, or to its change since the last frame of the context.
     """
-    target = batch.target
+    target = batch.asked
     scale = target if to == "field" else _change(batch)
     if mask == "reference":
         return relative_l2(fields, target, None, scale).mean(dim=1)
-    points = batch.channel_mask[:, None, :, None, None] * batch.valid_mask[:, None]
+    points = batch.asked_mask[:, None, :, None, None] * batch.valid_mask[:, None]
     error_BC = relative_l2(fields, target, points, scale)
-    return error_BC.sum(dim=1) / batch.channel_mask.sum(dim=1)
+    return error_BC.sum(dim=1) / batch.asked_mask.sum(dim=1)
 
 
 def _change(batch: Batch) -> Tensor:
     """Change since the last frame, no smaller anywhere than a trace of the field's size."""
-    change = batch.target - batch.fields[:, -1:]
-    size = batch.target.square().mean((1, 3, 4), keepdim=True).sqrt()
+    change = batch.asked - batch.given[:, -1:]
+    size = batch.asked.square().mean((1, 3, 4), keepdim=True).sqrt()
     return (change.square() + (_LEAST_CHANGE * size).square()).sqrt()
 
 

@@ -25,12 +25,12 @@ def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batc
     """
     if scale == 0.0:
         return batch
-    fields = batch.fields
+    fields = batch.given
     noise = torch.empty_like(fields)
     for row in range(len(batch)):
         generator = torch.Generator(fields.device)
         generator.manual_seed(keyed(f"noise/{first_sample + row}", seed) >> 1)
         noise[row].normal_(generator=generator)
     norm = fields.square().sum((1, 3, 4), keepdim=True).sqrt()
-    real = batch.channel_mask[:, None, :, None, None]
-    return replace(batch, fields=fields + scale * norm * real * noise)
+    real = batch.asked_mask[:, None, :, None, None]
+    return replace(batch, given=fields + scale * norm * real * noise)

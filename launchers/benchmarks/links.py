@@ -258,9 +258,9 @@ def _batch(config: ModelConfig, size: int) -> Batch:
     noise = torch.Generator().manual_seed(0)
     frames = (size, config.context_frames, config.channels, *pixels)
     return Batch(
-        fields=torch.randn(frames, generator=noise),
-        target=torch.zeros(size, config.out_frames, config.channels, *pixels),
-        channel_mask=torch.ones(size, config.channels),
+        given=torch.randn(frames, generator=noise),
+        asked=torch.zeros(size, config.out_frames, config.channels, *pixels),
+        asked_mask=torch.ones(size, config.channels),
         valid_mask=torch.ones(size, 1, *pixels),
         corpus_id=torch.zeros(size, dtype=torch.int64),
         keys=("",) * size,

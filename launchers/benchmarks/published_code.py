@@ -36,7 +36,7 @@ def published_code_loss(
     sys.path.insert(0, str(clone))
     try:
         network: Any = importlib.import_module("models.moepot").MoEPOTNet
-        model = _network(network, config).to(batch.fields.device)
+        model = _network(network, config).to(batch.given.device)
     except (ImportError, AttributeError, TypeError) as error:
         raise UserError(
             f"--authors {clone}: its network cannot be made ({error}); install what it needs, or "
@@ -44,7 +44,7 @@ def published_code_loss(
         ) from None
     finally:
         sys.path.remove(str(clone))
-    context, target = (t.permute(0, 3, 4, 1, 2).contiguous() for t in (batch.fields, batch.target))
+    context, target = (t.permute(0, 3, 4, 1, 2).contiguous() for t in (batch.given, batch.asked))
 
     def loss() -> Tensor:
         predicted, _, balance = model(context)

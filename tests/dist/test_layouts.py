@@ -41,16 +41,16 @@ class Case(NamedTuple):
 def global_batch() -> Batch:
     generator = torch.Generator().manual_seed(3)
     fields = torch.randn(GLOBAL_BATCH, 11, 4, RESOLUTION, RESOLUTION, generator=generator)
-    channel_mask = torch.ones(GLOBAL_BATCH, 4)
-    channel_mask[::2, 1:] = 0
+    asked_mask = torch.ones(GLOBAL_BATCH, 4)
+    asked_mask[::2, 1:] = 0
     valid = (torch.rand(GLOBAL_BATCH, 1, RESOLUTION, RESOLUTION, generator=generator) > 0.2).float()
     ids = torch.arange(GLOBAL_BATCH)
-    return Batch(fields[:, :10], fields[:, 10:], channel_mask, valid, ids, ("",) * GLOBAL_BATCH)
+    return Batch(fields[:, :10], fields[:, 10:], asked_mask, valid, ids, ("",) * GLOBAL_BATCH)
 
 
 def part(batch: Batch, start: int, count: int) -> Batch:
     rows = slice(start, start + count)
-    tensors = (batch.fields, batch.target, batch.channel_mask, batch.valid_mask, batch.corpus_id)
+    tensors = (batch.given, batch.asked, batch.asked_mask, batch.valid_mask, batch.corpus_id)
     return Batch(*(t[rows] for t in tensors), batch.keys[rows])
 
 

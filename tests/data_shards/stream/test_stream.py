@@ -13,7 +13,7 @@ from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
 
 NAMES = ("toy_flow", "toy_gas", "toy_solid")
-TENSORS = ("fields", "target", "channel_mask", "valid_mask", "corpus_id")
+TENSORS = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def assert_same_samples(ours, others):
 def test_a_sample_is_the_planned_window_in_the_models_layout(corpora, resolution, target_frames):
     stream = make(corpora, resolution, target_frames=target_frames)
     batch = next(stream.batches(0, 30))
-    assert batch.fields.shape == (30, 10, 4, resolution, resolution)
-    assert batch.target.shape == (30, target_frames, 4, resolution, resolution)
+    assert batch.given.shape == (30, 10, 4, resolution, resolution)
+    assert batch.asked.shape == (30, target_frames, 4, resolution, resolution)
     assert len(batch) == 30
     for row in range(30):
         sample = stream.plan.sample(row)
@@ -56,9 +56,9 @@ def test_a_sample_is_the_planned_window_in_the_models_layout(corpora, resolution
         fields, channels, valid = to_model_layout(
             window, trajectory.full_mask, corpus.card, stream.layout
         )
-        torch.testing.assert_close(batch.fields[row], fields[:10], rtol=0, atol=0)
-        torch.testing.assert_close(batch.target[row], fields[10:], rtol=0, atol=0)
-        torch.testing.assert_close(batch.channel_mask[row], channels, rtol=0, atol=0)
+        torch.testing.assert_close(batch.given[row], fields[:10], rtol=0, atol=0)
+        torch.testing.assert_close(batch.asked[row], fields[10:], rtol=0, atol=0)
+        torch.testing.assert_close(batch.asked_mask[row], channels, rtol=0, atol=0)
         torch.testing.assert_close(batch.valid_mask[row], valid, rtol=0, atol=0)
         assert int(batch.corpus_id[row]) == sample.corpus
         key = f"{NAMES[sample.corpus]}/train-{sample.trajectory:06d}@{sample.start}"
@@ -100,12 +100,12 @@ def test_a_stream_travels_to_a_spawned_worker(corpora):
         keys, fields = pool.apply(decoded, (stream, 5, 4))
     batch = stream.decode(5, 4)
     assert keys == batch.keys
-    np.testing.assert_array_equal(fields, batch.fields.numpy())
+    np.testing.assert_array_equal(fields, batch.given.numpy())
 
 
 def decoded(stream, first, number):
     batch = stream.decode(first, number)
-    return batch.keys, batch.fields.numpy()
+    return batch.keys, batch.given.numpy()
 
 
 @pytest.mark.parametrize(("world", "later_world"), [(1, 1), (2, 2), (2, 4), (4, 1)])
@@ -146,8 +146,8 @@ def test_solid_cells_and_padding_are_masked_in_a_batch(corpora):
     assert bool((batch.valid_mask[solid].sum(dim=(1, 2, 3)) < 64).all())
     assert bool((batch.valid_mask[~solid] == 1).all())
     flow = batch.corpus_id == NAMES.index("toy_flow")
-    assert bool((batch.fields[flow][:, :, 1:] == 1).all())
-    assert batch.channel_mask.sum(dim=1).tolist() == [[1, 4, 2][i] for i in batch.corpus_id]
+    assert bool((batch.given[flow][:, :, 1:] == 1).all())
+    assert batch.asked_mask.sum(dim=1).tolist() == [[1, 4, 2][i] for i in batch.corpus_id]
 
 
 def test_a_global_batch_that_does_not_divide_by_the_ranks_is_refused(corpora):

@@ -67,10 +67,8 @@ def _line(name: str) -> Forecaster:
     )
 
     def forecast(batch: Batch, steps: int) -> torch.Tensor:
-        rate = batch.fields[:, -1:] - batch.fields[:, -2:-1]
-        return batch.fields[:, -1:] + 0.9 * rate * torch.arange(1, 1 + steps).reshape(
-            1, -1, 1, 1, 1
-        )
+        rate = batch.given[:, -1:] - batch.given[:, -2:-1]
+        return batch.given[:, -1:] + 0.9 * rate * torch.arange(1, 1 + steps).reshape(1, -1, 1, 1, 1)
 
     return Forecaster(facts, forecast)
 

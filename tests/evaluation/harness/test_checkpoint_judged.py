@@ -33,8 +33,8 @@ def test_a_checkpoint_scores_as_its_rollout_by_hand(
     # The obstacle is a channel of the context that is carried over, not predicted.
     with torch.no_grad():
         pred = rollout(model, batch, 10)
-    points = scored_points(batch.channel_mask, batch.valid_mask, stride=2)
-    expected = l2re(pred, batch.target, points).mean().item()
+    points = scored_points(batch.asked_mask, batch.valid_mask, stride=2)
+    expected = l2re(pred, batch.asked, points).mean().item()
     # 1e-5: batches of another size sum in another order
     assert record["scores"]["l2re"]["value"] == pytest.approx(expected, rel=1e-5)
     assert record["model"]["name"] == "seedling"

@@ -78,14 +78,14 @@ def test_batch_size_changes_no_sample(corpus: Open, batch_size: int) -> None:
 
 def test_a_finer_model_is_scored_on_every_kth_point_alone(corpus: Open) -> None:
     def spoiled(batch: Batch, steps: int) -> Tensor:
-        last = batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+        last = batch.given[:, -1:].repeat(1, steps, 1, 1, 1)
         kept = last.clone()
         last += 1e3
         last[..., ::2, ::2] = kept[..., ::2, ::2]
         return last
 
     def clean(batch: Batch, steps: int) -> Tensor:
-        return batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+        return batch.given[:, -1:].repeat(1, steps, 1, 1, 1)
 
     shards, task = corpus("fno_ns_1e-5"), _task("fno_ns_1e-5")
     record, _ = run_task(_model(spoiled, resolution=16), task, shards, RunSettings())
@@ -98,9 +98,9 @@ def test_a_finer_model_is_scored_on_every_kth_point_alone(corpus: Open) -> None:
 
 def test_a_perfect_forecast_scores_zero(corpus: Open) -> None:
     def grown(batch: Batch, steps: int) -> Tensor:
-        rate = batch.fields[:, -1:] - batch.fields[:, -2:-1]
+        rate = batch.given[:, -1:] - batch.given[:, -2:-1]
         ahead = torch.arange(1, steps + 1).reshape(1, -1, 1, 1, 1)
-        return batch.fields[:, -1:] + ahead * rate
+        return batch.given[:, -1:] + ahead * rate
 
     record, _ = run_task(
         _model(grown, resolution=8), _task("fno_ns_1e-5"), corpus("fno_ns_1e-5"), RunSettings()
@@ -110,8 +110,8 @@ def test_a_perfect_forecast_scores_zero(corpus: Open) -> None:
 
 def test_solid_cells_and_padding_do_not_count(corpus: Open) -> None:
     def disturbed(batch: Batch, steps: int) -> Tensor:
-        last = batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
-        unscored = (batch.channel_mask[:, None, :, None, None] * batch.valid_mask[:, None]) == 0
+        last = batch.given[:, -1:].repeat(1, steps, 1, 1, 1)
+        unscored = (batch.asked_mask[:, None, :, None, None] * batch.valid_mask[:, None]) == 0
         return torch.where(unscored, 1e6, last)
 
     shards, task = corpus("cfdbench"), _task("cfdbench")
@@ -122,7 +122,7 @@ def test_solid_cells_and_padding_do_not_count(corpus: Open) -> None:
 
 def test_a_diverged_forecast_is_counted_and_scores_inf(corpus: Open) -> None:
     def bursting(batch: Batch, steps: int) -> Tensor:
-        pred = batch.fields[:, -1:].repeat(1, steps, 1, 1, 1)
+        pred = batch.given[:, -1:].repeat(1, steps, 1, 1, 1)
         pred[0, 3:] = torch.nan
         return pred
 
@@ -157,8 +157,8 @@ def test_a_model_of_shorter_context_gets_the_latest_frames(corpus: Open) -> None
     seen: list[Tensor] = []
 
     def remember(batch: Batch, steps: int) -> Tensor:
-        seen.append(batch.fields)
-        return batch.fields[:, -1:].expand(-1, steps, -1, -1, -1)
+        seen.append(batch.given)
+        return batch.given[:, -1:].expand(-1, steps, -1, -1, -1)
 
     shards, task = corpus("fno_ns_1e-5"), _task("fno_ns_1e-5")
     run_task(_model(remember, 8, context_frames=4), task, shards, RunSettings(limit=1))
@@ -326,7 +326,7 @@ def test_a_forecast_runs_free_beyond_the_end_of_the_truth(corpus: Open, tmp_path
 
     def runaway(batch: Batch, steps: int) -> Tensor:
         factors = 1.1 ** torch.arange(1, steps + 1).reshape(1, -1, 1, 1, 1)
-        return batch.fields[:, -1:] * factors
+        return batch.given[:, -1:] * factors
 
     update = {
         "rollout_frames": 1,

@@ -27,7 +27,7 @@ class Persistence(nn.Module):
     def forward(self, batch: Batch) -> Prediction:
         assert not self.training, "validation runs in evaluation mode"
         self.calls.append(len(batch))
-        return Prediction(batch.fields[:, -1:] * self.factor, (), torch.zeros(len(batch), 6))
+        return Prediction(batch.given[:, -1:] * self.factor, (), torch.zeros(len(batch), 6))
 
 
 def _validator(corpus: Open, limit: int = 100, batch_size: int = 2) -> Validator:

@@ -44,7 +44,7 @@ def test_contexts_are_the_windows_asked_for(waves) -> None:  # type: ignore[no-u
     corpus = ShardedCorpus.open(waves, "toy_duct", "test")
     batch = load_contexts(corpus, [(0, 3), (2, 1)], LAYOUT, 10)
     alone = load_windows(corpus, [2], LAYOUT, context_frames=10, target_frames=2, start=1)
-    assert batch.fields.shape == (2, 10, 4, 16, 16)
-    assert batch.target.shape[1] == 0
-    assert (batch.fields[1] == alone.fields[0]).all()
+    assert batch.given.shape == (2, 10, 4, 16, 16)
+    assert batch.asked.shape[1] == 0
+    assert (batch.given[1] == alone.given[0]).all()
     assert batch.keys == (f"{corpus.keys[0]}@3", f"{corpus.keys[2]}@1")

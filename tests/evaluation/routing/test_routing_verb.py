@@ -108,7 +108,7 @@ def test_routes_are_those_of_the_model_at_the_temperature_asked(
     corpus = ShardedCorpus.open(waves, "toy_wave", "test")
     layout = ModelLayout(resolution=16)
     batch = load_windows(corpus, [0, 1], layout, context_frames=10, target_frames=0)
-    expected = Surrogate.from_pretrained(mixture).route(batch.fields)
+    expected = Surrogate.from_pretrained(mixture).route(batch.given)
     for block, route in enumerate(expected):
         np.testing.assert_allclose(
             routes.probabilities_NLE[:, block], route.probabilities, rtol=1e-4

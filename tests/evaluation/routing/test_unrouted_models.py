@@ -29,7 +29,7 @@ class _Network(torch.nn.Module):
             Routing(torch.zeros(shape), torch.zeros(shape[0], 1), torch.ones(shape[0], 1))
             for shape in self.shapes
         )
-        return Prediction(batch.fields, routing, torch.zeros(len(batch), 0))
+        return Prediction(batch.given, routing, torch.zeros(len(batch), 0))
 
 
 def _surrogate(network: torch.nn.Module) -> Surrogate:

@@ -123,9 +123,9 @@ def test_routers_see_an_obstacle_as_in_training(model: Surrogate, tmp_path: Path
     path = write_arrays(tmp_path / "wake.npz", arrays)
     simulation = read_simulation(path, Reading(axes="t,y,x"))
     layout = ModelLayout(resolution=SIDE, channels=model.config.channels)
-    laid, channel_mask, valid = to_model_layout(fields[:10], mask, card, layout)
-    batch = replace(random_batch(torch.Generator(), 1), fields=laid[None])
-    batch = replace(batch, channel_mask=channel_mask[None], valid_mask=valid[None])
+    laid, asked_mask, valid = to_model_layout(fields[:10], mask, card, layout)
+    batch = replace(random_batch(torch.Generator(), 1), given=laid[None])
+    batch = replace(batch, asked_mask=asked_mask[None], valid_mask=valid[None])
     with torch.inference_mode():
         routing = model(batch).routing
     own = np.stack([block.probabilities_BE[0].numpy() for block in routing])

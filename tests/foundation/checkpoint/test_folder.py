@@ -75,9 +75,9 @@ def test_forecast_sees_an_obstacle_as_training_and_evaluation_do(folder, generat
     mask = torch.ones(16, 16)
     mask[4:7, 4:7] = 0
     layout = ModelLayout(resolution=16)
-    frames, channel_mask, valid = to_model_layout(fields.numpy(), mask.numpy(), card, layout)
+    frames, asked_mask, valid = to_model_layout(fields.numpy(), mask.numpy(), card, layout)
     ids = torch.zeros(1, dtype=torch.int64)
-    batch = Batch(frames[None], frames[None, :0], channel_mask[None], valid[None], ids, ("",))
+    batch = Batch(frames[None], frames[None, :0], asked_mask[None], valid[None], ids, ("",))
     model = Surrogate.from_pretrained(folder)
     with torch.no_grad():
         judged = rollout(model, batch, 3)

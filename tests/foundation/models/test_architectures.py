@@ -66,7 +66,7 @@ def test_every_number_starts_as_a_function_of_the_seed(name):
 @pytest.mark.parametrize("target", ["frame", "increment"])
 def test_a_sample_is_forecast_alike_in_any_batch(name, target, generator):
     model = network_of(name, target=target, instance_norm=True)
-    fields = random_batch(generator).fields
+    fields = random_batch(generator).given
     order = torch.tensor([3, 1, 4])
     together, apart = model(batch_of(fields)).fields, model(batch_of(fields[order])).fields
     # float32: a batch of another size sums in another order
@@ -79,7 +79,7 @@ def test_normalised_increments_are_equivariant_to_units(name, generator):
     model = network_of(name, **INCREMENTS)
     nn.init.zeros_(model.scale_features.weight)
     nn.init.zeros_(model.shift_features.weight)
-    fields = random_batch(generator).fields
+    fields = random_batch(generator).given
     plain, scaled = model(batch_of(fields)).fields, model(batch_of(7 * fields + 3)).fields
     # the floor of 1e-6 under a deviation of order one, through the whole network
     torch.testing.assert_close(scaled, 7 * plain + 3, rtol=1e-3, atol=1e-3)
@@ -88,7 +88,7 @@ def test_normalised_increments_are_equivariant_to_units(name, generator):
 @every_architecture
 def test_the_context_is_seen_with_its_size_unless_the_statistics_are_silenced(name, generator):
     model = network_of(name, **INCREMENTS)
-    fields = random_batch(generator).fields
+    fields = random_batch(generator).given
     plain, scaled = model(batch_of(fields)).fields, model(batch_of(7 * fields)).fields
     assert (scaled - 7 * plain).abs().max() > 1e-2
 
@@ -96,7 +96,7 @@ def test_the_context_is_seen_with_its_size_unless_the_statistics_are_silenced(na
 @every_architecture
 def test_a_context_at_rest_stays_at_rest_under_increments(name, generator):
     model = network_of(name, **INCREMENTS)
-    fields = random_batch(generator).fields[:, :1].expand(-1, 10, -1, -1, -1).contiguous()
+    fields = random_batch(generator).given[:, :1].expand(-1, 10, -1, -1, -1).contiguous()
     change = model(batch_of(fields)).fields - fields[:, -1:]
     assert change.abs().max() < 1e-4  # 1e-6 of scale floor times outputs of order ten
 
@@ -105,7 +105,7 @@ def test_a_context_at_rest_stays_at_rest_under_increments(name, generator):
 def test_the_order_of_frames_matters(name, generator):
     model = network_of(name)
     batch = random_batch(generator)
-    backwards = replace(batch, fields=batch.fields.flip(1))
+    backwards = replace(batch, given=batch.given.flip(1))
     assert (model(backwards).fields - model(batch).fields).abs().max() > 1e-3
 
 
@@ -113,12 +113,12 @@ def test_the_order_of_frames_matters(name, generator):
 def test_a_small_set_is_learnt_by_heart(name, generator):
     model = network_of(name, instance_norm=True)
     fields = torch.randn(4, 11, 4, 16, 16, generator=generator)
-    batch = replace(batch_of(fields[:, :10]), target=fields[:, 10:])
+    batch = replace(batch_of(fields[:, :10]), asked=fields[:, 10:])
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     errors = []
     for _ in range(60):
         optimiser.zero_grad()
-        error = relative_l2(model(batch).fields, batch.target).mean()
+        error = relative_l2(model(batch).fields, batch.asked).mean()
         error.backward()
         optimiser.step()
         errors.append(float(error.detach()))

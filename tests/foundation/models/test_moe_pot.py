@@ -13,7 +13,7 @@ def network(**options):
 
 def test_a_sample_is_routed_alike_in_any_batch(generator):
     model = network()
-    fields = random_batch(generator).fields
+    fields = random_batch(generator).given
     order = torch.tensor([3, 1, 4])
     together, apart = model(batch_of(fields)), model(batch_of(fields[order]))
     for few, all_ in zip(apart.routing, together.routing, strict=True):

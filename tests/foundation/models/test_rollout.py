@@ -14,7 +14,7 @@ def doubling(frames: int):
     """A model whose next frames double the last one; knows nothing of masks."""
 
     def model(batch: Batch) -> Prediction:
-        last = batch.fields[:, -1:]
+        last = batch.given[:, -1:]
         future = torch.cat([last * 2 ** (n + 1) for n in range(frames)], dim=1)
         return Prediction(future, (), torch.zeros(len(batch), 1))
 
@@ -23,11 +23,11 @@ def doubling(frames: int):
 
 def batch() -> Batch:
     fields = torch.ones(2, 3, 2, 4, 4)
-    channel_mask = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    asked_mask = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
     valid = torch.ones(2, 1, 4, 4)
     valid[0, 0, 1, 2] = 0
     ids = torch.zeros(2, dtype=torch.int64)
-    return Batch(fields, fields[:, :0], channel_mask, valid, ids, ("", ""))
+    return Batch(fields, fields[:, :0], asked_mask, valid, ids, ("", ""))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
@@ -49,7 +49,7 @@ def test_what_never_was_finite_in_a_solid_cell_does_no_harm():
     dirty = batch()
 
     def model(b: Batch) -> Prediction:
-        fields = b.fields[:, -1:].clone()
+        fields = b.given[:, -1:].clone()
         fields[0, :, 0, 1, 2] = torch.nan
         return Prediction(fields, (), torch.zeros(len(b), 1))
 
@@ -59,4 +59,4 @@ def test_what_never_was_finite_in_a_solid_cell_does_no_harm():
 def test_the_batch_itself_is_left_alone():
     before = batch()
     rollout(doubling(1), before, 3)
-    assert torch.equal(before.fields, replace(batch()).fields)
+    assert torch.equal(before.given, replace(batch()).given)

@@ -49,4 +49,4 @@ def test_features_of_the_finest_level_pass_beside_the_coarse_ones(generator):
             refine.weight.zero_()
     batch = batch_of(torch.randn(1, 10, 4, 16, 16, generator=generator).requires_grad_())
     model(batch).fields[0, 0, 0, 8, 8].backward()
-    assert batch.fields.grad[0, -1, :, 8, 8].abs().max() > 0
+    assert batch.given.grad[0, -1, :, 8, 8].abs().max() > 0

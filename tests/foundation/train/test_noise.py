@@ -15,20 +15,20 @@ def batch(count: int) -> Batch:
 
 
 def part(whole: Batch, rows: slice) -> Batch:
-    tensors = (whole.fields, whole.target, whole.channel_mask, whole.valid_mask, whole.corpus_id)
+    tensors = (whole.given, whole.asked, whole.asked_mask, whole.valid_mask, whole.corpus_id)
     return Batch(*(t[rows] for t in tensors), whole.keys[rows])
 
 
 def test_a_rank_draws_for_its_samples_what_one_process_draws():
     whole = with_noise(batch(6), 1e-3, seed=0, first_sample=100)
     half = with_noise(part(batch(6), slice(3, 6)), 1e-3, seed=0, first_sample=103)
-    assert torch.equal(half.fields, whole.fields[3:])
+    assert torch.equal(half.given, whole.given[3:])
 
 
 def test_noise_has_the_published_size_on_real_channels_and_is_absent_on_padding():
     clean = batch(4)
-    noise = with_noise(clean, 1e-2, seed=0, first_sample=0).fields - clean.fields
-    norm = clean.fields.square().sum((1, 3, 4)).sqrt()
+    noise = with_noise(clean, 1e-2, seed=0, first_sample=0).given - clean.given
+    norm = clean.given.square().sum((1, 3, 4)).sqrt()
     # 640 draws per channel: their deviation is within 10 % (3.6 standard errors)
     torch.testing.assert_close(noise[:, :, :2].std((1, 3, 4)), 1e-2 * norm[:, :2], rtol=0.1, atol=0)
     assert noise[:, :, 2].abs().max() == 0
@@ -36,9 +36,9 @@ def test_noise_has_the_published_size_on_real_channels_and_is_absent_on_padding(
 
 def test_other_seeds_and_samples_draw_other_noise():
     clean = batch(2)
-    first = with_noise(clean, 1e-2, 0, 0).fields
-    assert not torch.equal(first, with_noise(clean, 1e-2, 1, 0).fields)
-    assert not torch.equal(first, with_noise(clean, 1e-2, 0, 2).fields)
+    first = with_noise(clean, 1e-2, 0, 0).given
+    assert not torch.equal(first, with_noise(clean, 1e-2, 1, 0).given)
+    assert not torch.equal(first, with_noise(clean, 1e-2, 0, 2).given)
 
 
 def test_no_noise_is_the_batch_itself():

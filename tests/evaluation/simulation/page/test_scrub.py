@@ -187,8 +187,8 @@ def test_a_samples_errors_are_those_of_the_harness(name: str, waves: Path, tmp_p
     batch = load_windows(corpus, [1], layout, context_frames=10, target_frames=4)
     with torch.inference_mode():
         predicted = rollout(model, batch, 4)
-    points = scored_points(batch.channel_mask, batch.valid_mask)
-    wanted = l2re_per_frame(predicted, batch.target, points)[0]
+    points = scored_points(batch.asked_mask, batch.valid_mask)
+    wanted = l2re_per_frame(predicted, batch.asked, points)[0]
     found = scrub(model, sample_simulation(corpus, 1, model), steps=4)
     np.testing.assert_allclose(found.errors.model, wanted.numpy(), rtol=1e-6)
 
