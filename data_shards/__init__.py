@@ -16,12 +16,12 @@ A tour, in the order in which data flow:
   `stream` decodes that plan for one rank.
 
     from data_shards.shards.corpus import ShardedCorpus
-    from data_shards.stream.layout import ModelLayout
+    from data_shards.stream.layout import ModelLayout, square
     from data_shards.stream.stream import SampleStream, StreamConfig
 
     names = ("pdebench_swe", "fno_ns_1e-5")
     corpora = [ShardedCorpus.open("shards", name, "train") for name in names]
-    stream = SampleStream(corpora, StreamConfig(), ModelLayout(resolution=128))
+    stream = SampleStream(corpora, StreamConfig(), square(128))
     for batch in stream.batches(first_sample=0, global_batch=20):
         ...
 

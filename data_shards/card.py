@@ -6,7 +6,7 @@ generators, readers, the verifier, the stream and the documentation all ask it.
 The cards that ship lie in `cards/`; `catalogue` finds them.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import (
     Field,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from data_shards.config import Config
+from data_shards.errors import UserError
 
 Side = Literal[
     "periodic",
@@ -38,6 +39,7 @@ Split = Literal["train", "validation", "test"]
 ProfileName = Literal["published", "small"]
 # Names of corpora are parts of file names and of names on the Hub.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+MASK = "mask"  # among what a card gives: 1 in the fluid, 0 in solid cells
 Group = Literal["mixture_6", "mixture_10", "mixture_12", "downstream", "ood"]
 
 
@@ -98,6 +100,13 @@ class Profile(Config):
     generator_options: dict[str, Any] = Field(default_factory=dict)  # merged over the card's
 
 
+class Given(NamedTuple):
+    """One thing that a sample offers: a channel, a parameter as a constant channel, or the mask."""
+
+    slot: str  # the name under which a layout may take it
+    name: str  # of the channel or parameter, or `mask`
+
+
 class Shift(Config):
     """Where a corpus stands on a ladder away from what models are trained on."""
 
@@ -124,6 +133,12 @@ class CorpusCard(Config):
     boundary: dict[str, Side] | None = None  # None where it differs between trajectories
     extent: tuple[float, ...] | None = None  # x_min, x_max, y_min, y_max[, z_min, z_max]
     parameters: dict[str, Range]
+    # What a model is given, as `slot` or `slot=name`: channels, parameters as constant channels,
+    # `mask`. What it is asked: channels. Empty: all of them.
+    given: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    window: Literal["next", "same"] = "next"  # the frames that are asked: those after, or the same
+    axis: Literal["space", "states"] = "space"  # states of a system are never resampled
     context_frames: PositiveInt = 10
     rollout_frames: NonNegativeInt  # frames predicted at test by the published protocol
     splits: dict[Split, NonNegativeInt]  # published trajectory counts
@@ -156,9 +171,57 @@ class CorpusCard(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _given_and_asked_are_there(self) -> Self:
+        known = {*self.channel_names, *self.parameters, MASK}
+        for what, names, there in (
+            ("given", [one.name for one in self.offered], known),
+            ("asked", self.asked, {*self.channel_names}),
+        ):
+            if unknown := [name for name in names if name not in there]:
+                raise ValueError(f"{what} {unknown}: neither {' nor '.join(sorted(there))}")
+        slots = [one.slot for one in self.offered]
+        if twice := {slot for slot in slots if slots.count(slot) > 1}:
+            raise ValueError(f"given: slot {min(twice)} is filled twice; fill it once")
+        return self
+
     @property
     def channel_names(self) -> tuple[str, ...]:
         return tuple(channel.name for channel in self.channels)
+
+    @property
+    def offered(self) -> tuple[Given, ...]:
+        """What is given, in order: as the card says, else all channels and the obstacle mask."""
+        if not self.given:
+            mask = (MASK,) if self.mask_as_channel else ()
+            return tuple(Given(name, name) for name in (*self.channel_names, *mask))
+        pairs = (text.partition("=") for text in self.given)
+        return tuple(Given(slot, name or slot) for slot, _, name in pairs)
+
+    @property
+    def asked_names(self) -> tuple[str, ...]:
+        """Channels that are predicted and scored, in order."""
+        return self.asked or self.channel_names
+
+    @property
+    def asked_frames(self) -> int:
+        """Frames that a test of the card's own protocol asks; 0 if there is none."""
+        return self.context_frames if self.window == "same" else self.rollout_frames
+
+    def window_frames(self, given: int, asked: int) -> int:
+        """Frames of a trajectory that a window covers.
+
+        Raises:
+            UserError: the same frames are asked as are given, but not as many.
+        """
+        if self.window == "next":
+            return given + asked
+        if asked not in (0, given):
+            raise UserError(
+                f"corpus {self.name} asks the frames that it gives: {given} given and {asked} "
+                "asked do not fit; take as many"
+            )
+        return given
 
     def grid(self, resolution: int) -> tuple[int, ...]:
         """The native grid's shape, scaled to `resolution` cells along x."""

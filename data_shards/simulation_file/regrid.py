@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 Sides = tuple[bool, bool]
 
 
-def regrid(frames: Array, shape: tuple[int, int], periodic: Sides) -> Array:
+def regrid(frames: Array, shape: tuple[int, ...], periodic: Sides) -> Array:
     """Resample planes by their waves.
 
     Args:
@@ -89,7 +89,7 @@ def _around_obstacle(
     return _narrow(np.where(there, inside, solid))
 
 
-def regrid_mask(fluid: Array, shape: tuple[int, int], periodic: Sides) -> Array:
+def regrid_mask(fluid: Array, shape: tuple[int, ...], periodic: Sides) -> Array:
     """A mask on another grid, (R, Q) of zeros and ones: fluid from one half on."""
     if fluid.shape == shape:
         return (fluid >= 0.5).astype(np.float32)

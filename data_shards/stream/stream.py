@@ -1,6 +1,5 @@
 """Corpora in, batches out: the training stream.
 
-Axes of a batch: B samples, T frames, C channels of the model, H = W = R cells.
 Batch n of rank r holds the samples first + n * global_batch + r * local + (0 .. local - 1)
 of the plan, local = global_batch / world. So the state of a stream is one
 integer, the samples consumed, whatever the numbers of ranks and of workers.
@@ -19,16 +18,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.assemble import to_batch
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import (
-    ModelLayout,
-    asked_mask,
-    check_fits,
-    fill_frames,
-    resize_mask,
-)
+from data_shards.stream.layout import ModelLayout, placement_of
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig, MixturePlan, SampleId, Source
+from data_shards.stream.windows import read_window
 
 
 class StreamConfig(Config):
@@ -56,20 +51,20 @@ class SampleStream:
         self.corpora = tuple(corpora)
         self.config = config
         self.layout = layout
-        self._length = config.context_frames + config.target_frames
-        for corpus in self.corpora:
-            check_fits(corpus.card, layout)
-            if corpus.frames < self._length:
+        self._placements = [placement_of(corpus.card, layout) for corpus in self.corpora]
+        given, asked = config.context_frames, config.target_frames
+        lengths = [corpus.card.window_frames(given, asked) for corpus in self.corpora]
+        for corpus, length in zip(self.corpora, lengths, strict=True):
+            if corpus.frames < length:
                 raise UserError(
                     f"corpus {corpus.name} has {corpus.frames} frames, a window takes "
-                    f"{config.context_frames} + {config.target_frames}; shorten the context or "
-                    "leave the corpus out"
+                    f"{given} + {asked}; shorten the context or leave the corpus out"
                 )
         sources = [
-            Source(c.name, c.num_trajectories, c.frames - self._length + 1) for c in self.corpora
+            Source(c.name, c.num_trajectories, c.frames - length + 1)
+            for c, length in zip(self.corpora, lengths, strict=True)
         ]
         self.plan = MixturePlan(sources, config.mixture)
-        self._asked_masks = [asked_mask(c.card, layout) for c in self.corpora]
 
     def batches(
         self, first_sample: int, global_batch: int, rank: int = 0, world: int = 1
@@ -115,27 +110,16 @@ class SampleStream:
 
     def decode(self, first_sample: int, number: int) -> Batch:
         """The plan's samples first_sample .. first_sample + number - 1 as one batch."""
-        size, channels = self.layout.resolution, self.layout.channels
-        frames_in, frames_out = self.config.context_frames, self.config.target_frames
-        context = torch.empty(number, frames_in, channels, size, size)
-        target = torch.empty(number, frames_out, channels, size, size)
-        valid = torch.empty(number, 1, size, size)
-        ids = [self.plan.sample(first_sample + row) for row in range(number)]
-        for row, sample in enumerate(ids):
-            corpus = self.corpora[sample.corpus]
-            window = corpus.window(sample.trajectory, sample.start, self._length)
-            fluid = resize_mask(corpus.mask(sample.trajectory), size)
-            fill_frames(context[row], window[:frames_in], fluid, corpus.card)
-            fill_frames(target[row], window[frames_in:], fluid, corpus.card)
-            valid[row, 0] = fluid >= 0.5
-        return Batch(
-            given=context,
-            asked=target,
-            asked_mask=torch.stack([self._asked_masks[sample.corpus] for sample in ids]),
-            valid_mask=valid,
-            corpus_id=torch.tensor([sample.corpus for sample in ids]),
-            keys=tuple(self._key(sample) for sample in ids),
-        )
+        frames = self.config.context_frames, self.config.target_frames
+        windows = []
+        for sample in (self.plan.sample(first_sample + row) for row in range(number)):
+            corpus, placement = self.corpora[sample.corpus], self._placements[sample.corpus]
+            where = sample.trajectory, sample.start
+            key = self._key(sample)
+            windows.append(
+                read_window(corpus, *where, self.layout, placement, frames, key, sample.corpus)
+            )
+        return to_batch(windows, self.layout)
 
     def sample_keys(self, first_sample: int, number: int) -> tuple[str, ...]:
         """Names of samples, "pdebench_swe/train-000017@23", for reports; reads no data."""

@@ -90,7 +90,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     def forecast(batch: Batch, steps: int) -> Tensor:
         return rollout(model, batch, steps)
 
-    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    layout = config.layout
     return Forecaster(facts, forecast, layout, config.context_frames)
 
 

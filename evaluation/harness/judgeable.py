@@ -4,12 +4,12 @@ from fnmatch import fnmatchcase
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout, check_fits
+from data_shards.stream.layout import ModelLayout, check_fits, square
+from data_shards.stream.windows import check_long_enough
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.lattice import check_laws, scored_stride, setting_of
 from evaluation.metrics import find_metric
 from evaluation.tasks.task import Task
-from evaluation.windows import check_long_enough
 
 Window = tuple[int, int]  # trajectory, first frame of the context
 
@@ -44,7 +44,7 @@ def own_layout(corpus: ShardedCorpus) -> ModelLayout:
     resolution = corpus.resolution
     if min(corpus.entry.grid) == 1:  # one dimension becomes a plane of equal rows
         resolution = min(resolution, MOST_EQUAL_ROWS)
-    return ModelLayout(resolution=resolution, channels=channels)
+    return square(resolution, channels)
 
 
 def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:

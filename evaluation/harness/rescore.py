@@ -18,7 +18,8 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
+from data_shards.stream.windows import load_windows
 from evaluation.harness.lattice import cut_forecast
 from evaluation.metrics import MetricName, find_metric, measure
 from evaluation.records.predictions import PredictionReader
@@ -26,7 +27,6 @@ from evaluation.records.record import Record, aggregate_all, predictions_path
 from evaluation.records.results import read_results
 from evaluation.records.samples import SampleValues, read_samples
 from evaluation.tasks.task import Aggregation, Task
-from evaluation.windows import load_windows
 
 _BATCH = 8
 
@@ -211,7 +211,7 @@ def _measure(
     batch = load_windows(
         corpus,
         chosen,
-        ModelLayout(resolution=record.provenance.resolution, channels=channels),
+        square(record.provenance.resolution, channels),
         context_frames=task.context_frames,
         target_frames=task.rollout_frames,
         start=[_start(key) for key in keys],

@@ -24,6 +24,7 @@ from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
+from data_shards.stream.windows import load_windows
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.judgeable import Window, check_judgeable, windows_of
 from evaluation.harness.lattice import cut_forecast, scored_stride
@@ -34,7 +35,6 @@ from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import Provenance, Record, aggregate_all
 from evaluation.records.samples import Picture, SampleValues
 from evaluation.tasks.task import Task
-from evaluation.windows import load_windows
 
 PICTURED_FRAMES = 4
 

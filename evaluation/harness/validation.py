@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import ModelLayout, check_fits
+from data_shards.stream.windows import check_long_enough, load_windows
 from evaluation.metrics import l2re, scored_points
-from evaluation.windows import check_long_enough, load_windows
 from foundation.models.rollout import rollout
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import ModelLayout
 from evaluation.routing.sampling import Window, load_contexts
 from foundation import Surrogate
 from foundation.models.types import Prediction
@@ -86,19 +85,9 @@ def check_routed(model: Surrogate, name: str) -> None:
 
 def _blank_batch(model: Surrogate) -> Batch:
     """Frames of zeros, which show the shapes of the routing."""
-    config, count = model.config, _BLANK_SAMPLES
-    fields = torch.zeros(
-        count, config.context_frames, config.channels, config.resolution, config.resolution
-    )
-    batch = Batch(
-        given=fields,
-        asked=fields[:, :0],
-        asked_mask=torch.ones(count, config.channels),
-        valid_mask=torch.ones(count, 1, config.resolution, config.resolution),
-        corpus_id=torch.zeros(count, dtype=torch.int64),
-        keys=("",) * count,
-    )
-    return batch.to(next(model.parameters()).device)
+    layout = model.config.layout
+    shape = (_BLANK_SAMPLES, model.config.context_frames, layout.channels, *layout.grid)
+    return model.batch_of(torch.zeros(shape))
 
 
 def temperature_of(model: Surrogate, wanted: str | float) -> float:
@@ -129,7 +118,7 @@ def collect_routes(
         advance: told the number of windows done after every batch.
     """
     config = model.config
-    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    layout = config.layout
     device = next(model.parameters()).device
     keys: list[str] = []
     probabilities, weights = [], []

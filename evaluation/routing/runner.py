@@ -13,7 +13,8 @@ from pydantic import PositiveInt
 
 from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout, check_fits
+from data_shards.stream.layout import check_fits
+from data_shards.stream.windows import check_long_enough
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.fingerprints import Fingerprints
@@ -21,7 +22,6 @@ from evaluation.routing.record import RoutingRecord, SplitName, find, shards_has
 from evaluation.routing.routes import Routes, check_routed, collect_routes, temperature_of
 from evaluation.routing.sampling import Window, choose_windows
 from evaluation.routing.task import RoutingTask
-from evaluation.windows import check_long_enough
 from foundation import Surrogate
 from foundation.models.registry import build_model
 
@@ -114,7 +114,7 @@ def plan_windows(
         UserError: trajectories too short, or a corpus that the model cannot take.
     """
     config = routed.model.config
-    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    layout = config.layout
     planned = {}
     for place, count in splits_of(task).items():
         corpus = corpora[place]

@@ -11,8 +11,8 @@ import numpy as np
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
+from data_shards.stream.windows import load_windows
 from evaluation.routing.task import WindowStart
-from evaluation.windows import load_windows
 
 Window = tuple[int, int]
 

@@ -15,7 +15,6 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from data_shards.config import Config
 from data_shards.errors import UserError
-from data_shards.stream.batch import Batch
 from evaluation.routing.fingerprints import Fingerprints, read_fingerprints
 from evaluation.routing.inference import cross_entropies, entropies
 from evaluation.routing.task import RoutingTask
@@ -126,30 +125,6 @@ def _routes(
     model: Surrogate, placed: OnModelGrid, starts: list[int], temperature: float
 ) -> NDArray[np.float32]:
     """Distributions over all experts (B, L, E)."""
-    prediction: Prediction = model(_batch(model, placed, starts))
+    prediction: Prediction = model(model.batch_of(placed.contexts(starts), placed.fluid))
     logits = torch.stack([block.logits_BE for block in prediction.routing], dim=1)
     return (logits / temperature).softmax(-1).float().cpu().numpy()
-
-
-def _batch(model: Surrogate, placed: OnModelGrid, starts: list[int]) -> Batch:
-    """Windows as in training: an obstacle follows the fields, the rest is ones."""
-    contexts = placed.contexts(starts)
-    count, frames, channels, rows, columns = contexts.shape
-    fields = torch.ones(count, frames, model.config.channels, rows, columns)
-    fields[:, :, :channels] = contexts
-    valid = torch.ones(count, 1, rows, columns)
-    if placed.mask is not None:
-        valid = valid * torch.from_numpy(placed.mask)
-        if channels < model.config.channels:
-            fields[:, :, channels] = valid
-    asked_mask = torch.zeros(count, model.config.channels)
-    asked_mask[:, :channels] = 1.0
-    batch = Batch(
-        given=fields,
-        asked=fields[:, :0],
-        asked_mask=asked_mask,
-        valid_mask=valid,
-        corpus_id=torch.zeros(count, dtype=torch.int64),
-        keys=("",) * count,
-    )
-    return batch.to(next(model.parameters()).device)

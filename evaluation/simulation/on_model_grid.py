@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.regrid import regrid, regrid_fluid, regrid_mask
+from data_shards.stream.layout import resize_mask
 from foundation import Surrogate
 
 Array = NDArray[np.float32]
@@ -84,14 +85,14 @@ class OnModelGrid:
             simulation: that fits it.
         """
         self._model, self._simulation = model, simulation
-        size = model.config.resolution
-        self._shape = (size, size)
+        self._shape = model.config.layout.grid
         mask, around = simulation.mask, simulation.periodic
         self.mask: Array | None = None
         if mask is None:
             self.frames = regrid(simulation.fields, self._shape, around)
         else:
             self.mask = regrid_mask(mask, self._shape, around)
+            self._share = resize_mask(mask, self._shape)
             self.frames = regrid_fluid(simulation.fields, mask, self.mask, around)
 
     def contexts(self, starts: list[int]) -> torch.Tensor:
@@ -112,8 +113,8 @@ class OnModelGrid:
 
     @property
     def fluid(self) -> torch.Tensor | None:
-        """The mask on the model's grid, as the model takes it."""
-        return None if self.mask is None else torch.from_numpy(self.mask)
+        """The share of fluid in the cells of the model's grid, as training shows it."""
+        return None if self.mask is None else self._share
 
     def resampled(self) -> Array:
         """The last frame (C, H, W) there and back: what resampling alone does to it."""

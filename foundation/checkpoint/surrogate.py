@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from data_shards.errors import UserError
+from data_shards.stream.assemble import Samples, to_batch
 from data_shards.stream.batch import Batch
+from data_shards.stream.layout import placed_in_order
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
 from foundation.checkpoint.share import push_checkpoint
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
@@ -125,7 +127,8 @@ class Surrogate(nn.Module):
             context: past frames (B, T, C, H, W) on the model's grid, physical
                 units; more frames than the model takes are cut to the last ones.
             steps: frames wanted.
-            mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells; it also
+            mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells, their share where a
+                cell holds both (as `data_shards.stream.layout.resize_mask` gives); it also
                 follows the fields as a channel, as in training on obstacle corpora.
 
         Returns:
@@ -136,8 +139,8 @@ class Surrogate(nn.Module):
         """
         if steps < 1:
             raise UserError(f"steps={steps}, wanted 1 or more")
-        batch, channels = self._batch(context, mask)
-        return rollout(self.network, batch, steps)[:, :, :channels]
+        batch = self.batch_of(context, mask)
+        return rollout(self.network, batch, steps)[:, :, : context.shape[2]]
 
     @torch.no_grad()
     def route(self, context: Tensor, mask: Tensor | None = None) -> tuple[BlockRoute, ...]:
@@ -155,7 +158,7 @@ class Surrogate(nn.Module):
                 f"{self.config.model_type} is dense: it routes nothing; routes are a mixture's, "
                 "as of moe_pot"
             )
-        batch, _ = self._batch(context, mask)
+        batch = self.batch_of(context, mask)
         # Copies: a replayed graph overwrites what it gave.
         return tuple(
             BlockRoute(r.probabilities_BE, r.experts_BK.clone(), r.weights_BK.clone())
@@ -167,33 +170,44 @@ class Surrogate(nn.Module):
         counts: ParameterCounts = self.network.parameter_counts()  # type: ignore[operator]
         return counts
 
-    def _batch(self, context: Tensor, mask: Tensor | None) -> tuple[Batch, int]:
-        config = self.config
-        wanted = (config.context_frames, config.channels, config.resolution, config.resolution)
+    def batch_of(self, context: Tensor, mask: Tensor | None = None) -> Batch:
+        """A context as the network takes it: laid out as in training, nothing asked.
+
+        Args:
+            context: past frames (B, T, C, H, W), as for `forecast`.
+            mask: of an obstacle, as for `forecast`.
+
+        Raises:
+            UserError: the context or the mask does not have the model's shape.
+        """
+        layout, frames = self.config.layout, self.config.context_frames
         fits = (
-            context.ndim == 5
-            and context.shape[1] >= wanted[0]
-            and 1 <= context.shape[2] <= wanted[1]
-            and tuple(context.shape[3:]) == wanted[2:]
+            context.ndim == 3 + len(layout.grid)
+            and context.shape[1] >= frames
+            and 1 <= context.shape[2] <= layout.channels
+            and tuple(context.shape[3:]) == layout.grid
         )
         if not fits:
             raise UserError(
                 f"context is {tuple(context.shape)}; this model takes (B, T, C, H, W) with "
-                f"T >= {wanted[0]}, C <= {wanted[1]}, H = W = {wanted[2]}"
+                f"T >= {frames}, C <= {layout.channels}, H = W = {layout.resolution}"
             )
-        count, _, channels, rows, columns = context.shape
+        count, _, channels = context.shape[:3]
         device = next(self.parameters()).device
-        fields = torch.ones(count, wanted[0], wanted[1], rows, columns, device=device)
-        fields[:, :, :channels] = context[:, -wanted[0] :]
-        asked_mask = torch.zeros(count, wanted[1], device=device)
-        asked_mask[:, :channels] = 1.0
-        valid = torch.ones(count, 1, rows, columns, device=device)
-        if mask is not None:
-            if mask.shape[-2:] != valid.shape[-2:]:
-                raise UserError(f"mask is {tuple(mask.shape)}, wanted (..., {rows}, {columns})")
-            valid = valid * mask.to(device)
-            if channels < wanted[1]:  # the model was trained to see an obstacle in this channel
-                fields[:, :, channels] = valid
-        corpus_id = torch.zeros(count, dtype=torch.int64, device=device)
-        batch = Batch(fields, fields[:, :0], asked_mask, valid, corpus_id, ("",) * count)
-        return batch, channels
+        fluid = None if mask is None else self._fluid(mask, count).to(device)
+        samples = Samples(
+            given=context[:, -frames:].to(device),
+            asked=None,
+            fluid=fluid,
+            placement=placed_in_order(channels, mask is not None, layout),
+            keys=("",) * count,
+        )
+        return to_batch([samples], layout)
+
+    def _fluid(self, mask: Tensor, count: int) -> Tensor:
+        """A mask (H, W) or (B, 1, H, W) for every sample, (B, H, W)."""
+        grid = self.config.layout.grid
+        if tuple(mask.shape[-len(grid) :]) != grid:
+            wanted = ", ".join(map(str, grid))
+            raise UserError(f"mask is {tuple(mask.shape)}, wanted (..., {wanted})")
+        return mask.reshape(-1, *grid).expand(count, *grid)

@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from data_shards.config import Config
 from data_shards.stream.batch import Batch
+from data_shards.stream.layout import ModelLayout, square
 from foundation.models.types import ParameterCounts, Prediction
 from foundation.moe.router import Routing
 from foundation.nn.normalise import statistics_held
@@ -49,6 +50,11 @@ class FrameConfig(Config):
         if self.target == "increment" and self.context_frames < 2:
             raise ValueError("target=increment needs context_frames of 2 or more; raise it")
         return self
+
+    @property
+    def layout(self) -> ModelLayout:
+        """The grid and channels that a batch for this network has."""
+        return square(self.resolution, self.channels)
 
     @property
     def num_routed(self) -> int:

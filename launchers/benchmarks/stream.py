@@ -13,7 +13,7 @@ import torch
 
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
@@ -75,7 +75,7 @@ def _compare(corpora: Sequence[ShardedCorpus], options: argparse.Namespace) -> d
     config = StreamConfig(
         mixture=MixtureConfig(seed=0), context_frames=CONTEXT, target_frames=1, workers=0
     )
-    layout = ModelLayout(resolution=options.resolution, channels=CHANNELS)
+    layout = square(options.resolution, CHANNELS)
     stream = SampleStream(corpora, config, layout)
     batch = 8
     numbers = range(0, options.samples, batch)

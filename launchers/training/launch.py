@@ -26,7 +26,6 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.part import few, hold_out
 from data_shards.shards.verify import check_checksums
-from data_shards.stream.layout import ModelLayout
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
@@ -233,11 +232,7 @@ def _stream(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> SampleStream:
         target_frames=run.model.out_frames,
         workers=run.data.workers,
     )
-    return SampleStream(corpora, config, _model_layout(run))
-
-
-def _model_layout(run: RunConfig) -> ModelLayout:
-    return ModelLayout(resolution=run.model.resolution, channels=run.model.channels)
+    return SampleStream(corpora, config, run.model.layout)
 
 
 def _validation_corpora(run: RunConfig, shards: Path) -> list[ShardedCorpus]:
@@ -254,7 +249,7 @@ def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> 
     stopping = run.early_stopping
     return Validator(
         corpora,
-        _model_layout(run),
+        run.model.layout,
         run.model.context_frames,
         stopping.held_out if stopping else run.validation.horizon,
         run.validation.limit,

@@ -14,7 +14,7 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import CorpusEntry, read_manifest
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.simulation import Coordinate, FileLayout
-from data_shards.stream.layout import ModelLayout, check_fits, to_model_layout
+from data_shards.stream.layout import check_fits, resize, resize_mask
 from foundation import Surrogate
 
 
@@ -60,13 +60,9 @@ def shelves(folder: Path, model: Surrogate) -> tuple[tuple[Shelf, ...], tuple[st
 
 
 def _check(entry: CorpusEntry, model: Surrogate) -> None:
-    check_fits(entry.card, _layout(model))
+    check_fits(entry.card, model.config.layout)
     if entry.frames < model.config.context_frames:
         raise UserError(f"{entry.frames} frames, the model needs {model.config.context_frames}")
-
-
-def _layout(model: Surrogate) -> ModelLayout:
-    return ModelLayout(resolution=model.config.resolution, channels=model.config.channels)
 
 
 def sample_simulation(corpus: ShardedCorpus, index: int, model: Surrogate) -> Simulation:
@@ -84,15 +80,15 @@ def sample_simulation(corpus: ShardedCorpus, index: int, model: Surrogate) -> Si
     if not 0 <= index < len(corpus):
         raise UserError(f"{where}: sample {index}, it has {len(corpus)}, counted from 0")
     card, meta = corpus.card, corpus.metadata(index)
-    frames = corpus.window(index, 0, corpus.frames)
-    fields, _, valid = to_model_layout(frames, corpus.mask(index), card, _layout(model))
-    mask = valid[0].numpy()
+    grid = model.config.layout.grid
+    fields = resize(corpus.window(index, 0, corpus.frames), grid)
+    mask = resize_mask(corpus.mask(index), grid).numpy()  # shares, as training shows them
     x_min, x_max, y_min, y_max = meta["extent"][:4]
     attributes = tuple(
         {} if channel.unit == "1" else {"units": channel.unit} for channel in card.channels
     )
     return Simulation(
-        fields=fields[:, : len(card.channels)].numpy(),
+        fields=fields.numpy(),
         channels=card.channel_names,
         times=Coordinate("t", meta["dt_s"] * np.arange(len(fields))),
         rows=Coordinate("y", _centres(y_min, y_max, len(mask))),

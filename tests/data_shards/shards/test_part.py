@@ -10,7 +10,7 @@ from travelling_waves import FRAMES
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.part import CorpusPart, few, hold_out
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
 from data_shards.stream.stream import SampleStream, StreamConfig
 
 
@@ -62,7 +62,7 @@ def test_held_out_frames_are_never_trained_on(wave):
     assert held.frames == 10 + 3
     number = wave.keys.index(held.keys[2])
     assert np.array_equal(held.window(2, 10, 3), wave.window(number, FRAMES - 3, 3))
-    stream = SampleStream([seen], StreamConfig(), ModelLayout(resolution=32))
+    stream = SampleStream([seen], StreamConfig(), square(32))
     starts = {int(key.partition("@")[2]) for key in stream.sample_keys(0, 300)}
     assert starts == set(range(FRAMES - 3 - 11 + 1)), "every window that ends before them"
 

@@ -5,10 +5,11 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from laid_out import laid_out
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout, to_model_layout
+from data_shards.stream.layout import square
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
 
@@ -23,7 +24,7 @@ def corpora(toy_folder):
 
 def make(corpora, resolution=8, weights="balanced", **settings):
     config = StreamConfig(mixture=MixtureConfig(weights=weights, seed=3), **settings)
-    return SampleStream(corpora, config, ModelLayout(resolution=resolution))
+    return SampleStream(corpora, config, square(resolution))
 
 
 def take(batches, number):
@@ -53,9 +54,7 @@ def test_a_sample_is_the_planned_window_in_the_models_layout(corpora, resolution
         corpus = corpora[sample.corpus]
         trajectory = corpus.trajectory(sample.trajectory)
         window = trajectory.fields[sample.start : sample.start + 10 + target_frames]
-        fields, channels, valid = to_model_layout(
-            window, trajectory.full_mask, corpus.card, stream.layout
-        )
+        fields, channels, valid = laid_out(window, trajectory.full_mask, corpus.card, stream.layout)
         torch.testing.assert_close(batch.given[row], fields[:10], rtol=0, atol=0)
         torch.testing.assert_close(batch.asked[row], fields[10:], rtol=0, atol=0)
         torch.testing.assert_close(batch.asked_mask[row], channels, rtol=0, atol=0)
@@ -168,4 +167,4 @@ def test_a_window_longer_than_a_corpus_is_refused_by_name(corpora):
 
 def test_a_model_of_too_few_channels_is_refused_by_name(corpora):
     with pytest.raises(UserError, match="toy_gas has 4 channels, the model takes 3"):
-        SampleStream(corpora, StreamConfig(), ModelLayout(resolution=8, channels=3))
+        SampleStream(corpora, StreamConfig(), square(8, 3))

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
+from data_shards.stream.windows import load_windows
 from evaluation.harness.validation import Validator
 from evaluation.metrics import l2re, scored_points
 from evaluation.tasks.task import load_tasks
-from evaluation.windows import load_windows
 from foundation import Surrogate
 from foundation.models.rollout import rollout
 from launchers.cli import main
@@ -27,9 +27,7 @@ def test_a_checkpoint_scores_as_its_rollout_by_hand(
 
     model = Surrogate.from_pretrained(checkpoint)
     corpus = ShardedCorpus.open(shards, "cfdbench", "test")
-    batch = load_windows(
-        corpus, range(3), ModelLayout(resolution=16), context_frames=10, target_frames=10
-    )
+    batch = load_windows(corpus, range(3), square(16), context_frames=10, target_frames=10)
     # The obstacle is a channel of the context that is carried over, not predicted.
     with torch.no_grad():
         pred = rollout(model, batch, 10)
@@ -55,7 +53,7 @@ def test_validation_in_the_loop_agrees_with_the_judge(
     assert main([*command, "--tasks", "short", "--include", str(tmp_path), "--limit", "4"]) == 0
     value = json.loads(output.read_text())["records"][0]["scores"]["l2re"]["value"]
     corpus = ShardedCorpus.open(shards, "fno_ns_1e-5", "test")
-    validator = Validator([corpus], ModelLayout(resolution=16), 10, 4, limit=4, batch_size=4)
+    validator = Validator([corpus], square(16), 10, 4, limit=4, batch_size=4)
     model = Surrogate.from_pretrained(checkpoint)
     assert validator(model)["fno_ns_1e-5"] == pytest.approx(value, rel=1e-5)
     assert "short" not in load_tasks()

@@ -8,9 +8,9 @@ import torch
 from architectures import DENSE, SIZES, config_of, network_of
 
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
+from data_shards.stream.windows import load_windows
 from evaluation.harness.validation import Validator
-from evaluation.windows import load_windows
 from foundation import Surrogate
 from foundation.models.rollout import rollout
 from foundation.physics.norms import relative_l2
@@ -51,7 +51,7 @@ def test_a_record_says_what_was_judged(records, checkpoints, name):
 @pytest.mark.parametrize("name", SIZES)
 def test_a_score_is_the_error_of_the_rollout_by_hand(records, checkpoints, shards, name):
     corpus = ShardedCorpus.open(shards, "pdebench_cns_m0.1", "test")
-    layout = ModelLayout(resolution=16)
+    layout = square(16)
     batch = load_windows(corpus, range(3), layout, context_frames=10, target_frames=11)
     with torch.no_grad():
         pred = rollout(Surrogate.from_pretrained(checkpoints[name]), batch, 11)
@@ -66,5 +66,5 @@ def test_a_score_is_the_error_of_the_rollout_by_hand(records, checkpoints, shard
 def test_validation_in_the_loop_takes_a_dense_network(checkpoints, shards, name):
     corpus = ShardedCorpus.open(shards, "cfdbench", "test")
     model = Surrogate.from_pretrained(checkpoints[name])
-    validator = Validator([corpus], ModelLayout(resolution=16), 10, 4, limit=3, batch_size=2)
+    validator = Validator([corpus], square(16), 10, 4, limit=3, batch_size=2)
     assert 0 < validator(model)["cfdbench"] < float("inf")

@@ -14,7 +14,7 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import Provenance
 from data_shards.shards.writer import write_corpus
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
 from data_shards.trajectory import Trajectory
 from evaluation.harness.forecaster import Forecaster, open_forecaster
 from evaluation.harness.runner import RunSettings, run_task
@@ -40,7 +40,7 @@ def _model(
     facts = ModelFacts(
         name="model", model_type="test", source="test", fingerprint="f" * 64, config_hash="c" * 64
     )
-    layout = ModelLayout(resolution=resolution) if resolution else None
+    layout = square(resolution) if resolution else None
     return Forecaster(facts, forecast, layout, context_frames)
 
 

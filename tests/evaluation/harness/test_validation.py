@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
 from evaluation.harness.validation import Validator
 from foundation.models.types import Prediction
 
@@ -32,7 +32,7 @@ class Persistence(nn.Module):
 
 def _validator(corpus: Open, limit: int = 100, batch_size: int = 2) -> Validator:
     corpora = [corpus("fno_ns_1e-5"), corpus("cfdbench")]
-    return Validator(corpora, ModelLayout(resolution=16), 10, 3, limit, batch_size)
+    return Validator(corpora, square(16), 10, 3, limit, batch_size)
 
 
 def _run_world(validator: Validator, world: int) -> tuple[list[dict[str, float]], list[list[int]]]:
@@ -106,6 +106,6 @@ def test_a_diverged_model_scores_inf(corpus: Open) -> None:
 
 def test_a_horizon_beyond_the_trajectories_is_refused_at_once(corpus: Open) -> None:
     with pytest.raises(UserError, match="have 20 frames, validation needs 21"):
-        Validator([corpus("cfdbench")], ModelLayout(resolution=8), 10, 11, 4, 2)
+        Validator([corpus("cfdbench")], square(8), 10, 11, 4, 2)
     with pytest.raises(UserError, match="batch_size=0"):
-        Validator([corpus("cfdbench")], ModelLayout(resolution=8), 10, 3, 4, 0)
+        Validator([corpus("cfdbench")], square(8), 10, 3, 4, 0)

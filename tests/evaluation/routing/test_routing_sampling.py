@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
+from data_shards.stream.windows import load_windows
 from evaluation.routing.sampling import choose_windows, load_contexts
-from evaluation.windows import load_windows
 
-LAYOUT = ModelLayout(resolution=16)
+LAYOUT = square(16)
 
 
 @pytest.mark.parametrize("count", [1, 5, 12, 30, 84])

@@ -102,11 +102,11 @@ def test_routes_are_those_of_the_model_at_the_temperature_asked(
     assert all(key.endswith("@0") for key in routes.keys)
 
     from data_shards.shards.corpus import ShardedCorpus
-    from data_shards.stream.layout import ModelLayout
-    from evaluation.windows import load_windows
+    from data_shards.stream.layout import square
+    from data_shards.stream.windows import load_windows
 
     corpus = ShardedCorpus.open(waves, "toy_wave", "test")
-    layout = ModelLayout(resolution=16)
+    layout = square(16)
     batch = load_windows(corpus, [0, 1], layout, context_frames=10, target_frames=0)
     expected = Surrogate.from_pretrained(mixture).route(batch.given)
     for block, route in enumerate(expected):
@@ -140,8 +140,8 @@ def _marks_of_corpora(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Middle and direction between two corpora's mean gate features, block by block."""
     from data_shards.shards.corpus import ShardedCorpus
-    from data_shards.stream.layout import ModelLayout
-    from evaluation.windows import load_windows
+    from data_shards.stream.layout import square
+    from data_shards.stream.windows import load_windows
 
     assert isinstance(network, MoEPOT)
     means: list[list[torch.Tensor]] = [[] for _ in network.blocks]
@@ -153,7 +153,7 @@ def _marks_of_corpora(
     ]
     for name in CORPORA:
         corpus = ShardedCorpus.open(waves, name, "train")
-        layout = ModelLayout(resolution=16)
+        layout = square(16)
         batch = load_windows(corpus, range(12), layout, context_frames=10, target_frames=0)
         with torch.no_grad():
             network.eval()(batch)

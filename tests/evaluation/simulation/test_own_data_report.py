@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from architectures import random_batch
+from laid_out import laid_out
 from own_files import waves, write_arrays, write_waves
 from runs import write_checkpoint
 
 from data_shards.catalogue import load_card
 from data_shards.simulation_file import Reading, Simulation, read_simulation
-from data_shards.stream.layout import ModelLayout, to_model_layout
+from data_shards.stream.layout import square
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints, save_fingerprints
 from evaluation.simulation.channels import order_hints
 from evaluation.simulation.likeness import CorpusDistance, Likeness, likeness
@@ -122,8 +123,8 @@ def test_routers_see_an_obstacle_as_in_training(model: Surrogate, tmp_path: Path
     arrays = {"u": fields[:, 0], "v": fields[:, 1], "mask": mask}
     path = write_arrays(tmp_path / "wake.npz", arrays)
     simulation = read_simulation(path, Reading(axes="t,y,x"))
-    layout = ModelLayout(resolution=SIDE, channels=model.config.channels)
-    laid, asked_mask, valid = to_model_layout(fields[:10], mask, card, layout)
+    layout = square(SIDE, model.config.channels)
+    laid, asked_mask, valid = laid_out(fields[:10], mask, card, layout)
     batch = replace(random_batch(torch.Generator(), 1), given=laid[None])
     batch = replace(batch, asked_mask=asked_mask[None], valid_mask=valid[None])
     with torch.inference_mode():

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from laid_out import laid_out
 
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import ModelLayout, to_model_layout
+from data_shards.stream.layout import square
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
 from foundation.models.registry import build_model, read_model_config
@@ -74,8 +75,8 @@ def test_forecast_sees_an_obstacle_as_training_and_evaluation_do(folder, generat
     fields = torch.randn(10, 2, 16, 16, generator=generator)
     mask = torch.ones(16, 16)
     mask[4:7, 4:7] = 0
-    layout = ModelLayout(resolution=16)
-    frames, asked_mask, valid = to_model_layout(fields.numpy(), mask.numpy(), card, layout)
+    layout = square(16)
+    frames, asked_mask, valid = laid_out(fields.numpy(), mask.numpy(), card, layout)
     ids = torch.zeros(1, dtype=torch.int64)
     batch = Batch(frames[None], frames[None, :0], asked_mask[None], valid[None], ids, ("",))
     model = Surrogate.from_pretrained(folder)

@@ -12,7 +12,8 @@ from travelling_waves import CORPORA
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.simulation_file import Reading, Simulation, read_simulation
-from data_shards.stream.layout import ModelLayout
+from data_shards.stream.layout import square
+from data_shards.stream.windows import load_windows
 from evaluation.metrics.points import scored_points
 from evaluation.metrics.relative import l2re_per_frame
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints
@@ -20,7 +21,6 @@ from evaluation.simulation.likeness import likeness
 from evaluation.simulation.on_model_grid import OnModelGrid
 from evaluation.simulation.page.samples import sample_simulation, shelves
 from evaluation.simulation.page.scrub import MOST_STEPS, scrub
-from evaluation.windows import load_windows
 from foundation import Surrogate
 from foundation.models.rollout import rollout
 
@@ -183,7 +183,7 @@ def test_a_samples_errors_are_those_of_the_harness(name: str, waves: Path, tmp_p
     checkpoint = write_checkpoint(tmp_path / "model", resolution=32)
     model = Surrogate.from_pretrained(checkpoint)
     corpus = ShardedCorpus.open(waves, name, "test")
-    layout = ModelLayout(resolution=32, channels=4)
+    layout = square(32, 4)
     batch = load_windows(corpus, [1], layout, context_frames=10, target_frames=4)
     with torch.inference_mode():
         predicted = rollout(model, batch, 4)
