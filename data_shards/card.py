@@ -204,6 +204,12 @@ class CorpusCard(Config):
         return self.asked or self.channel_names
 
     @property
+    def continues(self) -> bool:
+        """Whether an answer is of the kind of what was given, so that it may be fed back."""
+        fields = [one.name for one in self.offered if one.name != MASK]
+        return self.window == "next" and tuple(fields) == self.asked_names
+
+    @property
     def asked_frames(self) -> int:
         """Frames that a test of the card's own protocol asks; 0 if there is none."""
         return self.context_frames if self.window == "same" else self.rollout_frames

@@ -1,5 +1,8 @@
 """Floors: forecasts that know no physics; a context in, a constant future out.
 
+Where nothing of what is asked is given, as in a steady problem, there is no past to repeat: the
+floor is a field of zeros, whose relative error is 1.
+
 A model that does not beat them has learnt nothing. They see what a model sees
 and are judged by the same code.
 """
@@ -8,6 +11,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from data_shards.card import CorpusCard
 from data_shards.stream.batch import Batch
 
 Floor = Callable[[Batch, int], Tensor]
@@ -23,4 +27,15 @@ def context_mean(batch: Batch, steps: int) -> Tensor:
     return batch.given.mean(1, keepdim=True).expand(-1, steps, -1, -1, -1)
 
 
-FLOORS: dict[str, Floor] = {"persistence": persistence, "context_mean": context_mean}
+def zero(batch: Batch, steps: int) -> Tensor:
+    """Zeros (B, steps, C, *S)."""
+    shape = len(batch), steps, batch.asked_mask.shape[1], *batch.given.shape[3:]
+    return batch.given.new_zeros(shape)
+
+
+FLOORS: dict[str, Floor] = {"persistence": persistence, "context_mean": context_mean, "zero": zero}
+
+
+def floors_of(card: CorpusCard) -> tuple[str, ...]:
+    """Floors that a corpus is compared with."""
+    return ("persistence", "context_mean") if card.continues else ("zero",)

@@ -4,8 +4,9 @@ from fnmatch import fnmatchcase
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout, check_fits, square
+from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough
+from evaluation.harness.floors import floors_of
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.lattice import check_laws, scored_stride, setting_of
 from evaluation.metrics import find_metric
@@ -38,13 +39,22 @@ def windows_of(task: Task, corpus: ShardedCorpus, limit: int | None = None) -> l
     return [(i, start) for i in matching[:limit] for start in sorted(task.windows)]
 
 
-def own_layout(corpus: ShardedCorpus) -> ModelLayout:
-    """The grid and channels of the stored data: what a floor is judged on."""
-    channels = len(corpus.card.channels) + corpus.card.mask_as_channel
-    resolution = corpus.resolution
-    if min(corpus.entry.grid) == 1:  # one dimension becomes a plane of equal rows
-        resolution = min(resolution, MOST_EQUAL_ROWS)
-    return square(resolution, channels)
+def own_layout(corpus: ShardedCorpus, resolution: int | None = None) -> ModelLayout:
+    """The grid and channels of the stored data: what a floor is judged on.
+
+    Args:
+        corpus: an opened split.
+        resolution: cells along each side of a plane; those of the data by default.
+    """
+    card, grid = corpus.card, corpus.entry.grid
+    if len(grid) == 2 and card.axis == "space":
+        side = resolution or corpus.resolution
+        if min(grid) == 1 and resolution is None:  # one dimension becomes a plane of equal rows
+            side = min(side, MOST_EQUAL_ROWS)
+        grid = (side, side)
+    channels = len({one.name for one in card.offered})
+    asked = None if card.continues else len(card.asked_names)
+    return ModelLayout(grid=grid, channels=channels, asked_channels=asked)
 
 
 def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
@@ -64,6 +74,11 @@ def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -
         )
     layout = forecaster.layout or own_layout(corpus)
     check_fits(corpus.card, layout)
+    if forecaster.facts.floor and forecaster.facts.model_type not in floors_of(corpus.card):
+        raise UserError(
+            f"floor {forecaster.facts.model_type}: says nothing about {corpus.name}; take floor:"
+            f"{' or floor:'.join(floors_of(corpus.card))}"
+        )
     check_long_enough(corpus, task.length, f"task {task.name}")
     wanted = forecaster.context_frames
     if wanted is not None and wanted > task.context_frames:
@@ -77,9 +92,10 @@ def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -
 
 
 def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> None:
-    points = len(range(0, layout.resolution, scored_stride(layout, corpus)))
-    if not find_metric(task.headline).applies(setting_of(task, corpus.card, (points, points))):
+    stride = scored_stride(layout, corpus)
+    lattice = tuple(len(range(0, cells, stride)) for cells in layout.grid)
+    if not find_metric(task.headline).applies(setting_of(task, corpus.card, lattice)):
         raise UserError(
             f"task {task.name}: its headline {task.headline} does not apply to corpus "
-            f"{corpus.name} on {points} x {points} points; choose another headline"
+            f"{corpus.name} on {' x '.join(map(str, lattice))} points; choose another headline"
         )

@@ -1,13 +1,12 @@
 """From a forecast on the model's grid to what is scored: batch in, `Forecast` out.
 
-Axes: B samples, T predicted frames, C channels, H, W cells of the model's grid or,
-after the cut, of the scored lattice: every `stride`-th row and column from the
+Axes: B samples, T predicted frames, C channels, S cells of the model's grid or,
+after the cut, of the scored lattice: every `stride`-th cell along each axis from the
 corner, `stride` = model resolution // resolution of the stored data, and the
-corpus's own channels. Source: MoE-POT (NeurIPS 2025), test protocol.
+corpus's asked channels. Source: MoE-POT (NeurIPS 2025), test protocol.
 """
 
-import math
-from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -15,8 +14,9 @@ from data_shards.card import CorpusCard
 from data_shards.errors import UserError, unknown_name
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import ModelLayout
-from evaluation.metrics import Forecast, Origin, Setting
+from data_shards.stream.layout import ModelLayout, placement_of
+from data_shards.stream.windows import origin_of
+from evaluation.metrics import Forecast, Setting, scored_points
 from evaluation.metrics.equations import conserved, sides, solenoidal
 from evaluation.metrics.expression import names_of
 from evaluation.tasks.task import Task
@@ -28,16 +28,21 @@ def scored_stride(layout: ModelLayout, corpus: ShardedCorpus) -> int:
 
 
 def cut(fields: Tensor, card: CorpusCard, stride: int) -> Tensor:
-    """Scored channels and points of fields (..., C, H, W)."""
-    return fields[..., : len(card.channels), ::stride, ::stride]
+    """Scored channels and points of fields (B, T, C, *S)."""
+    return fields[:, :, : len(card.asked_names)][lattice_of(fields.ndim - 3, stride)]
+
+
+def lattice_of(dimensions: int, stride: int) -> tuple[Any, ...]:
+    """Index of every `stride`-th cell along the last axes; an axis of one cell stays."""
+    return (..., *(slice(None, None, stride) for _ in range(dimensions)))
 
 
 def cut_forecast(
     pred: Tensor,
     batch: Batch,
     corpus: ShardedCorpus,
-    chosen: Sequence[int],
     task: Task,
+    layout: ModelLayout,
     stride: int,
 ) -> Forecast:
     """A forecast as metrics take it.
@@ -47,57 +52,46 @@ def cut_forecast(
             beyond the truth may follow.
         batch: truth and masks on the model's grid.
         corpus: where the trajectories are from.
-        chosen: their numbers (B).
         task: the terms.
+        layout: of the batch.
         stride: from `scored_stride`.
     """
     true = cut(batch.asked, corpus.card, stride)
     if pred.shape[2:] != true.shape[2:]:
         pred = cut(pred, corpus.card, stride)
-    valid = batch.valid_mask[..., ::stride, ::stride]
-    points = (batch.asked_mask[:, : true.shape[2], None, None] * valid)[:, None]
-    rows, columns = true.shape[-2:]
-    setting = setting_of(task, corpus.card, (rows, columns))
-    origins = tuple(origin_of(corpus, number) for number in chosen)
+    points = scored_points(batch.asked_mask[:, : true.shape[2]], batch.valid_mask)
+    points = points[lattice_of(true.ndim - 3, stride)]
+    setting = setting_of(task, corpus.card, tuple(true.shape[3:]))
     known = true.shape[1]
     beyond = pred[:, known:] if pred.shape[1] > known else None
-    return Forecast(pred[:, :known], true, points, setting, origins, beyond)
+    given = given_fields(batch, corpus.card, layout, stride)
+    return Forecast(pred[:, :known], true, points, setting, batch.origins, beyond, given)
 
 
-def setting_of(task: Task, card: CorpusCard, lattice: tuple[int, int]) -> Setting:
-    """What holds for all samples of a task, on a lattice of rows and columns."""
+def given_fields(
+    batch: Batch, card: CorpusCard, layout: ModelLayout, stride: int
+) -> dict[str, Tensor]:
+    """Given fields on the scored lattice by their channels' names, (B, T_in, *S) each."""
+    cut_given = batch.given[lattice_of(batch.given.ndim - 3, stride)]
+    return {
+        card.channel_names[run.source + i]: cut_given[:, :, run.to + i]
+        for run in placement_of(card, layout).given.runs
+        for i in range(run.count)
+    }
+
+
+def setting_of(task: Task, card: CorpusCard, lattice: tuple[int, ...]) -> Setting:
+    """What holds for all samples of a task, on a lattice of cells."""
     return Setting(
         lattice=lattice,
         frames=task.rollout_frames,
-        channels=card.channel_names,
+        channels=card.asked_names,
         sides=sides(card),
         conserved=task.conserved or conserved(card),
         solenoidal=task.solenoidal or solenoidal(card),
         threshold=task.valid_threshold,
+        pde=card.pde,
     )
-
-
-def origin_of(corpus: ShardedCorpus, number: int) -> Origin:
-    """What a shard says of a trajectory; only numbers can be parameters of a metric.
-
-    Parameters that have one value on the card hold for trajectories that do not say them.
-    """
-    metadata = corpus.metadata(number)
-    own = {
-        name: float(value)
-        for name, value in metadata["parameters"].items()
-        if isinstance(value, int | float)
-    }
-    return Origin(metadata["dt_s"], tuple(metadata["extent"]), _fixed(corpus.card) | own)
-
-
-def _fixed(card: CorpusCard) -> dict[str, float]:
-    """Parameters without a range; written with few digits, so ends may differ in the last."""
-    return {
-        name: (limits.low + limits.high) / 2
-        for name, limits in card.parameters.items()
-        if math.isclose(limits.low, limits.high, rel_tol=1e-6)
-    }
 
 
 def check_laws(task: Task, corpus: ShardedCorpus) -> None:

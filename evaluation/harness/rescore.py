@@ -18,8 +18,8 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import square
 from data_shards.stream.windows import load_windows
+from evaluation.harness.judgeable import own_layout
 from evaluation.harness.lattice import cut_forecast
 from evaluation.metrics import MetricName, find_metric, measure
 from evaluation.records.predictions import PredictionReader
@@ -206,16 +206,15 @@ def _measure(
     chosen: Sequence[int],
     names: tuple[MetricName, ...],
 ) -> Values:
-    task, card = record.task, corpus.card
-    channels = len(card.channels) + card.mask_as_channel
+    task, layout = record.task, own_layout(corpus, record.provenance.resolution)
     batch = load_windows(
         corpus,
         chosen,
-        square(record.provenance.resolution, channels),
+        layout,
         context_frames=task.context_frames,
         target_frames=task.rollout_frames,
         start=[_start(key) for key in keys],
     )
     pred = torch.from_numpy(np.stack([predictions.read(key) for key in keys]))
-    forecast = cut_forecast(pred, batch, corpus, chosen, task, record.provenance.stride)
+    forecast = cut_forecast(pred, batch, corpus, task, layout, record.provenance.stride)
     return {name: value.double().numpy() for name, value in measure(names, forecast).items()}

@@ -139,7 +139,7 @@ class _Run:
         ).to(self.settings.device)
         stride = scored_stride(self.layout, self.corpus)
         pred = _forecast(self.forecaster, batch, self.task)
-        forecast = cut_forecast(pred, batch, self.corpus, chosen, self.task, stride)
+        forecast = cut_forecast(pred, batch, self.corpus, self.task, self.layout, stride)
         finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
         values = measure(self.task.measured, forecast)
         settings = self.settings

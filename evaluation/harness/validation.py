@@ -16,6 +16,7 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough, load_windows
+from evaluation.harness.lattice import scored_stride
 from evaluation.metrics import l2re, scored_points
 from foundation.models.rollout import rollout
 
@@ -51,7 +52,9 @@ class Validator:
                 raise UserError(f"validation: {name}={value}, wanted a positive number")
         for corpus in corpora:
             check_fits(corpus.card, layout)
-            check_long_enough(corpus, context_frames + horizon, "validation")
+            asked = _asked(corpus, context_frames, horizon)
+            length = corpus.card.window_frames(context_frames, asked)
+            check_long_enough(corpus, length, "validation")
         self._corpora = tuple(corpora)
         self._layout = layout
         self._context_frames, self._horizon = context_frames, horizon
@@ -114,13 +117,20 @@ class Validator:
     def _l2re(
         self, model: nn.Module, corpus: ShardedCorpus, chosen: list[int], device: torch.device
     ) -> Tensor:
+        asked = _asked(corpus, self._context_frames, self._horizon)
         batch = load_windows(
             corpus,
             chosen,
             self._layout,
             context_frames=self._context_frames,
-            target_frames=self._horizon,
+            target_frames=asked,
         ).to(device)
-        stride = max(1, self._layout.resolution // corpus.resolution)
-        points = scored_points(batch.asked_mask, batch.valid_mask, stride)
-        return l2re(rollout(model, batch, self._horizon), batch.asked, points)
+        points = scored_points(
+            batch.asked_mask, batch.valid_mask, scored_stride(self._layout, corpus)
+        )
+        return l2re(rollout(model, batch, asked), batch.asked, points)
+
+
+def _asked(corpus: ShardedCorpus, context: int, horizon: int) -> int:
+    """Frames to predict: the horizon, or those that are given if the same are asked."""
+    return horizon if corpus.card.window == "next" else context

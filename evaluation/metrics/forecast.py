@@ -5,7 +5,7 @@ of the scored lattice. What several metrics need is computed once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor
@@ -20,7 +20,8 @@ class Setting:
     """What holds for all samples of a task; it decides which metrics apply.
 
     Attributes:
-        lattice: rows and columns that are scored.
+        lattice: cells that are scored, along each axis.
+        pde: name of the equation, as the card has it.
         frames: predicted frames.
         channels: names of the channels, in order.
         sides: boundary condition of every side that is one: neither periodic nor uniform.
@@ -30,13 +31,14 @@ class Setting:
         threshold: L2RE of a frame up to which a forecast is valid.
     """
 
-    lattice: tuple[int, int]
+    lattice: tuple[int, ...]
     frames: int
     channels: tuple[str, ...]
     sides: tuple[str, ...] = ()
     conserved: Mapping[str, tuple[str, ...]] | None = None
     solenoidal: tuple[str, str] | None = None
     threshold: float = 0.2
+    pde: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Forecast:
         setting: what holds for all of them.
         origins: of every sample (B).
         beyond_BTCHW: further predicted frames, of which there is no truth.
+        given: given fields by the names of their channels, (B, T_in, H, W) each.
     """
 
     pred_BTCHW: Tensor
@@ -58,6 +61,7 @@ class Forecast:
     setting: Setting
     origins: tuple[Origin, ...]
     beyond_BTCHW: Tensor | None = None
+    given: Mapping[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def per_frame_BT(self) -> Tensor:

@@ -11,20 +11,22 @@ import torch
 from torch import Tensor
 
 
-def scored_points(asked_mask_BC: Tensor, valid_mask_B1HW: Tensor, stride: int = 1) -> Tensor:
-    """The points that count: scored channels, fluid cells, every `stride`-th row and column.
+def scored_points(asked_mask_BC: Tensor, valid_mask: Tensor, stride: int = 1) -> Tensor:
+    """The points that count: scored channels, fluid cells, every `stride`-th along each axis.
 
     Args:
         asked_mask_BC: 1 for scored channels (B, C).
-        valid_mask_B1HW: 1 in the fluid (B, 1, H, W).
+        valid_mask: 1 in the fluid (B, 1, *S).
         stride: model resolution // native size; the published protocol's `k`.
 
     Returns:
-        0/1 mask (B, 1, C, H, W).
+        0/1 mask (B, 1, C, *S).
     """
-    lattice_HW = torch.zeros_like(valid_mask_B1HW[0, 0])
-    lattice_HW[::stride, ::stride] = 1.0
-    return (asked_mask_BC[:, :, None, None] * valid_mask_B1HW * lattice_HW)[:, None]
+    dimensions = valid_mask.ndim - 2
+    lattice = torch.zeros_like(valid_mask[0, 0])
+    lattice[(slice(None, None, stride),) * dimensions] = 1.0
+    asked = asked_mask_BC.reshape(*asked_mask_BC.shape, *(1,) * dimensions)
+    return (asked * valid_mask * lattice)[:, None]
 
 
 def mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:

@@ -71,6 +71,6 @@ def shell_of_modes(rows: int, columns: int) -> Tensor:
     return torch.hypot(k_rows[:, None], k_columns).floor().long()
 
 
-def resolves(band: Band, lattice: tuple[int, int]) -> bool:
+def resolves(band: Band, lattice: tuple[int, ...]) -> bool:
     """Whether a lattice has wave numbers of this band along one of its axes."""
     return max(lattice) // 2 >= FIRST_SHELL[band]

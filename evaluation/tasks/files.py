@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_shards.card import CorpusCard
 from data_shards.catalogue import expand, ladder_names, load_card
 from data_shards.config import Config, read_yaml
 from data_shards.errors import UserError
@@ -76,15 +77,21 @@ def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, 
         raise UserError(f"{where}: {error}") from None
     for corpus in corpora:
         card = load_card(corpus)
-        if card.rollout_frames == 0 or len(card.native_grid) == 3:
+        if card.asked_frames == 0 or len(card.native_grid) == 3:
             continue
-        window = {"context_frames": card.context_frames, "rollout_frames": card.rollout_frames}
+        window = card_window(card)
         own = {
             "name": f"{values['name']}_{corpus}",
             "corpus": corpus,
             "description": str(values.get("description", "")).replace("CORPUS", card.title),
         }
         yield f"{where} for {corpus}", window | shared | own
+
+
+def card_window(card: CorpusCard) -> dict[str, Any]:
+    """The window of a corpus's own protocol, as values of a task."""
+    frames = {"context_frames": card.context_frames, "rollout_frames": card.asked_frames}
+    return frames if card.window == "next" else {**frames, "asked": card.window}
 
 
 def _corpora(names: Any) -> Iterator[str]:

@@ -38,6 +38,7 @@ _LATER = (
     "keys",
     "few_shot",
     "free_frames",
+    "asked",
 )
 
 Aggregation = Literal["mean", "median"]
@@ -68,6 +69,8 @@ class Task(Config):
     keys: str = "*"  # only trajectories whose key matches, as file names do
     few_shot: tuple[PositiveInt, ...] = ()  # numbers of trajectories to learn from
     free_frames: NonNegativeInt = 0  # frames that are predicted beyond the end of the truth
+    # The frames asked are those after the given ones, or the same (`rollout_frames` of them).
+    asked: Literal["next", "same"] = "next"
 
     @model_validator(mode="before")
     @classmethod
@@ -104,6 +107,13 @@ class Task(Config):
                 f"frames {beyond} lie beyond rollout_frames={self.rollout_frames}; "
                 "raise it or leave them out"
             )
+        if self.asked == "same" and self.rollout_frames != self.context_frames:
+            raise ValueError(
+                f"asked=same asks the frames that are given: context_frames={self.context_frames} "
+                f"and rollout_frames={self.rollout_frames} differ; make them equal"
+            )
+        if self.asked == "same" and self.free_frames:
+            raise ValueError("asked=same has no frames beyond its truth; leave free_frames out")
         if self.kind == "few_shot" and not self.few_shot:
             raise ValueError("kind few_shot needs few_shot, a list of numbers of trajectories")
         return self
@@ -126,7 +136,8 @@ class Task(Config):
     @property
     def length(self) -> int:
         """Frames that a trajectory must have."""
-        return max(self.windows) + self.context_frames + self.rollout_frames
+        later = self.rollout_frames if self.asked == "next" else 0
+        return max(self.windows) + self.context_frames + later
 
     @property
     def as_forecast(self) -> Self:
@@ -206,6 +217,11 @@ def _check_corpus(task: Task, where: str) -> None:
         card = load_card(task.corpus)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    if task.asked != card.window:
+        raise UserError(
+            f"{where}: asked={task.asked}, corpus {card.name} asks the {card.window} frames; "
+            f"set asked: {card.window}"
+        )
     if task.length > card.frames:
         raise UserError(
             f"{where}: it looks at {task.length} frames, corpus {card.name} has {card.frames}; "

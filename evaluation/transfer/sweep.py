@@ -20,6 +20,7 @@ from data_shards.shards.corpus import ShardedCorpus
 from evaluation.records.record import Record
 from evaluation.records.results import save_results
 from evaluation.records.samples import SampleValues
+from evaluation.tasks.files import card_window
 from evaluation.tasks.task import Task
 from evaluation.transfer.record import (
     SOURCES,
@@ -234,8 +235,7 @@ def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Tas
         version=1,
         description=f"{card.title}: the window of its card.",
         corpus=card.name,
-        context_frames=card.context_frames,
-        rollout_frames=card.rollout_frames,
+        **card_window(card),
     )
 
 

@@ -14,7 +14,7 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.verify import check_checksums
 from evaluation.harness.campaign import Campaign
-from evaluation.harness.floors import FLOORS
+from evaluation.harness.floors import FLOORS, floors_of
 from evaluation.harness.forecaster import FLOOR_PREFIX, open_forecaster
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.resume import read_judged
@@ -193,11 +193,15 @@ def _judge(
     device: torch.device,
 ) -> list[Record]:
     """Records of every finished run and of the floors."""
-    forecasters = [open_forecaster(f"{FLOOR_PREFIX}{name}", device) for name in FLOORS]
-    forecasters += [
-        open_forecaster(str(model), device, _label(study, run)) for run, model in finished
+    pairs = [
+        (open_forecaster(f"{FLOOR_PREFIX}{name}", device), task)
+        for name in FLOORS
+        for task in tasks
+        if name in floors_of(tests[task.name].card)
     ]
-    pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
+    for run, model in finished:
+        forecaster = open_forecaster(str(model), device, _label(study, run))
+        pairs += [(forecaster, task) for task in tasks]
     output = options.output / "records" / "study-runs.json"
     settings = RunSettings(batch_size=options.batch_size, device=str(device))
     campaign = Campaign(output, settings, tests, pairs)

@@ -147,13 +147,21 @@ def test_a_later_option_enters_the_hash_only_where_it_says_something(
     assert Task.read(terms | {field: said}, "task").hash != task.hash
 
 
+def test_which_frames_are_asked_enters_the_hash_of_steady_tasks_alone() -> None:
+    terms = load_tasks()["zero_shot_cfdbench"].model_dump(exclude={"asked"})
+    assert Task.read(terms, "task").hash == load_tasks()["zero_shot_cfdbench"].hash
+    assert Task.read({**terms, "asked": "same"}, "task").hash != Task.read(terms, "task").hash
+    with pytest.raises(UserError, match="asked=same asks the frames that are given"):
+        Task.read({**terms, "asked": "same", "context_frames": 1}, "task")
+
+
 def test_every_option_enters_the_hash() -> None:
     """A new option of the task must be listed in the test above or in the first tasks."""
     first = {"name", "version", "corpus", "split", "context_frames", "rollout_frames"}
     first |= {"metrics", "headline", "higher_is_better"}
     prose = {"description", "groups"}
     later = {"kind", "windows", "frames", "valid_threshold", "conserved", "solenoidal"}
-    later |= {"aggregation", "keys", "few_shot", "free_frames"}
+    later |= {"aggregation", "keys", "few_shot", "free_frames", "asked"}
     assert set(Task.model_fields) == first | prose | later
 
 
