@@ -83,6 +83,8 @@ def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:
         letters = "tcyx"
         if "c" not in layout.axes:
             part, letters = part[:, 0], "tyx"
+        if "t" not in layout.axes:  # a steady problem
+            part, letters = part[0], letters.removeprefix("t")
         if "s" in layout.axes:
             part, letters = part[None], f"s{letters}"
         order = [letters.index(letter) for letter in layout.axes]
@@ -101,6 +103,7 @@ def _places(simulation: Simulation) -> dict[str, Coordinate]:
             place.attributes,
         )
         for letter, place in found.items()
+        if letter in simulation.layout.axes
     }
 
 

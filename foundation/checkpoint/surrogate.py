@@ -5,6 +5,7 @@ K chosen. Plain torch: no process group, no DeepSpeed.
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from data_shards.errors import UserError
 from data_shards.stream.assemble import Samples, to_batch
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import placed_in_order
+from data_shards.stream.layout import placed_by_name, placed_in_order
+from data_shards.stream.origin import Origin
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
 from foundation.checkpoint.share import push_checkpoint
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
@@ -34,6 +36,37 @@ class BlockRoute(NamedTuple):
     probabilities: Tensor
     experts: Tensor
     weights: Tensor
+
+
+Parameters = Mapping[str, float | Tensor]
+
+
+def first_of(fields: Mapping[str, Tensor]) -> Tensor:
+    """Any of the fields, to ask how many samples there are.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not fields:
+        raise UserError("nothing is given; name at least one field")
+    return next(iter(fields.values()))
+
+
+def _origins(parameters: Parameters, count: int) -> tuple[Origin, ...]:
+    """Parameters of every sample.
+
+    Raises:
+        UserError: as many values of one as there are neither samples nor one.
+    """
+    columns = {name: torch.as_tensor(value).flatten() for name, value in parameters.items()}
+    for name, column in columns.items():
+        if len(column) not in (1, count):
+            raise UserError(f"{name} has {len(column)} values for {count} samples; wanted 1 each")
+    rows = {name: column.expand(count).tolist() for name, column in columns.items()}
+    return tuple(
+        Origin(parameters={name: row[sample] for name, row in rows.items()})
+        for sample in range(count)
+    )
 
 
 class Surrogate(nn.Module):
@@ -141,6 +174,57 @@ class Surrogate(nn.Module):
             raise UserError(f"steps={steps}, wanted 1 or more")
         batch = self.batch_of(context, mask)
         return rollout(self.network, batch, steps)[:, :, : context.shape[2]]
+
+    @torch.no_grad()
+    def solve(
+        self, given: Tensor | Mapping[str, Tensor], parameters: Parameters | None = None
+    ) -> Tensor:
+        """Answer a problem whose asked fields are others than the given ones.
+
+            model.solve(source, {"k11": 0.02, "k22": 0.05, "k12": 0.01})
+            model.solve({"source": source, "v1": wind}, {"k11": 0.02, "k22": 0.02})
+
+        Args:
+            given: fields (B, *S) on the model's grid by the names of its slots; one tensor is
+                the first slot's.
+            parameters: numbers, or one per sample (B,), that fill slots as constants. Slots
+                that nothing fills are zero: coefficients that the equation lacks.
+
+        Returns:
+            (B, asked channels, *S).
+
+        Raises:
+            UserError: the model knows its channels by place or takes several frames (`forecast`
+                is for those), a name that has no slot, or a field of another shape.
+        """
+        fields = {self._first_slot(): given} if isinstance(given, Tensor) else dict(given)
+        layout = self.config.layout
+        for name, field in fields.items():
+            if tuple(field.shape[1:]) != layout.grid or len(field) != len(first_of(fields)):
+                raise UserError(
+                    f"{name} is {tuple(field.shape)}; this model takes (B, "
+                    f"{', '.join(map(str, layout.grid))}), with one B for all fields"
+                )
+        count = len(first_of(fields))
+        device = next(self.parameters()).device
+        samples = Samples(
+            given=torch.stack([*fields.values()], dim=1)[:, None].to(device),
+            asked=None,
+            fluid=None,
+            placement=placed_by_name(list(fields), list(parameters or ()), layout),
+            keys=("",) * count,
+            origins=_origins(parameters or {}, count),
+        )
+        prediction: Prediction = self.network(to_batch([samples], layout))
+        return prediction.fields[:, 0]
+
+    def _first_slot(self) -> str:
+        slots = self.config.layout.slots
+        if not slots or self.config.context_frames != 1:
+            raise UserError(
+                f"this {self.config.model_type} continues frames; call forecast(context, steps)"
+            )
+        return slots[0]
 
     @torch.no_grad()
     def route(self, context: Tensor, mask: Tensor | None = None) -> tuple[BlockRoute, ...]:
