@@ -64,8 +64,12 @@ def build_model(config: ModelConfig, seed: int | None = None) -> FrameNetwork:
     Args:
         config: of the architecture.
         seed: of the initial weights; None leaves memory uninitialised, for loading.
+
+    Raises:
+        UserError: the network does not say how some of its numbers start.
     """
     model = outline_model(config).to_empty(device="cpu")
-    if seed is not None:
-        initialise(model, seed)
+    unsaved = dict(model.named_buffers()).keys() - model.state_dict().keys()
+    if seed is not None or unsaved:  # which no checkpoint would fill
+        initialise(model, seed or 0)
     return model

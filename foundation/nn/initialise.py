@@ -1,33 +1,48 @@
 """Initial weights as a function of (seed, module path), whatever rank holds the module.
 
 Every module draws from its own generator, keyed by its path in the model, so
-that an expert starts from the same weights in every layout of ranks.
+that an expert starts from the same weights in every layout of ranks. What no
+rule reaches is refused: memory that nobody filled looks like weights.
 """
 
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from data_shards.errors import UserError
+
+_BY_FAN = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 
 
 def initialise(model: nn.Module, seed: int) -> None:
     """Fill all parameters and buffers of a model in place.
 
     Args:
-        model: modules either define `reset(generator)` or are torch's linear, convolution,
-            group-norm and layer-norm modules, which get torch's usual rules.
+        model: its modules define `reset(generator)`, or are torch's or like torch's: linear maps
+            and convolutions, multi-head attention, and all that have `reset_parameters`.
         seed: of the whole model.
+
+    Raises:
+        UserError: no rule reached some number of a parameter or buffer.
     """
+    untouched = _spoil(model)
     for path, module in model.named_modules():
-        generator = torch.Generator().manual_seed(_key(seed, path))
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            _uniform_by_fan(module, generator)
-        elif isinstance(module, (nn.GroupNorm, nn.LayerNorm)):
-            module.reset_parameters()
+        if isinstance(module, _BY_FAN):
+            _uniform_by_fan(module, torch.Generator().manual_seed(_key(seed, path)))
+        elif hasattr(module, "reset_parameters"):
+            _by_torchs_rule(module.reset_parameters, _key(seed, path))
     # Second pass: a module's own rule has the last word on the linear maps it holds.
     for path, module in model.named_modules():
         if hasattr(module, "reset"):
             module.reset(torch.Generator().manual_seed(_key(seed, path)))
+        elif isinstance(module, nn.MultiheadAttention):
+            _by_torchs_rule(module._reset_parameters, _key(seed, path))
+    _refuse_unreached(model, untouched)
 
 
 def _key(seed: int, path: str) -> int:
@@ -35,11 +50,54 @@ def _key(seed: int, path: str) -> int:
 
 
 @torch.no_grad()
-def _uniform_by_fan(
-    module: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator
-) -> None:
+def _uniform_by_fan(module: nn.Module, generator: torch.Generator) -> None:
+    weight, bias = module.weight, module.bias
+    assert isinstance(weight, Tensor)
     # torch takes a fan from the second axis on, of a transposed convolution too.
-    bound = module.weight[0].numel() ** -0.5
-    module.weight.uniform_(-bound, bound, generator=generator)
-    if module.bias is not None:
-        module.bias.uniform_(-bound, bound, generator=generator)
+    bound = weight[0].numel() ** -0.5
+    weight.uniform_(-bound, bound, generator=generator)
+    if isinstance(bias, Tensor):
+        bias.uniform_(-bound, bound, generator=generator)
+
+
+def _by_torchs_rule(rule: Callable[[], None], key: int) -> None:
+    """A rule that takes no generator: torch's default one stands in for it, and is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(key)
+        rule()
+
+
+@torch.no_grad()
+def _spoil(model: nn.Module) -> dict[str, int]:
+    """Fill with NaN; what has none, such as counts, by its number of changes so far."""
+    untouched = {}
+    for name, tensor in _numbers(model):
+        if _has_nan(tensor):
+            tensor.fill_(torch.nan)
+        else:
+            untouched[name] = tensor._version
+    return untouched
+
+
+def _refuse_unreached(model: nn.Module, untouched: dict[str, int]) -> None:
+    missed = [
+        name
+        for name, tensor in _numbers(model)
+        if (tensor.isnan().any() if _has_nan(tensor) else tensor._version == untouched[name])
+    ]
+    if missed:
+        owner = type(model.get_submodule(missed[0].rpartition(".")[0])).__name__
+        others = f" (and {len(missed) - 1} more)" if missed[1:] else ""
+        raise UserError(
+            f"{type(model).__name__}: nothing says how {missed[0]}{others} starts; define "
+            f"`reset(generator)` on {owner}, which fills it in place"
+        )
+
+
+def _numbers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
+
+
+def _has_nan(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
