@@ -16,9 +16,8 @@ from data_shards.stream.layout import ModelLayout
 from evaluation.harness.floors import FLOORS
 from evaluation.records.record import ModelFacts
 from foundation import Surrogate
-from foundation.models.registry import ModelConfig
+from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
-from foundation.models.work import work_of
 
 FLOOR_PREFIX = "floor:"
 

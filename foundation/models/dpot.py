@@ -14,7 +14,9 @@ from foundation.models.operator_transformer import (
     NUM_NORM_GROUPS,
     OperatorTransformer,
     OperatorTransformerConfig,
+    work_with,
 )
+from foundation.models.work import Work
 from foundation.moe.router import Routing
 from foundation.nn.fourier import FourierLayer
 from foundation.nn.normalise import norm_last
@@ -56,3 +58,15 @@ class DPOT(OperatorTransformer):
         for block in self.blocks:
             x_BhwD = self.run_block(block, x_BhwD)
         return x_BhwD, ()
+
+
+def work(config: DPOTConfig) -> Work:
+    """Of a forward pass on one sample."""
+    return work_with(config, *_perceptron(config))
+
+
+def _perceptron(config: DPOTConfig) -> tuple[int, int]:
+    """Multiply-adds and kept numbers of a block's perceptron."""
+    tokens = (config.resolution // config.patch) ** 2
+    features = config.width * config.mlp_ratio
+    return 2 * tokens * features * config.width, 2 * tokens * features

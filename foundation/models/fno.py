@@ -10,6 +10,7 @@ wandb, zencfg, configmypy, ruamel-yaml, tensorly and tensorly-torch: too much
 for a hundred lines. The layers agree (tests/golden).
 """
 
+from math import log2
 from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.work import Work, modulation, stacked
 from foundation.nn.patch import stacked_with_places
 from foundation.nn.spectral import SpectralConvolution
 
@@ -82,3 +84,34 @@ class FNO(FrameNetwork):
             x_BHWD = self.run_block(layer, x_BHWD)
         frames: Tensor = self.project(F.gelu(self.hidden(x_BHWD)))
         return frames.permute(0, 3, 1, 2), (), None
+
+
+def work(config: FNOConfig) -> Work:
+    """Of a forward pass on one sample."""
+    side, pixels, width, modes = config.resolution, config.resolution**2, config.width, config.modes
+    kept_modes = 2 * modes * modes
+    layer = pixels * width * width + kept_modes * (2 * width) ** 2
+    ends = stacked(config) * width + config.projection * (
+        width + config.channels * config.out_frames
+    )
+    # Along the columns' axis all rows are transformed, along the other the kept columns only.
+    one_way = side * _real_transform(side) + modes * 2 * _real_transform(side)
+    between = (2 * config.layers + 1) * width
+    ends_kept = pixels * (stacked(config) + 2 * config.projection)
+    spectral = kept_modes * 2 * width
+    return Work(
+        products=2 * (pixels * ends + config.layers * layer + modulation(config, width)),
+        transforms=round(config.layers * width * 2 * one_way),
+        kept=ends_kept + pixels * between + config.layers * spectral,
+        shared=config.layers * kept_modes * (2 * width) ** 2,
+        fixed_products=2 * pixels * stacked(config) * width,
+        block_products=2 * config.layers * layer,
+        between=ends_kept + pixels * (config.layers + 1) * width,
+        largest_block=2 * pixels * width + spectral,
+        passing=2 * pixels * max(width, config.projection),
+        depth=config.layers,
+    )
+
+
+def _real_transform(points: int) -> float:
+    return 2.5 * points * log2(points)

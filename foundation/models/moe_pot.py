@@ -19,8 +19,10 @@ from foundation.models.operator_transformer import (
     NUM_NORM_GROUPS,
     OperatorTransformer,
     OperatorTransformerConfig,
+    work_with,
 )
 from foundation.models.types import ParameterCounts
+from foundation.models.work import Work
 from foundation.moe.experts import Expert
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import RouterConfig, Routing
@@ -105,3 +107,23 @@ class MoEPOT(OperatorTransformer):
         routed = idle * config.router.num_experts // (config.router.num_experts + config.num_shared)
         unused = routed * (config.router.num_experts - config.router.top_k)
         return ParameterCounts(total, total - unused // config.router.num_experts)
+
+
+def work(config: MoEPOTConfig) -> Work:
+    """Of a forward pass on one sample."""
+    return work_with(config, *_mixture(config))
+
+
+def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
+    """Multiply-adds and kept numbers of a block's mixture of experts."""
+    tokens, width = (config.resolution // config.patch) ** 2, config.width
+    features, chosen = width * config.mlp_ratio, config.router.top_k
+    computed = chosen + config.num_shared
+    attention = 4 * features * max(2 * features // 16, 1)
+    gate = features * (4 * features + config.router.num_experts) + attention
+    kept = 2 * features + computed * width
+    work = tokens * features * width * (1 + computed)
+    if config.router.unit == "sample":
+        return work + gate, tokens * kept
+    # Every token passes the gate, whose maps and norms keep what goes in.
+    return work + tokens * gate, tokens * (kept + 14 * features)

@@ -14,6 +14,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.work import Work, modulation
 from foundation.moe.router import Routing
 from foundation.nn.patch import PatchEmbedding, PatchHead
 from foundation.nn.temporal import TemporalAggregation
@@ -96,3 +97,46 @@ class OperatorTransformer(FrameNetwork):
             x_BhwD = modulated(x_BhwD, statistics_B2C, self.scale_features, self.shift_features)
         x_BhwD, routing = self.through_blocks(x_BhwD)
         return self.head(x_BhwD), routing, self.classify(x_BhwD.mean((1, 2)))
+
+
+def work_with(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) -> Work:
+    """Of a forward pass on one sample.
+
+    Args:
+        config: sizes.
+        mixing: multiply-adds of the second half of a block.
+        mixing_kept: numbers that it keeps for the backward pass.
+    """
+    side, pixels, width = config.resolution // config.patch, config.resolution**2, config.width
+    tokens, frames = side * side, config.context_frames
+    between = config.channels * config.patch + 3
+    first = frames * tokens * between * config.channels * config.patch**2
+    embed = first + frames * tokens * between * width
+    rows, columns = min(config.modes, side), min(config.modes, side // 2 + 1)
+    modes, transform = rows * columns, 2 * side * columns * (side + 2 * rows) * width
+    fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
+    hidden = config.head_width
+    head = tokens * width * config.patch**2 * hidden
+    head += pixels * hidden * (hidden + config.channels * config.out_frames)
+    classes = width * (2 * width + config.num_classes)
+    products = embed + modulation(config, width) + head + classes
+    kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels
+    # Both norms' inputs and the last output; three stages of the perceptron in the spectrum.
+    block_kept = 3 * tokens * width + 6 * modes * width + mixing_kept
+    kept += 2 * tokens * width
+    # Frames' weights with their phases, and the Fourier weights of every head in real form.
+    phased = frames * width * width if config.time_aggregation == "exp_mlp" else 0
+    spectral = 2 * config.heads * (2 * width // config.heads) ** 2
+    places = 3 * frames * pixels + tokens * width  # coordinates, positions
+    in_blocks = config.blocks * (2 * transform + fourier + mixing)
+    return Work(
+        products=2 * (products + in_blocks),
+        kept=kept + config.blocks * block_kept,
+        shared=phased + frames * between * width + config.blocks * spectral + places,
+        fixed_products=2 * (first + config.blocks * 2 * transform),
+        block_products=2 * in_blocks,
+        between=kept + config.blocks * tokens * width,
+        largest_block=block_kept,
+        passing=2 * hidden * pixels,
+        depth=config.blocks,
+    )

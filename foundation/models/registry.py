@@ -1,44 +1,55 @@
-"""Architectures by name: plain configuration values in, a module out."""
+"""Architectures by name: plain configuration values in, a module out.
+
+A new one is a file beside this one and its entry in `ARCHITECTURES`.
+"""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 
 import torch
-from pydantic import Field
+from pydantic import PlainValidator, SerializeAsAny
 
 from data_shards.errors import UserError, unknown_name
-from foundation.models.dpot import DPOT, DPOTConfig
-from foundation.models.fno import FNO, FNOConfig
-from foundation.models.moe_pot import MoEPOT, MoEPOTConfig
-from foundation.models.network import FrameNetwork
-from foundation.models.unet import UNet, UNetConfig
+from foundation.models import dpot, fno, moe_pot, unet
+from foundation.models.network import FrameConfig, FrameNetwork
+from foundation.models.work import Work
+from foundation.nn.counted import at_most
 from foundation.nn.initialise import initialise
 
-ModelConfig = Annotated[
-    MoEPOTConfig | DPOTConfig | FNOConfig | UNetConfig, Field(discriminator="model_type")
-]
+ConfigT = TypeVar("ConfigT", bound=FrameConfig)
 
-_CONFIGS: dict[str, type[MoEPOTConfig] | type[DPOTConfig] | type[FNOConfig] | type[UNetConfig]] = {
-    "moe_pot": MoEPOTConfig,
-    "dpot": DPOTConfig,
-    "fno": FNOConfig,
-    "unet": UNetConfig,
-}
 
-_NETWORKS: dict[str, Callable[[Any], FrameNetwork]] = {
-    "moe_pot": MoEPOT,
-    "dpot": DPOT,
-    "fno": FNO,
-    "unet": UNet,
+@dataclass(frozen=True)
+class Architecture(Generic[ConfigT]):
+    """One kind of network.
+
+    Attributes:
+        config: everything that decides its shape and function; `model_type` is its name.
+        network: made from such a configuration.
+        work: what a forward pass on one sample costs, without making it.
+    """
+
+    config: type[ConfigT]
+    network: Callable[[ConfigT], FrameNetwork]
+    work: Callable[[ConfigT], Work]
+
+
+ARCHITECTURES: dict[str, Architecture[Any]] = {
+    "moe_pot": Architecture(moe_pot.MoEPOTConfig, moe_pot.MoEPOT, moe_pot.work),
+    "dpot": Architecture(dpot.DPOTConfig, dpot.DPOT, dpot.work),
+    "fno": Architecture(fno.FNOConfig, fno.FNO, fno.work),
+    "unet": Architecture(unet.UNetConfig, unet.UNet, unet.work),
 }
 
 
 def architecture_names() -> list[str]:
     """Names that `model_type` takes."""
-    return sorted(_CONFIGS)
+    return sorted(ARCHITECTURES)
 
 
-def read_model_config(values: Any, where: str) -> ModelConfig:
+def read_model_config(values: Any, where: str) -> FrameConfig:
     """Validate the `model` part of a run or checkpoint configuration.
 
     Raises:
@@ -47,15 +58,45 @@ def read_model_config(values: Any, where: str) -> ModelConfig:
     if not isinstance(values, dict):
         raise UserError(f"{where}: model is {values!r}, wanted a mapping of settings")
     name = values.get("model_type", "moe_pot")
-    if name not in _CONFIGS:
-        raise unknown_name("model_type", str(name), _CONFIGS)
-    return _CONFIGS[name].read(values, where)
+    if name not in architecture_names():
+        raise unknown_name("model_type", str(name), ARCHITECTURES)
+    config: FrameConfig = ARCHITECTURES[name].config.read(values, where)
+    return config
 
 
-def outline_model(config: ModelConfig) -> FrameNetwork:
-    """A module without memory, for counting."""
-    with torch.device("meta"):
-        return _NETWORKS[config.model_type](config)
+def _of_its_type(values: Any) -> FrameConfig:
+    if isinstance(values, FrameConfig):
+        return values
+    try:
+        return read_model_config(values, "model")
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+# That of any architecture, wherever one stands in another configuration.
+ModelConfig = Annotated[SerializeAsAny[FrameConfig], PlainValidator(_of_its_type)]
+
+
+def work_of(config: ModelConfig) -> Work:
+    """Work of a forward pass on one sample."""
+    return ARCHITECTURES[config.model_type].work(config)
+
+
+def outline_model(config: ModelConfig, most_parts: int | None = None) -> FrameNetwork:
+    """A module without memory, for counting.
+
+    Args:
+        config: of the architecture.
+        most_parts: of modules, parameters and buffers together.
+
+    Raises:
+        TooManyPartsError: it takes more; what is built until then is little.
+    """
+    bound: AbstractContextManager[None] = nullcontext()
+    if most_parts is not None:
+        bound = at_most(most_parts)
+    with torch.device("meta"), bound:
+        return ARCHITECTURES[config.model_type].network(config)
 
 
 def build_model(config: ModelConfig, seed: int | None = None) -> FrameNetwork:
@@ -66,9 +107,16 @@ def build_model(config: ModelConfig, seed: int | None = None) -> FrameNetwork:
         seed: of the initial weights; None leaves memory uninitialised, for loading.
 
     Raises:
-        UserError: the network does not say how some of its numbers start.
+        UserError: the network does not say how some of its numbers start, or ties parameters.
     """
-    model = outline_model(config).to_empty(device="cpu")
+    outline = outline_model(config)
+    count = len(list(outline.parameters()))
+    model = outline.to_empty(device="cpu")
+    if len(list(model.parameters())) > count:
+        raise UserError(
+            f"{config.model_type}: modules share a parameter, which memory of their own parts; "
+            "call one module from both places instead"
+        )
     unsaved = dict(model.named_buffers()).keys() - model.state_dict().keys()
     if seed is not None or unsaved:  # which no checkpoint would fill
         initialise(model, seed or 0)

@@ -12,14 +12,24 @@ from itertools import pairwise
 from typing import Literal, Self
 
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.network import (
+    MOST_CELLS,
+    Answer,
+    FrameConfig,
+    FrameNetwork,
+    modulated,
+    statistics_maps,
+)
+from foundation.models.work import Work, modulation, stacked
 from foundation.nn.patch import stacked_with_places
 
 Padding = Literal["zeros", "circular"]
+
+_TAPS = 9  # of a 3 x 3 convolution
 
 
 class UNetConfig(FrameConfig):
@@ -27,7 +37,7 @@ class UNetConfig(FrameConfig):
 
     model_type: Literal["unet"] = "unet"
     width: PositiveInt  # of the finest level; doubles with every coarser one
-    levels: PositiveInt = 3
+    levels: int = Field(default=3, ge=1, le=MOST_CELLS.bit_length())  # each halves the grid
     norm_groups: PositiveInt = 4
     padding: Padding = "zeros"  # circular: for corpora that are periodic throughout
 
@@ -107,3 +117,37 @@ class UNet(FrameNetwork):
 
 def _convolution(width_in: int, width: int, padding: Padding, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(width_in, width, 3, stride=stride, padding=1, padding_mode=padding)
+
+
+def work(config: UNetConfig) -> Work:
+    """Of a forward pass on one sample."""
+    widths = [config.width * 2**level for level in range(config.levels)]
+    points = [(config.resolution // 2**level) ** 2 for level in range(config.levels)]
+    out = config.channels * config.out_frames
+    first = points[0] * _TAPS * widths[0] * stacked(config)
+    products = first + points[0] * _TAPS * widths[0] * out
+    kept = between = points[0] * (stacked(config) + 4 * widths[0])
+    in_blocks = 0
+    for width, count in zip(widths, points, strict=True):
+        in_blocks += count * _TAPS * 2 * width * width
+        kept += count * 6 * width
+        between += count * 2 * width
+    for level in range(config.levels - 1):
+        fine, coarse, many, few = widths[level], widths[level + 1], points[level], points[level + 1]
+        shrink, grow = few * _TAPS * fine * coarse, many * coarse * fine
+        block = many * fine * fine * (_TAPS * 3 + 2)  # convolutions 2 D -> D -> D and the shortcut
+        products += shrink + grow
+        in_blocks += block
+        kept += many * fine + few * coarse + many * 9 * fine
+        between += many * fine + few * coarse + many * 3 * fine
+    largest = points[0] * widths[0] * (9 if config.levels > 1 else 6)
+    return Work(
+        products=2 * (products + in_blocks + modulation(config, widths[0])),
+        kept=kept,
+        fixed_products=2 * first,
+        block_products=2 * in_blocks,
+        between=between,
+        largest_block=largest,
+        passing=4 * points[0] * widths[0],
+        depth=2 * config.levels - 1,
+    )

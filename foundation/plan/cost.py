@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.registry import ModelConfig, outline_model
+from foundation.models.registry import ModelConfig, outline_model, work_of
 from foundation.models.types import ParameterCounts
-from foundation.models.work import Work, dense_work_of, work_of
+from foundation.models.work import Work
 from foundation.moe.experts import ExpertBank
+from foundation.plan.mixture_work import dense_work_of
 from foundation.plan.traffic import Spread, Traffic, expected_owners, traffic_of
 
 REDUCE_BUCKET = 20_000_000  # numbers: `reduce_bucket_size` of ds_configs/*.json

@@ -8,14 +8,12 @@ reading data, logs, checkpoints and validation; compute shared with a running co
 from dataclasses import dataclass, fields
 from math import ceil
 
-from foundation.models.fno import FNOConfig
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.operator_transformer import OperatorTransformerConfig
-from foundation.models.registry import ModelConfig
-from foundation.models.work import expert_work_of
+from foundation.models.registry import ModelConfig, work_of
 from foundation.plan.cluster import Cluster
 from foundation.plan.collective import Load, circulated, exchanged
 from foundation.plan.cost import REDUCE_BUCKET, Cost
+from foundation.plan.mixture_work import expert_work_of
 from foundation.plan.placement import Placement, Where, placed
 from foundation.plan.routes import Unevenness, simulate_routes
 from foundation.plan.traffic import Spread
@@ -103,7 +101,7 @@ def step_time(
     hidden = Hidden(min(exchange, step.beside_exchange), min(gradients, step.beside_gradients))
     time = StepTime(
         compute=step.compute,
-        launches=spread.accumulation * depth(config) * cluster.launch_s_per_block,
+        launches=spread.accumulation * work_of(config).depth * cluster.launch_s_per_block,
         waiting=step.waiting,
         exchange=exchange - hidden.exchange,
         gradients=gradients - hidden.gradients,
@@ -239,12 +237,3 @@ class _Step:
             return 0.0
         dense = traffic.weights * traffic.gradients / reduced
         return self._around((dense, traffic.weights - dense), 1, 1)
-
-
-def depth(config: ModelConfig) -> int:
-    """Blocks that are launched one after the other."""
-    if isinstance(config, OperatorTransformerConfig):
-        return config.blocks
-    if isinstance(config, FNOConfig):
-        return config.layers
-    return 2 * config.levels - 1

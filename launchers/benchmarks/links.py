@@ -30,11 +30,10 @@ from torch.multiprocessing.spawn import spawn
 
 from data_shards.stream.batch import Batch
 from data_shards.stream.memory import keep_freed_memory
-from foundation.models.registry import ModelConfig, build_model
+from foundation.models.registry import ModelConfig, build_model, work_of
 from foundation.plan.cluster import Cluster
 from foundation.plan.cost import cost_of
 from foundation.plan.fit import Fit, Point, fitted
-from foundation.plan.step_time import depth
 from foundation.train.config import load_run_config, preset_names
 from launchers.benchmarks.provenance import provenance
 from launchers.console.arguments import positive, positives
@@ -238,7 +237,7 @@ def _steps(what: Measurement, device: torch.device) -> list[dict[str, Any]]:
     config = load_run_config(what.preset, []).model
     half = device.type == "cuda"
     model = build_model(config, seed=0).to(device, torch.bfloat16 if half else torch.float32)
-    flops = cost_of(config, 1, 1, 1, half, 1).flops_step
+    flops, blocks = cost_of(config, 1, 1, 1, half, 1).flops_step, work_of(config).depth
 
     def step(batch: Batch) -> None:
         model.zero_grad()
@@ -247,7 +246,7 @@ def _steps(what: Measurement, device: torch.device) -> list[dict[str, Any]]:
     batches = {size: _batch(config, size).to(device) for size in what.batches}
     ways = {size: partial(step, batch) for size, batch in batches.items()}
     return [
-        {"samples": size, "blocks": depth(config), "flops": size * flops, "seconds": seconds}
+        {"samples": size, "blocks": blocks, "flops": size * flops, "seconds": seconds}
         for size, seconds in _medians(ways, what.rounds, device).items()
     ]
 

@@ -10,8 +10,8 @@ import torch
 from group import on_ranks
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.models.registry import build_model
-from foundation.models.work import dense_work_of, work_of
+from foundation.models.registry import build_model, work_of
+from foundation.plan.mixture_work import dense_work_of
 from launchers.benchmarks import network, ratios
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of

@@ -2,6 +2,8 @@
 
 import json
 import struct
+from collections.abc import Iterator
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 
@@ -251,6 +253,34 @@ def test_absurd_sizes_take_no_memory_and_no_time(tmp_path, setting, value):
     with pytest.raises(UserError) as raised:
         Surrogate.from_pretrained(folder)
     assert "\n" not in str(raised.value)
+
+
+def whole_numbers(values: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from whole_numbers(value, (*path, key))
+        elif type(value) is int:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_no_setting_of_any_architecture_can_ask_for_all_memory_or_time(tmp_path, name):
+    """Whatever a setting counts: a network that does not fit its tensors is never built."""
+    folder = write(tmp_path / "model", name)
+    text = (folder / "config.json").read_text()
+    settings = list(whole_numbers(json.loads(text)["model"]))
+    assert len(settings) > 5
+    refusals = []
+    for *parents, last in settings:
+        values = json.loads(text)
+        reduce(dict.__getitem__, parents, values["model"])[last] = 10**9
+        (folder / "config.json").write_text(json.dumps(values))
+        try:
+            Surrogate.from_pretrained(folder)
+        except UserError as error:
+            refusals.append(str(error))
+    assert not any("\n" in refusal for refusal in refusals)
+    assert len(refusals) >= len(settings) - 1  # a transformer keeps as many modes as there are
 
 
 @pytest.mark.parametrize("name", ["fno", "unet"])

@@ -8,9 +8,15 @@ from architectures import DENSE, SIZES, batch_of, config_of, network_of, random_
 from torch import nn
 
 from data_shards.errors import UserError
-from foundation.models.registry import architecture_names, build_model, read_model_config
+from foundation.models.registry import (
+    ARCHITECTURES,
+    architecture_names,
+    build_model,
+    read_model_config,
+)
 from foundation.nn.initialise import initialise
 from foundation.physics.norms import relative_l2
+from foundation.train.config import RunConfig
 
 every_architecture = pytest.mark.parametrize("name", SIZES)
 INCREMENTS = {"target": "increment", "instance_norm": True}
@@ -18,6 +24,24 @@ INCREMENTS = {"target": "increment", "instance_norm": True}
 
 def test_no_architecture_escapes_these_laws():
     assert sorted(SIZES) == architecture_names()
+
+
+@every_architecture
+def test_an_architecture_is_entered_under_the_name_that_its_configurations_give(name):
+    config = config_of(name)
+    assert config.model_type == name
+    assert type(config) is ARCHITECTURES[name].config
+    assert type(network_of(name)) is ARCHITECTURES[name].network
+
+
+@every_architecture
+def test_a_run_holds_any_architectures_configuration_and_gives_it_back_whole(name):
+    values = config_of(name, instance_norm=True).model_dump(mode="json")
+    run = RunConfig.model_validate({"model": values, "steps": 1})
+    assert run.model == config_of(name, instance_norm=True)
+    assert run.model_dump(mode="json")["model"] == values
+    with pytest.raises(ValueError, match="unknown key 'heat'"):
+        RunConfig.model_validate({"model": {**values, "heat": 3}, "steps": 1})
 
 
 @every_architecture

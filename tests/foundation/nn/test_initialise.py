@@ -1,5 +1,7 @@
 """Initial weights are a function of seed and path."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from architectures import config_of
@@ -141,5 +143,18 @@ def test_what_a_checkpoint_does_not_hold_is_filled_even_for_loading(monkeypatch)
         def reset(self, generator):
             self.grid.copy_(torch.arange(1000.0))
 
-    monkeypatch.setitem(registry._NETWORKS, "fno", Gridded)
+    architecture = replace(registry.ARCHITECTURES["fno"], network=Gridded)
+    monkeypatch.setitem(registry.ARCHITECTURES, "fno", architecture)
     assert torch.equal(registry.build_model(config_of("fno")).grid, torch.arange(1000.0))
+
+
+def test_parameters_that_modules_share_are_not_parted_silently(monkeypatch):
+    class Tied(FNO):
+        def __init__(self, config):
+            super().__init__(config)
+            self.layers[1].local.weight = self.layers[0].local.weight
+
+    architecture = replace(registry.ARCHITECTURES["fno"], network=Tied)
+    monkeypatch.setitem(registry.ARCHITECTURES, "fno", architecture)
+    with pytest.raises(UserError, match="fno: modules share a parameter"):
+        registry.build_model(config_of("fno"), 0)

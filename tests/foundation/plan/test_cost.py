@@ -9,9 +9,9 @@ import torch
 from architectures import SIZES, config_of, random_batch
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.models.registry import ModelConfig, build_model
-from foundation.models.work import dense_work_of, work_of
+from foundation.models.registry import ModelConfig, build_model, work_of
 from foundation.plan.cost import REDUCE_BUCKET, cost_of
+from foundation.plan.mixture_work import dense_work_of
 from foundation.plan.traffic import Spread, expected_ranks, traffic_of
 from foundation.train.config import load_run_config
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.work import expert_work_of, work_of
+from foundation.models.registry import work_of
 from foundation.plan.cluster import Cluster, Link, cluster_values
 from foundation.plan.cost import REDUCE_BUCKET, cost_on
+from foundation.plan.mixture_work import expert_work_of
 from foundation.plan.step_time import Arrangement, StepTime, step_time
 from foundation.plan.traffic import Spread
 from foundation.train.config import load_run_config
