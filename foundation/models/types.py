@@ -3,7 +3,7 @@
 Axes: B samples, T frames, C channels, H rows, W columns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor
@@ -19,11 +19,14 @@ class Prediction:
         fields: (B, T_out, C, H, W), in the units of the context.
         routing: one entry per block; empty for a dense model.
         class_logits: (B, classes) of the auxiliary head; (B, 0) of a network without one.
+        terms: named values per sample (B,), as a residual, that an objective may weigh; the
+            same names in every batch.
     """
 
     fields: Tensor
     routing: tuple[Routing, ...]
     class_logits: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
 
 
 class ParameterCounts(NamedTuple):

@@ -19,7 +19,7 @@ from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
-from foundation.train.losses import LossConfig
+from foundation.train.objectives import LossConfig
 from foundation.train.schedule import OneCycle
 
 SIX_CORPORA = (
@@ -79,6 +79,12 @@ class EarlyStopping(Config):
 
 # Parts of a run that change no weight.
 _INDIFFERENT = ("log_every", "checkpoint", "recompute", "keep_freed_memory")
+# Keys that came after the first recorded runs, and what says nothing there: left out then, so that
+# those runs stay the same runs. Hence these defaults can never change.
+_LATER: dict[tuple[str, str], Any] = {
+    ("loss", "objective"): "relative_l2",
+    ("loss", "terms"): {},
+}
 
 
 class RunConfig(Config):
@@ -141,6 +147,9 @@ class RunConfig(Config):
         """Plain values of all that decides the weights: two runs that share them are one."""
         values = self.model_dump(mode="json", exclude=set(_INDIFFERENT))
         values["data"]["workers"] = None
+        for (group, key), silent in _LATER.items():
+            if values[group][key] == silent:
+                del values[group][key]
         if self.early_stopping is None:
             values["validation"] = None
         return values

@@ -1,6 +1,6 @@
 """Noise injection: a batch in, a batch with a noisy context out.
 
-Axes: B samples, T frames, C channels, H rows, W columns.
+Axes: B samples, T frames, C channels, S the grid of one to three axes.
 Source: MoE-POT: `x + scale * ||x||_2 * normal`, the norm per sample and channel
 over frames and space. Every sample draws from its own generator, keyed by its
 number in the stream, so that noise does not depend on the layout of ranks.
@@ -12,13 +12,14 @@ import torch
 
 from data_shards.hashing import keyed
 from data_shards.stream.batch import Batch
+from foundation.physics.norms import space
 
 
 def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batch:
     """Add noise to the context's real channels.
 
     Args:
-        batch: context (B, T, C, H, W).
+        batch: context (B, T, C, *S).
         scale: of the noise, relative to the norm; 0 leaves the batch alone.
         seed: of the run.
         first_sample: number in the stream of the batch's first sample.
@@ -31,6 +32,6 @@ def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batc
         generator = torch.Generator(fields.device)
         generator.manual_seed(keyed(f"noise/{first_sample + row}", seed) >> 1)
         noise[row].normal_(generator=generator)
-    norm = fields.square().sum((1, 3, 4), keepdim=True).sqrt()
-    real = batch.asked_mask[:, None, :, None, None]
+    norm = fields.square().sum((1, *space(fields)), keepdim=True).sqrt()
+    real = batch.asked_mask[:, None, :, *(None,) * len(space(fields))]
     return replace(batch, given=fields + scale * norm * real * noise)

@@ -55,6 +55,9 @@ class Reporter:
                 self._board.add_scalar(f"train/{name}", row[name], step)
         for corpus, loss in row["corpus_loss"].items():
             self._board.add_scalar(f"train_l2re/{corpus}", loss, step)
+        for term, mean in row.get("terms", {}).items():
+            if mean is not None:
+                self._board.add_scalar(f"train_terms/{term}", mean, step)
         for block, load in enumerate(row["expert_load"]):
             for expert, share in enumerate(load):
                 self._board.add_scalar(f"expert_load/block{block}/expert{expert:02d}", share, step)

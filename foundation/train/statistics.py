@@ -25,22 +25,30 @@ class StepTotals:
     """
 
     def __init__(self, num_corpora: int) -> None:
-        # loss, balance, forwards, non-finite forwards, stop requests; then K losses, K counts
+        # loss, balance, forwards, non-finite forwards, stop requests; then K losses, K counts,
+        # then the network's terms
         self._corpora = num_corpora
-        self._sums = [0.0] * (_HEAD + 2 * num_corpora)
+        self._terms: tuple[str, ...] = ()
+        self._sums: list[float] = []
 
     def add(self, losses: Losses, batch: Batch, stop: bool, sum_over_ranks: Sum) -> None:
         """Count one forward of this rank and those of all others; collective."""
-        own = torch.zeros(len(self._sums), dtype=torch.float64, device=batch.corpus_id.device)
+        self._terms = tuple(sorted(losses.terms))
+        end = _HEAD + 2 * self._corpora
+        size = end + len(self._terms)
+        own = torch.zeros(size, dtype=torch.float64, device=batch.corpus_id.device)
         total = losses.total.detach()
         bad = ~(torch.isfinite(losses.per_sample).all() & torch.isfinite(total))
         asked = torch.full_like(total, float(stop))
         own[:_HEAD] = torch.stack([total, losses.balance, torch.ones_like(total), bad, asked])
         middle = _HEAD + self._corpora
         own[_HEAD:middle].index_add_(0, batch.corpus_id, losses.per_sample.double())
-        own[middle:].index_add_(0, batch.corpus_id, torch.ones_like(losses.per_sample).double())
+        own[middle:end].index_add_(0, batch.corpus_id, torch.ones_like(losses.per_sample).double())
+        for place, name in enumerate(self._terms, end):
+            own[place] = losses.terms[name].double().mean()
         reduced = sum_over_ranks(own).tolist()
-        self._sums = [before + now for before, now in zip(self._sums, reduced, strict=True)]
+        before = self._sums or [0.0] * size
+        self._sums = [old + new for old, new in zip(before, reduced, strict=True)]
 
     @property
     def loss(self) -> float:
@@ -61,8 +69,14 @@ class StepTotals:
 
     def corpus_means(self, names: Sequence[str]) -> dict[str, float]:
         """Mean loss per sample of the corpora that the step saw."""
-        losses, counts = self._sums[_HEAD:][: self._corpora], self._sums[_HEAD + self._corpora :]
+        middle, end = _HEAD + self._corpora, _HEAD + 2 * self._corpora
+        losses, counts = self._sums[_HEAD:middle], self._sums[middle:end]
         return {n: s / c for n, s, c in zip(names, losses, counts, strict=True) if c}
+
+    def term_means(self) -> dict[str, float]:
+        """Means of the network's own terms, unweighted; empty if it gives none."""
+        sums = self._sums[_HEAD + 2 * self._corpora :]
+        return {name: s / self._sums[2] for name, s in zip(self._terms, sums, strict=True)}
 
 
 class ExpertUsage:

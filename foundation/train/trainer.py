@@ -148,7 +148,7 @@ class Trainer:
         noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
         prediction = self.engine(noisy)
         self._usage.add(prediction.routing, batch.corpus_id)
-        return losses_of(prediction, batch, self.run.loss, sum_over_ranks)
+        return losses_of(prediction, batch, self.run.loss, sum_over_ranks, self.position.step)
 
     def _set_schedules(self) -> None:
         run, step = self.run, self.position.step
@@ -167,7 +167,8 @@ class Trainer:
 
     def _report_non_finite(self, losses: Losses, batch: Batch) -> None:
         """Stop all ranks before a non-finite loss reaches any weight."""
-        bad = (~torch.isfinite(losses.per_sample)).nonzero().flatten().tolist()
+        values = torch.stack([losses.per_sample, *losses.terms.values()])
+        bad = (~torch.isfinite(values)).any(dim=0).nonzero().flatten().tolist()
         own = [batch.keys[i] for i in bad]
         keys: list[Any] = [None] * self.ranks.world
         dist.all_gather_object(keys, own)
@@ -212,6 +213,8 @@ class Trainer:
             "temperature": self._temperature(),
             "expert_load": [] if usage_LKE is None else _loads(usage_LKE),
         }
+        if terms := step.term_means():
+            row["terms"] = {name: finite_or_none(mean) for name, mean in terms.items()}
         reporter.training(row, usage_LKE if self._draws_usage() else None)
 
     def _temperature(self) -> float | None:

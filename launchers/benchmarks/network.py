@@ -28,7 +28,8 @@ from foundation.parallel.launch import join_ranks
 from foundation.parallel.layout import OptimiserConfig, StepConfig
 from foundation.plan.cost import cost_of
 from foundation.train.config import load_run_config
-from foundation.train.losses import LossConfig, losses_of
+from foundation.train.losses import losses_of
+from foundation.train.objectives import LossConfig
 from launchers.benchmarks.beside import beside
 from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm

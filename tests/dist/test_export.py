@@ -24,7 +24,8 @@ from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout, StepConfig
-from foundation.train.losses import LossConfig, losses_of
+from foundation.train.losses import losses_of
+from foundation.train.objectives import LossConfig
 
 pytestmark = pytest.mark.dist
 

@@ -16,7 +16,8 @@ from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import StepConfig
-from foundation.train.losses import LossConfig, losses_of
+from foundation.train.losses import losses_of
+from foundation.train.objectives import LossConfig
 
 pytestmark = pytest.mark.dist
 
@@ -36,6 +37,7 @@ class Case(NamedTuple):
     unit: str = "sample"
     offload: bool = False
     compile: bool = False
+    objective: str = "relative_l2"
 
 
 def global_batch() -> Batch:
@@ -86,12 +88,13 @@ def train(case: Case) -> dict[str, Any]:
         template["zero_force_ds_cpu_optimizer"] = False
     step = StepConfig(micro_batch=micro, accumulation=case.accumulation)
     engine = build_engine(model, resolve_deepspeed_config(template, step), case.ep_size)
+    minimised = LossConfig(objective=case.objective)
     batch, losses, norms, grads = global_batch(), [], [], {}
     for number in range(STEPS):
         for forward in range(case.accumulation):
             start = forward * micro * case.world + ranks.rank * micro
             own = part(batch, start, micro)
-            loss = losses_of(engine(own), own, LossConfig(), sum_over_ranks).total
+            loss = losses_of(engine(own), own, minimised, sum_over_ranks).total
             engine.backward(loss)
             last = forward == case.accumulation - 1
             if last and number == 0 and not case.bf16:
@@ -117,9 +120,8 @@ def serial() -> Any:
     known: dict[Any, Any] = {}
 
     def run(case: Case) -> dict[str, Any]:
-        alone = Case(
-            1, 1, gate=case.gate, accumulation=case.accumulation, unit=case.unit
-        )
+        kept = ("gate", "accumulation", "unit", "objective")
+        alone = Case(1, 1, **{name: getattr(case, name) for name in kept})
         if alone not in known:
             known[alone] = on_ranks(1, train, alone)[0]
         return known[alone]
@@ -130,6 +132,7 @@ def serial() -> Any:
 CASES = [
     Case(2, 1),
     Case(2, 2),
+    Case(2, 2, objective="sum_of_squares"),
     Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True),
 ]
 OTHERS = [

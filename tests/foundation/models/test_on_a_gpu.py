@@ -13,7 +13,8 @@ from data_shards.stream.batch import Batch
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import build_model
 from foundation.moe.router import RouterConfig
-from foundation.train.losses import LossConfig, losses_of
+from foundation.train.losses import losses_of
+from foundation.train.objectives import LossConfig
 
 SIDE, SAMPLES = 32, 3
 CONFIG = MoEPOTConfig(resolution=SIDE, width=32, blocks=2, heads=2, head_width=8, context_frames=3)

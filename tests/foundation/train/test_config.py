@@ -91,6 +91,8 @@ def test_overrides_reach_nested_keys():
         ("nano_fno", ["model.modes=33"], "modes=33: a grid of 64 points has 32"),
         ("nano_unet", ["loss.class_weight=0.1"], "unet has no auxiliary head; set it to 0"),
         ("debug", ["global_batch=9", "accumulation=2"], "does not divide"),
+        ("debug", ["loss.objective=squares"], "loss.objective: unknown objective 'squares'"),
+        ("nano", ["loss.objective=sum_of_squares"], "relative_to=change: .* set relative_to=field"),
         ("debug", ["compile=true", "recompute=true"], "compile=true and recompute=true"),
         ("debug", ["steps=[1"], "not readable as YAML"),
     ],
@@ -136,6 +138,18 @@ def test_a_dumped_run_reads_back_with_its_architecture(name):
     assert again == run
     assert RunConfig.model_validate(run.model_dump(mode="json")) == run
     assert type(again.model) is type(run.model)
+
+
+def test_keys_that_came_later_leave_runs_of_before_what_they_were():
+    loss = ("mask", "relative_to", "balance", "balance_weight", "class_weight", "noise")
+    decided = load_run_config("nano", []).deciding_values()
+    assert tuple(decided["loss"]) == loss
+    other = load_run_config("nano_fno", SQUARES).deciding_values()
+    assert other["loss"]["objective"] == "sum_of_squares"
+    assert first_difference(decided["loss"], other["loss"], "loss")
+
+
+SQUARES = ["loss.objective=sum_of_squares", "loss.relative_to=field"]
 
 
 def test_first_difference_names_the_key():

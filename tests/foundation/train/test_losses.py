@@ -1,14 +1,17 @@
-"""Losses by hand, and which points they see."""
-
-from dataclasses import replace
+"""The one sum that is minimised, and what is reported of it."""
 
 import pytest
 import torch
 
+from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
+from foundation.moe.balance import importance
 from foundation.moe.router import Routing
-from foundation.train.losses import LossConfig, losses_of, next_frame_error
+from foundation.train.losses import losses_of
+from foundation.train.objectives import OBJECTIVES, LossConfig, Ramp
+
+TENSORS = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
 
 
 def batch() -> Batch:
@@ -17,44 +20,6 @@ def batch() -> Batch:
     valid = torch.tensor([[[[1.0, 0.0]]]])
     ids = torch.zeros(1, dtype=torch.int64)
     return Batch(target, target, asked_mask, valid, ids, ("",))
-
-
-def test_valid_mask_scores_real_channels_and_fluid_cells_only():
-    fields = batch().asked.clone()
-    fields[..., 1] += 100.0  # a solid cell
-    fields[:, :, 1] += 100.0  # a padded channel
-    assert next_frame_error(fields, batch(), "valid", "field") == 0
-    fields[0, 0, 0, 0, 0] = 4.5
-    torch.testing.assert_close(
-        next_frame_error(fields, batch(), "valid", "field"), torch.tensor([0.5])
-    )
-
-
-def test_reference_mask_scores_everything():
-    fields = batch().asked.clone()
-    fields[0, 0, 0] = torch.tensor([0.0, 0.0])
-    # one channel wrong by all of it, the padded one right
-    torch.testing.assert_close(
-        next_frame_error(fields, batch(), "reference", "field"), torch.tensor([0.5])
-    )
-
-
-def test_error_relative_to_the_change_is_one_for_a_repeated_frame():
-    moving = replace(batch(), given=batch().asked + torch.tensor([0.25, 0.0]))
-    last = moving.given[:, -1:]
-    # the floor of a thousandth of the field's size is below 1e-4 of this change
-    error = next_frame_error(last, moving, "valid", "change")
-    torch.testing.assert_close(error, torch.tensor([1.0]), rtol=1e-3, atol=0)
-    torch.testing.assert_close(
-        next_frame_error(last, moving, "valid", "field"), torch.tensor([0.25 / 3])
-    )
-
-
-def test_where_nothing_changes_the_field_itself_sets_the_scale():
-    off = batch().asked + 1e-3
-    error = next_frame_error(off, batch(), "valid", "change")
-    size = (3.0**2 + 4.0**2) ** 0.5 / 2**0.5
-    torch.testing.assert_close(error, torch.tensor([1 / size]), rtol=1e-3, atol=0)
 
 
 def test_reported_error_is_relative_to_the_field_whatever_is_minimised():
@@ -85,7 +50,107 @@ def test_class_loss_of_a_silent_head_is_the_log_of_the_classes():
     torch.testing.assert_close(losses.total, torch.tensor(6.0).log())
 
 
-def test_gradient_is_finite_where_prediction_and_truth_agree():
-    fields = batch().asked.clone().requires_grad_()
-    next_frame_error(fields, batch(), "valid", "field").sum().backward()
-    assert torch.isfinite(fields.grad).all()
+def with_terms(fields: torch.Tensor, **terms: torch.Tensor) -> Prediction:
+    return Prediction(fields, (), torch.zeros(len(fields), 6), terms)
+
+
+def test_terms_add_their_means_by_ramps_and_unweighed_ones_add_nothing():
+    terms = {"residual": torch.tensor([1.0, 5.0]), "energy": torch.tensor([2.0, 4.0])}
+    prediction = with_terms(two_samples().asked, **terms, looked_at=torch.tensor([7.0, 7.0]))
+    ramps = {"residual": Ramp(end=0.5), "energy": Ramp(start=0.0, end=2.0, first=0, last=10)}
+    config = LossConfig(terms=ramps)
+    totals = [
+        float(losses_of(prediction, two_samples(), config, lambda x: x, step).total)
+        for step in (0, 5, 10)
+    ]
+    assert totals == [0.5 * 3, 0.5 * 3 + 1 * 3, 0.5 * 3 + 2 * 3]
+    losses = losses_of(prediction, two_samples(), config, lambda x: x)
+    assert losses.per_sample.tolist() == [0.0, 0.0], "reported is the error of fields alone"
+    assert {name: value.tolist() for name, value in losses.terms.items()} == {
+        "residual": [1.0, 5.0],
+        "energy": [2.0, 4.0],
+        "looked_at": [7.0, 7.0],
+    }
+
+
+def test_a_term_that_the_network_does_not_give_is_refused_with_those_it_gives():
+    config = LossConfig(terms={"residaul": Ramp(end=1.0)})
+    given = with_terms(batch().asked, residual=torch.zeros(1))
+    with pytest.raises(UserError, match="weighs residaul, the network gives residual; change"):
+        losses_of(given, batch(), config, lambda x: x)
+    with pytest.raises(UserError, match="gives no terms"):
+        losses_of(with_terms(batch().asked), batch(), config, lambda x: x)
+
+
+def test_reported_error_of_a_sum_of_squares_is_relative_and_its_total_the_mean_over_samples():
+    asked = two_samples()
+    fields = asked.asked * torch.tensor([1.5, 2.0]).view(2, 1, 1, 1, 1)
+    config = LossConfig(objective="sum_of_squares")
+    losses = losses_of(with_terms(fields), asked, config, lambda x: x)
+    torch.testing.assert_close(losses.per_sample, torch.tensor([0.5, 1.0]))
+    # the fluid cell of the real channel: errors 1.5 and 3
+    torch.testing.assert_close(losses.total, torch.tensor((1.5**2 + 3.0**2) / 2))
+
+
+def two_samples() -> Batch:
+    one = batch()
+    tensors = (one.given, one.asked, one.asked_mask, one.valid_mask, one.corpus_id)
+    return Batch(*(torch.cat([t, t]) for t in tensors), ("", ""))
+
+
+def network(x: torch.Tensor, weight: torch.Tensor) -> Prediction:
+    """A network of one weight per channel, with terms and a routed block."""
+    fields = x * weight.view(-1, 1, 1)
+    size = fields.flatten(1).square().mean(1)
+    slope = weight.square().sum() * x[:, 0, 0, 0, 0]
+    routed = routing(torch.softmax(fields.flatten(1)[:, :4], dim=1))
+    return Prediction(fields, (routed,), torch.zeros(len(x), 6), {"size": size, "slope": slope})
+
+
+RAMPS = {"size": Ramp(end=0.5), "slope": Ramp(start=1.0, end=2.0, last=10)}
+
+
+def random_batch(generator: torch.Generator, count: int = 4) -> Batch:
+    fields = torch.randn(count, 1, 2, 3, 3, generator=generator)
+    valid = (torch.rand(count, 1, 3, 3, generator=generator) > 0.2).float()
+    ids = torch.zeros(count, dtype=torch.int64)
+    return Batch(fields, fields.flip(-1), torch.ones(count, 2), valid, ids, ("",) * count)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradient_of_the_sum_is_the_sum_of_the_gradients(objective, generator):
+    asked, weight = random_batch(generator), torch.tensor([0.3, -0.7], requires_grad=True)
+
+    def gradient(**options) -> torch.Tensor:
+        config = LossConfig(objective=objective, **options)
+        total = losses_of(network(asked.given, weight), asked, config, lambda x: x, step=5).total
+        return torch.autograd.grad(total, weight)[0]
+
+    alone = gradient(balance_weight=0.0)
+    parts = [
+        *(gradient(balance_weight=0.0, terms={name: ramp}) - alone for name, ramp in RAMPS.items()),
+        gradient(balance_weight=0.3) - alone,
+    ]
+    assert all((part.abs() > 1e-3).any() for part in parts)
+    whole = gradient(balance_weight=0.3, terms=RAMPS)
+    # differences of float32 gradients of size 1 to 10
+    torch.testing.assert_close(whole, alone + sum(parts), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_mean_over_ranks_of_their_parts_is_the_loss_of_the_whole_batch(objective, generator):
+    asked, weight = random_batch(generator), torch.tensor([0.3, -0.7], requires_grad=True)
+    config = LossConfig(objective=objective, balance_weight=0.3, terms=RAMPS)
+    whole_importance = importance(network(asked.given, weight).routing[0].weights_BE)
+
+    def loss(rows: slice) -> torch.Tensor:
+        own = Batch(*(getattr(asked, name)[rows] for name in TENSORS), asked.keys[rows])
+        prediction = network(own.given, weight)
+        return losses_of(prediction, own, config, lambda _: whole_importance[None], step=3).total
+
+    serial = loss(slice(0, 4))
+    parallel = (loss(slice(0, 2)) + loss(slice(2, 4))) / 2
+    torch.testing.assert_close(parallel, serial)
+    gradients = [torch.autograd.grad(t, weight, retain_graph=True)[0] for t in (parallel, serial)]
+    assert (gradients[1].abs() > 0.1).all()
+    torch.testing.assert_close(*gradients)

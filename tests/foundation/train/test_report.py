@@ -58,6 +58,20 @@ def test_tensorboard_holds_every_scalar_per_corpus_and_expert_and_the_heat_map(t
     assert len(board.Images("expert_usage")) == 2
 
 
+def test_terms_of_a_network_are_drawn_and_written_only_if_there_are_any(tmp_path):
+    reporter = Reporter(tmp_path, CORPORA, 0, steps=10)
+    reporter.training({**row(1), "terms": {"residual": 0.125, "energy": None}}, None)
+    reporter.training(row(2), None)
+    reporter.close()
+    lines = list(map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines()))
+    assert lines[0]["terms"] == {"residual": 0.125, "energy": None}
+    assert "terms" not in lines[1]
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert [e.value for e in board.Scalars("train_terms/residual")] == [0.125]
+    assert "train_terms/energy" not in board.Tags()["scalars"], "what is not finite is not drawn"
+
+
 def test_a_resumed_run_drops_the_lines_behind_its_checkpoint(tmp_path):
     report(tmp_path, 0, [1, 2, 3])
     with (tmp_path / "metrics.jsonl").open("a") as file:

@@ -1,5 +1,7 @@
 """Counts of a step and of expert usage, by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -39,6 +41,22 @@ def test_one_rank_that_is_asked_to_stop_stops_all():
     assert totals.stop
     assert totals.loss == 3.0
     assert totals.corpus_means(["a"]) == {"a": 3.0}
+
+
+def test_terms_average_over_forwards_and_ranks():
+    totals = StepTotals(2)
+    for residual, energy in (([1.0, 3.0], [5.0, 5.0]), ([0.0, 2.0], [7.0, 9.0])):
+        terms = {"residual": torch.tensor(residual), "energy": torch.tensor(energy)}
+        both = replace(losses([1.0, 1.0]), terms=terms)
+        totals.add(both, batch([0, 1]), False, lambda own: 2 * own)  # two ranks alike
+    assert totals.term_means() == {"residual": 1.5, "energy": 6.5}
+    assert totals.corpus_means(["a", "b"]) == {"a": 1.0, "b": 1.0}
+
+
+def test_a_network_without_terms_has_no_means_of_them():
+    totals = StepTotals(1)
+    totals.add(losses([4.0]), batch([0]), False, lambda x: x)
+    assert totals.term_means() == {}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

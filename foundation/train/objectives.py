@@ -1,0 +1,142 @@
+"""Objectives by name: a prediction and its batch in, one value to minimise per sample out.
+
+Axes: B samples, T frames, C channels, S the grid of one to three axes.
+A new objective is a function and its line in `OBJECTIVES`. What a network gives
+besides fields (`Prediction.terms`: a residual, an energy) is added to any of
+them, weighed by ramps over the optimiser steps.
+Source: `relative_l2` MoE-POT, losses and optimiser; `sum_of_squares` transfer
+scaling (NeurIPS 2023), whose released code minimises it and reports relative L2.
+Departure: published MoE-POT scores padded channels and solid cells too (`mask:
+reference`); the default scores what is real (`mask: valid`). Addition:
+`relative_to: change` divides the error by the truth's change since the last
+frame instead of by the truth, so that corpora whose frames hardly differ weigh
+as much as those that change at once.
+"""
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator, model_validator
+from torch import Tensor
+
+from data_shards.config import Config
+from data_shards.errors import UserError, unknown_name
+from data_shards.stream.batch import Batch
+from foundation.models.types import Prediction
+from foundation.moe.balance import BalanceLoss
+from foundation.physics.norms import relative_l2, space
+
+LossMask = Literal["valid", "reference"]
+RelativeTo = Literal["field", "change"]
+
+_LEAST_CHANGE = 1e-3  # of the field's norm: what counts as change where nothing moves
+
+
+class Ramp(Config):
+    """A weight that goes linearly from `start` to `end`, and stays; constant by default."""
+
+    start: NonNegativeFloat = 0.0  # until step `first`
+    end: NonNegativeFloat  # from step `last` on
+    first: NonNegativeInt = 0  # optimiser steps, counted from 0
+    last: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(
+                f"last={self.last} lies before first={self.first}; raise last or lower first"
+            )
+        return self
+
+    def at(self, step: int) -> float:
+        """Weight in an optimiser step, counted from 0."""
+        if step >= self.last:
+            return self.end
+        if step <= self.first:
+            return self.start
+        done = (step - self.first) / (self.last - self.first)
+        return self.start + (self.end - self.start) * done
+
+
+class LossConfig(Config):
+    """What is minimised."""
+
+    objective: str = "relative_l2"  # one of `OBJECTIVES`
+    mask: LossMask = "valid"
+    relative_to: RelativeTo = "field"
+    # Weights of what the network gives besides fields, by its names.
+    terms: dict[str, Ramp] = Field(default_factory=dict)
+    balance: BalanceLoss = "cv2"
+    balance_weight: NonNegativeFloat = 0.1  # per block
+    class_weight: NonNegativeFloat = 0.0  # of the auxiliary head; 0 as published
+    noise: NonNegativeFloat = 5e-4  # see foundation/train/noise.py
+
+    @field_validator("objective")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in OBJECTIVES:
+            raise ValueError(str(unknown_name("objective", name, OBJECTIVES)))
+        return name
+
+    @model_validator(mode="after")
+    def _only_a_ratio_is_relative(self) -> Self:
+        if self.relative_to != "field" and self.objective != "relative_l2":
+            raise ValueError(
+                f"relative_to={self.relative_to}: objective={self.objective} divides by nothing; "
+                "set relative_to=field"
+            )
+        return self
+
+
+def relative_error(fields: Tensor, batch: Batch, mask: LossMask, to: RelativeTo) -> Tensor:
+    """Relative L2 error per sample (B,), averaged over the channels the mask leaves.
+
+    Args:
+        fields: predicted (B, T, C, *S).
+        batch: what was given and asked, and its masks.
+        mask: which channels and cells count.
+        to: relative to the truth, or to its change since the last frame given.
+    """
+    scale = batch.asked if to == "field" else _change(batch)
+    if mask == "reference":
+        return relative_l2(fields, batch.asked, None, scale).mean(dim=1)
+    error_BC = relative_l2(fields, batch.asked, points_of(batch), scale)
+    return error_BC.sum(dim=1) / batch.asked_mask.sum(dim=1)
+
+
+def points_of(batch: Batch) -> Tensor:
+    """1 for the asked channels in valid cells, else 0: (B, 1, C, *S)."""
+    grid = (None,) * len(space(batch.asked))
+    points: Tensor = batch.asked_mask[:, None, :, *grid] * batch.valid_mask[:, None]
+    return points
+
+
+def _change(batch: Batch) -> Tensor:
+    """Change since the last frame, no smaller anywhere than a trace of the field's size."""
+    if batch.given.shape[2:] != batch.asked.shape[2:]:
+        raise UserError(
+            "loss.relative_to=change: what is asked are not the channels that are given, so that "
+            "nothing changes; set relative_to=field"
+        )
+    change = batch.asked - batch.given[:, -1:]
+    size = batch.asked.square().mean((1, *space(change)), keepdim=True).sqrt()
+    return (change.square() + (_LEAST_CHANGE * size).square()).sqrt()
+
+
+def _relative_l2(prediction: Prediction, batch: Batch, config: LossConfig) -> Tensor:
+    return relative_error(prediction.fields, batch, config.mask, config.relative_to)
+
+
+def _sum_of_squares(prediction: Prediction, batch: Batch, config: LossConfig) -> Tensor:
+    """Over frames, channels and cells; it grows with all of them and with the field's size."""
+    error = prediction.fields - batch.asked
+    if config.mask == "valid":
+        error = error * points_of(batch)
+    return error.float().square().flatten(1).sum(dim=1)
+
+
+Objective = Callable[[Prediction, Batch, LossConfig], Tensor]
+OBJECTIVES: dict[str, Objective] = {
+    "relative_l2": _relative_l2,
+    "sum_of_squares": _sum_of_squares,
+}

@@ -1,0 +1,186 @@
+"""Objectives by hand, which points they see, and the weights of a network's own terms."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
+from foundation.models.types import Prediction
+from foundation.train.objectives import (
+    OBJECTIVES,
+    LossConfig,
+    Ramp,
+    points_of,
+    relative_error,
+)
+
+GRIDS = [(7,), (3, 5), (2, 3, 4)]
+FRAMES, CHANNELS = 2, 3
+
+
+def batch() -> Batch:
+    """One channel of two is real, one cell of two is fluid."""
+    target = torch.tensor([3.0, 4.0]).view(1, 1, 1, 1, 2).repeat(1, 1, 2, 1, 1)
+    asked_mask = torch.tensor([[1.0, 0.0]])
+    valid = torch.tensor([[[[1.0, 0.0]]]])
+    ids = torch.zeros(1, dtype=torch.int64)
+    return Batch(target, target, asked_mask, valid, ids, ("",))
+
+
+def batch_on(grid: tuple[int, ...], generator: torch.Generator) -> Batch:
+    """Random fields of four samples, with padded channels and solid cells."""
+    fields = torch.randn(4, FRAMES, CHANNELS, *grid, generator=generator)
+    asked_mask = torch.tensor([[1.0, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 0]])
+    valid = (torch.rand(4, 1, *grid, generator=generator) > 0.3).float()
+    return Batch(fields[:, :1], fields, asked_mask, valid, torch.zeros(4).long(), ("",) * 4)
+
+
+def objective(name: str, fields: torch.Tensor, asked: Batch, **options: str) -> torch.Tensor:
+    prediction = Prediction(fields, (), torch.zeros(len(asked), 0))
+    return OBJECTIVES[name](prediction, asked, LossConfig(objective=name, **options))
+
+
+def test_valid_mask_scores_real_channels_and_fluid_cells_only():
+    fields = batch().asked.clone()
+    fields[..., 1] += 100.0  # a solid cell
+    fields[:, :, 1] += 100.0  # a padded channel
+    assert relative_error(fields, batch(), "valid", "field") == 0
+    fields[0, 0, 0, 0, 0] = 4.5
+    torch.testing.assert_close(
+        relative_error(fields, batch(), "valid", "field"), torch.tensor([0.5])
+    )
+
+
+def test_reference_mask_scores_everything():
+    fields = batch().asked.clone()
+    fields[0, 0, 0] = torch.tensor([0.0, 0.0])
+    # one channel wrong by all of it, the padded one right
+    torch.testing.assert_close(
+        relative_error(fields, batch(), "reference", "field"), torch.tensor([0.5])
+    )
+
+
+def test_error_relative_to_the_change_is_one_for_a_repeated_frame():
+    moving = replace(batch(), given=batch().asked + torch.tensor([0.25, 0.0]))
+    last = moving.given[:, -1:]
+    # the floor of a thousandth of the field's size is below 1e-4 of this change
+    error = relative_error(last, moving, "valid", "change")
+    torch.testing.assert_close(error, torch.tensor([1.0]), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        relative_error(last, moving, "valid", "field"), torch.tensor([0.25 / 3])
+    )
+
+
+def test_where_nothing_changes_the_field_itself_sets_the_scale():
+    off = batch().asked + 1e-3
+    error = relative_error(off, batch(), "valid", "change")
+    size = (3.0**2 + 4.0**2) ** 0.5 / 2**0.5
+    torch.testing.assert_close(error, torch.tensor([1 / size]), rtol=1e-3, atol=0)
+
+
+def test_change_is_refused_where_other_channels_are_asked_than_given():
+    other = replace(batch(), given=batch().given[:, :, :1])
+    with pytest.raises(UserError, match=r"not the channels that are given.* relative_to=field"):
+        relative_error(other.asked, other, "valid", "change")
+
+
+def test_gradient_is_finite_where_prediction_and_truth_agree():
+    fields = batch().asked.clone().requires_grad_()
+    relative_error(fields, batch(), "valid", "field").sum().backward()
+    assert torch.isfinite(fields.grad).all()
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_sum_of_squares_of_a_constant_error_counts_frames_channels_and_cells(grid, generator):
+    asked = batch_on(grid, generator)
+    cells = asked.valid_mask.flatten(1).sum(dim=1)
+    counted = FRAMES * asked.asked_mask.sum(dim=1) * cells
+    found = objective("sum_of_squares", asked.asked + 0.5, asked)
+    # 0.5 ** 2 up to the rounding of (asked + 0.5) - asked
+    torch.testing.assert_close(found, 0.25 * counted, rtol=1e-5, atol=0)
+    whole = objective("sum_of_squares", asked.asked + 0.5, asked, mask="reference")
+    size = float(asked.asked[0].numel())
+    torch.testing.assert_close(whole, torch.full((4,), 0.25 * size), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize(("name", "factor"), [("sum_of_squares", 4.0), ("relative_l2", 2.0)])
+def test_doubling_the_error_quadruples_the_squares_and_doubles_the_norm(
+    name, factor, grid, generator
+):
+    asked = batch_on(grid, generator)
+    error = torch.randn(asked.asked.shape, generator=generator)
+    once, twice = (objective(name, asked.asked + n * error, asked) for n in (1, 2))
+    assert (once > 0).all()
+    torch.testing.assert_close(twice, factor * once, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_masked_cells_and_channels_change_nothing_and_get_no_gradient(name, grid, generator):
+    asked = batch_on(grid, generator)
+    error = torch.randn(asked.asked.shape, generator=generator)
+    outside = (points_of(asked) == 0).expand_as(error)
+    assert outside.any()
+    fields = (asked.asked + error).requires_grad_()
+    elsewhere = torch.where(outside, fields.detach() + 100.0, fields.detach())
+    found = objective(name, fields, asked)
+    assert torch.equal(found, objective(name, elsewhere, asked))
+    assert not torch.equal(found, objective(name, elsewhere, asked, mask="reference"))
+    found.sum().backward()
+    assert (fields.grad[outside] == 0).all()
+    assert (fields.grad[~outside] != 0).all()
+
+
+@pytest.mark.parametrize("grid", GRIDS[1:])
+@pytest.mark.parametrize(
+    ("name", "to"), [*((name, "field") for name in OBJECTIVES), ("relative_l2", "change")]
+)
+def test_how_cells_are_arranged_changes_nothing(name, to, grid, generator):
+    """A grid of any dimension is worth what its cells in one row are."""
+    asked = batch_on(grid, generator)
+    row = replace(
+        asked,
+        given=asked.given.flatten(3),
+        asked=asked.asked.flatten(3),
+        valid_mask=asked.valid_mask.flatten(2),
+    )
+    fields = asked.asked + torch.randn(asked.asked.shape, generator=generator)
+    # the same numbers, summed in another order
+    torch.testing.assert_close(
+        objective(name, fields, asked, relative_to=to),
+        objective(name, fields.flatten(3), row, relative_to=to),
+    )
+
+
+def test_a_ramp_starts_and_ends_where_it_says_and_is_straight_between():
+    ramp = Ramp(start=1.0, end=3.0, first=10, last=20)
+    assert [ramp.at(step) for step in (0, 10, 15, 20, 99)] == [1.0, 1.0, 2.0, 3.0, 3.0]
+    down = Ramp(start=2.0, end=0.0, first=0, last=4)
+    assert [down.at(step) for step in range(6)] == [2.0, 1.5, 1.0, 0.5, 0.0, 0.0]
+
+
+def test_a_ramp_of_no_length_is_a_step_and_by_default_a_constant():
+    assert [Ramp(end=0.5).at(step) for step in (0, 1, 1000)] == [0.5] * 3
+    assert [Ramp(start=0.25, end=0.5, first=3, last=3).at(step) for step in (2, 3)] == [0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"objective": "sum_of_square"}, "did you mean 'sum_of_squares'"),
+        (
+            {"objective": "sum_of_squares", "relative_to": "change"},
+            "divides by nothing; set relative_to=field",
+        ),
+        ({"terms": {"residual": {"end": 1, "first": 5, "last": 4}}}, "raise last or lower first"),
+        ({"terms": {"residual": {"end": -1}}}, "terms.residual.end: .*greater than or equal to 0"),
+        ({"terms": {"residual": {"until": 1}}}, "until"),
+    ],
+)
+def test_what_cannot_be_minimised_is_refused_in_one_line(values, message):
+    with pytest.raises(UserError, match=message) as raised:
+        LossConfig.read(values, "loss")
+    assert "\n" not in str(raised.value)
