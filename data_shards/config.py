@@ -1,10 +1,10 @@
 """The base of every configuration: pydantic, frozen, unknown keys refused by name."""
 
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from data_shards.errors import UserError, unknown_name
 
@@ -35,20 +35,39 @@ class Config(BaseModel):
 
 def _as_user_error(cls: type[BaseModel], error: ValidationError, where: str) -> UserError:
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    keys: list[str] = []
+    owner, inner = None, cls
+    for part in first["loc"]:
+        if member := _member(inner, part):
+            inner = member
+        else:
+            keys.append(str(part))
+            owner, inner = inner, _value_type(inner, part)
+    path = ".".join(keys)
     if first["type"] == "extra_forbidden":
-        owner: Any = cls
-        for part in first["loc"][:-1]:
-            field = getattr(owner, "model_fields", {}).get(part)
-            owner = getattr(field, "annotation", None)
         known = getattr(owner, "model_fields", {})
-        return UserError(
-            f"{where}: {unknown_name('key', str(first['loc'][-1]), known)} (at {path})"
-        )
+        return UserError(f"{where}: {unknown_name('key', keys[-1], known)} (at {path})")
     message = first["msg"].removeprefix("Value error, ")
     place = f"{path}: " if path else ""
     came = f" (got {first['input']!r})" if path else ""
     return UserError(f"{where}: {place}{message}{came}")
+
+
+def _member(union: Any, tag: Any) -> Any:
+    """The type of that tag in a union told apart by tags; None of anything else."""
+    for member in get_args(union):
+        kind, *marks = get_args(member) or (member,)
+        if any(isinstance(mark, Tag) and mark.tag == tag for mark in marks):
+            return kind
+    return None
+
+
+def _value_type(owner: Any, key: Any) -> Any:
+    """What a key holds, of a configuration or of a mapping by free names; None if unknown."""
+    if get_origin(owner) is dict:
+        return get_args(owner)[1]
+    field = getattr(owner, "model_fields", {}).get(key)
+    return getattr(field, "annotation", None)
 
 
 def read_yaml(path: Path) -> Any:

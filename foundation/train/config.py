@@ -20,7 +20,7 @@ from data_shards.errors import UserError, unknown_name
 from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
 from foundation.train.objectives import LossConfig
-from foundation.train.schedule import OneCycle
+from foundation.train.schedule import OneCycle, Schedule
 
 SIX_CORPORA = (
     "fno_ns_1e-5",
@@ -84,6 +84,7 @@ _INDIFFERENT = ("log_every", "checkpoint", "recompute", "keep_freed_memory")
 _LATER: dict[tuple[str, str], Any] = {
     ("loss", "objective"): "relative_l2",
     ("loss", "terms"): {},
+    ("schedule", "kind"): "one_cycle",
 }
 
 
@@ -97,7 +98,7 @@ class RunConfig(Config):
     accumulation: PositiveInt = 1  # forwards per optimiser step
     clip: float = Field(default=0.0, ge=0.0)  # of the global gradient norm; 0 is off
     optimiser: OptimiserConfig = OptimiserConfig()
-    schedule: OneCycle = OneCycle()
+    schedule: Schedule = OneCycle()
     loss: LossConfig = LossConfig()
     recompute: bool = False  # activation checkpointing, block by block
     keep_freed_memory: bool = True  # by ranks on CPUs, for up to a quarter more of it: faster

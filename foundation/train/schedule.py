@@ -1,12 +1,14 @@
-"""One-cycle learning rate: a step in, the rate out; nothing is stored.
+"""Learning rates by name: a step in, the rate out; nothing is stored.
 
-Source: the paper trains with torch's OneCycleLR (cosine, two phases); this is
-its closed form, so that a resumed run needs no scheduler state.
+Source: MoE-POT trains with torch's OneCycleLR (cosine, two phases), transfer
+scaling (NeurIPS 2023) with its CosineAnnealingLR. These are their closed forms,
+so that a resumed run needs no scheduler state.
 """
 
 from math import cos, pi
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Tag
 
 from data_shards.config import Config
 
@@ -14,6 +16,7 @@ from data_shards.config import Config
 class OneCycle(Config):
     """Rise from `peak / div` to the peak, then fall to `peak / div / final_div`."""
 
+    kind: Literal["one_cycle"] = "one_cycle"
     warmup_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     div: PositiveFloat = 1e4
     final_div: PositiveFloat = 1e4
@@ -31,6 +34,39 @@ class OneCycle(Config):
         if step <= top:
             return _cosine(start, peak, step / top if top > 0 else 1.0)
         return _cosine(peak, end, (step - top) / max(steps - 1 - top, 1e-9))
+
+
+class Cosine(Config):
+    """Fall from the peak to `final_lr`, which the step after the last would have."""
+
+    kind: Literal["cosine"] = "cosine"
+    final_lr: NonNegativeFloat = 0.0
+    warmup_steps: NonNegativeInt = 0  # optimiser steps of a linear rise before it
+
+    def at(self, step: int, steps: int, peak: float) -> float:
+        """Learning rate of a step, as `OneCycle.at`."""
+        if step < self.warmup_steps:
+            return peak * (step + 1) / (self.warmup_steps + 1)
+        return _cosine(
+            peak, self.final_lr, (step - self.warmup_steps) / (steps - self.warmup_steps)
+        )
+
+
+def _kind(value: Any) -> Any:
+    """Runs of before `kind` was a key are of one cycle."""
+    if isinstance(value, dict):
+        return value.get("kind", "one_cycle")
+    return getattr(value, "kind", None)
+
+
+Schedule = Annotated[
+    Annotated[OneCycle, Tag("one_cycle")] | Annotated[Cosine, Tag("cosine")],
+    Discriminator(
+        _kind,
+        custom_error_type="schedule_kind",
+        custom_error_message="wanted a schedule of kind one_cycle or cosine",
+    ),
+]
 
 
 def _cosine(start: float, end: float, fraction: float) -> float:

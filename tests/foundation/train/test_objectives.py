@@ -177,7 +177,10 @@ def test_a_ramp_of_no_length_is_a_step_and_by_default_a_constant():
         ),
         ({"terms": {"residual": {"end": 1, "first": 5, "last": 4}}}, "raise last or lower first"),
         ({"terms": {"residual": {"end": -1}}}, "terms.residual.end: .*greater than or equal to 0"),
-        ({"terms": {"residual": {"until": 1}}}, "until"),
+        (
+            {"terms": {"residual": {"end": 1, "lst": 2}}},
+            r"did you mean 'last'.*\(at terms.residual.lst\)",
+        ),
     ],
 )
 def test_what_cannot_be_minimised_is_refused_in_one_line(values, message):
