@@ -33,7 +33,7 @@ def draw_sheet(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
     if view.is_line:
         figure = _lines_sheet(view)
     else:
-        figure = _steady_sheet(view) if len(view.frames) == 1 else _planes_sheet(view)
+        figure = steady_sheet(view) if len(view.frames) == 1 else _planes_sheet(view)
     letters = round(13 * figure.get_figwidth())
     title = "\n".join(fill(line, letters) for line in view.title.split("\n"))
     figure.suptitle(title, fontsize=9)
@@ -81,7 +81,7 @@ def _planes_sheet(view: View) -> Figure:
     return figure
 
 
-def _steady_sheet(view: View) -> Figure:
+def steady_sheet(view: View) -> Figure:
     channels = len(view.channels)
     width, height = panel_size(view)
     size = (max(5.0, (2 * width + 1) * channels), 2 * height + 0.9)

@@ -71,9 +71,10 @@ class CheckpointConfig(Config):
 
 
 class EarlyStopping(Config):
-    """Stop when frames that training never predicts get no better; keep the best weights."""
+    """Stop when what training never predicts gets no better; keep the best weights."""
 
-    held_out: PositiveInt = 2  # last frames of every training trajectory
+    # Last frames of every training trajectory; 0 asks the validation split, as steady corpora must.
+    held_out: NonNegativeInt = 2
     patience: PositiveInt = 5  # validations without a smaller error
 
 

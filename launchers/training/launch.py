@@ -219,7 +219,7 @@ def _open_corpora(run: RunConfig, shards: Path) -> tuple[list[ShardedCorpus], li
     corpora = [ShardedCorpus.open(shards, name, data.split) for name in data.corpora]
     if data.limit is not None:
         corpora = [few(corpus, data.limit, run.seed) for corpus in corpora]
-    if stopping is None:
+    if stopping is None or not stopping.held_out:
         return corpora, []
     parts = [hold_out(corpus, stopping.held_out, run.model.context_frames) for corpus in corpora]
     return [seen for seen, _ in parts], [held for _, held in parts]
@@ -239,6 +239,11 @@ def _validation_corpora(run: RunConfig, shards: Path) -> list[ShardedCorpus]:
     """Those that have the split for it."""
     manifest, split = read_manifest(shards), run.validation.split
     there = [name for name in run.data.corpora if manifest.find(name, split)]
+    if run.early_stopping and not there:
+        raise UserError(
+            f"early_stopping.held_out=0 asks the {split} split, {shards} has none of "
+            f"{', '.join(run.data.corpora)}; generate it, or hold out frames"
+        )
     return [ShardedCorpus.open(shards, name, split) for name in there]
 
 
@@ -251,7 +256,7 @@ def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> 
         corpora,
         run.model.layout,
         run.model.context_frames,
-        stopping.held_out if stopping else run.validation.horizon,
+        (stopping and stopping.held_out) or run.validation.horizon,
         run.validation.limit,
         batch_size=run.step_on(world).micro_batch,
     )

@@ -273,7 +273,7 @@ def test_built_in_groups_hold_what_they_say() -> None:
     for task in select_tasks(["stability"], tasks):
         assert task.rollout_frames + task.free_frames > 400
         assert task.length <= load_card(task.corpus).frames
-    assert set(corpora) | {"zero_shot"} == set(group_names(tasks.values()))
+    assert set(corpora) | {"zero_shot", "steady"} == set(group_names(tasks.values()))
 
 
 def test_long_rollouts_reach_the_end_of_the_trajectories() -> None:
