@@ -94,8 +94,8 @@ def temperature_of(model: Surrogate, wanted: str | float) -> float:
     """Temperature of the full softmax: the number asked for, or that of the model's routers."""
     if not isinstance(wanted, str):
         return wanted
-    own = getattr(model.network, "temperature", None)
-    return float(own()) if callable(own) else 1.0
+    own: float | None = getattr(model.network, "temperature", None)
+    return 1.0 if own is None else own
 
 
 def collect_routes(

@@ -66,7 +66,7 @@ class Block(nn.Module):
 class MoEPOT(OperatorTransformer):
     """The mixture-of-experts operator transformer.
 
-    `training_step` is a persistent buffer that the trainer sets; the router's
+    `training_step` is a persistent buffer that `at_step` sets; the router's
     temperature is a function of it, so that it travels with the weights.
     """
 
@@ -84,15 +84,24 @@ class MoEPOT(OperatorTransformer):
             self.training_step.zero_()
 
     def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
-        temperature = self.temperature()
+        temperature = self.softmax_temperature()
         routing: list[Routing] = []
         for block in self.blocks:
             x_BhwD, routed = self.run_block(block, x_BhwD, temperature)
             routing.append(routed)
         return x_BhwD, tuple(routing)
 
-    def temperature(self) -> Tensor:
-        """Softmax temperature of the routers at the current training step, scalar."""
+    def at_step(self, step: int) -> None:
+        """Set the step that the routers' temperature follows."""
+        self.training_step.fill_(step)
+
+    @property
+    def temperature(self) -> float:
+        """Of the routers; waits for the device."""
+        return self.config.router.temperature.at(int(self.training_step))
+
+    def softmax_temperature(self) -> Tensor:
+        """The same as the routers take it: a scalar where the weights are."""
         schedule = self.config.router.temperature
         step = self.training_step.to(torch.float32)
         return (schedule.start * schedule.decay**step).clamp(min=schedule.floor)

@@ -105,6 +105,18 @@ class FrameNetwork(nn.Module):
         self.config = config
         self.recompute_blocks = False  # activation checkpointing, set by the trainer
 
+    def at_step(self, step: int) -> None:
+        """Be as after `step` optimiser steps, in place; the trainer says so before each.
+
+        What a network schedules lies in a buffer, so that it travels with the weights. Nothing is
+        scheduled here.
+        """
+
+    @property
+    def temperature(self) -> float | None:
+        """Of the routers at the current step, for reports; None of a network without any."""
+        return None
+
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         """The network's own part.
 

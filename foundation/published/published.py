@@ -163,7 +163,7 @@ def _check_temperature(model: Surrogate, where: str) -> None:
     network = model.network
     if not isinstance(network, MoEPOT):
         return
-    floor, now = network.config.router.temperature.floor, float(network.temperature())
+    floor, now = network.config.router.temperature.floor, network.temperature
     if now != floor:
         raise UserError(
             f"{where}: after {int(network.training_step)} steps its router is at temperature "

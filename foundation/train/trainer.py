@@ -161,9 +161,7 @@ class Trainer:
         }
         for group in self.engine.optimizer.param_groups:
             group.update(settings)  # a loaded optimiser holds those of the run that saved it
-        for name, buffer in self.engine.module.named_buffers():
-            if name == "training_step":
-                buffer.fill_(step)
+        self.engine.module.at_step(step)
 
     def _report_non_finite(self, losses: Losses, batch: Batch) -> None:
         """Stop all ranks before a non-finite loss reaches any weight."""
@@ -210,17 +208,12 @@ class Trainer:
             "seconds_waiting_per_step": waiting,  # for samples, of the first rank
             "peak_memory_gib": float(memory) / 2**30,  # sum over ranks
             "router_entropy": entropy if routed else None,
-            "temperature": self._temperature(),
+            "temperature": self.engine.module.temperature,  # in the step that is logged
             "expert_load": [] if usage_LKE is None else _loads(usage_LKE),
         }
         if terms := step.term_means():
             row["terms"] = {name: finite_or_none(mean) for name, mean in terms.items()}
         reporter.training(row, usage_LKE if self._draws_usage() else None)
-
-    def _temperature(self) -> float | None:
-        """Of the routers in the step that is logged."""
-        router = getattr(self.run.model, "router", None)
-        return router.temperature.at(self.position.step - 1) if router else None
 
     def _draws_usage(self) -> bool:
         """Pictures come with validation: they take longer than a step."""

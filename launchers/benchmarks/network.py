@@ -271,7 +271,7 @@ def _block_pass(as_published: bool, samples: int, device: torch.device) -> Way:
         x_BDhw = x.permute(0, 3, 1, 2).contiguous().requires_grad_()
         return _with_gradients(model, lambda: (form.through(block, x_BDhw, []) + x_BDhw).sum())
     x.requires_grad_()
-    temperature = model.temperature()
+    temperature = model.softmax_temperature()
     return _with_gradients(model, lambda: block(x, temperature)[0].sum())
 
 

@@ -52,7 +52,7 @@ class PublishedForm(FrameNetwork):
         assert isinstance(block, moe_pot.Block)
         assert isinstance(self.model, moe_pot.MoEPOT)
         x = block.norm_moe(_fourier(block.fourier, block.norm_space(x_BDhw)))
-        mixed, routed = all_experts(block.moe, x, self.model.temperature())
+        mixed, routed = all_experts(block.moe, x, self.model.softmax_temperature())
         routing.append(routed)
         return mixed
 

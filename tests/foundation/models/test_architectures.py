@@ -202,6 +202,14 @@ def test_what_is_planned_without_memory_is_what_is_built(name):
 
 
 @pytest.mark.parametrize("name", DENSE)
+def test_the_step_is_nothing_to_a_network_without_a_schedule(name):
+    model, before = network_of(name), network_of(name).state_dict()
+    model.at_step(500)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert model.temperature is None
+
+
+@pytest.mark.parametrize("name", DENSE)
 def test_a_sample_of_a_dense_network_passes_every_parameter(name):
     counts = network_of(name).parameter_counts()
     assert counts.activated == counts.total > 0

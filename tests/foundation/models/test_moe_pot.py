@@ -35,10 +35,12 @@ def test_recomputed_blocks_leave_the_batch_gates_statistics_alone(generator):
 @pytest.mark.parametrize("step", [0, 10, 137, 500])
 def test_temperature_is_a_function_of_the_step_that_travels_with_the_weights(step):
     model = network()
-    model.training_step.fill_(step)
+    model.at_step(step)
     copy = network()
     copy.load_state_dict(model.state_dict())
-    assert float(copy.temperature()) == pytest.approx(TemperatureSchedule().at(step), rel=1e-5)
+    assert copy.temperature == TemperatureSchedule().at(step)
+    # a power in float32
+    assert float(copy.softmax_temperature()) == pytest.approx(copy.temperature, rel=1e-5)
 
 
 def test_forward_changes_no_state_under_the_default_gate(generator):

@@ -105,7 +105,7 @@ def test_the_router_of_an_imported_mixture_stands_at_its_lowest_temperature(gold
     tensors, config = golden_tensors(golden, "moe_pot")
     path = write_pth(tmp_path / "model.pth", weights_of(tensors), args_of(config))
     import_published(path, tmp_path / "model")
-    assert Surrogate.from_pretrained(tmp_path / "model").network.temperature() == 0.5
+    assert Surrogate.from_pretrained(tmp_path / "model").network.temperature == 0.5
 
 
 def test_the_folder_says_where_it_comes_from(file, reference, tmp_path):

@@ -49,7 +49,7 @@ def routes_of(model: nn.Module, inputs_BND: Tensor) -> Iterator[Tensor]:
     for module in model.modules():
         if isinstance(module, MixtureOfExperts):
             with torch.no_grad():
-                routing = module(inputs_BND, model.temperature())[1]
+                routing = module(inputs_BND, model.temperature)[1]
             yield from (routing.logits_BE, routing.weights_BE)
 
 
