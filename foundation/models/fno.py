@@ -17,13 +17,14 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.config import FieldConfig
+from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
 from foundation.nn.patch import stacked_with_places
 from foundation.nn.spectral import SpectralConvolution
 
 
-class FNOConfig(FrameConfig):
+class FNOConfig(FieldConfig):
     """Everything that decides the network's shape and function."""
 
     model_type: Literal["fno"] = "fno"
@@ -59,7 +60,7 @@ class Layer(nn.Module):
         return x if self.last else F.gelu(x)
 
 
-class FNO(FrameNetwork):
+class FNO(FieldNetwork):
     """The Fourier neural operator."""
 
     config: FNOConfig

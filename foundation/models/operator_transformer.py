@@ -13,7 +13,8 @@ import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from foundation.models.network import Answer, FrameConfig, FrameNetwork, modulated, statistics_maps
+from foundation.models.config import FieldConfig
+from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation
 from foundation.moe.router import Routing
 from foundation.nn.patch import PatchEmbedding, PatchHead
@@ -22,7 +23,7 @@ from foundation.nn.temporal import TemporalAggregation
 NUM_NORM_GROUPS = 8
 
 
-class OperatorTransformerConfig(FrameConfig):
+class OperatorTransformerConfig(FieldConfig):
     """Sizes of the shared parts."""
 
     patch: PositiveInt = 8
@@ -51,7 +52,7 @@ class OperatorTransformerConfig(FrameConfig):
         return True
 
 
-class OperatorTransformer(FrameNetwork):
+class OperatorTransformer(FieldNetwork):
     """Patches in, blocks, patches out; a concrete network gives blocks and `through_blocks`."""
 
     config: OperatorTransformerConfig

@@ -13,12 +13,13 @@ from pydantic import PlainValidator, SerializeAsAny
 
 from data_shards.errors import UserError, unknown_name
 from foundation.models import dpot, fno, moe_pot, unet
-from foundation.models.network import FrameConfig, FrameNetwork
+from foundation.models.config import FieldConfig
+from foundation.models.network import FieldNetwork
 from foundation.models.work import Work
 from foundation.nn.counted import at_most
 from foundation.nn.initialise import initialise
 
-ConfigT = TypeVar("ConfigT", bound=FrameConfig)
+ConfigT = TypeVar("ConfigT", bound=FieldConfig)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Architecture(Generic[ConfigT]):
     """
 
     config: type[ConfigT]
-    network: Callable[[ConfigT], FrameNetwork]
+    network: Callable[[ConfigT], FieldNetwork]
     work: Callable[[ConfigT], Work]
 
 
@@ -49,7 +50,7 @@ def architecture_names() -> list[str]:
     return sorted(ARCHITECTURES)
 
 
-def read_model_config(values: Any, where: str) -> FrameConfig:
+def read_model_config(values: Any, where: str) -> FieldConfig:
     """Validate the `model` part of a run or checkpoint configuration.
 
     Raises:
@@ -60,12 +61,12 @@ def read_model_config(values: Any, where: str) -> FrameConfig:
     name = values.get("model_type", "moe_pot")
     if name not in architecture_names():
         raise unknown_name("model_type", str(name), ARCHITECTURES)
-    config: FrameConfig = ARCHITECTURES[name].config.read(values, where)
+    config: FieldConfig = ARCHITECTURES[name].config.read(values, where)
     return config
 
 
-def _of_its_type(values: Any) -> FrameConfig:
-    if isinstance(values, FrameConfig):
+def _of_its_type(values: Any) -> FieldConfig:
+    if isinstance(values, FieldConfig):
         return values
     try:
         return read_model_config(values, "model")
@@ -74,7 +75,7 @@ def _of_its_type(values: Any) -> FrameConfig:
 
 
 # That of any architecture, wherever one stands in another configuration.
-ModelConfig = Annotated[SerializeAsAny[FrameConfig], PlainValidator(_of_its_type)]
+ModelConfig = Annotated[SerializeAsAny[FieldConfig], PlainValidator(_of_its_type)]
 
 
 def work_of(config: ModelConfig) -> Work:
@@ -82,7 +83,7 @@ def work_of(config: ModelConfig) -> Work:
     return ARCHITECTURES[config.model_type].work(config)
 
 
-def outline_model(config: ModelConfig, most_parts: int | None = None) -> FrameNetwork:
+def outline_model(config: ModelConfig, most_parts: int | None = None) -> FieldNetwork:
     """A module without memory, for counting.
 
     Args:
@@ -99,7 +100,7 @@ def outline_model(config: ModelConfig, most_parts: int | None = None) -> FrameNe
         return ARCHITECTURES[config.model_type].network(config)
 
 
-def build_model(config: ModelConfig, seed: int | None = None) -> FrameNetwork:
+def build_model(config: ModelConfig, seed: int | None = None) -> FieldNetwork:
     """A module on the CPU in float32.
 
     Args:

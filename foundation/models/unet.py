@@ -16,14 +16,8 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.models.network import (
-    MOST_CELLS,
-    Answer,
-    FrameConfig,
-    FrameNetwork,
-    modulated,
-    statistics_maps,
-)
+from foundation.models.config import MOST_CELLS, FieldConfig
+from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
 from foundation.nn.patch import stacked_with_places
 
@@ -32,7 +26,7 @@ Padding = Literal["zeros", "circular"]
 _TAPS = 9  # of a 3 x 3 convolution
 
 
-class UNetConfig(FrameConfig):
+class UNetConfig(FieldConfig):
     """Everything that decides the network's shape and function."""
 
     model_type: Literal["unet"] = "unet"
@@ -72,7 +66,7 @@ class ResidualBlock(nn.Module):
         return out
 
 
-class UNet(FrameNetwork):
+class UNet(FieldNetwork):
     """The convolutional baseline."""
 
     config: UNetConfig

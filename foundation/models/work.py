@@ -10,7 +10,7 @@ is computed.
 
 from dataclasses import dataclass
 
-from foundation.models.network import FrameConfig
+from foundation.models.config import FieldConfig
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Work:
     passing: int = 0
 
 
-def stacked(config: FrameConfig) -> int:
+def stacked(config: FieldConfig) -> int:
     """Channels of the stacked context with its two coordinates."""
     return config.context_frames * config.channels + 2
 
 
-def modulation(config: FrameConfig, width: int) -> int:
+def modulation(config: FieldConfig, width: int) -> int:
     """Multiply-adds of the statistics' maps."""
     return 4 * config.channels * width if config.instance_norm else 0

@@ -21,7 +21,7 @@ from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
 from data_shards.shards.manifest import CorpusEntry
 from foundation.checkpoint.folder import load_folder
-from foundation.models.network import FrameNetwork
+from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig, build_model
 from foundation.train.config import RunConfig, ValidationConfig, apply_override
 from foundation.train.freeze import at_temperature_floor, freeze_routers
@@ -112,12 +112,12 @@ def load_finetuning(
     return FineTuning(_with_validation(run, given, entry.frames), router)
 
 
-def network_of(tuning: FineTuning, weights: Path | None) -> Callable[[], FrameNetwork]:
+def network_of(tuning: FineTuning, weights: Path | None) -> Callable[[], FieldNetwork]:
     """Builds what is trained: from a checkpoint folder, or from the run's seed without one."""
     return partial(_network, tuning, weights)
 
 
-def _network(tuning: FineTuning, weights: Path | None) -> FrameNetwork:
+def _network(tuning: FineTuning, weights: Path | None) -> FieldNetwork:
     run = tuning.run
     network = build_model(run.model, run.seed if weights is None else None)
     if weights is not None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foundation.models import dpot, moe_pot
-from foundation.models.network import Answer, FrameNetwork
+from foundation.models.network import Answer, FieldNetwork
 from foundation.models.operator_transformer import OperatorTransformer
 from foundation.moe.experts import ExpertBank
 from foundation.moe.mixture import MixtureOfExperts
@@ -26,7 +26,7 @@ from foundation.nn.patch import PatchEmbedding, PatchHead, coordinates_like
 from foundation.nn.temporal import TemporalAggregation
 
 
-class PublishedForm(FrameNetwork):
+class PublishedForm(FieldNetwork):
     """A network of ours, computed as published. Holds that network and no weight besides."""
 
     def __init__(self, model: OperatorTransformer) -> None:

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from data_shards.stream.batch import Batch
+from foundation.models.config import FieldConfig
 from foundation.models.moe_pot import Block, MoEPOT
-from foundation.models.network import FrameConfig
 from foundation.models.operator_transformer import OperatorTransformer
 
 _KEPT_MODES = 6  # along each side of the random fields
 
 
 def random_batch(
-    config: FrameConfig, samples: int, seed: int = 0, device: torch.device | str = "cpu"
+    config: FieldConfig, samples: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> Batch:
     """Smooth random waves that differ from sample to sample, all of them real."""
     generator = torch.Generator().manual_seed(seed)

@@ -33,7 +33,7 @@ from evaluation.harness.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.store import CheckpointStore
-from foundation.models.network import FrameNetwork
+from foundation.models.network import FieldNetwork
 from foundation.nn.compiled import compile_network
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (
@@ -70,7 +70,7 @@ class Job:
     """
 
     run: RunConfig
-    network: Callable[[], FrameNetwork]
+    network: Callable[[], FieldNetwork]
     origin: dict[str, Any]
     fixed: tuple[str, ...] = ()
 

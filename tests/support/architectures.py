@@ -3,7 +3,7 @@
 import torch
 
 from data_shards.stream.batch import Batch
-from foundation.models.network import FrameNetwork
+from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig, build_model, read_model_config
 
 RESOLUTION = 16
@@ -22,7 +22,7 @@ def config_of(name: str, **options) -> ModelConfig:
     return read_model_config(values, "test")
 
 
-def network_of(name: str, seed: int = 0, **options) -> FrameNetwork:
+def network_of(name: str, seed: int = 0, **options) -> FieldNetwork:
     return build_model(config_of(name, **options), seed)
 
 

@@ -4,7 +4,7 @@ import pytest
 from architectures import config_of
 
 from data_shards.errors import UserError
-from foundation.models.network import FrameConfig
+from foundation.models.network import FieldConfig
 from foundation.models.registry import build_model
 from foundation.plan.cost import cost_of
 from foundation.train.config import (
@@ -41,7 +41,7 @@ def test_dpots_sizes_count_as_published(size):
 def test_baselines_of_nano_differ_in_nothing_but_the_network(preset):
     nano, twin = load_run_config("nano", []), load_run_config(preset, [])
     assert twin.model_dump(exclude={"model"}) == nano.model_dump(exclude={"model"})
-    shared = FrameConfig.model_fields.keys() - {"model_type"}
+    shared = FieldConfig.model_fields.keys() - {"model_type"}
     assert twin.model.model_dump(include=shared) == nano.model.model_dump(include=shared)
 
 

@@ -8,7 +8,7 @@ from architectures import DENSE, config_of, network_of, random_batch
 from torch import Tensor, nn
 
 from data_shards.errors import UserError
-from foundation.models.network import FrameNetwork
+from foundation.models.network import FieldNetwork
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.nn.normalise import SampleBatchNorm
 from foundation.train.freeze import at_temperature_floor, freeze_routers, router_parts
@@ -16,7 +16,7 @@ from foundation.train.freeze import at_temperature_floor, freeze_routers, router
 GATES = ("batch", "layer")
 
 
-def mixture(gate: str) -> FrameNetwork:
+def mixture(gate: str) -> FieldNetwork:
     router = {"num_experts": 6, "top_k": 2, "gate_norm": gate}
     return network_of("moe_pot", router=router)
 
