@@ -1,14 +1,36 @@
-"""The base of every configuration: pydantic, frozen, unknown keys refused by name."""
+"""The base of every configuration: pydantic, frozen, unknown keys refused by name.
+
+A key that joins a configuration after its values were hashed into records or compared with
+folders on disk is declared by `later`, so that yesterday's records and folders stay what they are:
+
+    compile: bool = later(False)
+
+It is left out of `canonical`, and so of every hash, while it is at its default. Hence a default
+that was once released can never change.
+"""
 
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
+from pydantic.fields import FieldInfo
 
 from data_shards.errors import UserError, unknown_name
 
 ConfigT = TypeVar("ConfigT", bound="Config")
+
+_LATER = "later"
+
+
+def later(default: Any, **settings: Any) -> Any:
+    """A key that came after the first records: hashed only where it is not at its default.
+
+    Args:
+        default: what was done before there was such a key.
+        settings: of pydantic's `Field`, such as `ge`.
+    """
+    return Field(default, json_schema_extra={_LATER: True}, **settings)
 
 
 class Config(BaseModel):
@@ -31,6 +53,32 @@ class Config(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise _as_user_error(cls, error, where) from None
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain values for hashes: all keys but those that came later and are at their default."""
+        values = self.model_dump(mode="json")
+        _forget_later(self, values)
+        return values
+
+
+def _forget_later(config: Any, values: Any) -> None:
+    """Take silent later keys out of dumped values, in place and however deep."""
+    if isinstance(config, (list, tuple)):
+        for part, dumped in zip(config, values, strict=True):
+            _forget_later(part, dumped)
+    if not isinstance(config, Config):
+        return
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if _is_later(field) and value == field.get_default(call_default_factory=True):
+            del values[name]
+        else:
+            _forget_later(value, values[name])
+
+
+def _is_later(field: FieldInfo) -> bool:
+    marks = field.json_schema_extra
+    return isinstance(marks, dict) and bool(marks.get(_LATER))
 
 
 def _as_user_error(cls: type[BaseModel], error: ValidationError, where: str) -> UserError:

@@ -1,10 +1,13 @@
-"""Keyed hashes: integers in, integers out, the same on every machine and in every version.
+"""Hashes that are the same on every machine and in every version.
 
-Orders of samples, choices of trajectories and noise are functions of them, so
-that nothing random depends on a generator's state. Source: splitmix64.
+Keyed ones, integers in and integers out: orders of samples, choices of trajectories and noise
+are functions of them, so that nothing random depends on a generator's state (source: splitmix64).
+And the digest of plain values, which tells whether two of them are the same.
 """
 
 import hashlib
+import json
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,11 @@ def mix(value: int) -> int:
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & WORD
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & WORD
     return value ^ (value >> 31)
+
+
+def digest(values: Any) -> str:
+    """sha256 (hex) of plain values in JSON, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def keyed(name: str, seed: int) -> int:

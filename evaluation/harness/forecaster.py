@@ -1,16 +1,14 @@
 """What can be judged: a checkpoint or a floor by name in, one form of forecaster out."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from data_shards.errors import UserError, unknown_name
+from data_shards.hashing import digest
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
 from evaluation.harness.floors import FLOORS
@@ -64,8 +62,8 @@ def _open_floor(target: str, name: str | None) -> Forecaster:
         model_type=floor,
         source=target,
         floor=True,
-        fingerprint=_sha256(target),
-        config_hash=_sha256(target),
+        fingerprint=digest(target),
+        config_hash=digest(target),
     )
     return Forecaster(facts, FLOORS[floor])
 
@@ -83,7 +81,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         parameters_activated=counts.activated,
         flops_per_frame=_flops_per_frame(config),
         fingerprint=model.fingerprint,
-        config_hash=_sha256(config.model_dump(mode="json")),
+        config_hash=digest(config.canonical()),
     )
 
     def forecast(batch: Batch, steps: int) -> Tensor:
@@ -97,7 +95,3 @@ def _flops_per_frame(config: ModelConfig) -> int:
     """Of one forward pass, shared by the frames that it predicts."""
     work = work_of(config)
     return round((work.products + work.transforms) / config.out_frames)
-
-
-def _sha256(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

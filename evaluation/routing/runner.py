@@ -1,7 +1,6 @@
 """The reader of routers: a checkpoint, a task and shards in, a record and its routes out."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from pydantic import PositiveInt
 
 from data_shards.config import Config
+from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import check_fits
 from data_shards.stream.windows import check_long_enough
@@ -63,7 +63,6 @@ def open_routed(target: str, device: torch.device, name: str | None = None) -> R
     """
     model = Surrogate.from_pretrained(target).to(device)
     counts = model.parameter_counts()
-    config = model.config.model_dump(mode="json")
     facts = ModelFacts(
         name=name or Path(target).resolve().name,
         model_type=model.config.model_type,
@@ -71,7 +70,7 @@ def open_routed(target: str, device: torch.device, name: str | None = None) -> R
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         fingerprint=model.fingerprint,
-        config_hash=hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
+        config_hash=digest(model.config.canonical()),
     )
     check_routed(model, facts.name)
     return RoutedModel(facts, model)

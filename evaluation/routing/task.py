@@ -4,14 +4,13 @@ One sample is one window of the model's `context_frames` consecutive frames, wha
 call of the model sees; its distribution is what the routers say of that window.
 """
 
-import hashlib
-import json
 from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from data_shards.card import Split
 from data_shards.config import Config
+from data_shards.hashing import digest
 
 # Kept apart from the published test's single window: several windows of a trajectory see
 # several stages of a flow, and cost nothing new to generate.
@@ -49,5 +48,4 @@ class RoutingTask(Config):
     @property
     def hash(self) -> str:
         """sha256 of the canonical JSON of all terms."""
-        terms = self.model_dump(mode="json")
-        return hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()
+        return digest(self.canonical())

@@ -5,8 +5,6 @@ them (`task_files`); its hash covers every value that a score depends on, so two
 records compare iff their hashes agree.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
@@ -15,8 +13,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from data_shards.card import Split
 from data_shards.catalogue import load_card
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
+from data_shards.hashing import digest
 from evaluation.metrics import MetricName, find_metric, frame_metric
 from evaluation.metrics.expression import names_of
 from evaluation.tasks.files import read_groups, read_task_values
@@ -24,22 +23,7 @@ from evaluation.tasks.files import read_groups, read_task_values
 BUILT_IN = Path(__file__).parent
 
 # What may change without changing a number: left out of the hash.
-_PROSE = {"description", "groups"}
-# Options that came after the first records. Left out of the hash where they say nothing, so that
-# old records keep their hashes; hence their defaults can never change.
-_LATER = (
-    "kind",
-    "windows",
-    "frames",
-    "valid_threshold",
-    "conserved",
-    "solenoidal",
-    "aggregation",
-    "keys",
-    "few_shot",
-    "free_frames",
-    "asked",
-)
+_PROSE = ("description", "groups")
 
 Aggregation = Literal["mean", "median"]
 
@@ -58,19 +42,19 @@ class Task(Config):
     headline: MetricName = "l2re"
     higher_is_better: bool = False  # of the headline; follows from it
     groups: tuple[str, ...] = ()
-    kind: Literal["forecast", "few_shot", "routing"] = "forecast"
-    windows: tuple[NonNegativeInt, ...] = (0,)  # frames at which the context starts
-    frames: tuple[PositiveInt, ...] = ()  # predicted frames whose L2RE is a score of its own
-    valid_threshold: PositiveFloat = 0.2  # largest L2RE of a valid frame
+    kind: Literal["forecast", "few_shot", "routing"] = later("forecast")
+    windows: tuple[NonNegativeInt, ...] = later((0,))  # frames at which the context starts
+    frames: tuple[PositiveInt, ...] = later(())  # predicted frames whose L2RE is a score of its own
+    valid_threshold: PositiveFloat = later(0.2)  # largest L2RE of a valid frame
     # Quantity -> densities, in the place of what is known of the corpus's equation.
-    conserved: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    solenoidal: tuple[str, str] | None = None  # channels of a velocity without divergence
-    aggregation: Aggregation = "mean"  # of the samples' values
-    keys: str = "*"  # only trajectories whose key matches, as file names do
-    few_shot: tuple[PositiveInt, ...] = ()  # numbers of trajectories to learn from
-    free_frames: NonNegativeInt = 0  # frames that are predicted beyond the end of the truth
+    conserved: dict[str, tuple[str, ...]] = later({})
+    solenoidal: tuple[str, str] | None = later(None)  # channels of a velocity without divergence
+    aggregation: Aggregation = later("mean")  # of the samples' values
+    keys: str = later("*")  # only trajectories whose key matches, as file names do
+    few_shot: tuple[PositiveInt, ...] = later(())  # numbers of trajectories to learn from
+    free_frames: NonNegativeInt = later(0)  # frames that are predicted beyond the end of the truth
     # The frames asked are those after the given ones, or the same (`rollout_frames` of them).
-    asked: Literal["next", "same"] = "next"
+    asked: Literal["next", "same"] = later("next")
 
     @model_validator(mode="before")
     @classmethod
@@ -147,15 +131,8 @@ class Task(Config):
     @property
     def hash(self) -> str:
         """sha256 of the canonical JSON of everything that a score depends on."""
-        terms = self.model_dump(mode="json", exclude=_PROSE)
-        fields = type(self).model_fields
-        silent = [
-            name
-            for name in _LATER
-            if getattr(self, name) == fields[name].get_default(call_default_factory=True)
-        ]
-        terms = {name: value for name, value in terms.items() if name not in silent}
-        return hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()
+        terms = self.canonical()
+        return digest({name: value for name, value in terms.items() if name not in _PROSE})
 
 
 def _known(name: str) -> None:

@@ -5,8 +5,6 @@ the checkpoint, and from scratch. What was done under the very same inputs is
 taken from its record; the fingerprint of the inputs is part of its name.
 """
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +14,7 @@ from typing import Any
 
 from data_shards.card import CorpusCard
 from data_shards.errors import UserError
+from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.records.record import Record
 from evaluation.records.results import save_results
@@ -150,14 +149,14 @@ def identity_of(run: TransferRun, test_fingerprint: str, task: Task) -> str:
         "source": run.source,
         "weights": run.checkpoint_sha256,
         "router": run.tuning.router,
-        "run": run.tuning.run.deciding_values(),
+        "run": run.tuning.run.deciding_values(hashed=True),
         "engine": run.terms.engine,
         "train": run.train_fingerprint,
         "test": test_fingerprint,
         "task": task.hash,
         "limit": run.terms.limit,
     }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return digest(inputs)
 
 
 def find_done(runs: Iterable[TransferRun], output: Path) -> dict[str, TransferRecord]:

@@ -59,7 +59,8 @@ def save_folder(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(folder, weights, max_shard_size)
-    values = {"model": config.model_dump(mode="json"), "about": about}
+    # Canonical: a network keeps its fingerprint when configurations get further keys.
+    values = {"model": config.canonical(), "about": about}
     (folder / f"{CONFIG}.partial").write_text(json.dumps(values, indent=2) + "\n")
     os.replace(folder / f"{CONFIG}.partial", folder / CONFIG)
 

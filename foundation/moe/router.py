@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from foundation.moe.gate import Gate, GateNorm
 
 
@@ -34,7 +34,8 @@ class RouterConfig(Config):
 
     num_experts: PositiveInt = 16  # routed only; shared experts are separate
     top_k: PositiveInt = 4
-    unit: Literal["sample", "token"] = "sample"  # what is routed; a sample's whole map as published
+    # What is routed; a sample's whole map as published.
+    unit: Literal["sample", "token"] = later("sample")
     gate_norm: GateNorm = "layer"
     temperature: TemperatureSchedule = TemperatureSchedule()
 

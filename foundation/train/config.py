@@ -15,7 +15,7 @@ from pydantic import (
 
 from data_shards.card import Group, Split
 from data_shards.catalogue import expand, ladder_names
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
 from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
@@ -103,7 +103,7 @@ class RunConfig(Config):
     loss: LossConfig = LossConfig()
     recompute: bool = False  # activation checkpointing, block by block
     keep_freed_memory: bool = True  # by ranks on CPUs, for up to a quarter more of it: faster
-    compile: bool = False  # by torch, in the first steps; repays long runs in bfloat16
+    compile: bool = later(False)  # by torch, in the first steps; repays long runs in bfloat16
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
@@ -145,9 +145,14 @@ class RunConfig(Config):
             )
         return self
 
-    def deciding_values(self) -> dict[str, Any]:
-        """Plain values of all that decides the weights: two runs that share them are one."""
-        values = self.model_dump(mode="json", exclude=set(_INDIFFERENT))
+    def deciding_values(self, *, hashed: bool = False) -> dict[str, Any]:
+        """Plain values of all that decides the weights: two runs that share them are one.
+
+        Args:
+            hashed: in the canonical form, which a hash of them stands on.
+        """
+        dumped = self.canonical() if hashed else self.model_dump(mode="json")
+        values = {key: value for key, value in dumped.items() if key not in _INDIFFERENT}
         values["data"]["workers"] = None
         for (group, key), silent in _LATER.items():
             if values[group][key] == silent:

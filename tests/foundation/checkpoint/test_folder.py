@@ -44,6 +44,18 @@ def test_the_same_forecast_comes_back_with_router_temperature_and_origin(
     assert copy.fingerprint == model.fingerprint
 
 
+def test_a_key_that_came_later_changes_no_fingerprint_until_it_says_something(folder, tmp_path):
+    """`router.unit` came after the first checkpoints, whose files do not know it."""
+    assert "unit" not in json.loads((folder / "config.json").read_text())["model"]["router"]
+    model = Surrogate.from_pretrained(folder)
+    tokens = CONFIG.model_copy(
+        update={"router": CONFIG.router.model_copy(update={"unit": "token"})}
+    )
+    save_folder(tmp_path / "tokens", tokens, model.network.state_dict(), {})
+    assert Surrogate.from_pretrained(tmp_path / "tokens").config == tokens
+    assert Surrogate.from_pretrained(tmp_path / "tokens").fingerprint != model.fingerprint
+
+
 def test_fewer_channels_are_padded_and_longer_contexts_cut(folder, generator):
     model = Surrogate.from_pretrained(folder)
     context = torch.randn(2, 13, 2, 16, 16, generator=generator)
