@@ -80,13 +80,6 @@ class EarlyStopping(Config):
 
 # Parts of a run that change no weight.
 _INDIFFERENT = ("log_every", "checkpoint", "recompute", "keep_freed_memory")
-# Keys that came after the first recorded runs, and what says nothing there: left out then, so that
-# those runs stay the same runs. Hence these defaults can never change.
-_LATER: dict[tuple[str, str], Any] = {
-    ("loss", "objective"): "relative_l2",
-    ("loss", "terms"): {},
-    ("schedule", "kind"): "one_cycle",
-}
 
 
 class RunConfig(Config):
@@ -154,9 +147,6 @@ class RunConfig(Config):
         dumped = self.canonical() if hashed else self.model_dump(mode="json")
         values = {key: value for key, value in dumped.items() if key not in _INDIFFERENT}
         values["data"]["workers"] = None
-        for (group, key), silent in _LATER.items():
-            if values[group][key] == silent:
-                del values[group][key]
         if self.early_stopping is None:
             values["validation"] = None
         return values

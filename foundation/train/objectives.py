@@ -16,10 +16,10 @@ as much as those that change at once.
 from collections.abc import Callable
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, field_validator, model_validator
 from torch import Tensor
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
 from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
@@ -61,11 +61,11 @@ class Ramp(Config):
 class LossConfig(Config):
     """What is minimised."""
 
-    objective: str = "relative_l2"  # one of `OBJECTIVES`
+    objective: str = later("relative_l2")  # one of `OBJECTIVES`
     mask: LossMask = "valid"
     relative_to: RelativeTo = "field"
     # Weights of what the network gives besides fields, by its names.
-    terms: dict[str, Ramp] = Field(default_factory=dict)
+    terms: dict[str, Ramp] = later({})
     balance: BalanceLoss = "cv2"
     balance_weight: NonNegativeFloat = 0.1  # per block
     class_weight: NonNegativeFloat = 0.0  # of the auxiliary head; 0 as published

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Tag
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 
 
 class OneCycle(Config):
     """Rise from `peak / div` to the peak, then fall to `peak / div / final_div`."""
 
-    kind: Literal["one_cycle"] = "one_cycle"
+    kind: Literal["one_cycle"] = later("one_cycle")
     warmup_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     div: PositiveFloat = 1e4
     final_div: PositiveFloat = 1e4

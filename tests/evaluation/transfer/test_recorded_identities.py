@@ -68,12 +68,11 @@ def test_configurations_of_recorded_models_hash_as_they_did(preset):
 
 
 class _LossOfTomorrow(LossConfig):
-    objective: str = later("relative_l2")
+    smoothness: float = later(0.0)
 
 
 class _FNOOfTomorrow(FNOConfig):
-    dimensions: int = later(2)
-    slots: tuple[str, ...] = later(())
+    gate: int = later(2)
 
 
 class _RunOfTomorrow(RunConfig):
@@ -93,7 +92,7 @@ def test_keys_of_tomorrow_move_an_identity_only_where_they_say_something():
     assert after() == before
     changes = (
         {"places": 2},
-        {"loss": {"objective": "sum of squares"}},
-        {"model": {**values["model"], "dimensions": 1}},
+        {"loss": {"smoothness": 0.5}},
+        {"model": {**values["model"], "gate": 1}},
     )
     assert len({before, *(after(**change) for change in changes)}) == 1 + len(changes)
