@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from data_shards.catalogue import load_card
+from data_shards.errors import UserError
 from data_shards.generate.elliptic import (
     EllipticOptions,
-    Operator,
-    advection_weight,
     draw_heights,
     draw_operator,
     gaussians,
+    generate,
+    kept_shares,
+)
+from data_shards.generate.solution import Array
+from data_shards.generate.spectral_operator import (
+    Operator,
+    advection_weight,
     on_grid,
     rotated,
     solve,
     weighted,
 )
-from data_shards.generate.solution import Array
 
 CELLS = 64
 X = np.arange(CELLS) / CELLS
@@ -114,7 +120,7 @@ def test_the_wanted_share_of_gaussians_is_left_out_on_average_but_never_all(rng)
     assert draw_heights(rng, 1.0).any()
 
 
-@pytest.mark.parametrize("ratio", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("ratio", [0.005, 0.2, 1.0, 15.0])
 def test_advection_term_is_the_wanted_fraction_of_the_diffusion_term(rng, ratio):
     source = scipy.fft.rfft2(random_source(rng, 0.6))
     still, velocity = Operator((0.01, 0.03, 0.0)), (0.8, 0.6)
@@ -126,7 +132,7 @@ def test_advection_term_is_the_wanted_fraction_of_the_diffusion_term(rng, ratio)
     moved, spread = (
         field(symbol * waves) for symbol in (operator.advection(CELLS), operator.diffusion(CELLS))
     )
-    assert np.linalg.norm(moved) == pytest.approx(ratio * np.linalg.norm(spread), rel=1e-8)
+    assert np.linalg.norm(moved) == pytest.approx(ratio * np.linalg.norm(spread), rel=1e-7)
     # Both together are the source, but for the waves without a mirror, exp(-2 pi^2) of the rest.
     np.testing.assert_allclose(moved + spread, field(source), atol=1e-8)
 
@@ -157,3 +163,69 @@ def test_coarse_grid_holds_the_fine_ones_points(rng):
     source = scipy.fft.rfft2(random_source(rng, 0.4, 128))
     # Beyond 32 cycles these Gaussians have less than exp(-2 pi^2).
     np.testing.assert_allclose(on_grid(source, 64), on_grid(source, 128)[::2, ::2], atol=1e-8)
+
+
+def test_a_grid_of_an_odd_number_of_points_keeps_all_its_waves():
+    x = np.arange(9) / 9
+    u = np.cos(2 * pi * 4 * x)[None, :] * np.sin(2 * pi * 4 * x)[:, None]
+    operator = Operator((0.01, 0.02, 0.0))
+    f = (0.01 + 0.02) * (2 * pi * 4) ** 2 * u
+    found = scipy.fft.irfft2(solve(scipy.fft.rfft2(f), operator), s=(9, 9))
+    np.testing.assert_allclose(found, u, atol=1e-12)
+
+
+def helmholtz_card(**options):
+    card = load_card("elliptic_helmholtz")
+    changed = {**card.generator_options, "solver_resolution": 64, **options}
+    return card.model_copy(update={"generator_options": changed})
+
+
+def test_problems_next_to_a_resonance_are_drawn_again_and_hardly_any_others():
+    """Resonances next to an integer: 1.974 (|k|^2 = 5) and 3.948 (10)."""
+    shares = kept_shares(helmholtz_card(), draws=100)
+    assert list(shares) == list(range(1, 11))
+    assert shares.pop(2) <= 0.03
+    assert 0.25 <= shares.pop(4) <= 0.55  # 0.4, by 1000 draws, and 3 standard errors
+    assert min(shares.values()) > 0.95
+    assert kept_shares(helmholtz_card(omega=[2, 2], largest=50.0), draws=20) == {2: 1.0}
+
+
+def test_a_corpus_holds_omegas_in_proportion_to_what_is_kept_of_them():
+    card = helmholtz_card(omega=[3, 4])
+    share = kept_shares(card, draws=100)[4]
+    drawn = [
+        generate(card, np.random.default_rng(seed), index=0, resolution=8).parameters["omega"]
+        for seed in range(200)
+    ]
+    # 200 draws: 3 standard errors are 0.1, and so much again for the share.
+    assert drawn.count(4) / 200 == pytest.approx(share / (1 + share), abs=0.13)
+    assert drawn.count(4) < 0.42 * 200
+
+
+def test_no_problem_drawn_again_is_kept_and_none_in_a_thousand_is_said(rng):
+    card = helmholtz_card(solver_resolution=16)
+    kept = [generate(card, rng, index=0, resolution=16).fields for _ in range(50)]
+    assert max(np.abs(fields[:, 1]).max() for fields in kept) <= 2
+    hopeless = helmholtz_card(omega=[2, 2], largest=1e-3, solver_resolution=8)
+    with pytest.raises(ArithmeticError, match=r"had \|u\| > 0.001: .* next to a resonance"):
+        generate(hopeless, rng, index=0, resolution=8)
+
+
+def test_what_is_never_drawn_again_has_no_shares():
+    with pytest.raises(UserError, match="poisson problems are never drawn again"):
+        kept_shares(load_card("elliptic_poisson"))
+
+
+@pytest.mark.parametrize("equation", ["poisson", "advection_diffusion", "helmholtz"])
+def test_a_problem_is_the_same_at_every_resolution(equation):
+    card = load_card(f"elliptic_{equation}")
+    fine, coarse = (
+        generate(card, np.random.default_rng(3), index=0, resolution=cells) for cells in (128, 32)
+    )
+    assert fine.parameters == coarse.parameters
+    waves = scipy.fft.rfft2(fine.fields[0]) / 16
+    rows = np.arange(-15, 16)
+    found = scipy.fft.rfft2(coarse.fields[0])
+    np.testing.assert_allclose(found[:, rows][:, :, :16], waves[:, rows][:, :, :16], atol=1e-10)
+    assert np.abs(found[:, 16]).max() < 1e-10  # the unpaired waves
+    assert np.abs(found[:, :, 16]).max() < 1e-10
