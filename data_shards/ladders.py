@@ -5,7 +5,8 @@ beyond the range of the training corpora, so that out-of-distribution error can
 be drawn as a curve over the distance. A rung is a corpus like any other, with
 a test split (and a training split, for few-shot studies). All rungs of a ladder
 draw the same random numbers, so trajectory n is the same flow but for the
-parameter, and a curve shows the shift and not the luck of the draw. One rung, of
+parameter, and a curve shows the shift and not the luck of the draw (a problem that
+its generator draws again is another one from there on). One rung, of
 distance 0, is inside of what models are trained on: there the curve begins.
 """
 
@@ -21,12 +22,13 @@ from data_shards.config import Config
 class Rung(Config):
     """One corpus of a ladder.
 
-    Where nothing but the shifted parameter is random, a rung is a narrow range of it and not
-    one value: its trajectories would all be the same.
+    A rung is a range of the shifted parameter and not one value where the trained corpus draws
+    it from a range too, or where nothing else is random: trajectories would all be the same.
     """
 
     value: float
     range: tuple[float, float] | None = None  # that the value stands for; None is the value alone
+    parameters: dict[str, Range] = Field(default_factory=dict)  # others, that follow from it
     options: dict[str, Any] = Field(default_factory=dict)  # merged over the base's
     published: dict[str, Any] = Field(default_factory=dict)  # and over these at full fidelity
 
@@ -39,7 +41,7 @@ class Ladder(Config):
     base: str  # card whose equation, solver and protocol all rungs share
     parameter: str  # key in the trajectories' parameters
     tied: tuple[str, ...] = ()  # parameters that take the same value
-    trained: tuple[float, ...]  # values, or both ends of the range, that the mixture of six covers
+    trained: tuple[float, ...]  # values, or both ends of the range, that models are trained on
     scale: Literal["log", "linear"] = "log"
     interval: bool = False  # the trained values are the ends of a range, not points
     frames: PositiveInt | None = None  # None: as many as the base's
@@ -104,7 +106,7 @@ def rung_card(ladder: Ladder, position: int, base: CorpusCard) -> CorpusCard:
         update={
             "name": ladder.rung_names()[position],
             "title": f"{base.title}: {ladder.parameter} {rung.value:g} ({ladder.title})",
-            "parameters": {**base.parameters, **shifted},
+            "parameters": {**base.parameters, **shifted, **rung.parameters},
             "frames": ladder.frames or base.frames,
             "splits": ladder.splits,
             "groups": ("ood",),

@@ -138,7 +138,7 @@ def test_a_ladder_stands_for_its_rungs_and_each_has_its_own_options(tmp_path, on
     if not ladder_names():
         pytest.skip("no ladders")
     ladder = load_ladder(ladder_names()[0])
-    console("generate", ladder.name, "--profile", "small", "--out", tmp_path)
+    console("generate", ladder.name, "--profile", "small", "--split", "test", "--out", tmp_path)
     assert [order[0] for order in only_count] == ladder.rung_names()
     options = [str(order[4]) for order in only_count]
     assert len(set(options)) == len(options)
