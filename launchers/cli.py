@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from launchers.console.arguments import Parser
 from launchers.console.exit_codes import guarded
 from launchers.verbs import add_verbs
 
 
 def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
     """The console's parser, with all options of the wanted verb."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="foundation",
         description="Pre-train, judge and share foundation models of PDEs.",
         epilog="Every verb explains itself with an example: foundation shards generate --help",

@@ -2,7 +2,7 @@
 
     deepspeed --num_accelerators 2 launchers/finetune.py --checkpoint runs/tiny/model \\
         --corpus fno_ns_1e-4 --shards data --trajectories 64 --output runs/tiny-ns1e-4
-    python launchers/finetune.py --checkpoint runs/tiny/model --from_scratch ... epochs=100
+    python launchers/finetune.py --checkpoint runs/tiny/model --from-scratch ... epochs=100
 
 Options as those of pretrain.py; the same script runs on one process. Early
 stopping on the last frames of every trajectory, which training then never
@@ -18,16 +18,14 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
 from foundation.train.finetuning import load_finetuning, network_of
-from launchers.console.arguments import positive
+from launchers.console.arguments import Parser, positive
 from launchers.console.recipe_options import add_recipe_options
 from launchers.training.launch import Job, add_training_options, launch
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", required=True, help="checkpoint folder, or hub id")
     parser.add_argument("--corpus", required=True, help="what to learn")
     parser.add_argument(
@@ -35,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_recipe_options(parser, default="finetune")
     parser.add_argument(
-        "--from_scratch",
+        "--from-scratch",
         action="store_true",
         help="take only the architecture from the checkpoint, weights from the seed",
     )

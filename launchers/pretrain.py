@@ -1,6 +1,6 @@
 """Pre-train a foundation model.
 
-    deepspeed --num_accelerators 2 launchers/pretrain.py --preset nano --ep_size 2 \\
+    deepspeed --num_accelerators 2 launchers/pretrain.py --preset nano --ep-size 2 \\
         --shards data --output runs/nano
 
 The same script runs on one process (`python launchers/pretrain.py`), on GPUs
@@ -14,14 +14,13 @@ from functools import partial
 
 from foundation.models.registry import build_model
 from foundation.train.config import load_run_config, preset_names
+from launchers.console.arguments import Parser
 from launchers.training.launch import Job, add_training_options, launch
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", required=True, help=f"one of {', '.join(preset_names())}")
     add_training_options(parser)
     return parser

@@ -23,7 +23,7 @@ say "2/4 Pre-training: preset nano, 2 ranks, 16 experts spread over both"
 resume=()
 if [ -f "$run/config.yaml" ]; then resume=(--resume); fi
 deepspeed --log_level warning --num_accelerators 2 "$launchers/pretrain.py" --preset nano \
-  --ep_size 2 --shards "$shards" --output "$run" "${resume[@]}"
+  --ep-size 2 --shards "$shards" --output "$run" "${resume[@]}"
 
 say "3/4 Zero-shot scores on held-out trajectories, beside two floors"
 foundation evaluate "$run/model" floor:persistence floor:context_mean \

@@ -315,7 +315,7 @@ def _training_command(about: dict[str, Any]) -> str | None:
         return None
     script += ["--shards", str(launch.get("shards", "DIR"))]
     for key in ("ep_size", "deepspeed_config"):
-        script += [f"--{key}", str(launch[key])] if key in launch else []
+        script += [f"--{key.replace('_', '-')}", str(launch[key])] if key in launch else []
     words = [*start, *script, "--output", "RUN", *map(str, about.get("overrides") or [])]
     return shlex.join(words)
 

@@ -46,7 +46,7 @@ _COPIED = 2**26  # bytes
 
 EXAMPLE = """examples:
   python launchers/bench.py links --output links.json --cluster mine.yaml
-  foundation plan nano --world 2 --ep 2 --cluster mine.yaml
+  foundation plan nano --world 2 --ep-size 2 --cluster mine.yaml
 
 On several nodes, where the network between them is to be measured too:
   torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\

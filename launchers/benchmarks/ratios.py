@@ -30,7 +30,7 @@ from launchers.benchmarks.ranks import ranks_figures
 from launchers.benchmarks.runs import memory_figures, waiting_figures
 from launchers.benchmarks.stream import add_stream
 from launchers.benchmarks.timing import Figure
-from launchers.console.arguments import positive
+from launchers.console.arguments import Parser, positive
 from launchers.console.exit_codes import guarded
 
 EXAMPLES = """examples:
@@ -55,7 +55,7 @@ _QUICK = ("mixture", "network", "inference")
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ratios, and of subjects that are measured by themselves."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="bench.py",
         description=__doc__,
         epilog=EXAMPLES,

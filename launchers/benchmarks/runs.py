@@ -54,8 +54,8 @@ def _rows_of(
         command = [
             *module_command("launchers.pretrain", ranks),
             *("--preset", preset, "--shards", str(shards.absolute()), "--output", str(output)),
-            *("--ep_size", str(ranks), "--skip_checksums"),
-            *("--deepspeed_config", str(DEFAULT_DEEPSPEED_CONFIG.with_name(f"{deepspeed}.json"))),
+            *("--ep-size", str(ranks), "--skip-checksums"),
+            *("--deepspeed-config", str(DEFAULT_DEEPSPEED_CONFIG.with_name(f"{deepspeed}.json"))),
             *(f"data.corpora=[{','.join(names)}]", "optimiser.lr=1e-4"),
             *(f"steps={_STEPS}", "log_every=1", f"checkpoint.every={_RARELY}"),
             *(f"validation.every={_RARELY}", "validation.limit=1", "validation.horizon=1"),

@@ -1,10 +1,14 @@
-"""What the command lines of several verbs share: types of values, and parsers with examples.
+"""What all command lines share: one spelling of options, types of values, parsers with examples.
 
-A type takes the text of one argument and gives a checked value; argparse turns
-its errors into one line and exit code 2.
+Options are declared and shown with hyphens; underscores are taken alike, in abbreviations too,
+since DeepSpeed's launcher writes `--local_rank` and its users do as it does. A type takes the text
+of one argument and gives a checked value; argparse turns its errors into one line and exit code 2.
 """
 
 import argparse
+import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +17,30 @@ import yaml
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[2] / "ds_configs" / "zero1_fp32.json"
+
+_OPTION = re.compile(r"\A--[A-Za-z][\w-]*(?==|\Z)")
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes `--some_option` for `--some-option`; so do the parsers of its verbs."""
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        """As argparse's."""
+        return super().parse_known_args(_hyphenated(args), namespace)
+
+    def parse_known_intermixed_args(
+        self, args: Iterable[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """As argparse's, which calls the other in some versions of Python only."""
+        return super().parse_known_intermixed_args(_hyphenated(args), namespace)
+
+
+def _hyphenated(words: Iterable[str] | None) -> list[str]:
+    """Names of options by hyphens; values stay as they are, and so does all behind `--`."""
+    words = list(sys.argv[1:] if words is None else words)
+    end = words.index("--") if "--" in words else len(words)
+    named = (_OPTION.sub(lambda name: name[0].replace("_", "-"), word) for word in words[:end])
+    return [*named, *words[end:]]
 
 
 def add_parser(

@@ -73,7 +73,7 @@ def refuse_without_cluster(options: argparse.Namespace, of_cluster: Sequence[str
         UserError: several layouts, or anything said of a cluster, without one.
     """
     said = options.across or options.hierarchical or options.overlap != "none" or options.skew
-    if said or of_cluster or len(options.world) > 1 or len(options.ep or ()) > 1:
+    if said or of_cluster or len(options.world) > 1 or len(options.ep_size or ()) > 1:
         raise UserError(
             "a table of layouts and all that is said of a cluster need --cluster; take one of "
             f"{', '.join(cluster_names())}, or a FILE.yaml"
@@ -251,7 +251,7 @@ def _of_world(
     options: argparse.Namespace, run: RunConfig, cluster: Cluster, world: int
 ) -> tuple[list[Forecast], str]:
     """Layouts of a world; or none and why."""
-    sizes = options.ep or fitting_ep_sizes(run.model, world)
+    sizes = options.ep_size or fitting_ep_sizes(run.model, world)
     for ep_size in sizes:
         run.check_ranks(world, ep_size)
     try:

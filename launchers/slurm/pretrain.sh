@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One task per GPU under Slurm, without ssh between nodes:
 #   srun --nodes 4 --ntasks-per-node 8 --gpus-per-node 8 bash launchers/slurm/pretrain.sh \
-#       --preset medium --ep_size 8 --shards DIR --output DIR global_batch=320 [--resume] [key.path=value ...]
+#       --preset medium --ep-size 8 --shards DIR --output DIR global_batch=320 [--resume] [key.path=value ...]
 # Ask Slurm for --signal=TERM@120 and --requeue: the run saves, and goes on with --resume.
 set -euo pipefail
 export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS

@@ -80,10 +80,10 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add_shards_option(parser, "what to learn from")
     parser.add_argument("--output", required=True, type=Path, help="training folder to write")
     parser.add_argument(
-        "--ep_size", type=int, default=1, help="ranks that share one set of experts (default 1)"
+        "--ep-size", type=int, default=1, help="ranks that share one set of experts (default 1)"
     )
     parser.add_argument(
-        "--deepspeed_config",
+        "--deepspeed-config",
         type=Path,
         default=DEFAULT_DEEPSPEED_CONFIG,
         help="JSON file, see ds_configs/README.md (default zero1_fp32.json)",
@@ -92,9 +92,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="go on from the newest checkpoint in --output"
     )
     parser.add_argument(
-        "--skip_checksums", action="store_true", help="trust the shards' contents, check sizes only"
+        "--skip-checksums", action="store_true", help="trust the shards' contents, check sizes only"
     )
-    parser.add_argument("--local_rank", type=int, help="set by the deepspeed launcher")
+    parser.add_argument("--local-rank", type=int, help="set by the deepspeed launcher")
     parser.add_argument(
         "overrides", nargs="*", metavar="key.path=value", help="as in steps=100 optimiser.lr=3e-4"
     )

@@ -25,19 +25,19 @@ from launchers.console.plan_on_cluster import (
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
-  foundation plan medium --world 8 --ep 8 --zero 1 --bf16 global_batch=64
+  foundation plan medium --world 8 --ep-size 8 --zero 1 --bf16 global_batch=64
   foundation plan tiny model.width=256 global_batch=32 --json
   foundation plan dpot_medium --world 8 --zero 2 --bf16 global_batch=64
-  foundation plan small --world 4 --ep 4 --recompute accumulation=2 global_batch=64
+  foundation plan small --world 4 --ep-size 4 --recompute accumulation=2 global_batch=64
 
 Memory is that of tensors, which is what is counted on a GPU; a process on CPUs takes more. What
 ranks send is counted without scalars; how far samples travel depends on the router, and is told
 for routes without preference.
 
 on a cluster that need not be at hand, one layout or a table of many:
-  foundation plan medium --world 256 --ep 8 --bf16 --cluster h100 global_batch=4096
+  foundation plan medium --world 256 --ep-size 8 --bf16 --cluster h100 global_batch=4096
   foundation plan small --world 64,128,256,512,1024 --bf16 --cluster h100 --micro 16
-  foundation plan tiny --world 64 --ep 1,8 --cluster a100 --micro 32 cluster.gpus_per_node=4
+  foundation plan tiny --world 64 --ep-size 1,8 --cluster a100 --micro 32 cluster.gpus_per_node=4
 
 Seconds on a cluster are simulated from counts and from the cluster's figures: messages cost alpha +
 beta x bytes. Efficiency compares with one GPU that takes the same global batch, in micro-batches as
@@ -57,7 +57,7 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("preset", help=f"one of {', '.join(preset_names())}")
     parser.add_argument("--world", type=positives, default=(1,), metavar="N", help=_WORLD_HELP)
-    parser.add_argument("--ep", type=positives, metavar="N", help=_EP_HELP)
+    parser.add_argument("--ep-size", type=positives, metavar="N", help=_EP_HELP)
     parser.add_argument("--zero", type=int, default=1, choices=(0, 1, 2), help="ZeRO stage")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 weights (default float32)")
     parser.add_argument(
@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.cluster is None:
         refuse_without_cluster(options, of_cluster)
         _one(options, run, None)
-    elif len(options.world) > 1 or len(options.ep or ()) > 1:
+    elif len(options.world) > 1 or len(options.ep_size or ()) > 1:
         print_table(options, run, read_cluster(options.cluster, of_cluster))
     else:
         _one(options, run, read_cluster(options.cluster, of_cluster))
@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _one(options: argparse.Namespace, run: RunConfig, cluster: Cluster | None) -> None:
     """What one layout costs, and how long a step takes if it is said on what."""
-    world, ep = options.world[0], (options.ep or (1,))[0]
+    world, ep = options.world[0], (options.ep_size or (1,))[0]
     run.check_ranks(world, ep)
     spread = spread_of(options, run, world, ep)
     micro, again = spread.micro_batch, spread.accumulation

@@ -149,7 +149,7 @@ def test_statistics_are_those_of_the_training_shards(tmp_path, waves):
     assert "Not the very shards" not in text
     assert (
         "deepspeed --num_accelerators 2 launchers/pretrain.py --preset debug --shards 'my shards' "
-        "--ep_size 2 --output RUN steps=8 'data.weights={a: 1}'"
+        "--ep-size 2 --output RUN steps=8 'data.weights={a: 1}'"
     ) in text
     launch["shards_sha256"] = {corpora[0]: "0" * 64}
     (folder / "config.json").write_text(json.dumps(values))
