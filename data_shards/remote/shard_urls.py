@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from huggingface_hub import constants
 
+from data_shards.atomic import publish, replace_file, replace_link
 from data_shards.errors import UserError
 from data_shards.remote.web import (
     SCHEMES,
@@ -90,7 +91,7 @@ class UrlShards:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder):
-                _replace(folder / MANIFEST, content)
+                replace_file(folder / MANIFEST, content)
                 _link(known, folder)
         except OSError as error:
             raise self._unwritable(error) from None
@@ -163,7 +164,7 @@ class UrlShards:
                 f"{record.sha256[:12]}; it was thrown away, try again"
             )
         blob.parent.mkdir(exist_ok=True)
-        os.replace(partial, blob)
+        publish({partial: blob})
 
 
 def _read_list(path: Path) -> dict[str, str]:
@@ -201,19 +202,10 @@ def _check_folder(url: str) -> None:
         )
 
 
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
 def _link(path: Path, target: Path) -> None:
     """A link in place of the one that may be there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)  # of a process that died with this number
-    new.symlink_to(os.path.relpath(target, path.parent))
-    os.replace(new, path)
+    replace_link(path, os.path.relpath(target, path.parent))
 
 
 def _sha256(content: bytes) -> str:

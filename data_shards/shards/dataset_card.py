@@ -5,7 +5,6 @@ The front matter is the Hub's: a folder with this file is a data set that
 what cards and manifest say; nothing here is written by hand.
 """
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from data_shards.atomic import replace_file
 from data_shards.handbook import anchor, facts, grid_text, table
 from data_shards.shards.manifest import CorpusEntry, Manifest, SourceFile
 
@@ -69,9 +69,7 @@ def write_dataset_card(folder: Path, manifest: Manifest) -> bool:
     path = folder / CARD
     if path.exists() and MARK not in path.read_text(errors="replace"):
         return False
-    partial = folder / f".{CARD}.partial"
-    partial.write_text(dataset_card(manifest))
-    os.replace(partial, path)
+    replace_file(path, dataset_card(manifest).encode())
     return True
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.shards.index import PARTS, Sample, group_members
 from data_shards.shards.tar import scan_unfinished
@@ -49,7 +50,7 @@ class Leftover:
         return {"__key__": self.sample.key, **parts}
 
 
-def take_up(folder: Path, order: Order) -> list[Leftover]:
+def recover(folder: Path, order: Order) -> list[Leftover]:
     """Samples 0, 1, ... that a stopped writer of the same order had finished.
 
     Args:
@@ -74,11 +75,11 @@ def take_up(folder: Path, order: Order) -> list[Leftover]:
     for path in before.iterdir():
         if path not in useful:
             path.unlink()
-    (folder / _ORDER).write_text(json.dumps({"boot": _boot(), "order": order}))
+    replace_file(folder / _ORDER, json.dumps({"boot": _boot(), "order": order}).encode())
     return _run_from_zero(found)
 
 
-def handed_over(run: Sequence[Leftover]) -> Iterator[EncodedSample]:
+def consume(run: Sequence[Leftover]) -> Iterator[EncodedSample]:
     """Samples in turn, to be written once more before the next one is asked for.
 
     A tar goes with the last of its samples, so a disk never holds everything twice.
@@ -95,7 +96,7 @@ def any_tar(folder: Path) -> bool:
     return any(folder.rglob("*.tar"))
 
 
-def forget(folder: Path) -> None:
+def discard(folder: Path) -> None:
     """Remove everything in a hidden folder, and the folder."""
     shutil.rmtree(folder, ignore_errors=True)
 

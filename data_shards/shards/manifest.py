@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from data_shards.atomic import replace_file
 from data_shards.card import ChannelStatistics, CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
@@ -141,12 +142,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest of a folder in one step; a reader sees the old or the new one."""
-    partial = folder / f".{MANIFEST}.partial"
-    with partial.open("w") as file:
-        file.write(manifest.model_dump_json(indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, folder / MANIFEST)
+    replace_file(folder / MANIFEST, f"{manifest.model_dump_json(indent=1)}\n".encode())
 
 
 @contextmanager

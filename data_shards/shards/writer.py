@@ -10,7 +10,6 @@ where it was (`leftover`), with the same bytes in the end.
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_shards.atomic import publish
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.shards.dataset_card import write_dataset_card
@@ -26,10 +26,10 @@ from data_shards.shards.leftover import (
     EncodedSample,
     any_tar,
     arrays,
-    forget,
-    handed_over,
+    consume,
+    discard,
     key_of,
-    take_up,
+    recover,
 )
 from data_shards.shards.manifest import (
     MANIFEST,
@@ -97,10 +97,10 @@ def write_corpus(
         "origin": origin,
     }
     with _partial_folder(out, stem) as partial:
-        before = take_up(partial, order)[:count]
+        before = recover(partial, order)[:count]
         packer = _Packer(card, split, storage)
         with ShardRoll(partial, stem, shard_bytes) as shards:
-            for sample in handed_over(before):
+            for sample in consume(before):
                 shards.write(packer.repeat(sample))
             for trajectory in trajectories_from(len(before)):
                 shards.write(packer.pack(trajectory))
@@ -236,9 +236,9 @@ def _partial_folder(out: Path, stem: str) -> Iterator[Path]:
             try:
                 yield partial
             except UserError:
-                forget(partial)
+                discard(partial)
                 raise
-            forget(partial)
+            discard(partial)
     except OSError as error:
         kept = "; what is done is kept, the same command goes on" if any_tar(partial) else ""
         raise UserError(f"{out}: cannot write shards there: {error}{kept}") from error
@@ -255,8 +255,7 @@ def _publish(partial: Path, out: Path, entry: CorpusEntry) -> None:
             _describe(out, manifest.without(entry.corpus, entry.split))
         for old in out.glob(f"{entry.corpus}-{entry.split}-{'[0-9]' * 6}.tar"):
             old.unlink()
-        for shard in entry.shards:
-            os.replace(partial / shard.name, out / shard.name)
+        publish({partial / shard.name: out / shard.name for shard in entry.shards})
         _describe(out, manifest.with_entry(entry))
 
 

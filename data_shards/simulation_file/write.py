@@ -3,8 +3,6 @@
 The file appears whole or not at all, under the name asked for.
 """
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import netcdf_file, savemat
 
+from data_shards.atomic import new_file
 from data_shards.errors import UserError
 from data_shards.simulation_file.arrays import SUFFIXES, Format
 from data_shards.simulation_file.simulation import Coordinate, Simulation
@@ -57,17 +56,10 @@ def write_simulation(
     if output.exists() and not overwrite:
         raise UserError(f"{output}: exists already; allow to overwrite it or choose another name")
     try:
-        handle, name = tempfile.mkstemp(dir=output.parent, prefix=".", suffix=output.suffix)
-        os.close(handle)
-        partial = Path(name)
-        try:
+        with new_file(output) as partial:
             _WRITERS[simulation.layout.format](partial, simulation)
-            os.chmod(partial, 0o644)
-            os.replace(partial, output)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{output}: could not be written ({error}); mend that and repeat") from None
+        raise UserError(f"{output}: could not be written ({error}); fix that and repeat") from None
 
 
 def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:

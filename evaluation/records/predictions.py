@@ -4,7 +4,6 @@ One `.npz` per record; its arrays are called by the samples' keys and hold the
 scored channels on the scored lattice, (T, C, H, W).
 """
 
-import os
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from data_shards.atomic import new_file
 from data_shards.errors import UserError
 from evaluation.records.samples import DAMAGE
 
@@ -33,12 +33,13 @@ class PredictionWriter:
         Raises:
             UserError: it cannot be made.
         """
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.partial")
         self._precision = precision
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._archive = zipfile.ZipFile(self._partial, "w")
+            with ExitStack() as opening:
+                partial = opening.enter_context(new_file(path))
+                self._archive = opening.enter_context(zipfile.ZipFile(partial, "w"))
+                self._open = opening.pop_all()
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error})") from None
 
@@ -63,11 +64,7 @@ class PredictionWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._archive.close()
-        if error is None:
-            os.replace(self._partial, self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
+        self._open.__exit__(kind, error, trace)
 
 
 class PredictionReader:

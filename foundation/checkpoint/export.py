@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data_shards.atomic import new_folder
 from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES
 from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_folder
 from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
-from foundation.checkpoint.share import check_new, make_partial
+from foundation.checkpoint.share import check_new
 from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig, read_model_config
 
@@ -69,19 +70,16 @@ def export_run(
     """
     check_new(out)
     source = _source(folder, checkpoint)
-    partial = make_partial(out)
     try:
-        if (source.path / CONFIG).is_file():
-            _rewrite(source.path, folder, partial, max_shard_size)
-        else:
-            config, about = _described(folder, source.path)
-            save_folder(partial, config, _consolidated(source.path), about, max_shard_size)
-        _prove(partial, source.path)
-        partial.rename(out)
+        with new_folder(out) as partial:
+            if (source.path / CONFIG).is_file():
+                _rewrite(source.path, folder, partial, max_shard_size)
+            else:
+                config, about = _described(folder, source.path)
+                save_folder(partial, config, _consolidated(source.path), about, max_shard_size)
+            _prove(partial, source.path)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error}); choose another place") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return source
 
 

@@ -6,12 +6,12 @@ Nothing in the folder is ever unpickled.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES, snapshot
 from foundation.checkpoint.weights import (
@@ -61,8 +61,7 @@ def save_folder(
     write_weights(folder, weights, max_shard_size)
     # Canonical: a network keeps its fingerprint when configurations get further keys.
     values = {"model": config.canonical(), "about": about}
-    (folder / f"{CONFIG}.partial").write_text(json.dumps(values, indent=2) + "\n")
-    os.replace(folder / f"{CONFIG}.partial", folder / CONFIG)
+    replace_file(folder / CONFIG, f"{json.dumps(values, indent=2)}\n".encode())
 
 
 def load_folder(folder: Path) -> tuple[nn.Module, ModelConfig, dict[str, Any]]:

@@ -1,10 +1,10 @@
 """Sharing: checkpoints and folders of shards to and from the Hub, proven before they go or stay."""
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from data_shards.atomic import new_folder
 from data_shards.errors import UserError
 from data_shards.remote.hub import CHECKPOINT_FILES, upload, upload_folder
 from data_shards.shards.manifest import read_manifest
@@ -57,16 +57,13 @@ def pull_checkpoint(repo: str, out: Path, **hub: Any) -> Path:
         raise UserError(f"{repo}: is a folder here; wanted a hub id (owner/name)")
     source = find_folder(repo, **hub)
     load_folder(source)
-    partial = make_partial(out)
     try:
-        for name in _files(source):
-            (partial / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source / name, partial / name)
-        partial.rename(out)
+        with new_folder(out) as partial:
+            for name in _files(source):
+                (partial / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source / name, partial / name)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error}); choose another place") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out
 
 
@@ -110,20 +107,6 @@ def check_new(out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out}: its folder cannot be made ({error})") from None
-
-
-def make_partial(out: Path) -> Path:
-    """A hidden folder beside the one to be, for it to be renamed from.
-
-    Raises:
-        UserError: the disk refuses.
-    """
-    try:
-        partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
-        partial.chmod(0o755)
-    except OSError as error:
-        raise UserError(f"{out}: could not be written ({error}); choose another place") from None
-    return partial
 
 
 def _files(folder: Path) -> list[str]:

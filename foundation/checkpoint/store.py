@@ -13,6 +13,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from data_shards.atomic import publish
 from foundation.checkpoint.saved import (
     MANIFEST,
     Checkpoint,
@@ -65,11 +66,9 @@ class CheckpointStore:
             sizes = {p.name: p.stat().st_size for p in sorted(partial.iterdir())}
             manifest = Checkpoint(step=step, samples=samples, layout=layout, files=sizes)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2))
-            _flush(partial)
             if final.exists():  # saved before, at the same step
                 self._remove(final)
-            os.replace(partial, final)
-            _flush_entry(self.folder)
+            publish({partial: final})
             self._retire(final.name)
         dist.barrier()
         return final
@@ -94,17 +93,3 @@ class CheckpointStore:
     def _clear_partial(self) -> None:
         for leftover in [*self.folder.glob(f"{_PARTIAL}*"), *self.folder.glob(".universal-*")]:
             shutil.rmtree(leftover)
-
-
-def _flush(folder: Path) -> None:
-    for file in folder.iterdir():
-        _flush_entry(file)
-    _flush_entry(folder)
-
-
-def _flush_entry(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,6 @@ Source: the safetensors format, and the index file of huggingface_hub.
 """
 
 import json
-import os
 import re
 import struct
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from data_shards.atomic import flush, new_file, replace_file
 from data_shards.errors import UserError
 
 WEIGHTS = "model.safetensors"
@@ -76,22 +76,21 @@ def write_weights(
     """
     tensors = {name: _alone(tensor.detach().cpu()) for name, tensor in weights.items()}
     split = _split(tensors, max_shard_size)
-    for name, members in split.filename_to_tensors.items():
-        shard = {member: tensors[member] for member in members}
-        save_file(shard, folder / f"{name}.partial", metadata=_METADATA)
-        (folder / f"{name}.partial").chmod(0o644)  # the library's own would be one's own only
-    (folder / INDEX).unlink(missing_ok=True)
-    if split.is_sharded:
-        (folder / WEIGHTS).unlink(missing_ok=True)
-    for name in split.filename_to_tensors:
-        os.replace(folder / f"{name}.partial", folder / name)
+    with ExitStack() as written:
+        for name, members in split.filename_to_tensors.items():
+            partial = written.enter_context(new_file(folder / name))
+            save_file({each: tensors[each] for each in members}, partial, metadata=_METADATA)
+            partial.chmod(0o644)  # the library's own would be one's own only
+            flush(partial)  # a full disk shows before anything old goes
+        (folder / INDEX).unlink(missing_ok=True)
+        if split.is_sharded:
+            (folder / WEIGHTS).unlink(missing_ok=True)
     for path in folder.iterdir():
         if _SHARD.fullmatch(path.name) and path.name not in split.filename_to_tensors:
             path.unlink()  # of an earlier sharding
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-        (folder / f"{INDEX}.partial").write_text(json.dumps(index, indent=2) + "\n")
-        os.replace(folder / f"{INDEX}.partial", folder / INDEX)
+        replace_file(folder / INDEX, f"{json.dumps(index, indent=2)}\n".encode())
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:

@@ -8,8 +8,6 @@ N numbers of a context's channel: 3e-6 of it at 10 frames of 128 x 128.
 """
 
 import argparse
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data_shards.atomic import new_file, new_folder
 from data_shards.errors import UserError
 from foundation.checkpoint.folder import save_folder
 from foundation.checkpoint.surrogate import Surrogate
@@ -73,8 +72,9 @@ def import_published(path: Path, out: Path, told: Told | None = None) -> Importe
     if inferred.config.model_type == "moe_pot":
         weights["training_step"] = torch.tensor(_AFTER_SCHEDULE)
     about = {"imported": _provenance(file, inferred)}
-    with _appearing(out) as partial:
+    with _refused(out), new_folder(out) as partial:
         save_folder(partial, inferred.config, weights, about)
+        _check_free(out)  # made by another in the meantime
     return Imported(inferred.config, about, tuple(_remarks(file, inferred)))
 
 
@@ -102,8 +102,10 @@ def export_published(name_or_path: str | Path, out: Path) -> PublishedConfig:
         "args": argparse.Namespace(**published_args(config)),
         "optimizer": {},
     }
-    with _appearing(out) as partial, partial.open("wb") as file:
-        torch.save(contents, file)
+    with _refused(out), new_file(out) as partial:
+        with partial.open("wb") as file:
+            torch.save(contents, file)
+        _check_free(out)  # made by another in the meantime
     return config
 
 
@@ -179,21 +181,9 @@ def _check_free(out: Path) -> None:
 
 
 @contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A path beside `out` to write to, renamed when all is well, removed when it is not."""
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+def _refused(out: Path) -> Iterator[None]:
+    """What the disk refuses, as a user's error."""
     try:
-        yield partial
-        _check_free(out)  # made by another in the meantime
-        os.rename(partial, out)
+        yield
     except OSError as error:
         raise UserError(f"{out}: not writable: {error.strerror}") from None
-    finally:
-        _remove(partial)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from data_shards.atomic import replace_file
+
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
@@ -125,9 +127,7 @@ def _reopened(path: Path, first_step: int) -> Any:
             row = _parsed(line)
             if row is not None and row["step"] <= first_step:
                 kept.append(line + "\n")
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(kept))
-    partial.replace(path)
+    replace_file(path, "".join(kept).encode())
     return path.open("a")
 
 

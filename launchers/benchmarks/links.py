@@ -28,6 +28,7 @@ import torch.distributed as dist
 import yaml
 from torch.multiprocessing.spawn import spawn
 
+from data_shards.atomic import replace_file
 from data_shards.stream.batch import Batch
 from data_shards.stream.memory import keep_freed_memory
 from foundation.models.registry import ModelConfig, build_model, work_of
@@ -105,9 +106,10 @@ def bench_links(options: argparse.Namespace) -> None:
     if record is None:
         return
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n")
+    replace_file(options.output, f"{json.dumps(record, indent=1)}\n".encode())
     if options.cluster:
-        options.cluster.write_text(yaml.safe_dump(record["cluster"], sort_keys=False, width=1000))
+        text = yaml.safe_dump(record["cluster"], sort_keys=False, width=1000)
+        replace_file(options.cluster, text.encode())
     for fit in record["fits"]:
         print(
             f"{fit['of']:<24} alpha {fit['alpha']:.2e} s   beta {fit['beta']:.2e} s "

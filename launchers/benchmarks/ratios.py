@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.stream.memory import keep_freed_memory
 from launchers.benchmarks.links import add_links
@@ -139,7 +140,7 @@ def _write(path: Path, figures: list[Figure], device: torch.device, rounds: int)
         "figures": [figure.plain() for figure in figures],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    replace_file(path, f"{json.dumps(record, indent=1)}\n".encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

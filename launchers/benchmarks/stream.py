@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from data_shards.atomic import replace_file
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
 from data_shards.stream.layout import square
@@ -62,7 +63,7 @@ def bench_stream(options: argparse.Namespace) -> None:
         "results": results,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n")
+    replace_file(options.output, f"{json.dumps(record, indent=1)}\n".encode())
     for result in results:
         print(
             f"{result['corpus']:<24} stream {result['stream']:8.0f} samples/s   "

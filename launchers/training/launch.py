@@ -19,6 +19,7 @@ import torch.distributed as dist
 import yaml
 from torch import Tensor
 
+from data_shards.atomic import replace_file
 from data_shards.config import read_yaml
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
@@ -332,6 +333,5 @@ def _write_config(options: argparse.Namespace, job: Job, stream: SampleStream) -
         "world": dist.get_world_size(),
         "run": job.run.model_dump(mode="json"),
     }
-    partial_path = options.output / "config.yaml.partial"
-    partial_path.write_text(yaml.safe_dump(values, sort_keys=False))
-    os.replace(partial_path, options.output / "config.yaml")
+    text = yaml.safe_dump(values, sort_keys=False)
+    replace_file(options.output / "config.yaml", text.encode())

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
+from data_shards.atomic import replace_file
 from data_shards.card import CorpusCard, ProfileName
 from data_shards.catalogue import expand, load_card
 from data_shards.errors import UserError
@@ -111,6 +111,4 @@ def _judged(cards: Sequence[CorpusCard], named: set[str], generators: set[str]) 
 
 
 def _save(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps({"records": records}, indent=1) + "\n")
-    os.replace(partial, path)
+    replace_file(path, f"{json.dumps({'records': records}, indent=1)}\n".encode())

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.harness.forecaster import open_forecaster
@@ -79,22 +78,6 @@ def test_a_record_names_data_code_and_machine(judged: Judged) -> None:
         assert record.provenance.machine.torch == torch.__version__
         assert record.seconds > 0
     assert len({record.provenance.shard_fingerprint for record, _ in judged}) == 2
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_debris(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "run.json"
-    target.write_text("old")
-
-    def full(handle: int) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        replace_file(target, b"new")
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_save_that_fails_is_an_error(judged: Judged, tmp_path: Path) -> None:

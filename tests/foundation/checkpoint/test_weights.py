@@ -1,6 +1,8 @@
 """Weights in one file or in shards are the same checkpoint; damage is told in one line."""
 
+import errno
 import json
+import os
 import struct
 from collections.abc import Iterator
 from functools import reduce
@@ -105,6 +107,24 @@ def test_saving_again_leaves_nothing_of_the_form_before(tmp_path):
         assert held == {path.name for path in folder.glob("*.safetensors")}
         assert not list(folder.glob("*.partial"))
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize("sizes", [("5GB", SMALL), (SMALL, "5GB"), ("5GB", "5GB")])
+def test_a_full_disk_leaves_the_checkpoint_of_before(tmp_path, monkeypatch, sizes):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = write(tmp_path / "model", size=sizes[0])
+    before, files = fingerprint_of(folder), sorted(folder.iterdir())
+    other = network_of("moe_pot", seed=4).state_dict()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            save_folder(folder, config_of("moe_pot"), other, {}, sizes[1])
+    assert Surrogate.from_pretrained(folder).fingerprint == before
+    assert sorted(folder.iterdir()) == files
+    save_folder(folder, config_of("moe_pot"), other, {}, sizes[1])
+    assert fingerprint_of(folder) != before
 
 
 @pytest.mark.parametrize("size", ["", "two", "-1GB", "0", 0, -3, "3 bananas"])

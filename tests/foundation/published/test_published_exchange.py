@@ -212,7 +212,7 @@ def test_nothing_is_overwritten(file, tmp_path):
 
 def test_a_failing_write_leaves_nothing_and_says_so(file, tmp_path, monkeypatch):
     def full(folder, *arguments):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "half").write_text("a half")
         raise OSError(28, "No space left on device")
 
