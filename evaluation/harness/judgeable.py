@@ -94,7 +94,8 @@ def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -
 def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> None:
     stride = scored_stride(layout, corpus)
     lattice = tuple(len(range(0, cells, stride)) for cells in layout.grid)
-    if not find_metric(task.headline).applies(setting_of(task, corpus.card, lattice)):
+    setting = setting_of(task, corpus.card, lattice, layout.grid == corpus.entry.grid)
+    if not find_metric(task.headline).applies(setting):
         raise UserError(
             f"task {task.name}: its headline {task.headline} does not apply to corpus "
             f"{corpus.name} on {' x '.join(map(str, lattice))} points; choose another headline"

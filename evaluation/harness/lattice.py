@@ -61,7 +61,7 @@ def cut_forecast(
         pred = cut(pred, corpus.card, stride)
     points = scored_points(batch.asked_mask[:, : true.shape[2]], batch.valid_mask)
     points = points[lattice_of(true.ndim - 3, stride)]
-    setting = setting_of(task, corpus.card, tuple(true.shape[3:]))
+    setting = setting_of(task, corpus.card, tuple(true.shape[3:]), layout.grid == corpus.entry.grid)
     known = true.shape[1]
     beyond = pred[:, known:] if pred.shape[1] > known else None
     given = given_fields(batch, corpus.card, layout, stride)
@@ -80,8 +80,18 @@ def given_fields(
     }
 
 
-def setting_of(task: Task, card: CorpusCard, lattice: tuple[int, ...]) -> Setting:
-    """What holds for all samples of a task, on a lattice of cells."""
+def setting_of(
+    task: Task, card: CorpusCard, lattice: tuple[int, ...], whole: bool = False
+) -> Setting:
+    """What holds for all samples of a task.
+
+    Args:
+        task: the terms.
+        card: of its corpus.
+        lattice: cells that are scored, along each axis.
+        whole: whether these are the cells of the stored data.
+    """
+    given = [one.name for one in card.offered if one.name in card.channel_names]
     return Setting(
         lattice=lattice,
         frames=task.rollout_frames,
@@ -91,6 +101,7 @@ def setting_of(task: Task, card: CorpusCard, lattice: tuple[int, ...]) -> Settin
         solenoidal=task.solenoidal or solenoidal(card),
         threshold=task.valid_threshold,
         pde=card.pde,
+        given=tuple(given) if whole else (),
     )
 
 

@@ -22,6 +22,7 @@ class Setting:
     Attributes:
         lattice: cells that are scored, along each axis.
         pde: name of the equation, as the card has it.
+        given: names of the given fields, if the lattice is the whole grid.
         frames: predicted frames.
         channels: names of the channels, in order.
         sides: boundary condition of every side that is one: neither periodic nor uniform.
@@ -39,6 +40,7 @@ class Setting:
     solenoidal: tuple[str, str] | None = None
     threshold: float = 0.2
     pde: str = ""
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

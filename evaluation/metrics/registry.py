@@ -16,6 +16,7 @@ from evaluation.metrics import horizon, relative
 from evaluation.metrics.conservation import drift
 from evaluation.metrics.divergence import divergence
 from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.residual import equation_residual, has_residual
 from evaluation.metrics.sides import boundary_error
 from evaluation.metrics.spectral import Band, resolves
 from evaluation.metrics.stability import growth, stable_frames
@@ -149,6 +150,12 @@ METRICS: dict[MetricName, Metric] = {
         meaning="divergence of the predicted velocity relative to its gradient",
         measure=divergence,
         applies=lambda setting: setting.solenoidal is not None and min(setting.lattice) > 2,
+    ),
+    "residual": Metric(
+        title="residual",
+        meaning="what is left of the source when the equation is applied to the answer",
+        measure=equation_residual,
+        applies=has_residual,
     ),
     "boundary_error": Metric(
         title="boundary error",

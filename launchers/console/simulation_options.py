@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
+from data_shards.errors import UserError
 from data_shards.simulation_file import Reading, Simulation, read_simulation
+from data_shards.simulation_file.problem import Problem, read_problem
 from data_shards.simulation_file.simulation import Boundary
 from evaluation.simulation.channels import order_hints
 from evaluation.simulation.on_model_grid import check_fits
@@ -28,7 +30,8 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels",
         metavar="NAME,NAME",
-        help="arrays that are channels, in the model's order; or names of one array's channels",
+        help="arrays that are channels, in the model's order; or names of one array's channels; "
+        "of a model that knows names, as source=NAME",
     )
     parser.add_argument(
         "--mask", metavar="NAME|FILE", help="an array or a file, 1 in the fluid, 0 in solid cells"
@@ -51,6 +54,20 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
         UserError: one of them cannot be read, or they do not fit.
     """
     model = open_placed(options)
+    if model.config.layout.slots:
+        raise UserError(
+            f"{options.checkpoint}: answers steady problems; foundation predict tells with its "
+            "answer how far to trust it"
+        )
+    return model, open_simulation(options, model)
+
+
+def open_simulation(options: argparse.Namespace, model: Surrogate) -> Simulation:
+    """The frames that a model is to continue; what was assumed is said on stderr.
+
+    Raises:
+        UserError: it cannot be read, or does not fit the model.
+    """
     channels = options.channels or ""
     reading = Reading(
         axes=options.axes,
@@ -64,4 +81,43 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
     for line in (*simulation.assumed, *order_hints(model, simulation)):
         say(f"assumed: {line}")
     check_fits(model, simulation)
-    return model, simulation
+    return simulation
+
+
+def open_problem(options: argparse.Namespace, model: Surrogate) -> Problem:
+    """The steady problem that a model with named channels is to answer.
+
+    Raises:
+        UserError: it cannot be read, or an option is one of simulations that go on.
+    """
+    for name in ("axes", "mask", "boundary"):
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name}: the model answers steady problems on a periodic plane")
+    problem = read_problem(
+        options.file,
+        model.config.layout.slots,
+        renamed=dict(_pairs(options.channels, "--channels")),
+        parameters={
+            name: _number(name, text) for name, text in _pairs(options.parameters, "--parameters")
+        },
+        sample=options.sample,
+    )
+    for line in problem.assumed:
+        say(f"assumed: {line}")
+    return problem
+
+
+def _pairs(text: str | None, option: str) -> list[tuple[str, str]]:
+    """ "a=b,c=d" as pairs."""
+    pairs = [word.strip().partition("=") for word in (text or "").split(",") if word.strip()]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise UserError(f"{option} {text}: wanted NAME=VALUE,NAME=VALUE")
+    return [(name, value) for name, _, value in pairs]
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--parameters {name}={text}: not a number") from None

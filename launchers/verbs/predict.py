@@ -1,4 +1,8 @@
-"""`foundation predict`: a checkpoint and a simulation in, its future in the same format out."""
+"""`foundation predict`: a checkpoint and a file in, what the model says of it out.
+
+A simulation is continued; a steady problem (of a model that knows its channels by name) is
+answered, with its residual.
+"""
 
 import argparse
 import json
@@ -11,12 +15,16 @@ from data_shards.errors import UserError
 from data_shards.simulation_file import write_simulation
 from data_shards.simulation_file.write import check_suffix
 from evaluation.records.results import check_writable
+from evaluation.simulation.answer_picture import draw_answer
 from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
 from evaluation.simulation.report import judge
+from evaluation.simulation.solution import solve
+from foundation import Surrogate
 from launchers.console.arguments import Subparsers, add_parser, positive
+from launchers.console.device import open_placed
 from launchers.console.progress import say
-from launchers.console.simulation_options import add_file_options, open_both
+from launchers.console.simulation_options import add_file_options, open_problem, open_simulation
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
@@ -25,9 +33,13 @@ _EXAMPLES = """examples:
       --output second.npy --boundary periodic
   foundation predict runs/tiny/model wake.mat --channels u,v,p --mask fluid --steps 10 \\
       --output wake_forecast.mat
+  foundation predict runs/poisson/model plate.npz --output answer.npz \\
+      --channels source=heat --parameters k11=0.02,k22=0.05       # a steady problem
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
-forecast.gif, to look at, and forecast.report.txt and .json: whether to trust it.
+forecast.gif, to look at, and forecast.report.txt and .json: whether to trust it. A steady
+problem is a file with the source and its coefficients under the names of the model's slots;
+its report tells the residual, hence the error, of the answer.
 """
 
 
@@ -36,7 +48,12 @@ def add_verb(subparsers: Subparsers) -> None:
     parser = add_parser(subparsers, "predict", SUMMARIES["predict"], _EXAMPLES)
     add_file_options(parser)
     parser.add_argument(
-        "--steps", type=positive, required=True, metavar="N", help="frames to predict"
+        "--steps", type=positive, metavar="N", help="frames to predict; none of a steady problem"
+    )
+    parser.add_argument(
+        "--parameters",
+        metavar="NAME=X,..",
+        help="coefficients of a steady problem, over the file's",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="OUT", help="file of the input's format"
@@ -46,32 +63,64 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    output: Path = options.output
-    beside = {
-        kind: output.with_suffix(kind) for kind in (".png", ".gif", ".report.txt", ".report.json")
-    }
-    for path in (output, *beside.values()):
-        check_writable(path, options.overwrite)
-    model, simulation = open_both(options)
-    check_suffix(output, simulation)
+    model = open_placed(options)
+    (_answer if model.config.layout.slots else _continue)(options, model)
+
+
+def _continue(options: argparse.Namespace, model: Surrogate) -> None:
+    """The future of a simulation."""
+    if options.steps is None:
+        raise UserError("how many frames? Say it by --steps N")
+    if options.parameters is not None:
+        raise UserError("--parameters: this model never sees any; leave it out")
+    beside = _beside(options, ".png", ".gif", ".report.txt", ".report.json")
+    simulation = open_simulation(options, model)
+    check_suffix(options.output, simulation)
     future = forecast(model, simulation, options.steps)
     report = judge(model, simulation, options.checkpoint)
-    write_simulation(future, output, overwrite=options.overwrite)
-    contents = {
-        ".report.txt": f"{report.text}\n".encode(),
-        ".report.json": f"{json.dumps(report.plain(), indent=1)}\n".encode(),
-        ".png": draw_sheet(simulation, future),
-        ".gif": animate(simulation, future, model.config.context_frames),
-    }
-    for kind, content in contents.items():
-        try:
-            replace_file(beside[kind], content)
-        except OSError as error:
-            raise UserError(f"{beside[kind]}: could not be written ({error})") from None
+    write_simulation(future, options.output, overwrite=options.overwrite)
+    _write(beside[".report.txt"], f"{report.text}\n".encode())
+    _write(beside[".report.json"], f"{json.dumps(report.plain(), indent=1)}\n".encode())
+    _write(beside[".png"], draw_sheet(simulation, future))
+    _write(beside[".gif"], animate(simulation, future, model.config.context_frames))
     bad = ~np.isfinite(future.fields).all((1, 2, 3))
     if bad.any():
         say(f"warning: the forecast is not finite from its frame {int(bad.argmax())} on")
-    print(report.text)
-    print(f"\nforecast: {output}")
+    _tell(report.text, "forecast", options.output, beside)
+
+
+def _answer(options: argparse.Namespace, model: Surrogate) -> None:
+    """The answer to a steady problem."""
+    if options.steps is not None:
+        raise UserError("--steps: a steady problem has no next frames; leave it out")
+    beside = _beside(options, ".png", ".report.txt", ".report.json")
+    problem = open_problem(options, model)
+    check_suffix(options.output, problem.planes)
+    answer = solve(model, problem)
+    write_simulation(answer.solution, options.output, overwrite=options.overwrite)
+    _write(beside[".report.txt"], f"{answer.trust.text}\n".encode())
+    _write(beside[".report.json"], f"{answer.trust.model_dump_json(indent=1)}\n".encode())
+    _write(beside[".png"], draw_answer(problem, answer))
+    _tell(answer.trust.text, "answer", options.output, beside)
+
+
+def _beside(options: argparse.Namespace, *kinds: str) -> dict[str, Path]:
+    """Files beside the output, by ending; refuses those that may not be written."""
+    beside = {kind: options.output.with_suffix(kind) for kind in kinds}
+    for path in (options.output, *beside.values()):
+        check_writable(path, options.overwrite)
+    return beside
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({error})") from None
+
+
+def _tell(report: str, what: str, output: Path, beside: dict[str, Path]) -> None:
+    print(report)
+    print(f"\n{what}: {output}")
     for path in beside.values():
         print(f"beside it: {path}")
