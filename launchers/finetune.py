@@ -18,9 +18,10 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
 from foundation.train.finetuning import load_finetuning, network_of
+from foundation.train.run_folder import Job
 from launchers.console.arguments import Parser, positive
 from launchers.console.recipe_options import add_recipe_options
-from launchers.training.launch import Job, add_training_options, launch
+from launchers.training.launch import add_training_options, launch
 
 
 def build_parser() -> argparse.ArgumentParser:

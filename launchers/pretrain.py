@@ -14,8 +14,9 @@ from functools import partial
 
 from foundation.models.registry import build_model
 from foundation.train.config import load_run_config, preset_names
+from foundation.train.run_folder import Job
 from launchers.console.arguments import Parser
-from launchers.training.launch import Job, add_training_options, launch
+from launchers.training.launch import add_training_options, launch
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,8 +7,8 @@ import torch
 
 from data_shards.errors import UserError
 from evaluation.routing.runner import RoutedModel, open_routed
-from foundation.checkpoint.export import export_run
 from foundation.checkpoint.saved import tags_of
+from foundation.train.export import export_run
 
 
 def open_run(run: Path, device: torch.device, name: str | None = None) -> list[RoutedModel]:

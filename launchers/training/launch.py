@@ -1,7 +1,6 @@
 """What the launchers of training share: a job and its options in, a training folder out.
 
-A job is a resolved run, the network that it starts from and where that comes
-from; everything else about a run is the same for pre-training and fine-tuning.
+Everything about a run but its job is the same for pre-training and fine-tuning.
 """
 
 import argparse
@@ -9,18 +8,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-import yaml
 from torch import Tensor
 
-from data_shards.atomic import replace_file
-from data_shards.config import read_yaml
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
@@ -34,7 +29,6 @@ from evaluation.harness.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.store import CheckpointStore
-from foundation.models.network import FieldNetwork
 from foundation.nn.compiled import compile_network
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (
@@ -48,32 +42,20 @@ from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout
 from foundation.train.best import BestWeights
-from foundation.train.config import RunConfig, first_difference
+from foundation.train.config import RunConfig
 from foundation.train.report import Reporter
+from foundation.train.run_folder import (
+    Job,
+    Launch,
+    about_of,
+    check_output,
+    newest_to_resume,
+    write_run,
+)
 from foundation.train.stop import StopRequest
 from foundation.train.trainer import NonFiniteLossError, Position, Trainer
 from launchers.console.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
 from launchers.console.exit_codes import guarded
-
-# Parts of a run that a resumed one must share.
-_FIXED = ("model", "data", "seed", "global_batch", "early_stopping")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What tells one training run from another.
-
-    Attributes:
-        run: resolved.
-        network: builds what is trained, the same on every rank.
-        origin: plain values on where it comes from, for `config.yaml` and the checkpoint.
-        fixed: keys of `origin` that a resumed run must share.
-    """
-
-    run: RunConfig
-    network: Callable[[], FieldNetwork]
-    origin: dict[str, Any]
-    fixed: tuple[str, ...] = ()
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +108,8 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     corpora, held_out = _open_corpora(run, shards)
     stream = _stream(run, corpora)
     validator = _validator(run, held_out or _validation_corpora(run, shards), world)
-    _check_output(options.output, job, stream, options.resume)
+    prints = {corpus.name: corpus.fingerprint for corpus in stream.corpora}
+    check_output(options.output, job, prints, options.resume)
     if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
         check_checksums(stream.corpora)
     ranks = join_ranks()
@@ -139,7 +122,7 @@ def _run(job: Job, options: argparse.Namespace) -> int:
         bf16=is_bf16(deepspeed_config),
     )
     store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
-    newest = _newest(store, run, options.resume)
+    newest = _newest(store.folder, run) if options.resume else None
     model = job.network()
     model.recompute_blocks = run.recompute
     if run.compile:
@@ -157,7 +140,14 @@ def _run(job: Job, options: argparse.Namespace) -> int:
         store.load(engine, tag, saved, layout)
         trainer.position = Position(saved.step, saved.samples)
     if ranks.is_first:
-        _write_config(options, job, stream)
+        launched = Launch(
+            shards=options.shards,
+            shards_sha256=prints,
+            ep_size=options.ep_size,
+            deepspeed_config=str(options.deepspeed_config),
+            world=ranks.world,
+        )
+        write_run(options.output, job, launched)
     code = _train(trainer, job, options.output)
     # Only on the way out of success: after an exception, leaving would wait for other ranks.
     leave_ranks()
@@ -178,13 +168,8 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
             reporter.close()
     weights = _final_weights(trainer) if finished else None
     if weights is not None:
-        about = {
-            **job.origin,
-            "corpora": list(run.data.corpora),
-            "steps": trainer.position.step,
-            "samples": trainer.position.samples,
-            "seed": run.seed,
-        }
+        position = trainer.position
+        about = about_of(job.origin, run, position.step, position.samples)
         if trainer.best is not None:
             about["best_step"] = trainer.best.step
             print(f"best weights: those of step {trainer.best.step}", file=sys.stderr)
@@ -263,75 +248,16 @@ def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> 
     )
 
 
-def _check_output(output: Path, job: Job, stream: SampleStream, resume: bool) -> None:
-    """Refuse a folder that this run does not fit."""
-    config = output / "config.yaml"
-    used = config.is_file() or any((output / "checkpoints").glob("step-*"))
-    if used and not resume:
-        raise UserError(
-            f"{output}: holds a run already; go on with --resume, or choose another --output"
-        )
-    if not resume:
-        return
-    if not config.is_file():
-        raise UserError(f"{output}: nothing to resume: no config.yaml; leave --resume out")
-    saved = read_yaml(config)
-    if not isinstance(saved, dict) or not isinstance(saved.get("run"), dict):
-        raise UserError(f"{config}: not a run's configuration; restore it, or start anew")
-    before, now = saved["run"], job.run.model_dump(mode="json")
-    for values in (before, now):
-        values["data"] = {**(values.get("data") or {}), "workers": None}  # any number will do
-    for part in _FIXED:
-        _refuse_change(output, before.get(part), now[part], part)
-    for key in job.fixed:
-        _refuse_change(output, saved.get(key), job.origin[key], key)
-    if "shards_sha256" in saved:
-        _refuse_change(output, saved["shards_sha256"], _fingerprints(stream), "shards_sha256")
-
-
-def _refuse_change(output: Path, before: Any, now: Any, part: str) -> None:
-    difference = first_difference(before, now, part)
-    if difference:
-        raise UserError(
-            f"{output}: cannot resume with another configuration: {difference}; "
-            "restore the old value, or start anew in another --output"
-        )
-
-
-def _newest(store: CheckpointStore, run: RunConfig, resume: bool) -> tuple[str, Checkpoint] | None:
+def _newest(checkpoints: Path, run: RunConfig) -> tuple[str, Checkpoint] | None:
     """The checkpoint to go on from: the first rank looks, all ranks take its word; collective."""
     found: list[Any] = [None]
-    if resume and dist.get_rank() == 0:
+    if dist.get_rank() == 0:
         try:
-            found = [store.newest()]
+            found = [newest_to_resume(checkpoints, run)]
         except UserError as error:
             found = [error]
     dist.broadcast_object_list(found)
     if isinstance(found[0], UserError):
         raise found[0]
     newest: tuple[str, Checkpoint] | None = found[0]
-    if newest and newest[1].step > run.steps:
-        raise UserError(
-            f"{store.folder / newest[0]}: is at step {newest[1].step}, beyond steps={run.steps}; "
-            "raise steps, or start anew in another --output"
-        )
     return newest
-
-
-def _fingerprints(stream: SampleStream) -> dict[str, str]:
-    return {corpus.name: corpus.fingerprint for corpus in stream.corpora}
-
-
-def _write_config(options: argparse.Namespace, job: Job, stream: SampleStream) -> None:
-    options.output.mkdir(parents=True, exist_ok=True)
-    values = {
-        **job.origin,
-        "shards": options.shards,
-        "shards_sha256": _fingerprints(stream),
-        "ep_size": options.ep_size,
-        "deepspeed_config": str(options.deepspeed_config),
-        "world": dist.get_world_size(),
-        "run": job.run.model_dump(mode="json"),
-    }
-    text = yaml.safe_dump(values, sort_keys=False)
-    replace_file(options.output / "config.yaml", text.encode())

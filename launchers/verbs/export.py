@@ -7,9 +7,9 @@ from pathlib import Path
 
 from data_shards.errors import UserError
 from evaluation.board.model_card import read_evidence, write_card
-from foundation.checkpoint.export import export_run
 from foundation.checkpoint.folder import fingerprint_of
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
+from foundation.train.export import export_run
 from launchers.console.arguments import Subparsers, add_parser, add_shards_option
 from launchers.console.progress import say
 from launchers.verbs import SUMMARIES

@@ -16,7 +16,7 @@ from data_shards.stream.batch import Batch
 from data_shards.errors import UserError
 from evaluation.routing.run_checkpoints import open_run
 from foundation import Surrogate
-from foundation.checkpoint.export import export_run
+from foundation.train.export import export_run
 from foundation.checkpoint.store import CheckpointStore
 from foundation.models.registry import build_model, read_model_config
 from foundation.models.rollout import rollout
@@ -66,8 +66,9 @@ def train_and_save(folder: Path, case: Case, model_type: str) -> torch.Tensor:
                 buffer.fill_(step)
         store.save(engine, step, step * GLOBAL_BATCH, layout)
     if ranks.is_first:
-        run = {"model": config.model_dump(mode="json"), "data": {"corpora": ["a", "b"]}, "seed": 5}
+        run = {"model": config.model_dump(mode="json"), "data": {"corpora": ["a", "b"]}}
         values = {"preset": "test", "overrides": [], "shards": "shards", "world": case.world}
+        run |= {"steps": STEPS, "seed": 5}
         (folder / "config.yaml").write_text(yaml.safe_dump({**values, "run": run}))
     engine.module.eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A steady problem is read by the names of a model's slots, whatever the format, and never guessed."""
+"""A steady problem is read by the names of a model's slots in any format, and never guessed."""
 
 from pathlib import Path
 

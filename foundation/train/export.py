@@ -17,21 +17,19 @@ import torch
 from torch import Tensor
 
 from data_shards.atomic import new_folder
-from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES
 from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_folder
 from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
 from foundation.checkpoint.share import check_new
 from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
-from foundation.models.registry import ModelConfig, read_model_config
+from foundation.models.registry import ModelConfig
+from foundation.train.run_folder import config_path, model_of, read_run
 
 _DENSE = "mp_rank_00_model_states.pt"
 _EXPERTS = "layer_*_expert_*_mp_rank_00_model_states.pt"
 _SPREAD = ".deepspeed_moe.experts.deepspeed_experts."
 _PLAIN = ".experts."
-# Of a run's config.yaml: how it was launched, rather than what was trained.
-_LAUNCH = ("shards", "shards_sha256", "ep_size", "deepspeed_config", "world")
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def _source(folder: Path, checkpoint: str | None) -> Source:
     if (folder / CONFIG).is_file():
         return Source(folder, _steps(folder))
     newest = newest_checkpoint(saved)
-    model = folder / "model"
-    if (model / CONFIG).is_file():
+    if (model := model_of(folder)) is not None:
         steps = _steps(model)
         # A run that went on after its end has a model that is older than its checkpoints.
         if newest is None or steps is None or newest[1].step <= steps:
@@ -124,8 +121,8 @@ def _steps(model: Path) -> int | None:
 def _rewrite(source: Path, run: Path, partial: Path, max_shard_size: int | str) -> None:
     """A checkpoint folder anew, with card, results and fingerprints, and how it was launched."""
     network, config, about = load_folder(source)
-    if (run / "config.yaml").is_file():
-        about = {**about, "launch": _launch(_run_values(run))}
+    if config_path(run).is_file():
+        about = {**about, "launch": _launch(read_run(run).launch)}
     save_folder(partial, config, network.state_dict(), about, max_shard_size)
     for pattern in CHECKPOINT_FILES:
         for path in source.glob(pattern):
@@ -137,39 +134,19 @@ def _rewrite(source: Path, run: Path, partial: Path, max_shard_size: int | str) 
 
 def _described(folder: Path, checkpoint: Path) -> tuple[ModelConfig, dict[str, Any]]:
     """Configuration and origin of an unfinished run, in the words of a finished one."""
-    values = _run_values(folder)
-    run = values["run"]
-    config = read_model_config(run.get("model"), f"{folder / 'config.yaml'}: run.model")
-    manifest = read_manifest(checkpoint)
-    origin = {key: value for key, value in values.items() if key not in ("run", *_LAUNCH)}
-    data = run.get("data")
-    corpora = data.get("corpora", []) if isinstance(data, dict) else []
-    return config, {
-        **origin,
-        "corpora": list(corpora),
-        "steps": manifest.step,
-        "samples": manifest.samples,
-        "seed": run.get("seed"),
-        "launch": _launch(values),
-    }
+    saved, manifest = read_run(folder), read_manifest(checkpoint)
+    about = saved.about(manifest.step, manifest.samples)
+    return saved.run.model, {**about, "launch": _launch(saved.launch)}
 
 
-def _launch(values: dict[str, Any]) -> dict[str, Any]:
+def _launch(launch: dict[str, Any]) -> dict[str, Any]:
     """How a run was launched; of paths the names, for a disk's layout is nobody else's business."""
-    launch = {key: values[key] for key in _LAUNCH if key in values}
+    launch = dict(launch)
     for key in ("shards", "deepspeed_config"):
         # What lies on the Hub or on the web is everybody's to find.
         if isinstance(launch.get(key), str) and "://" not in launch[key]:
             launch[key] = Path(launch[key]).name
     return launch
-
-
-def _run_values(folder: Path) -> dict[str, Any]:
-    path = folder / "config.yaml"
-    values = read_yaml(path)
-    if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
-        raise UserError(f"{path}: not a run's configuration; restore it")
-    return values
 
 
 def _consolidated(checkpoint: Path) -> dict[str, Tensor]:

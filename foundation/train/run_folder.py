@@ -1,0 +1,231 @@
+"""A training folder: its `config.yaml` written, read and compared, its finished model found.
+
+The file says where a run comes from, how it was launched, and its whole resolved configuration.
+It is read through `RunConfig`: keys that came later take their defaults, so that folders of
+yesterday go on, and keys of a later version are refused by name. Beside it lie `checkpoints/`,
+`metrics.jsonl` and, once the run is finished, `model/`.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data_shards.atomic import replace_file
+from data_shards.config import read_yaml
+from data_shards.errors import UserError
+from foundation.checkpoint.saved import Checkpoint, newest_checkpoint, tags_of
+from foundation.models.network import FieldNetwork
+from foundation.train.config import RunConfig, first_difference
+
+# Parts of a run that a resumed one must share; length, rates and losses may change on the way.
+_FIXED = ("model", "data", "seed", "global_batch", "early_stopping")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What tells one training run from another.
+
+    Attributes:
+        run: resolved.
+        network: builds what is trained, the same on every rank.
+        origin: plain values on where it comes from, for `config.yaml` and the checkpoint.
+        fixed: keys of `origin` that a resumed run must share.
+    """
+
+    run: RunConfig
+    network: Callable[[], FieldNetwork]
+    origin: dict[str, Any]
+    fixed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a run is launched: nothing of it decides what is learnt but the shards' contents."""
+
+    shards: str
+    shards_sha256: dict[str, str]  # corpus -> fingerprint of what is learnt from
+    ep_size: int
+    deepspeed_config: str
+    world: int
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What `config.yaml` says.
+
+    Attributes:
+        run: resolved, with today's keys.
+        origin: where it comes from.
+        launch: values of `Launch`, as far as they were written.
+    """
+
+    run: RunConfig
+    origin: dict[str, Any]
+    launch: dict[str, Any]
+
+    def about(self, steps: int, samples: int) -> dict[str, Any]:
+        """What a checkpoint of it says of itself."""
+        return about_of(self.origin, self.run, steps, samples)
+
+
+def config_path(folder: Path) -> Path:
+    """The file that makes a folder a training folder."""
+    return folder / "config.yaml"
+
+
+def read_run(folder: Path) -> SavedRun:
+    """What a training folder holds.
+
+    Raises:
+        UserError: no `config.yaml`, or one that this version does not understand.
+    """
+    path = config_path(folder)
+    values = read_yaml(path)
+    if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
+        raise UserError(f"{path}: not a run's configuration; restore it, or start anew")
+    run = RunConfig.read(values.pop("run"), str(path))
+    launch = {key: values.pop(key) for key in Launch.__dataclass_fields__ if key in values}
+    return SavedRun(run, values, launch)
+
+
+def write_run(folder: Path, job: Job, launch: Launch) -> None:
+    """Write `config.yaml`, in one step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {**job.origin, **asdict(launch), "run": job.run.model_dump(mode="json")}
+    replace_file(config_path(folder), yaml.safe_dump(values, sort_keys=False).encode())
+
+
+def about_of(origin: Mapping[str, Any], run: RunConfig, steps: int, samples: int) -> dict[str, Any]:
+    """Plain values on where the weights of a checkpoint come from.
+
+    Args:
+        origin: of the run.
+        run: resolved.
+        steps: optimiser steps taken.
+        samples: seen.
+    """
+    corpora = list(run.data.corpora)
+    return {**origin, "corpora": corpora, "steps": steps, "samples": samples, "seed": run.seed}
+
+
+def check_output(folder: Path, job: Job, shards: Mapping[str, str], resume: bool) -> None:
+    """Refuse a folder that a run does not fit.
+
+    Args:
+        folder: to train in.
+        job: what is to be trained.
+        shards: fingerprints of what it learns from, by corpus.
+        resume: whether it goes on with what is there.
+
+    Raises:
+        UserError: there is a run and it is not to be resumed, there is none and it is, or it is
+            another one.
+    """
+    config = config_path(folder)
+    used = config.is_file() or bool(tags_of(folder / "checkpoints"))
+    if used and not resume:
+        raise UserError(
+            f"{folder}: holds a run already; go on with --resume, or choose another --output"
+        )
+    if not resume:
+        return
+    if not config.is_file():
+        raise UserError(f"{folder}: nothing to resume: no config.yaml; leave --resume out")
+    saved = read_run(folder)
+    found = (
+        difference(saved.run, job.run, _FIXED)
+        or first_difference(_chosen(saved.origin, job.fixed), _chosen(job.origin, job.fixed))
+        or _other_shards(saved, shards, "shards_sha256")
+    )
+    if found:
+        raise UserError(
+            f"{folder}: cannot resume with another configuration: {found}; "
+            "restore the old value, or start anew in another --output"
+        )
+
+
+def finished_model(folder: Path, run: RunConfig, shards: Mapping[str, str]) -> Path | None:
+    """The checkpoint of a run that was finished; None if there is still something to do.
+
+    Args:
+        folder: where it is trained.
+        run: as it is asked for now.
+        shards: fingerprints of what it learns from, by corpus.
+
+    Raises:
+        UserError: the folder holds a run of other settings, or on other shards.
+    """
+    if not config_path(folder).exists():
+        return None
+    saved = read_run(folder)
+    if found := difference(saved.run, run) or _other_shards(saved, shards, "shards"):
+        raise UserError(
+            f"{folder}: holds another run: {found}; change the study back, remove that "
+            "folder, or choose another --output"
+        )
+    return model_of(folder)
+
+
+def model_of(folder: Path) -> Path | None:
+    """The checkpoint folder of a finished run."""
+    model = folder / "model"
+    return model if (model / "config.json").is_file() else None
+
+
+def difference(before: RunConfig, now: RunConfig, parts: tuple[str, ...] = ()) -> str | None:
+    """Where two runs that do not learn the same differ first: "key.path was old, now new".
+
+    Args:
+        before, now: resolved.
+        parts: of the configuration that are looked at; all that decide the weights by default.
+    """
+    old, new = before.deciding_values(), now.deciding_values()
+    if parts:
+        old, new = _chosen(old, parts), _chosen(new, parts)
+    return first_difference(old, new)
+
+
+def newest_to_resume(checkpoints: Path, run: RunConfig) -> tuple[str, Checkpoint] | None:
+    """Tag and manifest of the checkpoint that a run goes on from, if there is any.
+
+    Raises:
+        UserError: all are damaged, or the run is to end before it.
+    """
+    newest = newest_checkpoint(checkpoints)
+    if newest and newest[1].step > run.steps:
+        raise UserError(
+            f"{checkpoints / newest[0]}: is at step {newest[1].step}, beyond steps={run.steps}; "
+            "raise steps, or start anew in another --output"
+        )
+    return newest
+
+
+def validation_error(folder: Path, step: int) -> float | None:
+    """Mean validation error over corpora at a step of a run; None where nothing was validated.
+
+    Args:
+        folder: of the run.
+        step: of the weights that are asked about.
+    """
+    lines = folder / "metrics.jsonl"
+    rows = map(json.loads, lines.read_text().splitlines() if lines.is_file() else ())
+    for row in rows:
+        if row["kind"] == "validation" and row["step"] == step:
+            errors = [math.inf if error is None else error for error in row["l2re"].values()]
+            return math.fsum(errors) / len(errors)
+    return None
+
+
+def _chosen(values: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: values.get(key) for key in keys}
+
+
+def _other_shards(saved: SavedRun, shards: Mapping[str, str], name: str) -> str | None:
+    if "shards_sha256" not in saved.launch:
+        return None
+    return first_difference(saved.launch["shards_sha256"], dict(shards), name)
