@@ -61,7 +61,7 @@ def read_task_values(
 
 
 def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The tasks of a family; corpora that a forecast in planes cannot be made of are none.
+    """The tasks of a family; corpora that ask other frames, or no planes, are left out.
 
     Args:
         values: those of a task, with `corpora` in the place of `corpus`.
@@ -77,6 +77,8 @@ def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, 
         raise UserError(f"{where}: {error}") from None
     for corpus in corpora:
         card = load_card(corpus)
+        if card.window != values.get("asked", "next"):  # a model does either, not both
+            continue
         if card.asked_frames == 0 or len(card.native_grid) == 3:
             continue
         window = card_window(card)

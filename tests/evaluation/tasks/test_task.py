@@ -259,14 +259,16 @@ def test_a_users_groups_gather_tasks_of_others(tmp_path: Path) -> None:
 def test_built_in_groups_hold_what_they_say() -> None:
     tasks = load_tasks()
     rungs = [r for name in ladder_names() for r in load_ladder(name).rung_names()]
-    rungs = [rung for rung in rungs if load_card(rung).rollout_frames]  # others are steady
+    forecast = [rung for rung in rungs if load_card(rung).window == "next"]
     corpora = {
         group: {task.corpus for task in select_tasks([group], tasks)}
         for group in ("paper_table1", "downstream", "ood", "rollout", "few_shot", "stability")
     }
     assert corpora["paper_table1"] == set(expand(["mixture_6"]))
     assert corpora["downstream"] == set(expand(["downstream"]))
-    assert corpora["ood"] == set(rungs)
+    assert corpora["ood"] == set(forecast)
+    steady = {task.corpus for task in select_tasks(["steady_shift"], tasks)}
+    assert steady == set(rungs) - set(forecast)
     assert {"pdebench_swe", "pdebench_dr", "fno_ns_1e-3"} <= corpora["rollout"]
     assert corpora["few_shot"] == {*expand(["downstream"]), "wave_layer"}
     for task in select_tasks(["few_shot"], tasks):
@@ -274,7 +276,8 @@ def test_built_in_groups_hold_what_they_say() -> None:
     for task in select_tasks(["stability"], tasks):
         assert task.rollout_frames + task.free_frames > 400
         assert task.length <= load_card(task.corpus).frames
-    assert set(corpora) | {"zero_shot", "steady"} == set(group_names(tasks.values()))
+    others = {"zero_shot", "steady", "steady_shift"}
+    assert set(corpora) | others == set(group_names(tasks.values()))
 
 
 def test_long_rollouts_reach_the_end_of_the_trajectories() -> None:
