@@ -17,6 +17,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from data_shards.config import later
 from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
@@ -28,6 +29,7 @@ class FNOConfig(FieldConfig):
     """Everything that decides the network's shape and function."""
 
     model_type: Literal["fno"] = "fno"
+    dimensions: Literal[2] = later(2)
     width: PositiveInt
     layers: PositiveInt = 4
     modes: PositiveInt = 12  # per axis and sign
@@ -75,7 +77,7 @@ class FNO(FieldNetwork):
             Layer(width, config.modes, last=number == count - 1) for number in range(count)
         )
         self.hidden = nn.Linear(width, config.projection)
-        self.project = nn.Linear(config.projection, config.out_frames * config.channels)
+        self.project = nn.Linear(config.projection, config.out_frames * config.num_asked)
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         x_BHWD: Tensor = self.lift(stacked_with_places(inputs).permute(0, 2, 3, 1))
@@ -83,8 +85,8 @@ class FNO(FieldNetwork):
             x_BHWD = modulated(x_BHWD, statistics_B2C, self.scale_features, self.shift_features)
         for layer in self.layers:
             x_BHWD = self.run_block(layer, x_BHWD)
-        frames: Tensor = self.project(F.gelu(self.hidden(x_BHWD)))
-        return frames.permute(0, 3, 1, 2), (), None
+        fields: Tensor = self.project(F.gelu(self.hidden(x_BHWD)))
+        return Answer(fields.permute(0, 3, 1, 2))
 
 
 def work(config: FNOConfig) -> Work:
@@ -93,7 +95,7 @@ def work(config: FNOConfig) -> Work:
     kept_modes = 2 * modes * modes
     layer = pixels * width * width + kept_modes * (2 * width) ** 2
     ends = stacked(config) * width + config.projection * (
-        width + config.channels * config.out_frames
+        width + config.num_asked * config.out_frames
     )
     # Along the columns' axis all rows are transformed, along the other the kept columns only.
     one_way = side * _real_transform(side) + modes * 2 * _real_transform(side)

@@ -1,13 +1,14 @@
-"""What every architecture shares: a context normalised, a forecast back in its units.
+"""What every architecture shares: given fields normalised, what is asked back in its units.
 
-Axes: B samples, T frames, C channels, H rows, W columns; D features.
-A concrete network maps normalised frames to normalised frames; its units, its
+Axes: B samples, T frames, C channels, S the grid of one to three axes; D features.
+A concrete network maps normalised fields to normalised fields; its units, its
 target and its counts are handled here, so that architectures differ in
 nothing but the map.
 """
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,7 +22,22 @@ from foundation.models.types import ParameterCounts, Prediction
 from foundation.moe.router import Routing
 from foundation.nn.normalise import statistics_held
 
-Answer = tuple[Tensor, tuple[Routing, ...], Tensor | None]
+
+@dataclass(frozen=True)
+class Answer:
+    """A network's own part of a prediction.
+
+    Attributes:
+        fields: normalised (B, T_out * C_out, *S), with channel t * C_out + c.
+        routing: by block; empty if dense.
+        class_logits: of the auxiliary head (B, classes); None without one.
+        terms: as `Prediction.terms`.
+    """
+
+    fields: Tensor
+    routing: tuple[Routing, ...] = ()
+    class_logits: Tensor | None = None
+    terms: dict[str, Tensor] = field(default_factory=dict)
 
 
 class FieldNetwork(nn.Module):
@@ -50,26 +66,24 @@ class FieldNetwork(nn.Module):
         """The network's own part.
 
         Args:
-            inputs: normalised context (B, T, C, H, W), in the weights' type.
+            inputs: what is given, normalised (B, T, C, *S), in the weights' type.
             statistics_B2C: what was normalised away, float32; None if nothing was.
-
-        Returns:
-            Normalised frames (B, T_out * C, H, W) with channel t * C + c; routing by block,
-            empty if dense; logits of the auxiliary head (B, classes) or None.
         """
         raise NotImplementedError
 
     def forward(self, batch: Batch) -> Prediction:
-        """Predict the frames after `batch.given` (B, T_in, C, H, W)."""
+        """Predict what is asked of `batch.given` (B, T_in, C, *S)."""
         config = self.config
         seen = framed(batch.given, config)
         dtype = next(self.parameters()).dtype
-        frames, routing, logits = self.answer(seen.inputs.to(dtype), seen.statistics_B2C)
-        frames = frames.reshape(len(batch), config.out_frames, config.channels, *frames.shape[2:])
-        fields = frames.float() * seen.scale + seen.shift
+        answer = self.answer(seen.inputs.to(dtype), seen.statistics_B2C)
+        grid = answer.fields.shape[2:]
+        fields = answer.fields.reshape(len(batch), config.out_frames, config.num_asked, *grid)
+        fields = fields.float() * seen.scale + seen.shift
+        logits = answer.class_logits
         if logits is None:
             logits = fields.new_empty(len(batch), 0)
-        return Prediction(fields, routing, logits.float())
+        return Prediction(fields, answer.routing, logits.float(), answer.terms)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes: the same in a dense network."""
@@ -89,13 +103,14 @@ def statistics_maps(config: FieldConfig, width: int) -> tuple[nn.Linear, nn.Line
 
 
 def modulated(
-    x_BHWD: Tensor, statistics_B2C: Tensor, scale: Callable[..., Any], shift: Callable[..., Any]
+    x_BSD: Tensor, statistics_B2C: Tensor, scale: Callable[..., Any], shift: Callable[..., Any]
 ) -> Tensor:
-    """Features (B, H, W, D) that know how large and how far from zero the context was."""
-    statistics = statistics_B2C.to(x_BHWD.dtype)
+    """Features (B, *S, D) that know how large and how far from zero what is given was."""
+    statistics = statistics_B2C.to(x_BSD.dtype)
     scale_BD: Tensor = scale(statistics)
     shift_BD: Tensor = shift(statistics)
-    return scale_BD[:, None, None] * x_BHWD + shift_BD[:, None, None]
+    grid = (None,) * (x_BSD.ndim - 2)
+    return scale_BD[:, *grid] * x_BSD + shift_BD[:, *grid]
 
 
 def _recompute(block: nn.Module) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
+from data_shards.config import later
 from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation
@@ -26,6 +27,7 @@ NUM_NORM_GROUPS = 8
 class OperatorTransformerConfig(FieldConfig):
     """Sizes of the shared parts."""
 
+    dimensions: Literal[2] = later(2)
     patch: PositiveInt = 8
     width: PositiveInt
     mlp_ratio: PositiveInt = 1
@@ -72,7 +74,7 @@ class OperatorTransformer(FieldNetwork):
             self.scale_features, self.shift_features = statistics_maps(config, width)
         self.blocks = nn.ModuleList(blocks)
         self.head = PatchHead(
-            width, config.head_width, config.channels * config.out_frames, config.patch
+            width, config.head_width, config.num_asked * config.out_frames, config.patch
         )
         self.classify = nn.Sequential(
             nn.Linear(width, width),
@@ -97,7 +99,7 @@ class OperatorTransformer(FieldNetwork):
         if statistics_B2C is not None:
             x_BhwD = modulated(x_BhwD, statistics_B2C, self.scale_features, self.shift_features)
         x_BhwD, routing = self.through_blocks(x_BhwD)
-        return self.head(x_BhwD), routing, self.classify(x_BhwD.mean((1, 2)))
+        return Answer(self.head(x_BhwD), routing, self.classify(x_BhwD.mean((1, 2))))
 
 
 def work_with(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) -> Work:
@@ -118,7 +120,7 @@ def work_with(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) 
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     hidden = config.head_width
     head = tokens * width * config.patch**2 * hidden
-    head += pixels * hidden * (hidden + config.channels * config.out_frames)
+    head += pixels * hidden * (hidden + config.num_asked * config.out_frames)
     classes = width * (2 * width + config.num_classes)
     products = embed + modulation(config, width) + head + classes
     kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels

@@ -1,7 +1,7 @@
 """Autoregressive rollout: a context in, many future frames out.
 
-Axes: B samples, T frames, C channels, H rows, W columns. The one function
-that training, evaluation and `forecast` share.
+Axes: B samples, T frames, C channels, S the grid of one to three axes. The one
+function that training, evaluation and `forecast` share.
 Departure: the published code feeds everything it predicts back. Here, channels
 that are not predicted (padding, an obstacle mask) and solid cells are carried
 over from the context, as they never change.
@@ -13,8 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
+from foundation.physics.norms import space
 
 Model = Callable[[Batch], Prediction]
 
@@ -24,20 +26,36 @@ def rollout(model: Model, batch: Batch, steps: int) -> Tensor:
 
     Args:
         model: maps a batch to the frames that follow its context.
-        batch: context (B, T_in, C, H, W) and masks; its target is not looked at.
+        batch: context (B, T_in, C, *S) and masks; what is asked is not looked at.
         steps: number of frames wanted.
 
     Returns:
-        (B, steps, C, H, W).
+        (B, steps, C_out, *S).
+
+    Raises:
+        UserError: what is asked are other channels than the given ones, so that nothing can be
+            fed back, and more frames are wanted than one call gives.
     """
+    if batch.asked_mask.shape[1] != batch.given.shape[2]:
+        return _called_once(model, batch, steps)
     last = batch.given[:, -1:]
-    predicted_B1CHW = batch.asked_mask[:, None, :, None, None] * batch.valid_mask[:, None]
-    predicted_B1CHW = predicted_B1CHW > 0
+    grid = (None,) * len(space(batch.given))
+    predicted_B1CS = batch.asked_mask[:, None, :, *grid] * batch.valid_mask[:, None] > 0
     context = batch.given
     frames: list[Tensor] = []
     while sum(frame.shape[1] for frame in frames) < steps:
         fields = model(replace(batch, given=context)).fields
-        fields = torch.where(predicted_B1CHW, fields, last)
+        fields = torch.where(predicted_B1CS, fields, last)
         frames.append(fields)
         context = torch.cat([context, fields], dim=1)[:, -batch.given.shape[1] :]
     return torch.cat(frames, dim=1)[:, :steps]
+
+
+def _called_once(model: Model, batch: Batch, steps: int) -> Tensor:
+    fields = model(batch).fields
+    if steps > fields.shape[1]:
+        raise UserError(
+            f"{steps} frames wanted of a model that predicts {fields.shape[1]} of other channels "
+            f"than it is given; ask for at most {fields.shape[1]}"
+        )
+    return fields[:, :steps]

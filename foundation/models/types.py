@@ -1,6 +1,6 @@
 """What a model gives back.
 
-Axes: B samples, T frames, C channels, H rows, W columns.
+Axes: B samples, T frames, C channels asked, S the grid of one to three axes.
 """
 
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from foundation.moe.router import Routing
 
 @dataclass(frozen=True)
 class Prediction:
-    """Next frames and how the blocks routed the batch.
+    """What is asked, and how the blocks routed the batch.
 
     Attributes:
-        fields: (B, T_out, C, H, W), in the units of the context.
+        fields: (B, T_out, C, *S), in physical units.
         routing: one entry per block; empty for a dense model.
         class_logits: (B, classes) of the auxiliary head; (B, 0) of a network without one.
         terms: named values per sample (B,), as a residual, that an objective may weigh; the

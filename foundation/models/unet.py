@@ -16,6 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from data_shards.config import later
 from foundation.models.config import MOST_CELLS, FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
@@ -30,6 +31,7 @@ class UNetConfig(FieldConfig):
     """Everything that decides the network's shape and function."""
 
     model_type: Literal["unet"] = "unet"
+    dimensions: Literal[2] = later(2)
     width: PositiveInt  # of the finest level; doubles with every coarser one
     levels: int = Field(default=3, ge=1, le=MOST_CELLS.bit_length())  # each halves the grid
     norm_groups: PositiveInt = 4
@@ -88,7 +90,7 @@ class UNet(FieldNetwork):
         )
         self.up = nn.ModuleList(ResidualBlock(2 * fine, fine, config) for fine, _ in steps)
         self.norm = nn.GroupNorm(config.norm_groups, finest)
-        self.project = _convolution(finest, config.out_frames * config.channels, config.padding)
+        self.project = _convolution(finest, config.out_frames * config.num_asked, config.padding)
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         x_BDHW: Tensor = self.stem(stacked_with_places(inputs))
@@ -105,8 +107,7 @@ class UNet(FieldNetwork):
         for level in reversed(range(self.config.levels - 1)):
             beside = torch.cat([self.refine[level](x_BDHW), own[level]], dim=1)
             x_BDHW = self.run_block(self.up[level], beside)
-        frames: Tensor = self.project(F.gelu(self.norm(x_BDHW)))
-        return frames, (), None
+        return Answer(self.project(F.gelu(self.norm(x_BDHW))))
 
 
 def _convolution(width_in: int, width: int, padding: Padding, stride: int = 1) -> nn.Conv2d:
@@ -117,7 +118,7 @@ def work(config: UNetConfig) -> Work:
     """Of a forward pass on one sample."""
     widths = [config.width * 2**level for level in range(config.levels)]
     points = [(config.resolution // 2**level) ** 2 for level in range(config.levels)]
-    out = config.channels * config.out_frames
+    out = config.num_asked * config.out_frames
     first = points[0] * _TAPS * widths[0] * stacked(config)
     products = first + points[0] * _TAPS * widths[0] * out
     kept = between = points[0] * (stacked(config) + 4 * widths[0])

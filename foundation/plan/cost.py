@@ -12,6 +12,7 @@ give back. That part is no law but a line through runs of `evaluation/studies`.
 
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model, work_of
@@ -101,9 +102,10 @@ def cost_on(config: ModelConfig, spread: Spread) -> Cost:
     """As `cost_of`, of a layout that is there already."""
     work, (counts, experts) = work_of(config), _parameters(config)
     ep_size, recompute = spread.ep_size, spread.recompute
-    frames = (config.context_frames + config.out_frames) * config.channels * config.resolution**2
+    given, asked = config.context_frames * config.channels, config.out_frames * config.num_asked
+    sample = (given + asked) * prod(config.grid)
     arriving = _arriving(config, ep_size, recompute)
-    memory = _Memory(counts.total - experts, experts // ep_size, frames, work, arriving, spread)
+    memory = _Memory(counts.total - experts, experts // ep_size, sample, work, arriving, spread)
     forward, dense = work.products + work.transforms, dense_work_of(config)
     step = (1 + _BACKWARD) * work.products - work.fixed_products + 2 * work.transforms
     if recompute:

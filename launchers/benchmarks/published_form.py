@@ -42,7 +42,8 @@ class PublishedForm(FieldNetwork):
         routing: list[Routing] = []
         for block in model.blocks:
             x_BDhw = x_BDhw + self.through(block, x_BDhw, routing)
-        return _unfolded(model.head, x_BDhw), tuple(routing), model.classify(x_BDhw.mean((2, 3)))
+        fields = _unfolded(model.head, x_BDhw)
+        return Answer(fields, tuple(routing), model.classify(x_BDhw.mean((2, 3))))
 
     def through(self, block: nn.Module, x_BDhw: Tensor, routing: list[Routing]) -> Tensor:
         """A block but for its skip; notes how it routed."""

@@ -27,9 +27,9 @@ def network_of(name: str, seed: int = 0, **options) -> FieldNetwork:
 
 
 def batch_of(fields: torch.Tensor, frames: int = 1) -> Batch:
-    """A batch from a context (B, T, C, H, W), all of it real."""
-    count, _, channels, rows, columns = fields.shape
-    masks = torch.ones(count, channels), torch.ones(count, 1, rows, columns)
+    """A batch from a context (B, T, C, *S), all of it real."""
+    count, _, channels, *grid = fields.shape
+    masks = torch.ones(count, channels), torch.ones(count, 1, *grid)
     ids = torch.zeros(count, dtype=torch.int64)
     return Batch(fields, fields[:, :frames], *masks, ids, ("",) * count)
 

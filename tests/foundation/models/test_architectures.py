@@ -56,6 +56,39 @@ def test_frames_come_back_with_the_contexts_shape(name, frames, generator):
 
 
 @every_architecture
+@pytest.mark.parametrize("normalised", ["none", "instance", "source"])
+def test_other_channels_than_the_given_ones_can_be_asked(name, normalised, generator):
+    """A solution from a source and three coefficients, of one moment each."""
+    slots = ("source", "k11", "k22", "k12")
+    ways = {
+        "none": {},
+        "instance": {"instance_norm": True},
+        "source": {"slots": slots, "scales": dict.fromkeys(slots, 1.0)},
+    }
+    asked = {"context_frames": 1, "asked_channels": 1, **ways[normalised]}
+    model = network_of(name, **asked)
+    assert model.config.normalise == normalised
+    given = torch.randn(3, 1, 4, 16, 16, generator=generator)
+    prediction = model(batch_of(given))
+    assert prediction.fields.shape == (3, 1, 1, 16, 16)
+    (prediction.fields.square().sum() + prediction.class_logits.square().sum()).backward()
+    for path, parameter in model.named_parameters():
+        # Experts that no sample chose learn nothing, and one moment has no phase.
+        if "routed" not in path and path != "temporal.gamma":
+            assert parameter.grad.abs().max() > 0, path
+    one, four = (network_of(name, **asked | {"asked_channels": n}) for n in (1, 4))
+    per_channel = {"unet": 8 * 9 + 1, "fno": 16 + 1}.get(name, 8 + 1)  # of the last map
+    counts = [network.parameter_counts().total for network in (one, four)]
+    assert counts[1] - counts[0] == 3 * per_channel
+
+
+@every_architecture
+def test_an_architecture_says_which_grids_it_takes(name):
+    with pytest.raises(UserError, match=r"dimensions: Input should be 2 \(got 3\)"):
+        config_of(name, dimensions=3)
+
+
+@every_architecture
 @pytest.mark.parametrize("options", [{}, INCREMENTS])
 def test_a_gradient_reaches_every_parameter(name, options, generator):
     if name == "moe_pot":  # an expert that no sample chose learns nothing

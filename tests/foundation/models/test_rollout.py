@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.models.rollout import rollout
 from foundation.models.types import Prediction
@@ -60,3 +61,40 @@ def test_the_batch_itself_is_left_alone():
     before = batch()
     rollout(doubling(1), before, 3)
     assert torch.equal(before.given, replace(batch()).given)
+
+
+def answering(channels: int, frames: int):
+    """A model of other channels: the mean of what it is given, doubled with every frame."""
+
+    def model(batch: Batch) -> Prediction:
+        mean = batch.given.mean((1, 2))[:, None, None]
+        fields = torch.cat([mean * 2**n for n in range(frames)], dim=1)
+        return Prediction(fields.repeat_interleave(channels, 2), (), torch.zeros(len(batch), 1))
+
+    return model
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_what_is_asked_of_other_channels_comes_from_one_call(steps):
+    asked = replace(batch(), asked_mask=torch.ones(2, 1))
+    out = rollout(answering(1, 2), asked, steps)
+    assert out.shape == (2, steps, 1, 4, 4)
+    assert torch.equal(out[:, -1], asked.given.mean((1, 2))[:, None] * 2 ** (steps - 1))
+
+
+def test_other_channels_cannot_be_fed_back():
+    asked = replace(batch(), asked_mask=torch.ones(2, 3))
+    with pytest.raises(UserError, match="3 frames wanted of a model that predicts 2 of other"):
+        rollout(answering(3, 2), asked, 3)
+
+
+@pytest.mark.parametrize("grid", [(1, 16), (2, 4, 2)])
+def test_a_line_and_a_box_are_rolled_out_as_a_plane(grid):
+    plane = batch()
+    other = replace(
+        plane,
+        given=plane.given.reshape(2, 3, 2, *grid),
+        valid_mask=plane.valid_mask.reshape(2, 1, *grid),
+    )
+    out = rollout(doubling(2), other, 5)
+    assert torch.equal(out.flatten(3), rollout(doubling(2), plane, 5).flatten(3))

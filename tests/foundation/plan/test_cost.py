@@ -20,6 +20,7 @@ STUDIES = ROOT / "evaluation" / "studies"
 CASES = [
     *((name, {}) for name in SIZES),
     *((name, {"instance_norm": True, "target": "increment", "out_frames": 3}) for name in SIZES),
+    *((name, {"asked_channels": 2, "instance_norm": True}) for name in SIZES),
     ("moe_pot", {"mlp_ratio": 2, "num_shared": 1, "router": {"num_experts": 6, "top_k": 3}}),
     ("moe_pot", {"modes": 2}),
     ("moe_pot", {"router": {"unit": "token", "num_experts": 6, "top_k": 3}}),
@@ -118,6 +119,16 @@ def test_processes_take_what_was_recorded_of_runs(name):
     )
     recorded = run["peak_memory_gib_of_both_ranks"] * 2**30
     assert 2 * cost.process_bytes == pytest.approx(recorded, rel=0.1)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_batch_holds_the_given_channels_and_the_asked_ones(name):
+    """Three of four channels fewer are asked, and nothing else becomes smaller than they are."""
+    one, four = (cost_of(config_of(name, asked_channels=n), 1, 1, 0, False, 2) for n in (1, 4))
+    own = four.activation_bytes + four.weight_bytes + four.optimiser_bytes
+    own -= one.activation_bytes + one.weight_bytes + one.optimiser_bytes
+    saved = 4 * 2 * 2 * 3 * 16 * 16  # as read and with noise, float32, two samples
+    assert four.peak_bytes - one.peak_bytes >= saved + own
 
 
 def test_the_bucket_is_that_of_the_shipped_configurations():

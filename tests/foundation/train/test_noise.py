@@ -1,7 +1,11 @@
 """Noise depends on the sample's number in the stream alone."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
+from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.train.noise import with_noise
 
@@ -44,3 +48,10 @@ def test_other_seeds_and_samples_draw_other_noise():
 def test_no_noise_is_the_batch_itself():
     clean = batch(2)
     assert with_noise(clean, 0.0, 0, 0) is clean
+
+
+def test_noise_on_channels_of_which_others_are_asked_is_refused():
+    asked = replace(batch(2), asked_mask=torch.ones(2, 1))
+    with pytest.raises(UserError, match=r"set loss\.noise=0"):
+        with_noise(asked, 1e-3, seed=0, first_sample=0)
+    assert with_noise(asked, 0.0, seed=0, first_sample=0) is asked
