@@ -34,14 +34,15 @@ from evaluation.board.wording import (
     terms_cells,
 )
 from evaluation.metrics import MetricName
+from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record, ResultFile
-from evaluation.records.results import read_folder
+from evaluation.records.results import results_in
 from evaluation.records.samples import read_samples
 from evaluation.records.table import markdown_table, parameters
-from evaluation.routing.results import read_routing_folder
-from evaluation.study.results import read_study_folder
+from evaluation.routing.results import ROUTING
+from evaluation.study.results import STUDIES
 from evaluation.transfer.record import TransferRecord
-from evaluation.transfer.results import read_transfer_folder
+from evaluation.transfer.results import RUNS, SWEEPS
 
 
 def write_leaderboard(records_folder: Path, output: Path) -> Board:
@@ -57,13 +58,13 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
     Raises:
         UserError: no readable records, or the output cannot be written.
     """
-    results = read_folder(records_folder)
-    sweeps, learnt = read_transfer_folder(records_folder)
-    board = build_board(_ranked_records(results, learnt))
+    found = RecordFolder(records_folder)
+    results = results_in(found)
+    board = build_board(_ranked_records(results, found.of(RUNS)))
     further = (
-        study_chapter(read_study_folder(records_folder)),
-        few_shot_chapter(sweeps),
-        routing_chapter(read_routing_folder(records_folder)),
+        study_chapter(found.of(STUDIES)),
+        few_shot_chapter(found.of(SWEEPS)),
+        routing_chapter([each for file in found.of(ROUTING) for each in file.records]),
     )
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -19,12 +19,14 @@ from data_shards.handbook import table
 from data_shards.remote.find import find_shards
 from data_shards.shards.manifest import CorpusEntry, Manifest, read_manifest
 from evaluation.board.hub_results import HUB_TASK, eval_results, model_index
+from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record
-from evaluation.records.results import read_folder, read_results
+from evaluation.records.results import read_results, results_in
 from evaluation.records.table import metric_title, number, parameters
 from evaluation.routing.fingerprints import (
     FINGERPRINTS,
     Fingerprints,
+    read_fingerprint_file,
     read_fingerprints,
     save_fingerprints,
 )
@@ -97,16 +99,9 @@ def read_evidence(
     Raises:
         UserError: one of them is missing or cannot be read.
     """
-    found: list[Record] = []
-    if records is not None and records.is_dir():
-        found = [record for _, results in read_folder(records) for record in results.records]
-    elif records is not None:
-        results = read_results(records)
-        if results is None:
-            raise UserError(f"{records}: not a results file; write one with foundation evaluate")
-        found = list(results.records)
     manifest = read_manifest(find_shards(shards)) if shards is not None else None
-    return Evidence(tuple(found), manifest, _routes(fingerprints))
+    routes = None if fingerprints is None else read_fingerprint_file(fingerprints)
+    return Evidence(() if records is None else _records(records), manifest, routes)
 
 
 def write_card(
@@ -180,14 +175,15 @@ def model_card(
     return "\n".join(part for part in parts if part)
 
 
-def _routes(path: Path | None) -> Fingerprints | None:
-    if path is None:
-        return None
-    try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from None
-    return Fingerprints.read(values, str(path))
+def _records(path: Path) -> tuple[Record, ...]:
+    """Those of a results file, or of all in a folder."""
+    if path.is_dir():
+        files = [results for _, results in results_in(RecordFolder(path))]
+    elif (one := read_results(path)) is not None:
+        files = [one]
+    else:
+        raise UserError(f"{path}: not a results file; write one with foundation evaluate")
+    return tuple(record for results in files for record in results.records)
 
 
 def _shortcomings(given: Evidence, own: Evidence, dataset: str | None) -> Iterator[str]:

@@ -187,11 +187,6 @@ def _values(record: Record) -> Iterator[tuple[str, float]]:
     yield from (("error_per_frame", value) for value in record.error_per_frame)
 
 
-def is_result_file(document: object) -> bool:
-    """Whether a parsed JSON document says it is a results file."""
-    return isinstance(document, dict) and document.get("format") == "foundation-evaluation"
-
-
 def samples_path(output: Path) -> Path:
     """Where the per-sample values of a results file lie."""
     return output.with_name(f"{output.name.removesuffix('.json')}.samples.npz")

@@ -1,7 +1,6 @@
 """Results files on disk: written whole or not at all, read back strictly."""
 
 import io
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
-from evaluation.records.record import Record, ResultFile, check_record, is_result_file, samples_path
+from evaluation.records.kinds import Kind, RecordFolder
+from evaluation.records.record import Record, ResultFile, check_record, samples_path
 from evaluation.records.samples import SampleValues, names_of
 
 
@@ -56,8 +56,16 @@ def save_results(output: Path, judged: Sequence[tuple[Record, SampleValues]]) ->
         replace_file(output, f"{results.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise UserError(
-            f"{output}: could not be written ({error}); mend that and evaluate again"
+            f"{output}: could not be written ({error}); fix that and evaluate again"
         ) from None
+
+
+def _check(results: ResultFile, where: str) -> None:
+    for position, record in enumerate(results.records):
+        check_record(record, f"{where}: record {position}")
+
+
+RESULTS = Kind(ResultFile, _check, "evaluate again")
 
 
 def read_results(path: Path) -> ResultFile | None:
@@ -67,32 +75,22 @@ def read_results(path: Path) -> ResultFile | None:
         UserError: not readable, not JSON, records that this version does not know, or one
             that no run writes.
     """
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); evaluate again") from None
-    if not is_result_file(document):
-        return None
-    results = ResultFile.read(document, str(path))
-    for position, record in enumerate(results.records):
-        check_record(record, f"{path}: record {position}")
-    return results
+    return RESULTS.read(path)
 
 
-def read_folder(folder: Path) -> list[tuple[Path, ResultFile]]:
-    """All results files below a folder, sorted by path.
+def results_in(folder: RecordFolder) -> list[tuple[Path, ResultFile]]:
+    """All results files of a folder, sorted by path.
 
     Raises:
-        UserError: no such folder, or not one record in it.
+        UserError: not one record in it, or one that no run writes.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of records; write some with foundation evaluate")
-    found = [(path, read_results(path)) for path in sorted(folder.rglob("*.json"))]
-    results = [(path, result) for path, result in found if result is not None]
+    results = folder.files_of(RESULTS)
     if not results:
-        raise UserError(f"{folder}: no results files in it; write some with foundation evaluate")
+        raise UserError(
+            f"{folder.path}: no results files in it; write some with foundation evaluate"
+        )
     if not any(result.records for _, result in results):
         raise UserError(
-            f"{folder}: its results files hold no records; write some with foundation evaluate"
+            f"{folder.path}: its results files hold no records; write some with foundation evaluate"
         )
     return results

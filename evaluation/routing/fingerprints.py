@@ -6,7 +6,6 @@ the checkpoint can tell which corpus a simulation of their own looks like.
 Source: MoE-POT (NeurIPS 2025), App. B.4: the mean routing distribution of a corpus.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
@@ -19,10 +18,13 @@ from data_shards.atomic import replace_file
 from data_shards.card import Split
 from data_shards.config import Config
 from data_shards.errors import UserError
+from evaluation.records.kinds import Kind
 from evaluation.routing.routes import Routes
 from evaluation.routing.task import WindowStart
 
 FINGERPRINTS = "fingerprints.json"
+
+_AGAIN = "make them with `foundation routing CHECKPOINT --save-fingerprints`"
 
 # Float32 softmax sums to one within 1e-6; decimal text loses no more.
 _SUM_TOLERANCE = 1e-4
@@ -78,6 +80,9 @@ class Fingerprints(Config):
         return np.array([entry.probabilities for entry in self.corpora])
 
 
+FINGERPRINT_FILES = Kind(Fingerprints, remedy=_AGAIN)
+
+
 def fingerprint(routes: Routes, split: Split, shards: str) -> CorpusFingerprint:
     """Mean of the distributions of a corpus's windows.
 
@@ -107,7 +112,7 @@ def save_fingerprints(fingerprints: Fingerprints, folder: Path) -> Path:
     try:
         replace_file(path, f"{fingerprints.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
-        raise UserError(f"{path}: could not be written ({error}); mend that and repeat") from None
+        raise UserError(f"{path}: could not be written ({error}); fix that and repeat") from None
     return path
 
 
@@ -122,18 +127,25 @@ def read_fingerprints(folder: Path, model: str) -> Fingerprints:
         UserError: there are none, they are not readable, or they are of another model.
     """
     path = folder / FINGERPRINTS
-    again = "make them with `foundation routing CHECKPOINT --save-fingerprints`"
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {again}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); {again}") from None
-    found = Fingerprints.read(values, str(path))
+    if not path.exists():
+        raise UserError(f"{path}: no such file; {_AGAIN}")
+    found = read_fingerprint_file(path)
     if found.model != model:
         raise UserError(
-            f"{path}: of model {found.model[:10]}, this checkpoint is {model[:10]}; {again}"
+            f"{path}: of model {found.model[:10]}, this checkpoint is {model[:10]}; {_AGAIN}"
         )
+    return found
+
+
+def read_fingerprint_file(path: Path) -> Fingerprints:
+    """The fingerprints in a file, of whatever model.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    found = FINGERPRINT_FILES.read(path)
+    if found is None:
+        raise UserError(f"{path}: no file of fingerprints; {_AGAIN}")
     return found
 
 

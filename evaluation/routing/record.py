@@ -6,7 +6,7 @@ distributions of every sample (`results.py`), from which each record can be made
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveFloat
 
@@ -18,8 +18,6 @@ from evaluation.routing.inference import Inference, infer
 from evaluation.routing.routes import Routes
 from evaluation.routing.task import RoutingTask
 from evaluation.routing.usage import CorpusUsage, Specialisation, corpus_usage, specialise
-
-FORMAT: Final = "foundation-routing"
 
 SplitName = tuple[str, str]  # corpus, split
 
@@ -54,7 +52,7 @@ class RoutingRecord(Config):
 class RoutingFile(Config):
     """All records of one run."""
 
-    format: Literal["foundation-routing"] = FORMAT
+    format: Literal["foundation-routing"] = "foundation-routing"
     version: Literal[1] = 1
     routes_file: str  # name of the file of per-sample distributions, in the same folder
     records: tuple[RoutingRecord, ...]

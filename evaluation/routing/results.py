@@ -6,7 +6,6 @@ the prefix `i/CORPUS/SPLIT/`: `keys` and `trajectories` (N,), `probabilities` an
 """
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ import numpy as np
 
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
+from evaluation.records.kinds import Kind
 from evaluation.records.samples import DAMAGE
-from evaluation.routing.record import FORMAT, RoutingFile, RoutingRecord, SplitName, splits_of
+from evaluation.routing.record import RoutingFile, RoutingRecord, SplitName, splits_of
 from evaluation.routing.routes import Routes
 
 Judged = tuple[RoutingRecord, Mapping[SplitName, Routes]]
@@ -51,42 +51,20 @@ def save_routing(output: Path, judged: Sequence[Judged]) -> None:
         replace_file(routes_file, packed.getvalue())
         replace_file(output, f"{results.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
-        raise UserError(f"{output}: could not be written ({error}); mend that and repeat") from None
+        raise UserError(f"{output}: could not be written ({error}); fix that and repeat") from None
 
 
-def read_routing(path: Path) -> RoutingFile | None:
-    """A routing file; None for JSON of another kind.
-
-    Raises:
-        UserError: not readable, not JSON, or records that no run writes.
-    """
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not readable as JSON ({error}); run foundation routing again"
-        ) from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        return None
-    results = RoutingFile.read(document, str(path))
+def _check(results: RoutingFile, where: str) -> None:
     for position, record in enumerate(results.records):
         if record.task.hash != record.task_hash:
             raise UserError(
-                f"{path}: record {position} ({record.model.name}): its task_hash is "
+                f"{where}: record {position} ({record.model.name}): its task_hash is "
                 f"{record.task_hash[:10]}, the task in it has {record.task.hash[:10]}; one of "
                 "them was changed, run foundation routing again"
             )
-    return results
 
 
-def read_routing_folder(folder: Path) -> list[RoutingRecord]:
-    """Records of all routing files below a folder, sorted by path; none if there are none.
-
-    Raises:
-        UserError: a JSON file that cannot be read, or records that no run writes.
-    """
-    found = [read_routing(path) for path in sorted(folder.rglob("*.json"))]
-    return [record for results in found if results is not None for record in results.records]
+ROUTING = Kind(RoutingFile, _check, "run foundation routing again")
 
 
 def read_routes(path: Path, position: int, record: RoutingRecord) -> dict[SplitName, Routes]:

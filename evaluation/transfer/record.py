@@ -6,7 +6,7 @@ that decides it; it is written last, so that a run without one is not finished.
 
 import json
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -15,8 +15,6 @@ from data_shards.config import Config
 from data_shards.errors import UserError
 from evaluation.records.record import Record, check_record
 from evaluation.transfer.curve import EqualSize, Gain, Point, crossing, curve_of, gains
-
-FORMAT: Final = "foundation-transfer"
 
 Source = Literal["pretrained", "scratch"]
 SOURCES: tuple[Source, ...] = ("pretrained", "scratch")
@@ -44,7 +42,7 @@ class TransferFacts(Config):
 class TransferRecord(Config):
     """One run: how it was trained, and how it was judged."""
 
-    format: Literal["foundation-transfer"] = FORMAT
+    format: Literal["foundation-transfer"] = "foundation-transfer"
     version: Literal[1] = 1
     transfer: TransferFacts
     record: Record

@@ -14,8 +14,9 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.harness.forecaster import open_forecaster
 from evaluation.harness.runner import RunSettings, run_task
+from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record, aggregate_all
-from evaluation.records.results import check_writable, read_folder, read_results, save_results
+from evaluation.records.results import check_writable, read_results, results_in, save_results
 from evaluation.records.samples import SampleValues, read_samples
 from evaluation.tasks.task import load_tasks
 from launchers.cli import main
@@ -102,14 +103,14 @@ def test_a_folder_gives_its_results_and_passes_over_other_json(
     judged: Judged, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match="no results files"):
-        read_folder(tmp_path)
+        results_in(RecordFolder(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "moe_pot"}')
     (tmp_path / "b").mkdir()
     save_results(tmp_path / "b" / "run.json", judged)
-    assert [path.name for path, _ in read_folder(tmp_path)] == ["run.json"]
+    assert [path.name for path, _ in results_in(RecordFolder(tmp_path))] == ["run.json"]
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UserError, match=r"broken\.json: not readable as JSON"):
-        read_folder(tmp_path)
+        results_in(RecordFolder(tmp_path))
 
 
 def _changed(judged: Judged, output: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -155,9 +156,9 @@ def test_a_record_that_no_run_writes_is_refused(
 def test_a_folder_whose_files_hold_no_records_is_refused(judged: Judged, tmp_path: Path) -> None:
     save_results(tmp_path / "empty.json", [])
     with pytest.raises(UserError, match="hold no records"):
-        read_folder(tmp_path)
+        results_in(RecordFolder(tmp_path))
     save_results(tmp_path / "run.json", judged)
-    assert [len(results.records) for _, results in read_folder(tmp_path)] == [0, 2]
+    assert [len(results.records) for _, results in results_in(RecordFolder(tmp_path))] == [0, 2]
 
 
 def test_missing_samples_are_named(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import torch
 from handmade_routes import MIXTURE
 from travelling_waves import CORPORA
 
+from evaluation.records.kinds import RecordFolder
 from evaluation.records.results import read_results
 from evaluation.routing.fingerprints import read_fingerprints
 from evaluation.routing.record import RoutingRecord, find
-from evaluation.routing.results import read_routes, read_routing, read_routing_folder
+from evaluation.routing.results import ROUTING, read_routes
 from foundation import Surrogate
 from foundation.models.moe_pot import MoEPOT
 from foundation.models.registry import build_model, read_model_config
@@ -28,7 +29,7 @@ def _routing(shards: Path, output: Path, *more: str) -> int:
 
 
 def _records(output: Path) -> tuple[RoutingRecord, ...]:
-    found = read_routing(output)
+    found = ROUTING.read(output)
     assert found is not None
     return found.records
 
@@ -63,7 +64,7 @@ def test_a_checkpoint_goes_to_a_record_a_table_and_figures(
     for path in figures.iterdir():
         assert ET.fromstring(path.read_text()).tag.endswith("svg")
     assert read_results(output) is None, "leaderboards pass routing files over"
-    assert read_routing_folder(tmp_path) == [record]
+    assert [file.records for file in RecordFolder(tmp_path).of(ROUTING)] == [(record,)]
 
 
 def test_a_record_follows_from_the_routes_beside_it(
@@ -347,7 +348,7 @@ def test_a_changed_record_is_refused(mixture: Path, waves: Path, tmp_path: Path)
     document["records"][0]["task"]["windows"] = 3
     output.write_text(json.dumps(document))
     with pytest.raises(UserError, match="task_hash"):
-        read_routing(output)
+        ROUTING.read(output)
 
 
 def test_terms_come_from_a_task_file_but_for_those_given(

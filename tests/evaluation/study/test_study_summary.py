@@ -12,8 +12,9 @@ from study_points import TASKS, study_point, two_models
 from data_shards.errors import UserError
 from evaluation.board.leaderboard import write_leaderboard
 from evaluation.board.page.study import study_chapter
+from evaluation.records.kinds import RecordFolder
 from evaluation.study.plots import draw_study
-from evaluation.study.results import read_study_folder
+from evaluation.study.results import STUDIES
 from evaluation.study.summary import StudySummary, over_seeds, summarise
 from evaluation.study.table import study_tables
 
@@ -92,12 +93,12 @@ def test_a_stored_study_is_itself_and_a_changed_one_is_refused(tmp_path) -> None
     summary = summary_of([*two_models()[:-1], study_point("dense", 2, (math.inf, 0.5))])
     path = tmp_path / "study.json"
     path.write_text(summary.model_dump_json())
-    assert read_study_folder(tmp_path) == [summary]
+    assert RecordFolder(tmp_path).of(STUDIES) == [summary]
     changed = json.loads(path.read_text())
     changed["standings"][0]["mean_rank"]["mean"] = 1.0
     path.write_text(json.dumps(changed))
     with pytest.raises(UserError, match="its means are not those of its points"):
-        read_study_folder(tmp_path)
+        STUDIES.read(path)
 
 
 def test_the_board_shows_a_study_beside_the_records(tmp_path) -> None:
