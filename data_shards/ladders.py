@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from data_shards.card import CorpusCard, Profile, Range, Shift, Split, merged
+from data_shards.card import CorpusCard, Profile, PublishedFiles, Range, Shift, Split, merged
 from data_shards.config import Config
 
 
@@ -44,6 +44,7 @@ class Ladder(Config):
     trained: tuple[float, ...]  # values, or both ends of the range, that models are trained on
     scale: Literal["log", "linear"] = "log"
     interval: bool = False  # the trained values are the ends of a range, not points
+    convertible: bool = False  # files of the base's published form hold rungs too
     frames: PositiveInt | None = None  # None: as many as the base's
     splits: dict[Split, NonNegativeInt] = Field(default={"train": 128, "test": 64})
     small: dict[Split, NonNegativeInt] = Field(default={"test": 8})
@@ -112,7 +113,7 @@ def rung_card(ladder: Ladder, position: int, base: CorpusCard) -> CorpusCard:
             "groups": ("ood",),
             "generator_options": merged(base.generator_options, rung.options),
             "profiles": profiles,
-            "published": None,
+            "published": _published(ladder, base),
             "statistics": (),
             "shift": Shift(
                 ladder=ladder.name,
@@ -123,3 +124,10 @@ def rung_card(ladder: Ladder, position: int, base: CorpusCard) -> CorpusCard:
             ),
         }
     )
+
+
+def _published(ladder: Ladder, base: CorpusCard) -> PublishedFiles | None:
+    """How files of a rung are read, which have no names of their own; None if none are."""
+    if not ladder.convertible or base.published is None:
+        return None
+    return base.published.model_copy(update={"files": ()})

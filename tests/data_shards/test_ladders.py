@@ -76,7 +76,7 @@ def test_a_rung_is_its_base_but_for_the_shifted_parameter(name):
             assert getattr(card, kept) == getattr(base, kept)
         assert card.shift is not None
         assert card.shift.distance == ladder.distance(rung.value)
-        assert card.published is None
+        assert (card.published is not None) == ladder.convertible
         assert card.statistics == ()
         assert card.profiles["small"].resolution == 64
         assert card.profiles["small"].trajectories == ladder.small
@@ -165,6 +165,13 @@ def test_rungs_of_steady_problems_have_the_same_sources_and_other_solutions(name
         np.testing.assert_array_equal(a.fields[0, 0], b.fields[0, 0])
         gap = np.abs(a.fields[0, 1] - b.fields[0, 1]).max()
         assert gap > 0.1 * np.abs(a.fields[0, 1]).max()
+
+
+def test_files_of_a_rung_are_read_as_the_bases_and_have_no_names():
+    for name in UPWARDS:
+        base = load_card(load_ladder(name).base).published
+        rung = load_card(load_ladder(name).rung_names()[1]).published
+        assert (rung.reader, rung.options, rung.files) == (base.reader, base.options, ())
 
 
 @pytest.mark.parametrize("name", UPWARDS)

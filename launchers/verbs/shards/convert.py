@@ -32,6 +32,8 @@ EXAMPLES = """examples:
   foundation shards convert fno_ns_1e-3 --raw downloads --out shards --limit 20 --no-checksums
   foundation shards info pdebench_swe --yaml > own.yaml              # edit it, then:
   foundation shards convert pdebench_swe --card own.yaml --raw mine.hdf5 --out shards
+  foundation shards convert elliptic_poisson --raw poisson --out shards   # and rungs of its ladder:
+  foundation shards convert poisson_anisotropy_7.5 --raw poisson_5_10 --out shards
   foundation shards convert rayleigh --format the_well --raw well/data --out shards
   foundation shards convert custom --raw run_0.npz run_1.npz --out shards    # your own
   foundation shards convert wake --format custom --option axes=t,y,x --raw wake/ --out shards
@@ -42,6 +44,8 @@ They make the train split unless --split says another.
 
 A split that is already there as asked is skipped; one that was stopped goes on where it was.
 Raw files of the same names and sizes are taken for the same ones; --overwrite reads them again.
+Trajectories keep the order of the files, which may be sorted (the elliptic ones are, by the
+sparsity of the source): training shuffles them, --limit takes the first ones.
 Files are read block by block, so memory does not grow with them. --raw is the folder that
 holds these files, or the one file itself under any name:
   {files}

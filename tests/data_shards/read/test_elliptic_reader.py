@@ -97,6 +97,8 @@ def test_the_cards_of_the_transfer_study_fit_their_files(tmp_path, name, channel
         with h5py.File(tmp_path / file_card.name, "w") as file:
             file["fields"] = numbered("ncyx", n=2, c=2)
             file["tensor"] = np.tile(np.array(middles, "f4"), (2, 1))
+            if card.published.options.get("other"):
+                file["other"] = np.full((2, 1), 0.5, "f4")
         trajectory = read_all(small, split, tmp_path)[1]
         assert trajectory.boundary == dict.fromkeys(("left", "right", "bottom", "top"), "periodic")
         wanted = dict(zip(coefficients, middles, strict=True))
@@ -128,8 +130,52 @@ def test_arrays_other_than_the_cards_are_refused(folder, name, values, says):
 
 def test_a_missing_file_is_named(folder):
     (folder / FILES[1]).unlink()
-    with pytest.raises(UserError, match=f"holds no {FILES[1]}"):
+    with pytest.raises(UserError, match=f"holds no {FILES[1]}.* and 0 other"):
         open_raw(poisson(), "validation", folder)
+
+
+@pytest.mark.parametrize("name", ["_val_k5_10_4k.h5", "val_k1_5_4k.h5"])
+def test_the_only_file_of_a_split_is_it_whatever_ranges_its_name_says(folder, name):
+    (folder / FILES[1]).rename(folder / name)
+    found = read_all(poisson(), "validation", folder)
+    assert len(found) == COUNTS["validation"]
+    np.testing.assert_array_equal(
+        found[0].fields, numbered("tcyx", c=2, t=1) + np.float32(WEIGHTS["n"] * 10)
+    )
+
+
+def test_of_two_files_of_a_split_the_published_one_is_taken_or_none(folder):
+    (folder / "_val_k5_10_4k.h5").write_bytes(b"")
+    assert len(read_all(poisson(), "validation", folder)) == COUNTS["validation"]
+    (folder / FILES[1]).rename(folder / "_val_k10_20_4k.h5")
+    with pytest.raises(UserError, match="2 other files that say validation; wanted 1"):
+        open_raw(poisson(), "validation", folder)
+
+
+OTHER = {"coefficients": NAMES, "other": "ratio"}
+
+
+def test_other_is_a_parameter_of_each_sample_within_the_cards_range_or_not(folder):
+    with h5py.File(folder / FILES[2], "a") as file:
+        file["other"] = np.array([[0.25], [0.5], [1.75]], "f4")
+    parameters = {**dict.fromkeys(NAMES, (-1.0, 9.0)), "ratio": (0.2, 1.0)}
+    found = read_all(poisson(options=OTHER, parameters=parameters), "test", folder)
+    assert [trajectory.parameters["ratio"] for trajectory in found] == [0.25, 0.5, 1.75]
+
+
+@pytest.mark.parametrize("values", [None, np.zeros((3, 2), "f4"), np.zeros((2, 1), "f4")])
+def test_other_of_other_samples_is_refused(folder, values):
+    if values is not None:
+        with h5py.File(folder / FILES[2], "a") as file:
+            file["other"] = values
+    with pytest.raises(UserError, match=r"other is \(|/other: no such dataset"):
+        read_all(poisson(options=OTHER), "test", folder)
+
+
+def test_whoever_converts_is_told_that_samples_are_sorted(folder):
+    corpus = open_raw(poisson(), "train", folder)
+    assert any("sorted by the sparsity" in note for note in corpus.notes)
+    corpus.close()
 
 
 def test_a_card_with_several_frames_is_refused(folder):
