@@ -23,6 +23,7 @@ symbol. Relative residuals of generated fields, median and largest of 16 problem
     Poisson               3.0e-6  5.3e-6     1.2e-5  2.1e-5     5.1e-5  8.7e-5
     advection-diffusion   2.1e-6  4.0e-6     9.0e-6  1.5e-5     3.6e-5  6.3e-5
     Helmholtz             1.8e-6  6.9e-6     8.2e-6  3.1e-5     3.4e-5  1.3e-4
+    anisotropy 20 to 50   6.5e-6  3.1e-5     2.9e-5  1.2e-4     1.2e-4  5.0e-4
 
 They are small at 32 points, which do not resolve the source, because generated fields lack the
 waves beyond a grid. Point values taken from 128 points at every fourth have the folded ones too:
