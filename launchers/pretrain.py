@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _job(options: argparse.Namespace) -> Job:
     run = load_run_config(options.preset, options.overrides)
     origin = {"preset": options.preset, "overrides": options.overrides}
-    return Job(run, partial(build_model, run.model, run.seed), origin)
+    return Job(run, partial(build_model, seed=run.seed), origin)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from data_shards.card import Group, Split
 from data_shards.catalogue import expand, ladder_names
 from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
+from foundation.models.config import SOURCE
 from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
 from foundation.train.objectives import LossConfig
@@ -97,6 +98,9 @@ class RunConfig(Config):
     recompute: bool = False  # activation checkpointing, block by block
     keep_freed_memory: bool = True  # by ranks on CPUs, for up to a quarter more of it: faster
     compile: bool = later(False)  # by torch, in the first steps; repays long runs in bfloat16
+    # Scales of a network with named channels: those of its configuration, or measured over the
+    # samples that are learnt from. A fine-tuned network keeps its own unless it is told to measure.
+    scales: Literal["kept", "measured"] = later("kept")
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
@@ -126,6 +130,15 @@ class RunConfig(Config):
             raise ValueError(
                 "compile=true and recompute=true: torch does not compile what is recomputed here; "
                 "choose one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scales_need_a_source(self) -> Self:
+        if self.scales == "measured" and SOURCE not in self.model.slots:
+            raise ValueError(
+                f"scales=measured: are those of a model with a slot {SOURCE!r}, this one has "
+                f"{', '.join(self.model.slots) or 'none'}; leave scales out, or set model.slots"
             )
         return self
 

@@ -112,14 +112,13 @@ def load_finetuning(
     return FineTuning(_with_validation(run, given, entry.frames), router)
 
 
-def network_of(tuning: FineTuning, weights: Path | None) -> Callable[[], FieldNetwork]:
+def network_of(tuning: FineTuning, weights: Path | None) -> Callable[[ModelConfig], FieldNetwork]:
     """Builds what is trained: from a checkpoint folder, or from the run's seed without one."""
     return partial(_network, tuning, weights)
 
 
-def _network(tuning: FineTuning, weights: Path | None) -> FieldNetwork:
-    run = tuning.run
-    network = build_model(run.model, run.seed if weights is None else None)
+def _network(tuning: FineTuning, weights: Path | None, model: ModelConfig) -> FieldNetwork:
+    network = build_model(model, tuning.run.seed if weights is None else None)
     if weights is not None:
         network.load_state_dict(load_folder(weights)[0].state_dict())
     if tuning.router == "frozen":

@@ -20,6 +20,7 @@ from data_shards.config import read_yaml
 from data_shards.errors import UserError
 from foundation.checkpoint.saved import Checkpoint, newest_checkpoint, tags_of
 from foundation.models.network import FieldNetwork
+from foundation.models.registry import ModelConfig
 from foundation.train.config import RunConfig, first_difference
 
 # Parts of a run that a resumed one must share; length, rates and losses may change on the way.
@@ -32,13 +33,13 @@ class Job:
 
     Attributes:
         run: resolved.
-        network: builds what is trained, the same on every rank.
+        network: builds what is trained from its configuration, the same on every rank.
         origin: plain values on where it comes from, for `config.yaml` and the checkpoint.
         fixed: keys of `origin` that a resumed run must share.
     """
 
     run: RunConfig
-    network: Callable[[], FieldNetwork]
+    network: Callable[[ModelConfig], FieldNetwork]
     origin: dict[str, Any]
     fixed: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -52,6 +53,7 @@ from foundation.train.run_folder import (
     newest_to_resume,
     write_run,
 )
+from foundation.train.scales import with_scales
 from foundation.train.stop import StopRequest
 from foundation.train.trainer import NonFiniteLossError, Position, Trainer
 from launchers.console.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
@@ -106,6 +108,9 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     splits = (run.data.split, run.validation.split)
     shards = find_shards(options.shards, product(run.data.corpora, splits))
     corpora, held_out = _open_corpora(run, shards)
+    if run.scales == "measured":
+        job = replace(job, run=with_scales(run, corpora))
+        run = job.run
     stream = _stream(run, corpora)
     validator = _validator(run, held_out or _validation_corpora(run, shards), world)
     prints = {corpus.name: corpus.fingerprint for corpus in stream.corpora}
@@ -123,7 +128,7 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     )
     store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
     newest = _newest(store.folder, run) if options.resume else None
-    model = job.network()
+    model = job.network(run.model)
     model.recompute_blocks = run.recompute
     if run.compile:
         compile_network(model)
