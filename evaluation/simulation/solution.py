@@ -8,8 +8,8 @@
     answer = solve(model, read_problem(Path("plate.npz"), model.config.slots))
     print(answer.trust.text)
 
-Nobody knows the true answer, but the equation tells how far this one is from it: the residual
-A u - f, and, as the coefficients are constant, the error that has this residual.
+Nobody knows the true answer, but the equation tells how far this one is from it: by the residual
+A u - f and, as the coefficients are constant, by the error that has this residual.
 Axes: C asked channels, H rows and W columns of the file.
 """
 
@@ -117,7 +117,7 @@ def solve(model: Surrogate, problem: Problem) -> Answer:
     return Answer(
         solution,
         regrid(left_1HW[0].float().numpy(), planes.grid, planes.periodic),
-        _trust(operator, u_1HW, f_1HW, left_1HW),
+        _trust(operator, u_1HW, f_1HW),
     )
 
 
@@ -156,16 +156,18 @@ def asked_names(model: Surrogate, count: int) -> tuple[str, ...]:
     return ("solution",) if count == 1 else tuple(f"solution_{i}" for i in range(count))
 
 
-def _trust(
-    operator: SteadyOperator, u_1HW: torch.Tensor, f_1HW: torch.Tensor, left_1HW: torch.Tensor
-) -> Trust:
-    error_1HW = solved(operator, left_1HW)
-    truth = root_mean_square(u_1HW - error_1HW)
-    enlarged = root_mean_square(f_1HW) / smallest_symbol(operator, u_1HW.shape[1:]) / truth
+def _trust(operator: SteadyOperator, u_1HW: torch.Tensor, f_1HW: torch.Tensor) -> Trust:
+    # Constant coefficients: the equation itself is solved by one transform, and what no wave of it
+    # determines is left out (the mean) or is an error (waves that the grid sees but half of).
+    truth_1HW = solved(operator, f_1HW)
+    mean = 0.0 if operator.determines_mean else u_1HW.mean()
+    truth = root_mean_square(truth_1HW)
     values = {
         "residual": relative_residual(operator, u_1HW, f_1HW),
-        "error": root_mean_square(error_1HW) / truth,
-        "amplification": enlarged,
+        "error": root_mean_square(u_1HW - mean - truth_1HW) / truth,
+        "amplification": root_mean_square(f_1HW)
+        / smallest_symbol(operator, u_1HW.shape[1:])
+        / truth,
     }
     found: Mapping[str, float] = {name: float(value[0]) for name, value in values.items()}
     if not all(np.isfinite(value) for value in found.values()):
