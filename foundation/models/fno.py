@@ -1,13 +1,15 @@
-"""FNO: context frames of a PDE solution in, next frames out, by convolutions in the spectrum.
+"""FNO: given fields of a PDE in, asked ones out, by convolutions in the spectrum.
 
 Axes: B samples, T frames, C channels, H rows, W columns, D width.
 Frames are stacked as channels beside two coordinates, lifted to the width, and
 pass layers of `gelu(spectral convolution + 1 x 1 map)`; two 1 x 1 maps project.
-Source: FNO (ICLR 2021), 2-D in space, autoregressive in time. Additions:
-normalisation and target as in every network here (network.py).
+Source: FNO (ICLR 2021), 2-D in space, autoregressive in time; transfer scaling
+(NeurIPS 2023) by `places: false` and a `projection` of twice the width, with
+the same first weights (uniform in (0, 1) / D^2 in the spectrum). Additions:
+normalisation and target as in every network here (framing.py).
 The package `neuraloperator` (2.0) has this network too, but its wheel asks for
 wandb, zencfg, configmypy, ruamel-yaml, tensorly and tensorly-torch: too much
-for a hundred lines. The layers agree (tests/golden).
+for a hundred lines. Its layer and the study's network agree with these (tests/golden).
 """
 
 from math import log2
@@ -34,6 +36,7 @@ class FNOConfig(FieldConfig):
     layers: PositiveInt = 4
     modes: PositiveInt = 12  # per axis and sign
     projection: PositiveInt = 128  # width of the last hidden map
+    places: bool = later(True)  # whether the network sees where a point lies
 
     @model_validator(mode="after")
     def _grid_has_the_modes(self) -> Self:
@@ -70,7 +73,7 @@ class FNO(FieldNetwork):
     def __init__(self, config: FNOConfig) -> None:
         super().__init__(config)
         width, count = config.width, config.layers
-        self.lift = nn.Linear(config.context_frames * config.channels + 2, width)
+        self.lift = nn.Linear(stacked(config, config.places), width)
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, width)
         self.layers = nn.ModuleList(
@@ -80,7 +83,8 @@ class FNO(FieldNetwork):
         self.project = nn.Linear(config.projection, config.out_frames * config.num_asked)
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
-        x_BHWD: Tensor = self.lift(stacked_with_places(inputs).permute(0, 2, 3, 1))
+        stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
+        x_BHWD: Tensor = self.lift(stack.permute(0, 2, 3, 1))
         if statistics_B2C is not None:
             x_BHWD = modulated(x_BHWD, statistics_B2C, self.scale_features, self.shift_features)
         for layer in self.layers:
@@ -92,22 +96,20 @@ class FNO(FieldNetwork):
 def work(config: FNOConfig) -> Work:
     """Of a forward pass on one sample."""
     side, pixels, width, modes = config.resolution, config.resolution**2, config.width, config.modes
-    kept_modes = 2 * modes * modes
+    kept_modes, channels_in = 2 * modes * modes, stacked(config, config.places)
     layer = pixels * width * width + kept_modes * (2 * width) ** 2
-    ends = stacked(config) * width + config.projection * (
-        width + config.num_asked * config.out_frames
-    )
+    ends = channels_in * width + config.projection * (width + config.num_asked * config.out_frames)
     # Along the columns' axis all rows are transformed, along the other the kept columns only.
     one_way = side * _real_transform(side) + modes * 2 * _real_transform(side)
     between = (2 * config.layers + 1) * width
-    ends_kept = pixels * (stacked(config) + 2 * config.projection)
+    ends_kept = pixels * (channels_in + 2 * config.projection)
     spectral = kept_modes * 2 * width
     return Work(
         products=2 * (pixels * ends + config.layers * layer + modulation(config, width)),
         transforms=round(config.layers * width * 2 * one_way),
         kept=ends_kept + pixels * between + config.layers * spectral,
         shared=config.layers * kept_modes * (2 * width) ** 2,
-        fixed_products=2 * pixels * stacked(config) * width,
+        fixed_products=2 * pixels * channels_in * width,
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width,
         largest_block=2 * pixels * width + spectral,

@@ -77,8 +77,7 @@ class UNet(FieldNetwork):
         super().__init__(config)
         widths = [config.width * 2**level for level in range(config.levels)]
         finest, steps = widths[0], list(pairwise(widths))
-        channels_in = config.context_frames * config.channels + 2
-        self.stem = _convolution(channels_in, finest, config.padding)
+        self.stem = _convolution(stacked(config), finest, config.padding)
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, finest)
         self.down = nn.ModuleList(ResidualBlock(width, width, config) for width in widths)

@@ -43,9 +43,9 @@ class Work:
     passing: int = 0
 
 
-def stacked(config: FieldConfig) -> int:
-    """Channels of the stacked context with its two coordinates."""
-    return config.context_frames * config.channels + 2
+def stacked(config: FieldConfig, places: bool = True) -> int:
+    """Channels of the stacked context, with two coordinates if it has its places."""
+    return config.context_frames * config.channels + 2 * places
 
 
 def modulation(config: FieldConfig, width: int) -> int:

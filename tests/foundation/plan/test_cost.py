@@ -26,6 +26,7 @@ CASES = [
     ("moe_pot", {"router": {"unit": "token", "num_experts": 6, "top_k": 3}}),
     ("dpot", {"mlp_ratio": 3, "time_aggregation": "mlp"}),
     ("fno", {"layers": 1, "modes": 8}),
+    ("fno", {"places": False}),
     ("unet", {"levels": 1}),
     ("unet", {"levels": 2, "padding": "circular"}),
 ]
