@@ -81,6 +81,7 @@ class EarlyStopping(Config):
 
 # Parts of a run that change no weight.
 _INDIFFERENT = ("log_every", "checkpoint", "recompute", "keep_freed_memory")
+_KINDS = ("model_type", "kind")  # keys by which parts are told apart
 
 
 class RunConfig(Config):
@@ -227,11 +228,27 @@ def load_run_config(preset: str, overrides: list[str]) -> RunConfig:
 
 
 def _preset(name: str) -> dict[str, Any]:
-    """Values of a preset's file; those of the preset that it is `like`, where it has none."""
+    """Values of a preset's file, laid over those of the preset that it is `like`."""
     text = (files("foundation") / "presets" / f"{name}.yaml").read_text()
     values: dict[str, Any] = yaml.safe_load(text)
     like = values.pop("like", None)
-    return {**_preset(like), **values} if like else values
+    return laid_over(_preset(like), values) if like else values
+
+
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """All plain values of `above`, and those of `below` where it says nothing, however deep.
+
+    A part that names another kind (`model_type`, `kind`) takes none of the keys below it: they
+    would not fit.
+    """
+    if any(above[key] != below.get(key) for key in _KINDS if key in above):
+        return above
+    both = {
+        key: laid_over(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return {**below, **above, **both}
 
 
 def apply_override(values: dict[str, Any], override: str) -> None:

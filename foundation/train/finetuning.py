@@ -23,7 +23,7 @@ from data_shards.shards.manifest import CorpusEntry
 from foundation.checkpoint.folder import load_folder
 from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig, build_model
-from foundation.train.config import RunConfig, ValidationConfig, apply_override
+from foundation.train.config import RunConfig, ValidationConfig, apply_override, laid_over
 from foundation.train.freeze import at_temperature_floor, freeze_routers
 
 RouterMode = Literal["frozen", "free"]
@@ -60,7 +60,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"recipe {recipe}: not a mapping of keys to values")
     like = values.pop("like", None)
-    return {**read_recipe(like), **values} if like else values
+    return laid_over(read_recipe(like), values) if like else values
 
 
 def load_finetuning(

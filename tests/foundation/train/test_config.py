@@ -11,6 +11,7 @@ from foundation.train.config import (
     SIX_CORPORA,
     RunConfig,
     first_difference,
+    laid_over,
     load_run_config,
     preset_names,
 )
@@ -150,6 +151,26 @@ def test_keys_that_came_later_leave_runs_of_before_what_they_were():
 
 
 SQUARES = ["loss.objective=sum_of_squares", "loss.relative_to=field"]
+
+
+def test_a_file_that_is_like_another_changes_single_keys_and_whole_parts_of_another_kind():
+    below = {
+        "model": {"model_type": "fno", "width": 4, "router": {"top_k": 1, "unit": "sample"}},
+        "schedule": {"warmup_fraction": 0.5},
+        "steps": 3,
+    }
+    deep = laid_over(below, {"model": {"width": 8, "router": {"top_k": 2}}, "seed": 1})
+    assert deep == {
+        "model": {"model_type": "fno", "width": 8, "router": {"top_k": 2, "unit": "sample"}},
+        "schedule": {"warmup_fraction": 0.5},
+        "steps": 3,
+        "seed": 1,
+    }
+    same = laid_over(below, {"model": {"model_type": "fno", "width": 8}})
+    assert same["model"]["router"] == below["model"]["router"]
+    other = {"model": {"model_type": "unet"}, "schedule": {"kind": "cosine"}, "steps": {"a": 1}}
+    assert laid_over(below, other) == other
+    assert below["model"]["width"] == 4, "nothing is changed in place"
 
 
 def test_first_difference_names_the_key():
