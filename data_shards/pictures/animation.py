@@ -5,25 +5,28 @@ file is small enough for a web page.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from data_shards.atomic import replace_file
 from data_shards.card import CorpusCard
 from data_shards.pictures.sheet import draw_plane, panel_size
-from data_shards.pictures.view import View, label, view_of
+from data_shards.pictures.view import Caption, View, label, view_of
 from data_shards.trajectory import Trajectory
 
 MAX_BYTES = 2_000_000
 _MOST_FRAMES = 60
 _DURATION_MS = 5000  # of one run through
 _GREYS = 26
+_FADING = np.linspace(0, 1, 8)  # of a coloured ink into the white around it
 _DPI = 90
 
 Picture = Image.Image
@@ -41,36 +44,59 @@ def animate(
         max_bytes: frames are left out until the file is smaller, down to two.
     """
     view = view_of(trajectory, card)
-    numbers = view.chosen(_MOST_FRAMES)
+    head = view.title.split("\n")[0]
+    digits = len(f"{view.times[-1]:.4g}")
+    captions = [Caption(f"{head}\nt - t0 = {time:<{digits}.4g}") for time in view.times]
+    replace_file(path, animation(view, captions, max_bytes))
+
+
+def animation(view: View, captions: Sequence[Caption], max_bytes: int = MAX_BYTES) -> bytes:
+    """All channels over time; GIF.
+
+    Args:
+        view: what is drawn.
+        captions: of every frame; its lines are broken where there is no room for them.
+        max_bytes: frames are left out until the file is smaller, down to two.
+    """
     figure, update = _lines(view) if view.is_line else _planes(view)
-    pictures = list(_rendered(figure, update, numbers))
+    pictures = list(_rendered(figure, update, captions, view.chosen(_MOST_FRAMES)))
     every = 1
-    palette = _palette(view)
+    palette = _palette(view, {caption.colour for caption in captions})
     while (
         len(gif := _encoded(pictures[::every], palette)) > max_bytes and len(pictures) > 2 * every
     ):
         every += 1
-    path.write_bytes(gif)
+    return gif
 
 
 def _rendered(
-    figure: Figure, update: Callable[[int], None], numbers: list[int]
+    figure: Figure,
+    update: Callable[[int], None],
+    captions: Sequence[Caption],
+    numbers: Sequence[int],
 ) -> Iterator[Picture]:
     canvas = FigureCanvasAgg(figure)
+    letters = max(24, round(12 * figure.get_figwidth()))
+    title = figure.suptitle("", fontsize=9)
     for number in numbers:
         update(number)
+        lines = captions[number].text.split("\n")
+        title.set_text("\n".join(fill(n, letters) if len(n) > letters else n for n in lines))
+        title.set_color(captions[number].colour)
         canvas.draw()
         figure.set_layout_engine("none")  # what was laid out once must not tremble
         yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _palette(view: View) -> Picture:
-    """The colours of the view's scales and greys for the letters, at most 256 in all."""
+def _palette(view: View, inks: Collection[str]) -> Picture:
+    """The colours of the view's scales, greys and inks for the letters, at most 256 in all."""
     maps = sorted({scale.colours for scale in view.scales})
-    greys = matplotlib.colormaps["gray"](np.linspace(0, 1, _GREYS))
-    each = (256 - _GREYS) // len(maps)
+    letters = [matplotlib.colormaps["gray"](np.linspace(0, 1, _GREYS))]
+    for ink in sorted(ink for ink in inks if len(set(to_rgb(ink))) > 1):  # else a grey
+        letters.append(LinearSegmentedColormap.from_list("", [ink, "white"])(_FADING))
+    each = (256 - sum(map(len, letters))) // len(maps)
     colours = [matplotlib.colormaps[name](np.linspace(0, 1, each)) for name in maps]
-    bytes_of = np.concatenate([greys, *colours])[:, :3] * 255
+    bytes_of = np.concatenate([*letters, *colours])[:, :3] * 255
     picture = Image.new("P", (1, 1))
     picture.putpalette([int(value) for value in bytes_of.round().ravel()])
     return picture
@@ -107,12 +133,10 @@ def _planes(view: View) -> tuple[Figure, Callable[[int], None]]:
         bar = figure.colorbar(image, ax=axes, extend=view.scales[channel].extend, shrink=0.8)
         bar.ax.tick_params(labelsize=7)
         images.append(image)
-    clock = _clock(figure, view)
 
     def update(frame: int) -> None:
         for channel, image in enumerate(images):
             image.set_data(view.frames[frame, channel])
-        clock(frame)
 
     return figure, update
 
@@ -129,29 +153,17 @@ def _lines(view: View) -> tuple[Figure, Callable[[int], None]]:
     for channel, axes in enumerate(figure.subplots(channels, 1, squeeze=False)[:, 0]):
         values = view.frames[:, channel, 0]
         (curve,) = axes.plot(centres, values[0], linewidth=1.2)
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
         margin = 0.05 * (high - low) or 1.0
         axes.set_xlim(x_min, x_max)
         axes.set_ylim(low - margin, high + margin)
         axes.set_ylabel(label(view.channels[channel]), fontsize=9)
         axes.tick_params(labelsize=8)
         curves.append(curve)
-    clock = _clock(figure, view)
 
     def update(frame: int) -> None:
         for channel, curve in enumerate(curves):
             curve.set_ydata(view.frames[frame, channel, 0])
-        clock(frame)
 
     return figure, update
-
-
-def _clock(figure: Figure, view: View) -> Callable[[int], None]:
-    head = fill(view.title.split("\n")[0], max(24, round(12 * figure.get_figwidth())))
-    title = figure.suptitle(head + "\nt = 0", fontsize=9)
-    digits = len(f"{view.times[-1]:.4g}")
-
-    def update(frame: int) -> None:
-        title.set_text(f"{head}\nt - t0 = {view.times[frame]:<{digits}.4g}")
-
-    return update

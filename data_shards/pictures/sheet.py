@@ -5,6 +5,8 @@ A corpus of one dimension is drawn as space over time, one panel per channel; of
 a steady state the channels stand side by side.
 """
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import fill
 
@@ -13,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from data_shards.atomic import replace_file
 from data_shards.card import CorpusCard
-from data_shards.pictures.view import SOLID, View, label, view_of
+from data_shards.pictures.view import SOLID, Caption, View, label, view_of
 from data_shards.trajectory import Trajectory
 
 _PANEL_AREA = 2.6  # square inches
@@ -31,13 +34,38 @@ def draw_sheet(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
     """
     view = view_of(trajectory, card)
     if view.is_line:
-        figure = _lines_sheet(view)
+        sheet = _entitled(_lines_sheet(view), view)
+    elif len(view.frames) == 1:
+        sheet = steady_sheet(view)
     else:
-        figure = steady_sheet(view) if len(view.frames) == 1 else _planes_sheet(view)
-    letters = round(13 * figure.get_figwidth())
-    title = "\n".join(fill(line, letters) for line in view.title.split("\n"))
-    figure.suptitle(title, fontsize=9)
-    figure.savefig(path, dpi=_DPI)
+        frames = view.chosen(6 if view.aspect < 1.6 else 4)
+        sheet = planes_sheet(
+            view, {frame: Caption(f"t - t0 = {view.times[frame]:.4g}") for frame in frames}
+        )
+    replace_file(path, sheet)
+
+
+def planes_sheet(view: View, captions: Mapping[int, Caption]) -> bytes:
+    """Rows are channels, columns are frames; PNG.
+
+    Args:
+        view: what is drawn.
+        captions: by the numbers of the frames that are shown.
+    """
+    channels = len(view.channels)
+    width, height = panel_size(view)
+    size = (width * len(captions) + 1.2, height * channels + 0.8)
+    figure = Figure(size, layout="constrained")
+    grid = figure.subplots(channels, len(captions), squeeze=False)
+    for channel in range(channels):
+        row = list(grid[channel])
+        for axes, (frame, caption) in zip(row, captions.items(), strict=True):
+            image = draw_plane(axes, view, frame, channel)
+            if channel == 0:
+                axes.set_title(caption.text, fontsize=8, color=caption.colour)
+        row[0].set_ylabel(label(view.channels[channel]), fontsize=9)
+        _colour_bar(figure, image, view, channel, row)
+    return _entitled(figure, view)
 
 
 def draw_plane(axes: Axes, view: View, frame: int, channel: int) -> AxesImage:
@@ -64,24 +92,18 @@ def panel_size(view: View) -> tuple[float, float]:
     return height * aspect, height
 
 
-def _planes_sheet(view: View) -> Figure:
-    frames = view.chosen(6 if view.aspect < 1.6 else 4)
-    channels = len(view.channels)
-    width, height = panel_size(view)
-    figure = Figure((width * len(frames) + 1.2, height * channels + 0.8), layout="constrained")
-    grid = figure.subplots(channels, len(frames), squeeze=False)
-    for channel in range(channels):
-        row = list(grid[channel])
-        for axes, frame in zip(row, frames, strict=True):
-            image = draw_plane(axes, view, frame, channel)
-            if channel == 0:
-                axes.set_title(f"t - t0 = {view.times[frame]:.4g}", fontsize=8)
-        row[0].set_ylabel(label(view.channels[channel]), fontsize=9)
-        _colour_bar(figure, image, view, channel, row)
-    return figure
+def _entitled(figure: Figure, view: View) -> bytes:
+    """The figure with the view's title, as it fits above it; PNG."""
+    letters = round(13 * figure.get_figwidth())
+    title = "\n".join(fill(line, letters) for line in view.title.split("\n"))
+    figure.suptitle(title, fontsize=9)
+    file = io.BytesIO()
+    figure.savefig(file, dpi=_DPI, format="png")
+    return file.getvalue()
 
 
-def steady_sheet(view: View) -> Figure:
+def steady_sheet(view: View) -> bytes:
+    """The channels of a single frame side by side; PNG."""
     channels = len(view.channels)
     width, height = panel_size(view)
     size = (max(5.0, (2 * width + 1) * channels), 2 * height + 0.9)
@@ -89,7 +111,7 @@ def steady_sheet(view: View) -> Figure:
     for channel, axes in enumerate(figure.subplots(1, channels, squeeze=False)[0]):
         image = draw_plane(axes, view, 0, channel)
         _colour_bar(figure, image, view, channel, [axes])
-    return figure
+    return _entitled(figure, view)
 
 
 def _lines_sheet(view: View) -> Figure:

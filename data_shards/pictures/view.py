@@ -4,8 +4,8 @@ Axes: T frames, C channels, H rows (y, upwards), W columns (x).
 Of three dimensions the middle slice is drawn; in one dimension H = 1.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,14 @@ from data_shards.trajectory import Trajectory
 SOLID = "0.6"  # grey of solid cells
 _OUTLIERS = 0.2  # per cent at either end that the colours do not stretch to
 _SIGNED = 0.1  # the smaller of both signs must reach this share of the larger one
+
+Extend = Literal["neither", "min", "max", "both"]
+_ENDS: dict[tuple[bool, bool], Extend] = {  # whether values lie below, and above
+    (False, False): "neither",
+    (True, False): "min",
+    (False, True): "max",
+    (True, True): "both",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,21 @@ class Scale:
     low: float
     high: float
     colours: str
-    extend: Literal["neither", "min", "max", "both"]  # values beyond the ends
+    extend: Extend  # values beyond the ends
+
+    def reaching(self, values: NDArray[np.floating]) -> Self:
+        """The same colours, with ends that say whether some values go beyond them."""
+        known = values[np.isfinite(values)]
+        below, above = bool((known < self.low).any()), bool((known > self.high).any())
+        return replace(self, extend=_ENDS[below, above])
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What is written above a frame."""
+
+    text: str
+    colour: str = "black"
 
 
 @dataclass(frozen=True)
@@ -62,10 +84,11 @@ class View:
         x_min, x_max, y_min, y_max = self.extent
         return (x_max - x_min) / (y_max - y_min)
 
-    def chosen(self, count: int) -> list[int]:
-        """Numbers of at most `count` frames, the first and the last among them."""
-        last = len(self.frames) - 1
-        return sorted({round(number) for number in np.linspace(0, last, min(count, last + 1))})
+    def chosen(self, count: int, first: int = 0, after: int | None = None) -> list[int]:
+        """Numbers of at most `count` of the frames from one to before another, both ends kept."""
+        last = (len(self.frames) if after is None else after) - 1
+        spread = np.linspace(first, last, min(count, last - first + 1))
+        return sorted({round(number) for number in spread})
 
 
 def view_of(trajectory: Trajectory, card: CorpusCard) -> View:
@@ -101,14 +124,7 @@ def scale_of(values: NDArray[np.floating]) -> Scale:
         middle = 0.5 * (low + high)
         reach = max(abs(middle) * 1e-3, 1e-6)
         low, high = middle - reach, middle + reach
-    below, above = bool(known.min() < low), bool(known.max() > high)
-    ends: dict[tuple[bool, bool], Literal["neither", "min", "max", "both"]] = {
-        (False, False): "neither",
-        (True, False): "min",
-        (False, True): "max",
-        (True, True): "both",
-    }
-    return Scale(low, high, colours, ends[below, above])
+    return Scale(low, high, colours, "neither").reaching(known)
 
 
 def label(channel: Channel) -> str:

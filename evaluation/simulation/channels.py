@@ -1,13 +1,25 @@
-"""Channels of a simulation in another order than a model was trained on: told, with a remedy.
+"""Channels of a simulation: their units, and another order than a model was trained on.
 
 A model knows channels by their place alone. Where a corpus of its training has channels of the
 same names, their order is the one that it knows.
 """
 
+from data_shards.card import Channel
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from foundation import Surrogate
+
+
+def channels_of(simulation: Simulation) -> tuple[Channel, ...]:
+    """Names with units: those that the file gives the arrays that the channels are of, or 1."""
+    layout = simulation.layout
+    each = len(simulation.channels) // len(layout.arrays)
+    words = layout.attributes or ({},) * len(layout.arrays)
+    units = [about.get("units", "1") for about in words for _ in range(each)]
+    return tuple(
+        Channel(name=name, unit=unit) for name, unit in zip(simulation.channels, units, strict=True)
+    )
 
 
 def order_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:

@@ -73,43 +73,43 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
         raise UserError("how many frames? Say it by --steps N")
     if options.parameters is not None:
         raise UserError("--parameters: this model never sees any; leave it out")
-    beside = _beside(options, ".png", ".gif", ".report.txt", ".report.json")
+    companions = _companions(options, ".png", ".gif", ".report.txt", ".report.json")
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)
     future = forecast(model, simulation, options.steps)
     report = judge(model, simulation, options.checkpoint)
     write_simulation(future, options.output, overwrite=options.overwrite)
-    _write(beside[".report.txt"], f"{report.text}\n".encode())
-    _write(beside[".report.json"], f"{json.dumps(report.plain(), indent=1)}\n".encode())
-    _write(beside[".png"], draw_sheet(simulation, future))
-    _write(beside[".gif"], animate(simulation, future, model.config.context_frames))
+    _write(companions[".report.txt"], f"{report.text}\n".encode())
+    _write(companions[".report.json"], f"{json.dumps(report.plain(), indent=1)}\n".encode())
+    _write(companions[".png"], draw_sheet(simulation, future))
+    _write(companions[".gif"], animate(simulation, future, model.config.context_frames))
     bad = ~np.isfinite(future.fields).all((1, 2, 3))
     if bad.any():
         say(f"warning: the forecast is not finite from its frame {int(bad.argmax())} on")
-    _tell(report.text, "forecast", options.output, beside)
+    _tell(report.text, "forecast", options.output, companions)
 
 
 def _answer(options: argparse.Namespace, model: Surrogate) -> None:
     """The answer to a steady problem."""
     if options.steps is not None:
         raise UserError("--steps: a steady problem has no next frames; leave it out")
-    beside = _beside(options, ".png", ".report.txt", ".report.json")
+    companions = _companions(options, ".png", ".report.txt", ".report.json")
     problem = open_problem(options, model)
     check_suffix(options.output, problem.planes)
     answer = solve(model, problem)
     write_simulation(answer.solution, options.output, overwrite=options.overwrite)
-    _write(beside[".report.txt"], f"{answer.trust.text}\n".encode())
-    _write(beside[".report.json"], f"{answer.trust.model_dump_json(indent=1)}\n".encode())
-    _write(beside[".png"], draw_answer(problem, answer))
-    _tell(answer.trust.text, "answer", options.output, beside)
+    _write(companions[".report.txt"], f"{answer.trust.text}\n".encode())
+    _write(companions[".report.json"], f"{answer.trust.model_dump_json(indent=1)}\n".encode())
+    _write(companions[".png"], draw_answer(problem, answer))
+    _tell(answer.trust.text, "answer", options.output, companions)
 
 
-def _beside(options: argparse.Namespace, *kinds: str) -> dict[str, Path]:
+def _companions(options: argparse.Namespace, *kinds: str) -> dict[str, Path]:
     """Files beside the output, by ending; refuses those that may not be written."""
-    beside = {kind: options.output.with_suffix(kind) for kind in kinds}
-    for path in (options.output, *beside.values()):
+    companions = {kind: options.output.with_suffix(kind) for kind in kinds}
+    for path in (options.output, *companions.values()):
         check_writable(path, options.overwrite)
-    return beside
+    return companions
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -119,8 +119,8 @@ def _write(path: Path, content: bytes) -> None:
         raise UserError(f"{path}: could not be written ({error})") from None
 
 
-def _tell(report: str, what: str, output: Path, beside: dict[str, Path]) -> None:
+def _tell(report: str, what: str, output: Path, companions: dict[str, Path]) -> None:
     print(report)
     print(f"\n{what}: {output}")
-    for path in beside.values():
+    for path in companions.values():
         print(f"beside it: {path}")

@@ -1,25 +1,20 @@
 """A film of fields: a picture in, a strip of frames that can be stepped through out.
 
-All frames stand one above the other in one PNG of 256 colours, of which a window shows
-one; without a script that is the last. Rows of the strip: F frames of H rows; columns:
-truth, prediction and error, W each, with clear gaps between.
+Truth, prediction and error stand side by side in a strip, of which a window shows one frame;
+without a script that is the last. Axes: F frames, H rows, W columns.
 """
 
-import base64
-import io
 from html import escape
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from data_shards.pictures.strip import draw_strip, gradient
+from data_shards.pictures.view import Scale
 from evaluation.records.samples import Picture
 from evaluation.records.table import number
 
-_FIELDS, _ERRORS = "viridis", "RdBu_r"
-_SHADES = 127  # of each of the two maps
-_CLEAR = 255
+_STOPS = 9  # of a bar of colours
 _FLAT = 4  # least height of a panel, as a part of its width: one row of cells is a line
 
 
@@ -40,27 +35,22 @@ def draw_film(picture: Picture, channel: int, title: str, most_cells: int = 128)
     error = prediction - truth
     low, high = _range(truth)
     reach = float(np.nanmax(np.abs(error), initial=0.0)) or 1.0
-    panels = [
-        _indices(truth, low, high, first=0),
-        _indices(prediction, low, high, first=0),
-        _indices(error, -reach, reach, first=_SHADES),
-    ]
-    gap = max(1, panels[0].shape[2] // 24)
-    clear = np.full((*panels[0].shape[:2], gap), _CLEAR, np.uint8)
-    strip_FHW = np.concatenate([panels[0], clear, panels[1], clear, panels[2]], axis=2)
-    frames, rows, columns = strip_FHW.shape
-    image = base64.b64encode(_png(strip_FHW.reshape(frames * rows, columns))).decode()
+    fields = Scale(low, high, "viridis", "neither")
+    errors = Scale(-reach, reach, "RdBu_r", "neither")
+    panels = [(truth, fields), (prediction, fields), (error, errors)]
+    strip = draw_strip(panels, optimize=True)
+    frames, (columns, rows) = strip.frames, strip.size
     described = escape(f"Truth, prediction and error on {title}")
     numbers = " ".join(map(str, picture.frames))
     return (
         f'<div class="film" style="--frames:{frames};--at:{frames - 1}" data-frames="{numbers}">'
         '<div class="panels"><span>truth</span><span>prediction</span><span>error</span></div>'
         f'<div class="window" style="aspect-ratio:{columns}/{rows}">'
-        f'<img alt="{described}" src="data:image/png;base64,{image}"></div>'
+        f'<img alt="{described}" src="{strip.address}"></div>'
         '<div class="controls"><button type="button" hidden>Play</button>'
         f'<input type="range" min="0" max="{frames - 1}" value="{frames - 1}" step="1" hidden '
         f'aria-label="Predicted frame"><output>frame {picture.frames[-1]}</output></div>'
-        f'<div class="scales">{_scale(_FIELDS, low, high)}{_scale(_ERRORS, -reach, reach)}</div>'
+        f'<div class="scales">{_scale(fields)}{_scale(errors)}</div>'
         "</div>"
     )
 
@@ -83,37 +73,8 @@ def _range(truth: NDArray[np.float32]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _indices(
-    fields_FHW: NDArray[np.float32], low: float, high: float, *, first: int
-) -> NDArray[np.uint8]:
-    """Numbers of colours, upper rows of the plane first."""
-    share = np.clip((fields_FHW.astype(np.float64) - low) / (high - low), 0.0, 1.0)
-    known = np.isfinite(share)
-    colours = first + np.where(known, share, 0.0) * (_SHADES - 1)
-    indices: NDArray[np.uint8] = np.where(known, colours.round(), _CLEAR).astype(np.uint8)
-    return indices[:, ::-1]
-
-
-def _colours(name: str, count: int) -> NDArray[np.uint8]:
-    colours: NDArray[np.float64] = matplotlib.colormaps[name](np.linspace(0, 1, count))
-    return (colours[:, :3] * 255).round().astype(np.uint8)
-
-
-def _png(indices_HW: NDArray[np.uint8]) -> bytes:
-    image = Image.fromarray(indices_HW).convert("L")
-    image = Image.frombytes("P", image.size, image.tobytes())
-    palette = np.zeros((256, 3), np.uint8)
-    palette[:_SHADES], palette[_SHADES : 2 * _SHADES] = (
-        _colours(name, _SHADES) for name in (_FIELDS, _ERRORS)
-    )
-    image.putpalette(palette.ravel().tolist())
-    file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True, transparency=_CLEAR)
-    return file.getvalue()
-
-
-def _scale(name: str, low: float, high: float) -> str:
+def _scale(scale: Scale) -> str:
     """A bar of colours between the numbers it stands for."""
-    stops = ",".join("#" + bytes(colour).hex() for colour in _colours(name, 9))
-    bar = f'<i style="background:linear-gradient(90deg,{stops})"></i>'
-    return f'<span class="scale"><span>{number(low)}</span>{bar}<span>{number(high)}</span></span>'
+    bar = f'<i style="background:{gradient(scale, _STOPS)}"></i>'
+    low, high = number(scale.low), number(scale.high)
+    return f'<span class="scale"><span>{low}</span>{bar}<span>{high}</span></span>'

@@ -1,30 +1,22 @@
-"""Strips of frames for a page: fields in, one small picture per panel out, with its scale.
+"""Panels of a page: fields in, a strip of frames per panel out, with its scale and round numbers.
 
-All frames of a panel stand one above the other in one PNG of 256 colours, of which the page
-shows one at a time; what is no number (solid cells, a diverged forecast) is clear. Truth and
-forecast share their colours, which are those of the given and the known frames.
+Truth and forecast share their colours, which are those of the given and the known frames.
 Axes: F frames, H rows (y, upwards), W columns (x).
 """
 
-import base64
-import io
 from dataclasses import dataclass
 from typing import Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from PIL import Image
 
+from data_shards.pictures.strip import Strip, draw_strip
 from data_shards.pictures.view import Scale, scale_of
 from evaluation.simulation.page.scrub import Scrub
 
 Kind = Literal["truth", "forecast", "error"]
-_SHADES = 254
-_CLEAR = 255
 _MOST_CELLS = 12_000_000  # of all strips of a page
-_STOPS = 12  # of a colour bar
 _ASPECTS = (0.2, 5.0)
 
 
@@ -42,22 +34,13 @@ class Panel:
 
     Attributes:
         kind: what it is.
-        frames: how many it has; the page may show more of the other panels.
-        size: columns and rows of one frame.
-        png: the strip.
+        strip: its frames; the page may show more of the other panels.
         scale: what the colours mean.
     """
 
     kind: Kind
-    frames: int
-    size: tuple[int, int]
-    png: bytes
+    strip: Strip
     scale: Scale
-
-    @property
-    def address(self) -> str:
-        """The strip as a `data:` address."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
 def panels(scrub: Scrub, channel: int) -> tuple[Panel, ...]:
@@ -65,13 +48,13 @@ def panels(scrub: Scrub, channel: int) -> tuple[Panel, ...]:
     step = _step(scrub)
     solid = None if scrub.simulation.mask is None else scrub.simulation.mask < 0.5
     colours = field_scale(scrub, channel)
-    fields = {"forecast": scrub.forecast[:, channel]}
-    scales = {"forecast": _reaching(colours, fields["forecast"])}
+    fields: dict[Kind, NDArray[np.float32]] = {"forecast": scrub.forecast[:, channel]}
+    scales: dict[Kind, Scale] = {"forecast": colours.reaching(fields["forecast"])}
     if len(scrub.truth):
         fields = {"truth": scrub.truth[:, channel], **fields, "error": scrub.error[:, channel]}
         scales |= {"truth": colours, "error": error_scale(fields["error"], solid)}
     return tuple(
-        _panel(kind, _shown(values, solid, step), scales[kind])  # type: ignore[arg-type]
+        Panel(kind, draw_strip([(_shown(values, solid, step), scales[kind])]), scales[kind])
         for kind, values in fields.items()
     )
 
@@ -105,18 +88,6 @@ def ticks(low: float, high: float, count: int = 4) -> tuple[Tick, ...]:
     )
 
 
-def gradient(scale: Scale) -> str:
-    """The colours of a scale as a CSS gradient from left to right."""
-    stops = ",".join("#" + bytes(colour).hex() for colour in _colours(scale.colours, _STOPS))
-    return f"linear-gradient(90deg,{stops})"
-
-
-def end_colours(scale: Scale) -> tuple[str, str]:
-    """What lies beyond the ends of a colour bar."""
-    low, high = ("#" + bytes(colour).hex() for colour in _colours(scale.colours, 2))
-    return low, high
-
-
 def plane(scrub: Scrub) -> tuple[tuple[float, float, float, float], float]:
     """Ends of the axes (x_min, x_max, y_min, y_max), and width over height of a panel."""
     ends = scrub.simulation.extent
@@ -147,36 +118,3 @@ def _shown(
     if solid is not None:
         values_FHW = np.where(solid, np.float32(np.nan), values_FHW)
     return values_FHW[:, ::step, ::step]
-
-
-def _reaching(scale: Scale, values: NDArray[np.float32]) -> Scale:
-    """The same colours; the ends say that a forecast goes beyond them."""
-    known = values[np.isfinite(values)]
-    low, high = bool((known < scale.low).any()), bool((known > scale.high).any())
-    extend = "both" if low and high else "min" if low else "max" if high else "neither"
-    return Scale(scale.low, scale.high, scale.colours, extend)  # type: ignore[arg-type]
-
-
-def _panel(kind: Kind, values_FHW: NDArray[np.float32], scale: Scale) -> Panel:
-    frames, rows, columns = values_FHW.shape
-    share = (values_FHW.astype(np.float64) - scale.low) / (scale.high - scale.low)
-    known = np.isfinite(share)
-    shades = np.clip(np.where(known, share, 0.0), 0.0, 1.0) * (_SHADES - 1)
-    indices = np.where(known, shades.round(), _CLEAR).astype(np.uint8)[:, ::-1]
-    strip = np.ascontiguousarray(indices).reshape(frames * rows, columns)
-    return Panel(kind, frames, (columns, rows), _png(strip, scale.colours), scale)
-
-
-def _png(indices_HW: NDArray[np.uint8], name: str) -> bytes:
-    image = Image.frombytes("P", indices_HW.shape[::-1], indices_HW.tobytes())
-    palette = np.zeros((256, 3), np.uint8)
-    palette[:_SHADES] = _colours(name, _SHADES)
-    image.putpalette(palette.ravel().tolist())
-    file = io.BytesIO()
-    image.save(file, format="PNG", transparency=_CLEAR)
-    return file.getvalue()
-
-
-def _colours(name: str, count: int) -> NDArray[np.uint8]:
-    colours: NDArray[np.float64] = matplotlib.colormaps[name](np.linspace(0, 1, count))
-    return (colours[:, :3] * 255).round().astype(np.uint8)

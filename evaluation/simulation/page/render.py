@@ -12,16 +12,15 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from data_shards.card import Channel
+from data_shards.pictures.strip import end_colours, gradient
 from data_shards.pictures.view import label
 from evaluation.records.table import number
+from evaluation.simulation.channels import channels_of
 from evaluation.simulation.likeness import Likeness
 from evaluation.simulation.page.curve import draw_errors
 from evaluation.simulation.page.pictures import (
     Panel,
     Tick,
-    end_colours,
-    gradient,
     panels,
     plane,
     ticks,
@@ -30,6 +29,7 @@ from evaluation.simulation.page.samples import Shelf
 from evaluation.simulation.page.scrub import Firing, FrameErrors, Scrub
 
 _FOLDER = Path(__file__).parent
+_STOPS = 12  # of a colour bar
 _KINDS = {"truth": "truth", "forecast": "forecast", "error": "error: forecast less truth"}
 
 
@@ -88,7 +88,7 @@ def render_scrub(scrub: Scrub, about: str, notes: Sequence[str], unlike: str) ->
         f"The model sees frames {first} to {last} and predicts {len(scrub.forecast)}; "
         f"{len(scrub.truth)} of these are known."
     )
-    channels = _channels(scrub)
+    channels = [label(channel) for channel in channels_of(shown)]
     return "".join(
         (
             f'<section class="scrub" data-shown="{escape(_data(scrub))}">',
@@ -141,16 +141,6 @@ def _rounded(values: Any) -> Any:
     return round(values, 6) if isinstance(values, float) else values
 
 
-def _channels(scrub: Scrub) -> list[str]:
-    """Names with units."""
-    shown = scrub.simulation
-    words = shown.layout.attributes
-    units = [each.get("units", "1") for each in words]
-    if len(units) != len(shown.channels):  # one array of several channels
-        units = [units[0] if units else "1"] * len(shown.channels)
-    return [label(Channel(name=n, unit=u)) for n, u in zip(shown.channels, units, strict=True)]
-
-
 def _notes(notes: Sequence[str]) -> str:
     if not notes:
         return ""
@@ -182,7 +172,7 @@ def _channel(scrub: Scrub, channel: int, name: str) -> str:
 
 def _panel(scrub: Scrub, panel: Panel, name: str) -> str:
     (x_min, x_max, y_min, y_max), aspect = plane(scrub)
-    columns, rows = panel.size
+    strip, (columns, rows) = panel.strip, panel.strip.size
     places = scrub.simulation
     unit = f"error of {name}" if panel.kind == "error" else name
     return (
@@ -190,8 +180,8 @@ def _panel(scrub: Scrub, panel: Panel, name: str) -> str:
         f'<div class="plot"><div class="y-ticks">{_ticks(ticks(y_min, y_max), "bottom")}'
         f"<span class='name'>{escape(_axis(places.rows.name, places.rows.attributes))}</span></div>"
         f'<div class="view" style="aspect-ratio:{aspect:.4f}">'
-        f'<canvas width="{columns}" height="{rows}" data-frames="{panel.frames}" role="img" '
-        f'aria-label="{escape(f"{panel.kind} of {name}")}" data-strip="{panel.address}"></canvas>'
+        f'<canvas width="{columns}" height="{rows}" data-frames="{strip.frames}" role="img" '
+        f'aria-label="{escape(f"{panel.kind} of {name}")}" data-strip="{strip.address}"></canvas>'
         '<span class="nothing" hidden>not known</span></div>'
         f'<div class="x-ticks">{_ticks(ticks(x_min, x_max), "left")}'
         f"<span class='name'>{escape(_axis(places.columns.name, places.columns.attributes))}</span>"
@@ -219,7 +209,7 @@ def _bar(panel: Panel, unit: str) -> str:
     return (
         '<div class="bar"><div class="colours">'
         f"{below if scale.extend in ('min', 'both') else ''}"
-        f'<i style="background:{gradient(scale)}"></i>'
+        f'<i style="background:{gradient(scale, _STOPS)}"></i>'
         f"{above if scale.extend in ('max', 'both') else ''}</div>"
         f'<div class="x-ticks">{_ticks(ticks(scale.low, scale.high), "left")}'
         f"<span class='name'>{escape(unit)}</span></div></div>"

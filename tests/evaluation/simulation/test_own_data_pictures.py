@@ -55,3 +55,26 @@ def test_axes_of_different_units_do_not_squeeze_the_picture(given: Simulation) -
     flat = replace(given, rows=replace(given.rows, values=1e-6 * given.rows.values))
     height, width, _ = _picture(draw_sheet(flat, _future(flat, waves(2)))).shape
     assert width < 12 * height
+
+
+def test_what_is_forecast_is_written_in_red_and_what_is_given_in_grey(given: Simulation) -> None:
+    film = Image.open(io.BytesIO(animate(given, _future(given, waves(4)), 10)))
+    red = []
+    for frame in range(film.n_frames):
+        film.seek(frame)
+        pixels = np.asarray(film.convert("RGB")).astype(int)[:25]  # above the panels
+        red.append(bool((abs(pixels - (0xB0, 0x30, 0)).max(-1) < 8).any()))
+    assert red == [False] * 10 + [True] * 4
+
+
+def test_a_single_row_is_drawn_as_a_curve_that_may_leave_every_range(given: Simulation) -> None:
+    row = replace(
+        given,
+        fields=given.fields[:, :, :1],
+        rows=replace(given.rows, values=given.rows.values[:1]),
+    )
+    fields = waves(3)[:, :, :1]
+    fields[1:] = np.inf
+    film = Image.open(io.BytesIO(animate(row, _future(row, fields), 10)))
+    assert film.n_frames == 13
+    assert film.height > 300

@@ -30,9 +30,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Scrub:
 
 def _strip(panel: Panel) -> np.ndarray:
     """(F, H, W, RGBA), rows upwards."""
-    image = np.asarray(Image.open(io.BytesIO(panel.png)).convert("RGBA"))
-    columns, rows = panel.size
-    return image.reshape(panel.frames, rows, columns, 4)[:, ::-1]
+    image = np.asarray(Image.open(io.BytesIO(panel.strip.png)).convert("RGBA"))
+    columns, rows = panel.strip.size
+    return image.reshape(panel.strip.frames, rows, columns, 4)[:, ::-1]
 
 
 def _values(panel: Panel) -> np.ndarray:
@@ -53,8 +53,8 @@ def test_colours_read_back_are_the_fields(found: Scrub) -> None:
         np.testing.assert_allclose(
             _values(panel), wanted, atol=1.6 * (scale.high - scale.low) / 253
         )
-    assert (truth.frames, forecast.frames, error.frames) == (4, 6, 4)
-    assert truth.size == (COLUMNS, ROWS)
+    assert tuple(panel.strip.frames for panel in (truth, forecast, error)) == (4, 6, 4)
+    assert truth.strip.size == (COLUMNS, ROWS)
 
 
 def test_truth_and_forecast_have_the_same_colours_and_no_error_is_the_middle(found: Scrub) -> None:
@@ -88,7 +88,7 @@ def test_solid_cells_and_what_is_not_finite_are_clear(found: Scrub) -> None:
 def test_a_large_simulation_is_drawn_coarser(found: Scrub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "_MOST_CELLS", 3 * 2 * 6 * ROWS * COLUMNS // 4)
     truth, *_ = panels(found, 0)
-    assert truth.size == (COLUMNS // 2, ROWS // 2)
+    assert truth.strip.size == (COLUMNS // 2, ROWS // 2)
     fine = np.clip(found.truth[:, 0, ::2, ::2], truth.scale.low, truth.scale.high)
     reach = truth.scale.high - truth.scale.low
     np.testing.assert_allclose(_values(truth), fine, atol=1.6 * reach / 253)
