@@ -5,7 +5,7 @@ from architectures import config_of
 
 from data_shards.errors import UserError
 from foundation.models.network import FieldConfig
-from foundation.models.registry import build_model
+from foundation.models.registry import build_model, outline_model
 from foundation.plan.cost import cost_of
 from foundation.train.config import (
     SIX_CORPORA,
@@ -36,6 +36,46 @@ TWINS = ("nano_dpot", "nano_fno", "nano_unet")
 def test_dpots_sizes_count_as_published(size):
     cost = cost_of(load_run_config(f"dpot_{size}", []).model, 1, 1, 1, False, 1)
     assert int(cost.parameters.total / 1e6) == DPOT_SIZES[size]
+
+
+# At four inputs, by the formula of the network's own layers: width and modes in the name.
+TRANSFER_SCALING = {
+    "fno_16_4": 67_281,
+    "fno_16_16": 1_050_321,
+    "fno_32_16": 4_200_865,
+    "fno_64_16": 16_802_625,
+    "fno_64_32": 67_134_273,
+    "fno_128_32": 268_535_425,
+}
+
+
+@pytest.mark.parametrize("preset", TRANSFER_SCALING)
+def test_sizes_of_transfer_scaling_count_exactly(preset):
+    config = load_run_config(preset, []).model
+    assert sum(p.numel() for p in outline_model(config).parameters()) == TRANSFER_SCALING[preset]
+    assert cost_of(config, 1, 1, 1, False, 1).parameters.total == TRANSFER_SCALING[preset]
+
+
+@pytest.mark.parametrize("preset", TRANSFER_SCALING)
+def test_sizes_of_transfer_scaling_differ_in_nothing_but_the_size(preset):
+    run, smallest = load_run_config(preset, []), load_run_config("fno_16_4", [])
+    assert run.model_dump(exclude={"model"}) == smallest.model_dump(exclude={"model"})
+    sizes = {"width", "modes", "projection"}
+    assert run.model.model_dump(exclude=sizes) == smallest.model.model_dump(exclude=sizes)
+    assert f"fno_{run.model.width}_{run.model.modes}" == preset
+    assert run.model.projection == 2 * run.model.width
+
+
+def test_transfer_scaling_trains_as_published_and_may_minimise_what_is_reported():
+    run = load_run_config("fno_16_4", [])
+    assert run.steps * run.global_batch == 500 * 32768
+    assert (run.loss.objective, run.loss.noise, run.clip) == ("sum_of_squares", 0, 0)
+    assert (run.optimiser.betas, run.optimiser.weight_decay) == ((0.9, 0.999), 0)
+    assert [run.schedule.at(n * run.steps // 2, run.steps, 1e-3) for n in range(3)] == (
+        pytest.approx([1e-3, 5e-4, 0])
+    )
+    other = load_run_config("fno_16_4", ["loss.objective=relative_l2"])
+    assert other.loss.objective == "relative_l2"
 
 
 @pytest.mark.parametrize("preset", TWINS)
