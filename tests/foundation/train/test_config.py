@@ -71,6 +71,7 @@ def test_transfer_scaling_trains_as_published_and_may_minimise_what_is_reported(
     assert run.steps * run.global_batch == 500 * 32768
     assert (run.loss.objective, run.loss.noise, run.clip) == ("sum_of_squares", 0, 0)
     assert (run.optimiser.betas, run.optimiser.weight_decay) == ((0.9, 0.999), 0)
+    assert run.scales == "measured"
     assert [run.schedule.at(n * run.steps // 2, run.steps, 1e-3) for n in range(3)] == (
         pytest.approx([1e-3, 5e-4, 0])
     )
