@@ -21,7 +21,7 @@ TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, torch.Tensor]:
-    return load_file(Path(__file__).with_name("transfer_scaling.safetensors"))
+    return load_file(Path(__file__).with_name("transfer_scaling_network.safetensors"))
 
 
 def given(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
