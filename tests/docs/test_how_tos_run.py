@@ -1,6 +1,8 @@
 """The how-tos, typed in by a reader from the first to the last, in small."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from how_to import ROOT, Block, blocks
+from how_to import ORDER, ROOT, Block, blocks, write_files
 from local_hub import TOKEN, running_hub
 from safetensors.torch import load_file
 
@@ -28,6 +30,7 @@ SMALLER = {
     "steps=2200": "steps=10",
     "steps=2400": "steps=12",
     "--steps 200": "--steps 4",
+    "--preset stencil": "--preset stencil steps=40 log_every=10",
     "--steps 400": "--steps 4 validation.every=2",
     "--trajectories 16": "--trajectories 4",
     "--sizes 4,8,16": "--sizes 2,4",
@@ -48,14 +51,19 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = tmp_path_factory.mktemp("desk")
     for name in ("launchers", "ds_configs"):
         (desk / name).symlink_to(ROOT / name)
-    (desk / "my_tasks").mkdir()
-    (desk / "my_tasks" / "my_dam.yaml").write_text(shown_task())
+    write_files("task", desk)
     return desk
 
 
-def shown_task() -> str:
-    text = (ROOT / "docs" / "pages" / "how-to" / "task.md").read_text()
-    return text.partition('title="my_tasks/my_dam.yaml"\n')[2].partition("```")[0]
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What somebody changes: a copy of the tree, as far as the page touches it."""
+    clone = tmp_path_factory.mktemp("clone")
+    for name in ("foundation", "tests"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("data_shards", "evaluation", "launchers", "ds_configs", "pyproject.toml"):
+        (clone / name).symlink_to(ROOT / name)
+    return clone
 
 
 def own_files(desk: Path) -> None:
@@ -82,21 +90,21 @@ def published_weights(desk: Path) -> None:
     assert main(["export-reference", str(desk / "fresh"), str(out)]) == 0
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(root: Path = ROOT, **more: str) -> dict[str, str]:
     paths = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")])),
     }
     return os.environ | paths | {"DS_ACCELERATOR": "cpu"} | more
 
 
-def typed(block: Block, desk: Path, **more: str) -> None:
+def typed(block: Block, desk: Path, root: Path = ROOT, **more: str) -> None:
     text = smaller(block.text)
     words = ["bash", "-euo", "pipefail", "-c", text]
     if block.language == "python":
         words = [sys.executable, "-c", text]
     done = subprocess.run(
-        words, cwd=desk, env=environment(**more), capture_output=True, text=True, timeout=900
+        words, cwd=desk, env=environment(root, **more), capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, f"{block.page}:\n{text}\n{done.stdout}\n{done.stderr}"
 
@@ -108,7 +116,7 @@ def is_of_published_file(block: Block) -> bool:
 
 def test_every_command_of_every_how_to_does_its_work(desk):
     with running_hub() as hub:
-        for block in blocks():
+        for block in blocks(page for page in ORDER if page != "add-a-model"):
             if block.where == "cluster" or is_of_published_file(block):
                 continue
             if block.page == "forecast" and not (desk / "flow.h5").exists():
@@ -133,3 +141,21 @@ def test_every_command_of_every_how_to_does_its_work(desk):
 
 
 RUNS = ("runs/nano-ns1e-4", "runs/nano")
+
+
+def test_a_model_is_added_by_its_page_alone_trains_is_judged_and_exported(clone):
+    edited = {name for name in write_files("add-a-model", clone) if name.startswith("foundation/")}
+    assert {name for name in edited if name.endswith(".py")} == {
+        "foundation/models/stencil.py",
+        "foundation/models/registry.py",
+    }
+    size = "--resolution 32 --trajectories 4 --split train validation test --out shards"
+    data = f"foundation shards generate fno_ns_1e-3 --profile small {size}"
+    for block in (Block("corpora", "sh", "", data), *blocks(["add-a-model"])):
+        typed(block, clone, clone)
+    rows = (clone / "runs" / "stencil" / "metrics.jsonl").read_text().splitlines()
+    losses = [row["loss"] for row in map(json.loads, rows) if "loss" in row]
+    assert losses[-1] < losses[0]
+    exported = clone / "checkpoints" / "stencil"
+    assert json.loads((exported / "config.json").read_text())["model"]["model_type"] == "stencil"
+    assert "zero_shot_fno_ns_1e-3" in (exported / "README.md").read_text()  # its score

@@ -14,7 +14,7 @@ SIZES = {
     "fno": {"width": 6, "layers": 3, "modes": 4, "projection": 16},
     "unet": {"width": 8, "levels": 3, "norm_groups": 2},
 }
-DENSE = ("dpot", "fno", "unet")
+DENSE = tuple(name for name in SIZES if name != "moe_pot")
 
 
 def config_of(name: str, **options) -> ModelConfig:

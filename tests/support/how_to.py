@@ -1,7 +1,8 @@
-"""The commands that the how-tos show, as they stand in their code blocks, and what parses them."""
+"""The commands and files that the how-tos show, as they stand in their code blocks, and parsers."""
 
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from launchers.cli import build_parser
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "pages"
 _FENCE = re.compile(r"^``` ?\{?\.?(sh|python)( \.(cluster|hub))?\}?$\n(.*?)^```$", re.M | re.S)
+_FILE = re.compile(r'^```(python|yaml|diff) title="([^"]+)"$\n(.*?)^```$', re.M | re.S)
 _SCRIPTS = {"pretrain.py": pretrain, "pretrain.sh": pretrain, "finetune.py": finetune}
-_SHELL = {"mkdir", "cp", "tail"}
+_SHELL = {"mkdir", "cp", "tail", "python"}
 # In the order in which a reader goes through them.
 ORDER = (
     *("corpora", "pretrain", "scale", "resume", "evaluate", "few-shot", "compare"),
-    *("forecast", "finetune", "share", "published-weights", "task"),
+    *("forecast", "finetune", "share", "published-weights", "task", "add-a-model"),
 )
 
 
@@ -35,12 +37,12 @@ class Block:
         return [shlex.split(line.split(" > ")[0], comments=True) for line in lines if line.strip()]
 
 
-def blocks() -> list[Block]:
-    """All blocks of all how-tos, in order."""
+def blocks(pages: Iterable[str] = ORDER) -> list[Block]:
+    """All blocks of how-tos, in order; those of files are left out."""
     return [
         Block(page, found[1], found[3] or "", found[4])
-        for page in ORDER
-        for found in _FENCE.finditer((PAGES / "how-to" / f"{page}.md").read_text())
+        for page in pages
+        for found in _FENCE.finditer(_text(page))
     ]
 
 
@@ -58,3 +60,31 @@ def rest_of(command: list[str]) -> list[str]:
         return rest
     assert command[0] in _SHELL
     return []
+
+
+def write_files(page: str, folder: Path) -> list[str]:
+    """Write the files that a page shows below a folder, and change those of which it shows a part.
+
+    Returns:
+        Their names.
+    """
+    shown = _FILE.findall(_text(page))
+    for language, name, text in shown:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_changed(path.read_text(), text) if language == "diff" else text)
+    return [name for _, name, _ in shown]
+
+
+def _changed(whole: str, lines: str) -> str:
+    """A file with some of its lines replaced; signs say which go and which come."""
+    before, after = (
+        "".join(line[1:] for line in lines.splitlines(keepends=True) if line[0] in signs)
+        for signs in (" -", " +")
+    )
+    assert whole.count(before) == 1, f"{before!r} stands {whole.count(before)} times in the file"
+    return whole.replace(before, after)
+
+
+def _text(page: str) -> str:
+    return (PAGES / "how-to" / f"{page}.md").read_text()
