@@ -255,14 +255,13 @@ def _steps(what: Measurement, device: torch.device) -> list[dict[str, Any]]:
 
 def _batch(config: ModelConfig, size: int) -> Batch:
     """Noise of the preset's shape."""
-    pixels = config.resolution, config.resolution
-    noise = torch.Generator().manual_seed(0)
-    frames = (size, config.context_frames, config.channels, *pixels)
+    layout, noise = config.layout, torch.Generator().manual_seed(0)
+    frames = (size, config.context_frames, layout.channels, *layout.grid)
     return Batch(
         given=torch.randn(frames, generator=noise),
-        asked=torch.zeros(size, config.out_frames, config.channels, *pixels),
-        asked_mask=torch.ones(size, config.channels),
-        valid_mask=torch.ones(size, 1, *pixels),
+        asked=torch.zeros(size, config.out_frames, layout.num_asked, *layout.grid),
+        asked_mask=torch.ones(size, layout.num_asked),
+        valid_mask=torch.ones(size, 1, *layout.grid),
         corpus_id=torch.zeros(size, dtype=torch.int64),
         keys=("",) * size,
     )

@@ -26,8 +26,8 @@ def random_batch(
     fields: Tensor = torch.fft.irfft2(modes.to(torch.complex64), s=(side, side), norm="forward")
     return Batch(
         fields[:, : config.context_frames],
-        fields[:, config.context_frames :],
-        torch.ones(samples, channels),
+        fields[:, config.context_frames :, : config.num_asked],
+        torch.ones(samples, config.num_asked),
         torch.ones(samples, 1, side, side),
         torch.zeros(samples, dtype=torch.int64),
         ("random",) * samples,

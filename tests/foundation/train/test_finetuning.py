@@ -74,13 +74,14 @@ def test_routers_are_frozen_where_there_is_one_to_keep(entry):
 def test_the_network_starts_from_the_checkpoint_or_from_the_seed(entry, tmp_path):
     theirs = network_of("moe_pot", 5)
     save_folder(tmp_path / "model", theirs.config, theirs.state_dict(), {})
-    tuned = builder_of(load_finetuning("finetune", MIXTURE, entry, []), tmp_path / "model")()
+    tuning = load_finetuning("finetune", MIXTURE, entry, [])
+    tuned = builder_of(tuning, tmp_path / "model")(tuning.run.model)
     for name, tensor in tuned.state_dict().items():
         assert torch.equal(tensor, theirs.state_dict()[name]), name
     assert tuned.training
     assert not tuned.blocks[0].moe.router.gate.score.weight.requires_grad
     scratch = load_finetuning("finetune", MIXTURE, entry, ["seed=5"], from_scratch=True)
-    for name, tensor in builder_of(scratch, None)().state_dict().items():
+    for name, tensor in builder_of(scratch, None)(scratch.run.model).state_dict().items():
         assert torch.equal(tensor, theirs.state_dict()[name]), name
 
 

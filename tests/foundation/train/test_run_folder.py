@@ -128,7 +128,7 @@ def test_other_shards_and_another_origin_are_refused(tmp_path):
     [
         ("objective=residual", r"config\.yaml: unknown key 'objective'"),
         ("loss.residual=1", r"config\.yaml: unknown key 'residual'.*at loss\.residual"),
-        ("model.dimensions=3", r"config\.yaml: model: unknown key 'dimensions'"),
+        ("model.widths=3", r"config\.yaml: model: unknown key 'widths'"),
     ],
 )
 def test_a_key_that_this_version_does_not_know_is_refused_by_its_name(tmp_path, override, message):
