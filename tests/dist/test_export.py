@@ -12,11 +12,10 @@ import yaml
 from group import on_ranks
 from test_layouts import GLOBAL_BATCH, RESOLUTION, Case, global_batch, part
 
-from data_shards.stream.batch import Batch
 from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
 from evaluation.routing.run_checkpoints import open_run
 from foundation import Surrogate
-from foundation.train.export import export_run
 from foundation.checkpoint.store import CheckpointStore
 from foundation.models.registry import build_model, read_model_config
 from foundation.models.rollout import rollout
@@ -24,6 +23,7 @@ from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout, StepConfig
+from foundation.train.export import export_run
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
 

@@ -263,7 +263,7 @@ def test_a_sample_travels_once_to_each_rank_that_owns_its_experts_and_to_no_othe
 
 
 def order_of_events(num_shared: int) -> tuple[list[str], list[str]]:
-    """What one block does, in order: exchanges begun and ended, shared experts; forward and back."""
+    """What one block does in order, forward and back: exchanges begun and ended, shared experts."""
     join_ranks()
     events: list[str] = []
     flight = collectives._Flight

@@ -13,12 +13,12 @@ from passes import PassedBytes
 from runs import pretrain
 from traffic import SentBytes
 
-from foundation.plan import cost as costs
-from foundation.plan.cost import Cost, cost_of
 from foundation.models.registry import build_model
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import StepConfig
+from foundation.plan import cost as costs
+from foundation.plan.cost import Cost, cost_of
 from foundation.train.config import load_run_config
 from launchers.benchmarks.samples import random_batch
 from launchers.benchmarks.tensor_bytes import TensorBytes
