@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -59,7 +60,7 @@ def line_style(position: int, floor: bool) -> tuple[str, str]:
     return PALETTE[position % len(PALETTE)], ("-", "-.")[position // len(PALETTE) % 2]
 
 
-def draw_curves(curves: Sequence[Curve], title: str) -> str:
+def draw_curves(curves: Sequence[Curve], title: str) -> Markup:
     """Error against predicted frame, logarithmic where the errors span decades.
 
     Args:
@@ -107,8 +108,12 @@ def _spans_decades(curves: Sequence[Curve]) -> bool:
     return bool(len(errors) and errors.min() > 0 and errors.max() > 8 * errors.min())
 
 
-def inline_svg(figure: Figure, description: str) -> str:
-    """The drawing as an element for a page: no header, no fixed size, the page's ink and font."""
+def inline_svg(figure: Figure, description: str) -> Markup:
+    """The drawing as an element for a page: no header, no fixed size, the page's ink and font.
+
+    It is markup, which templates take as it is: whatever names are written in it, matplotlib has
+    escaped, and the description is escaped here.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
@@ -122,7 +127,7 @@ def inline_svg(figure: Figure, description: str) -> str:
     text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
     text = re.sub(r">\s+<", "><", text)
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
-    return text.replace(INK, "currentColor")
+    return Markup(text.replace(INK, "currentColor"))
 
 
 def _shortened(attribute: re.Match[str]) -> str:

@@ -6,13 +6,23 @@ from dataclasses import replace
 from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board, Column
 from evaluation.board.groups import Group, families_of, family_title
-from evaluation.board.page.elements import Chapter, Figure, Style, counted, legend
+from evaluation.board.page.elements import Chapter, Figure, Part, Style, counted, name_of
 from evaluation.board.scaling import ScalingCurve, scaling_curves
 from evaluation.board.scaling_plot import draw_scaling
 from evaluation.board.shift import ShiftCurve, shift_curves
 from evaluation.board.shift_plot import draw_shift
 from evaluation.plots import Curve, draw_curves
 from evaluation.records.table import metric_title
+
+_SCALING = (
+    "Geometric mean over the tasks, of models that were judged on all of them. Through three or "
+    "more sizes of one kind a power law is fitted, error proportional to parameters to the power "
+    "of the exponent."
+)
+_SHIFT = (
+    "One parameter is led away from its trained values, which are marked; the dashed grey line is "
+    "the better floor."
+)
 
 
 def rollout_figures(board: Board, group: Group, styles: Mapping[str, Style]) -> tuple[Figure, ...]:
@@ -28,7 +38,7 @@ def _rollout(board: Board, column: Column, styles: Mapping[str, Style]) -> Figur
         if name in row.cells
     ]
     caption = f"{column.num_samples} test samples, {column.task.context_frames} frames given"
-    return Figure(column.title, caption, draw_curves(curves, column.title))
+    return Figure(column.title, caption, [draw_curves(curves, column.title)])
 
 
 def scaling_chapter(board: Board, groups: Sequence[Group]) -> Chapter | None:
@@ -44,10 +54,7 @@ def scaling_chapter(board: Board, groups: Sequence[Group]) -> Chapter | None:
     return Chapter(
         anchor="scaling",
         title="Error against size",
-        lead="Geometric mean over the tasks, of models that were judged on all of them. Through "
-        "three or more sizes of one kind a power law is fitted, error proportional to "
-        "parameters to the power of the exponent.",
-        figures=tuple(figures),
+        part=Part(_SCALING, figures=figures),
     )
 
 
@@ -59,10 +66,11 @@ def _scaling(title: str, columns: Sequence[Column], curves: Sequence[ScalingCurv
     metrics = " and ".join(sorted({metric_title(column.task.headline) for column in columns}))
     models = sum(len(curve.points) for curve in curves)
     caption = f"{counted(models, 'model')} on {counted(len(columns), 'task')}"
-    by_activated = draw_scaling(curves, "activated", metrics, title)
-    by_total = draw_scaling(curves, "total", metrics, title)
-    beside = f'<div class="beside">{by_activated}{by_total}</div>'
-    return Figure(title, caption, beside, wide=True)
+    drawings = [
+        draw_scaling(curves, "activated", metrics, title),
+        draw_scaling(curves, "total", metrics, title),
+    ]
+    return Figure(title, caption, drawings, layout="beside", wide=True)
 
 
 def shift_chapter(board: Board, styles: Mapping[str, Style]) -> Chapter | None:
@@ -78,17 +86,14 @@ def shift_chapter(board: Board, styles: Mapping[str, Style]) -> Chapter | None:
                 figures.append(_shift(ladder, curves, styles))
     if not figures:
         return None
-    models = [row for row in board.rows if not row.facts.floor]
+    legend = [name_of(row, styles[row.label]) for row in board.rows if not row.facts.floor]
     return Chapter(
         anchor="shift",
         title="Error away from the training data",
-        lead="One parameter is led away from its trained values, which are marked; the dashed "
-        "grey line is the better floor.",
-        table=legend(models, styles),
-        figures=tuple(figures),
+        part=Part(_SHIFT, legend, figures=figures),
     )
 
 
 def _shift(ladder: str, curves: Sequence[ShiftCurve], styles: Mapping[str, Style]) -> Figure:
     known = load_ladder(ladder)
-    return Figure(known.title, ladder, draw_shift(curves, known, styles))
+    return Figure(known.title, ladder, [draw_shift(curves, known, styles)])

@@ -46,17 +46,22 @@ def films_of(
     """
     for cells in _CELLS:
         drawn = {group.anchor: _films(group, pictures, cells) for group in groups}
-        if sum(len(each.drawing) for figures in drawn.values() for each in figures) <= max_bytes:
+        if sum(_size(each) for figures in drawn.values() for each in figures) <= max_bytes:
             break
     films, left = {}, max_bytes
     for anchor, figures in drawn.items():
         kept = []
         for figure in figures:
-            if len(figure.drawing) <= left:
-                left -= len(figure.drawing)
+            if _size(figure) <= left:
+                left -= _size(figure)
                 kept.append(figure)
         films[anchor] = Films(tuple(kept), len(figures) - len(kept))
     return films
+
+
+def _size(figure: Figure) -> int:
+    """Bytes of its film in the page."""
+    return 0 if figure.film is None else len(figure.film.strip.address)
 
 
 def _films(group: Group, pictures: Mapping[str, PicturedModel], cells: int) -> list[Figure]:
@@ -65,7 +70,7 @@ def _films(group: Group, pictures: Mapping[str, PicturedModel], cells: int) -> l
         if (shown := pictures.get(column.task.name)) is not None:
             caption = f"{shown.label}: {_first_channel(column.task.corpus)}, first test trajectory"
             film = draw_film(shown.picture, 0, column.title, cells)
-            films.append(Figure(column.title, caption, film))
+            films.append(Figure(column.title, caption, film=film))
     return films
 
 

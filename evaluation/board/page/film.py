@@ -4,12 +4,12 @@ Truth, prediction and error stand side by side in a strip, of which a window sho
 without a script that is the last. Axes: F frames, H rows, W columns.
 """
 
-from html import escape
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.pictures.strip import draw_strip, gradient
+from data_shards.pictures.strip import Strip, draw_strip, gradient
 from data_shards.pictures.view import Scale
 from evaluation.records.samples import Picture
 from evaluation.records.table import number
@@ -18,17 +18,40 @@ _STOPS = 9  # of a bar of colours
 _FLAT = 4  # least height of a panel, as a part of its width: one row of cells is a line
 
 
-def draw_film(picture: Picture, channel: int, title: str, most_cells: int = 128) -> str:
+@dataclass(frozen=True)
+class Bar:
+    """A bar of colours between the numbers it stands for."""
+
+    low: str
+    gradient: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Film:
     """Truth, prediction and error of a channel, frame by frame.
+
+    Attributes:
+        title: what of, for readers of the film's description.
+        numbers: of the predicted frames.
+        strip: all of them.
+        scales: of the fields and of the error.
+    """
+
+    title: str
+    numbers: tuple[int, ...]
+    strip: Strip
+    scales: tuple[Bar, Bar]
+
+
+def draw_film(picture: Picture, channel: int, title: str, most_cells: int = 128) -> Film:
+    """Draw a channel of a sample.
 
     Args:
         picture: frames of one sample.
         channel: which scored channel.
-        title: for readers of the film's description.
+        title: what the film is of.
         most_cells: per side; of finer fields every n-th cell is shown.
-
-    Returns:
-        HTML, without a name that could be used twice.
     """
     truth = _shown(picture.truth[:, channel], picture.fluid, most_cells)
     prediction = _shown(picture.prediction[:, channel], picture.fluid, most_cells)
@@ -39,20 +62,7 @@ def draw_film(picture: Picture, channel: int, title: str, most_cells: int = 128)
     errors = Scale(-reach, reach, "RdBu_r", "neither")
     panels = [(truth, fields), (prediction, fields), (error, errors)]
     strip = draw_strip(panels, optimize=True)
-    frames, (columns, rows) = strip.frames, strip.size
-    described = escape(f"Truth, prediction and error on {title}")
-    numbers = " ".join(map(str, picture.frames))
-    return (
-        f'<div class="film" style="--frames:{frames};--at:{frames - 1}" data-frames="{numbers}">'
-        '<div class="panels"><span>truth</span><span>prediction</span><span>error</span></div>'
-        f'<div class="window" style="aspect-ratio:{columns}/{rows}">'
-        f'<img alt="{described}" src="{strip.address}"></div>'
-        '<div class="controls"><button type="button" hidden>Play</button>'
-        f'<input type="range" min="0" max="{frames - 1}" value="{frames - 1}" step="1" hidden '
-        f'aria-label="Predicted frame"><output>frame {picture.frames[-1]}</output></div>'
-        f'<div class="scales">{_scale(fields)}{_scale(errors)}</div>'
-        "</div>"
-    )
+    return Film(title, tuple(picture.frames.tolist()), strip, (_bar(fields), _bar(errors)))
 
 
 def _shown(
@@ -73,8 +83,5 @@ def _range(truth: NDArray[np.float32]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _scale(scale: Scale) -> str:
-    """A bar of colours between the numbers it stands for."""
-    bar = f'<i style="background:{gradient(scale, _STOPS)}"></i>'
-    low, high = number(scale.low), number(scale.high)
-    return f'<span class="scale"><span>{low}</span>{bar}<span>{high}</span></span>'
+def _bar(scale: Scale) -> Bar:
+    return Bar(number(scale.low), gradient(scale, _STOPS), number(scale.high))

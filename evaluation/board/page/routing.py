@@ -2,10 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from html import escape
 
-from evaluation.board.page import elements
-from evaluation.board.page.elements import Chapter, Figure
+from evaluation.board.page.elements import Chapter, Figure, Part, Table, plain_table
 from evaluation.records.record import Score
 from evaluation.records.table import number
 from evaluation.routing.figures import figures_of
@@ -26,7 +24,7 @@ def routing_chapter(records: Sequence[RoutingRecord]) -> Chapter | None:
     if any(len(found) > MOST_MODELS for found in by_task.values()):
         lead += f" Drawn are the {MOST_MODELS} longest trained models of each task."
     ordered = [record for task in sorted(by_task) for record in by_task[task]]
-    return Chapter("routing", "Routing", lead, tuple(figures), _table(ordered))
+    return Chapter("routing", "Routing", Part(lead, table=_table(ordered), figures=figures))
 
 
 def _figures(records: Sequence[RoutingRecord]) -> list[Figure]:
@@ -36,11 +34,10 @@ def _figures(records: Sequence[RoutingRecord]) -> list[Figure]:
         drawings[name.rpartition(".")[0]].append(drawing)
     emergence = drawings.pop("", [])  # the one name without a model before it
     latest = sorted(zip(drawings, records, strict=True), key=lambda pair: -_step(pair[1]))
-    figures = [Figure("Emergence", "over training", each, wide=True) for each in emergence]
+    figures = [Figure("Emergence", "over training", [each], wide=True) for each in emergence]
     caption = "which corpus a sample is taken for; routing weights of the experts; accuracies"
     for model, _ in latest[:MOST_MODELS]:
-        beside = f'<div class="beside three">{"".join(drawings[model])}</div>'
-        figures.append(Figure(model, caption, beside, wide=True))
+        figures.append(Figure(model, caption, drawings[model], layout="beside three", wide=True))
     return figures
 
 
@@ -48,14 +45,15 @@ def _step(record: RoutingRecord) -> int:
     return record.training_step or 0
 
 
-def _table(records: Sequence[RoutingRecord]) -> str:
+def _table(records: Sequence[RoutingRecord]) -> Table:
     distances = sorted({distance for record in records for distance in _unseen(record)})
     header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Unseen"]
     header += [f"AUROC by {distance.replace('_', ' ')}" for distance in distances]
     rows = []
     for record in records:
         inference, found = record.findings.inference, _unseen(record)
-        texts = [
+        cells = [
+            record.model.name,
             "–" if record.training_step is None else str(record.training_step),
             str(len(inference.corpora)),
             _score(inference.combined.accuracy),
@@ -63,9 +61,8 @@ def _table(records: Sequence[RoutingRecord]) -> str:
             str(len(record.task.unseen)),
             *(_score(found[each]) if each in found else "–" for each in distances),
         ]
-        cells = map(elements.cell, header[1:], map(escape, texts))
-        rows.append(elements.row(elements.head_cell(record.model.name), cells))
-    return elements.table(header, rows)
+        rows.append(cells)
+    return plain_table(header, rows)
 
 
 def _unseen(record: RoutingRecord) -> dict[str, Score]:

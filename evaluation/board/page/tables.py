@@ -1,12 +1,11 @@
-"""Tables of the page: a board in, HTML out."""
+"""Tables of the page: a board in, their cells out."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
-from evaluation.board.board import Board, Cell, Column, Row
+from evaluation.board.board import Board, Column, Row
+from evaluation.board.board import Cell as Scored
 from evaluation.board.groups import Group, families_of, family_title, rows_in
-from evaluation.board.page import elements
-from evaluation.board.page.elements import Style
+from evaluation.board.page.elements import Cell, Line, Style, Table, name_of, plain_table
 from evaluation.board.wording import (
     ORIGINS,
     TERMS,
@@ -20,102 +19,86 @@ from evaluation.board.wording import (
 )
 from evaluation.records.table import parameters
 
-_TIME = "Time per frame"
+_COSTS = ("Parameters", "Activated", "FLOPs per frame")
 
 
-def overview(board: Board, groups: Sequence[Group], styles: Mapping[str, Style]) -> str:
+def overview(board: Board, groups: Sequence[Group], styles: Mapping[str, Style]) -> Table:
     """Rank, mean rank over all tasks and each family of them, size and cost of every model."""
     families = families_of(groups) if len(families_of(groups)) > 1 else {}
-    columns = {"Mean rank": board.columns}
-    columns |= {family_title(family): found for family, found in families.items()}
-    costs = {
-        "Parameters": lambda row: _size(row.facts.parameters_total),
-        "Activated": lambda row: _size(row.facts.parameters_activated),
-        "FLOPs per frame": flops_cell,
-    }
-    rows = []
+    titles = [family_title(family) for family in families]
+    lines = []
     for row in board.rows:
         floor = row.facts.floor
-        cells = [elements.cell("Rank", "–" if floor else str(row.rank), "mean")]
-        for title, chosen in columns.items():
-            text = "–" if floor else escape(mean_rank(row, chosen))
-            cells.append(elements.cell(title, text, "mean" if title == "Mean rank" else "part"))
-        cells += [elements.cell(title, text(row), "size") for title, text in costs.items()]
-        cells.append(elements.cell(_TIME, seconds_cell(row)))
-        rows.append(elements.row(elements.name_cell(row, styles), cells, floor=floor))
-    return elements.table(["Model", "Rank", *columns, *costs, _TIME], rows)
+        ranks = [str(row.rank), mean_rank(row, board.columns)]
+        ranks += [mean_rank(row, columns) for columns in families.values()]
+        kinds = ["mean", "mean", *("part" for _ in families)]
+        costs = (_size(row.facts.parameters_total), _size(row.facts.parameters_activated))
+        cells = [
+            *(Cell("–" if floor else rank, kind) for rank, kind in zip(ranks, kinds, strict=True)),
+            *(Cell(cost, "size") for cost in (*costs, flops_cell(row))),
+            Cell(seconds_cell(row)),
+        ]
+        lines.append(Line(name_of(row, styles[row.label]), cells, floor))
+    return Table(["Model", "Rank", "Mean rank", *titles, *_COSTS, "Time per frame"], lines)
 
 
 def _size(count: int) -> str:
     return parameters(count) if count else "–"
 
 
-def scores(board: Board, group: Group, styles: Mapping[str, Style]) -> str:
+def scores(board: Board, group: Group, styles: Mapping[str, Style]) -> Table:
     """Headline of every model on the tasks of a group."""
-    titles = [column.title for column in group.columns]
-    rows = []
+    lines = []
     for row in rows_in(board, group.columns):
         floor = row.facts.floor
-        rank = "–" if floor else escape(mean_rank(row, group.columns))
-        cells = [elements.cell("Mean rank", rank, "mean")]
-        cells += [_score(column, row.cells.get(column.task.name)) for column in group.columns]
-        rows.append(elements.row(elements.name_cell(row, styles), cells, floor=floor))
-    return elements.table(["Model", "Mean rank", *titles], rows)
+        cells = [Cell("–" if floor else mean_rank(row, group.columns), "mean")]
+        cells += [_score(row.cells.get(column.task.name)) for column in group.columns]
+        lines.append(Line(name_of(row, styles[row.label]), cells, floor))
+    return Table(["Model", "Mean rank", *_titles(group)], lines)
 
 
-def _score(column: Column, cell: Cell | None) -> str:
-    value, _, error = score_cell(cell).partition(" ± ")
-    text = f'<span class="value">{escape(value)}</span>'
-    if error:
-        text += f' <span class="error">± {escape(error)}</span>'
-    if cell is not None and cell.rank is not None:
-        text += f' <span class="rank">#{cell.rank}</span>'
-    return elements.cell(column.title, text, "best" if cell is not None and cell.best else "")
+def _score(scored: Scored | None) -> Cell:
+    value, _, error = score_cell(scored).partition(" ± ")
+    if scored is None:
+        return Cell(value, score=True)
+    return Cell(value, "best" if scored.best else "", True, error, scored.rank)
 
 
-def factors(board: Board, group: Group) -> str:
-    """How many times better every model is than the better floor; empty without models."""
-    rows = [
-        elements.row(
-            elements.name_cell(row),
-            (_factor(column, row.cells.get(column.task.name)) for column in group.columns),
-        )
+def factors(board: Board, group: Group) -> Table | None:
+    """How many times better every model is than the better floor; None without models."""
+    lines = [
+        Line(name_of(row), [_factor(row.cells.get(column.task.name)) for column in group.columns])
         for row in rows_in(board, group.columns)
         if not row.facts.floor
     ]
-    if not rows:
-        return ""
-    return elements.table(["Model", *(column.title for column in group.columns)], rows)
+    return Table(["Model", *_titles(group)], lines) if lines else None
 
 
-def _factor(column: Column, cell: Cell | None) -> str:
-    worse = cell is not None and cell.factor is not None and cell.factor < 1
-    return elements.cell(column.title, escape(factor_cell(cell)), "worse" if worse else "")
+def _factor(scored: Scored | None) -> Cell:
+    worse = scored is not None and scored.factor is not None and scored.factor < 1
+    return Cell(factor_cell(scored), "worse" if worse else "")
 
 
-def terms(board: Board) -> str:
+def _titles(group: Group) -> list[str]:
+    return [column.title for column in group.columns]
+
+
+def terms(board: Board) -> Table:
     """What all scores of a column have in common."""
-    rows = []
-    for column in board.columns:
-        name, *texts = terms_cells(column)
-        cells = [
-            elements.cell(label, escape(text)) for label, text in zip(TERMS[1:], texts, strict=True)
-        ]
-        rows.append(elements.row(elements.head_cell(name), cells))
-    return elements.table(TERMS, rows)
+    return plain_table(TERMS, [terms_cells(column) for column in board.columns])
 
 
-def origins(board: Board) -> str:
+def origins(board: Board) -> Table:
     """Where every score came from."""
-    rows = [
-        elements.row(elements.name_cell(row), _origin(row, column))
+    lines = [
+        _origin(row, column)
         for row in board.rows
         for column in board.columns
         if column.task.name in row.cells
     ]
-    return elements.table(["Model", *ORIGINS], rows)
+    return Table(["Model", *ORIGINS], lines)
 
 
-def _origin(row: Row, column: Column) -> list[str]:
+def _origin(row: Row, column: Column) -> Line:
     texts = origin_cells(column, row.cells[column.task.name].record)
-    return [elements.cell(label, escape(text)) for label, text in zip(ORIGINS, texts, strict=True)]
+    return Line(name_of(row), [Cell(text) for text in texts])

@@ -38,6 +38,25 @@ class Firing:
     experts_FLS: NDArray[np.int64]
     weights_FLS: NDArray[np.float32]
 
+    @property
+    def num_blocks(self) -> int:
+        return len(self.probabilities_FLE[0])
+
+    @property
+    def num_experts(self) -> int:
+        """Routed ones of a block."""
+        return len(self.probabilities_FLE[0, 0])
+
+    @property
+    def num_chosen(self) -> int:
+        """Experts that compute a frame in a block."""
+        return len(self.experts_FLS[0, 0])
+
+    @property
+    def most(self) -> float:
+        """The largest probability of all."""
+        return float(self.probabilities_FLE.max())
+
 
 @dataclass(frozen=True)
 class FrameErrors:

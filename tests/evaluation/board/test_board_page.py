@@ -18,15 +18,19 @@ from board_records import (
     large_board,
     save_board_records,
 )
+from markup import HOSTILE, Elements
 from routing_records import routing_record
+from study_points import TASKS as STUDIED
+from study_points import two_models
 
 from data_shards.errors import UserError
 from evaluation.board.board import build_board
 from evaluation.board.groups import groups_of
 from evaluation.board.leaderboard import write_leaderboard
-from evaluation.board.page.fields import PicturedModel, films_of
+from evaluation.board.page.fields import Films, PicturedModel, films_of
 from evaluation.board.page.routing import MOST_MODELS, routing_chapter
 from evaluation.routing.record import RoutingFile
+from evaluation.study.summary import summarise as summarise_study
 from evaluation.tasks.task import Task
 from evaluation.transfer.record import summarise, write_json
 
@@ -117,6 +121,11 @@ def test_one_model_alone_has_no_curve_of_sizes_nor_of_shifts(tmp_path: Path) -> 
     assert list(sections) == ["zero_shot", "notes", "provenance"]
 
 
+def _bytes(films: Films) -> int:
+    """Of their pictures in a page."""
+    return sum(len(figure.film.strip.address) for figure in films.figures if figure.film)
+
+
 def test_films_that_do_not_fit_are_drawn_coarser_and_then_left_out() -> None:
     tasks = [TASKS[f"zero_shot_{name}"] for name in ("cfdbench", "pdebench_dr", "pdebench_swe")]
     board = build_board([board_record("a", 0.1, task) for task in tasks])
@@ -124,10 +133,10 @@ def test_films_that_do_not_fit_are_drawn_coarser_and_then_left_out() -> None:
     pictures = {task.name: PicturedModel("a", board_picture(side=128)) for task in tasks}
     fine = films_of(groups, pictures)["zero_shot"]
     assert (len(fine.figures), fine.left_out) == (3, 0)
-    needed = sum(len(figure.drawing) for figure in fine.figures)
+    needed = _bytes(fine)
     coarse = films_of(groups, pictures, needed - 1)["zero_shot"]
     assert (len(coarse.figures), coarse.left_out) == (3, 0)
-    taken = sum(len(figure.drawing) for figure in coarse.figures)
+    taken = _bytes(coarse)
     assert taken < needed
     short = films_of(groups, pictures, taken - 1)["zero_shot"]
     assert (len(short.figures), short.left_out) == (2, 1)
@@ -137,10 +146,12 @@ def test_of_many_routers_those_trained_longest_are_drawn_and_all_are_named() -> 
     records = [routing_record(step) for step in range(0, 10 * (MOST_MODELS + 2), 10)]
     chapter = routing_chapter(records)
     assert chapter is not None
-    assert len(chapter.figures) == 1 + MOST_MODELS
-    assert chapter.figures[0].title == "Emergence"
-    assert chapter.table.count("<tr>") == 1 + len(records)
-    assert f"{MOST_MODELS} longest trained" in chapter.lead
+    part = chapter.part
+    assert len(part.figures) == 1 + MOST_MODELS
+    assert part.figures[0].title == "Emergence"
+    assert part.table is not None
+    assert len(part.table.rows) == len(records)
+    assert f"{MOST_MODELS} longest trained" in part.lead
     assert routing_chapter([]) is None
 
 
@@ -150,6 +161,48 @@ def test_the_recorded_study_still_makes_a_board(tmp_path: Path) -> None:
     assert [row.rank for row in board.rows] == [1, None, None]
     made = (tmp_path / "leaderboard.md").read_text()
     assert made == (STUDY / "leaderboard.md").read_text()
+
+
+def _named(folder: Path, names: tuple[str, ...]) -> str:
+    """The page of a board, a sweep, routes and a study that are all of these names."""
+    first, second, corpus, title = names
+    base = TASKS["zero_shot_cfdbench"]
+    tasks = [base, base.model_copy(update={"name": "zero_shot_foreign", "corpus": corpus})]
+    models = ((first, 0.1, 3000), (second, 0.2, 2000))
+    records = [board_record(n, v, task, size=s) for n, v, s in models for task in tasks]
+    records += [board_record("persistence", 0.4, task, floor=True) for task in tasks]
+    save_board_records(folder / "board.json", records, board_picture(side=16))
+    runs = {
+        name: run.model_copy(
+            update={"transfer": run.transfer.model_copy(update={"checkpoint": title})}
+        )
+        for name, run in few_shot_runs(base).items()
+    }
+    write_json(folder / "sweep.json", summarise(runs))
+    model = routing_record(9).model.model_copy(update={"name": first})
+    routed = routing_record(9).model_copy(update={"model": model})
+    file = RoutingFile(routes_file="r.npz", records=(routed,))
+    (folder / "routing.json").write_text(file.model_dump_json())
+    points = [
+        point.model_copy(update={"model": {"sparse": first, "dense": second}[point.model]})
+        for point in two_models()
+    ]
+    study = summarise_study(title, STUDIED, points)
+    (folder / "study.json").write_text(study.model_dump_json())
+    write_leaderboard(folder, folder / "out")
+    return (folder / "out" / "index.html").read_text()
+
+
+def test_no_name_makes_markup(tmp_path: Path) -> None:
+    """The elements of the page are the same, whatever things are called."""
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "hostile").mkdir()
+    plain = Elements(_named(tmp_path / "plain", ("first", "second", "third", "fourth")))
+    hostile = Elements(_named(tmp_path / "hostile", HOSTILE))
+    assert hostile.tags == plain.tags
+    for name in HOSTILE:
+        assert name in hostile.text or any(name in value for value in hostile.values), name
+    assert hostile.tags.count(("script",)) == 1
 
 
 _PROBE = """<script>addEventListener("load", () => {

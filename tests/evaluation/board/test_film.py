@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,17 +12,17 @@ from board_records import board_picture
 from numpy.typing import NDArray
 from PIL import Image
 
-from evaluation.board.page.film import draw_film
+from evaluation.board.page import elements
+from evaluation.board.page.film import Film, draw_film
 from evaluation.records.samples import Picture
+from evaluation.templates import templates
 
 VIRIDIS_ENDS = ((68, 1, 84), (253, 231, 37))  # of the map's published table
 
 
-def _strip(film: str) -> NDArray[np.uint8]:
+def _strip(film: Film) -> NDArray[np.uint8]:
     """(rows of all frames, columns, RGBA) of a film's picture."""
-    coded = re.search(r'src="data:image/png;base64,([^"]*)"', film)
-    assert coded is not None
-    image = Image.open(io.BytesIO(base64.b64decode(coded[1])))
+    image = Image.open(io.BytesIO(film.strip.png))
     assert image.mode == "P"
     return np.asarray(image.convert("RGBA"))
 
@@ -71,11 +73,16 @@ def test_nothing_finite_is_drawn_as_nothing() -> None:
 
 
 def test_the_last_frame_is_shown_where_no_script_runs() -> None:
-    film = draw_film(board_picture(frames=4), 0, "a <b>")
+    drawn = draw_film(board_picture(frames=4), 0, "a <b>")
+    macros: Any = templates(Path(elements.__file__).parent).get_template("elements.html").module
+    film = str(macros.film(drawn))
     assert 'style="--frames:4;--at:3" data-frames="2 4 6 8"' in film
     assert "<output>frame 8</output>" in film
     assert re.findall(r"<(button|input)[^>]* hidden", film) == ["button", "input"]
     assert 'alt="Truth, prediction and error on a &lt;b&gt;"' in film
+    coded = re.search(r'src="data:image/png;base64,([^"]*)"', film)
+    assert coded is not None
+    assert base64.b64decode(coded[1]) == drawn.strip.png
 
 
 @pytest.mark.parametrize(("side", "shown"), [(64, 64), (128, 64), (100, 50)])
