@@ -26,6 +26,11 @@ SMALLER = {
     "--profile small": "--profile small --resolution 32 --trajectories 4 --split train test",
     "--preset nano": "--preset debug validation.split=test",
     "global_batch=16": "global_batch=8",
+    # Of several such options the last one counts.
+    "--trajectories 512": "--trajectories 4",
+    "--split validation test --out": "--split test validation --out",
+    "steps=500": "steps=4",
+    "validation.every=100": "validation.every=2",
     "steps=2000": "steps=8",
     "steps=2200": "steps=10",
     "steps=2400": "steps=12",
@@ -75,6 +80,14 @@ def own_files(desk: Path) -> None:
         file["vorticity"] = runs[0]
 
 
+def steady_files(desk: Path) -> None:
+    """A steady problem under the names of the model's slots, and one under a name of its own."""
+    source = np.random.default_rng(0).standard_normal((48, 48)).astype(np.float32)
+    np.savez(desk / "plate.npz", source=source, k11=0.02, k22=0.03, k12=0.0)
+    with h5py.File(desk / "heat.h5", "w") as file:
+        file["heat"] = source
+
+
 def published_weights(desk: Path) -> None:
     """A file in the authors' layout, of a network with fresh weights."""
     from foundation.models.registry import build_model
@@ -121,6 +134,8 @@ def test_every_command_of_every_how_to_does_its_work(desk):
                 continue
             if block.page == "forecast" and not (desk / "flow.h5").exists():
                 own_files(desk)
+            if block.page == "steady" and not (desk / "plate.npz").exists():
+                steady_files(desk)
             if block.page == "published-weights" and not (desk / "fresh").exists():
                 published_weights(desk)
             typed(
