@@ -24,9 +24,9 @@ from evaluation.records.record import Record
 from evaluation.records.results import read_results, results_in
 from evaluation.records.table import metric_title, number, parameters
 from evaluation.routing.fingerprints import (
+    FINGERPRINT_FILES,
     FINGERPRINTS,
     Fingerprints,
-    read_fingerprint_file,
     read_fingerprints,
     save_fingerprints,
 )
@@ -100,7 +100,7 @@ def read_evidence(
         UserError: one of them is missing or cannot be read.
     """
     manifest = read_manifest(find_shards(shards)) if shards is not None else None
-    routes = None if fingerprints is None else read_fingerprint_file(fingerprints)
+    routes = None if fingerprints is None else FINGERPRINT_FILES.require(fingerprints)
     return Evidence(() if records is None else _records(records), manifest, routes)
 
 

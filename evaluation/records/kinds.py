@@ -40,9 +40,7 @@ class Kind(Generic[ConfigT]):
         name = self.content.model_fields["format"].default
         if not isinstance(document, dict) or document.get("format") != name:
             return None
-        content = self.content.read(document, where)
-        self.check(content, where)
-        return content
+        return self._checked(document, where)
 
     def read(self, path: Path) -> ConfigT | None:
         """The content of one file; None if it is of another kind.
@@ -51,6 +49,19 @@ class Kind(Generic[ConfigT]):
             UserError: it cannot be read, or is not what a run writes.
         """
         return self.take(_parsed(path, self.remedy), str(path))
+
+    def require(self, path: Path) -> ConfigT:
+        """The content of a file that is of this kind by its place, and need not say so.
+
+        Raises:
+            UserError: it cannot be read, is of another kind, or is not what a run writes.
+        """
+        return self._checked(_parsed(path, self.remedy), str(path))
+
+    def _checked(self, document: object, where: str) -> ConfigT:
+        content = self.content.read(document, where)
+        self.check(content, where)
+        return content
 
 
 class RecordFolder:

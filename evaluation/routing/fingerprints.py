@@ -129,23 +129,11 @@ def read_fingerprints(folder: Path, model: str) -> Fingerprints:
     path = folder / FINGERPRINTS
     if not path.exists():
         raise UserError(f"{path}: no such file; {_AGAIN}")
-    found = read_fingerprint_file(path)
+    found = FINGERPRINT_FILES.require(path)
     if found.model != model:
         raise UserError(
             f"{path}: of model {found.model[:10]}, this checkpoint is {model[:10]}; {_AGAIN}"
         )
-    return found
-
-
-def read_fingerprint_file(path: Path) -> Fingerprints:
-    """The fingerprints in a file, of whatever model.
-
-    Raises:
-        UserError: it cannot be read, or holds something else.
-    """
-    found = FINGERPRINT_FILES.read(path)
-    if found is None:
-        raise UserError(f"{path}: no file of fingerprints; {_AGAIN}")
     return found
 
 

@@ -103,6 +103,15 @@ def test_a_kind_is_added_by_one_line(folder: Path) -> None:
     ]
 
 
+def test_a_file_that_is_of_its_kind_by_its_place_need_not_say_so(folder: Path) -> None:
+    path = folder / "fingerprints.json"
+    found = FINGERPRINT_FILES.require(path)
+    path.write_text(json.dumps(found.model_dump(mode="json", exclude={"format"})))
+    assert FINGERPRINT_FILES.require(path) == found
+    with pytest.raises(UserError, match=r"routing\.json: .*foundation-fingerprints"):
+        FINGERPRINT_FILES.require(folder / "routing.json")
+
+
 def test_what_no_run_writes_is_refused_by_its_kind_alone(folder: Path) -> None:
     def even(ladder: Ladder, where: str) -> None:
         if len(ladder.rungs) % 2 == 0:
