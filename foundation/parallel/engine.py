@@ -8,8 +8,6 @@ expert parallelism and steps bfloat16 late; ZeRO 3 refuses native MoE;
 "Adam" would silently mean AdamW; its fused CPU Adam takes minutes to build.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 import deepspeed
@@ -20,25 +18,6 @@ from foundation.parallel.expert_parallel import spread_experts
 from foundation.parallel.layout import StepConfig
 
 _RARELY = 10**9
-
-
-def read_deepspeed_config(path: Path) -> dict[str, Any]:
-    """The JSON file as it is.
-
-    Raises:
-        UserError: no such file, or not a JSON object.
-    """
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        known = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
-        hint = f"; that folder holds {', '.join(known)}" if known else ""
-        raise UserError(f"{path}: no such DeepSpeed configuration{hint}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
-    return values
 
 
 def resolve_deepspeed_config(template: dict[str, Any], step: StepConfig) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """How a run is spread over ranks, in plain values: no process group, no DeepSpeed."""
 
+import json
 from math import gcd
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
@@ -52,3 +54,22 @@ def check_layout(num_experts: int, world: int, ep_size: int) -> None:
                 f"ep_size={ep_size} does not divide the {whole} {what}; "
                 f"choose one of {', '.join(map(str, fitting))}"
             )
+
+
+def read_deepspeed_config(path: Path) -> dict[str, Any]:
+    """The JSON file as it is.
+
+    Raises:
+        UserError: no such file, or not a JSON object.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        known = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
+        hint = f"; that folder holds {', '.join(known)}" if known else ""
+        raise UserError(f"{path}: no such DeepSpeed configuration{hint}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
+    return values

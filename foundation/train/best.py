@@ -1,4 +1,4 @@
-"""Early stopping: held-out errors in; the best weights and the word "enough" out.
+"""The best weights: validation errors in; those weights and the word "enough" out.
 
 The best weights so far lie in a checkpoint folder that also says at which step
 they were seen. Whether a run has had enough is a function of that step and the
@@ -17,15 +17,18 @@ from foundation.parallel.gather import gather_weights
 
 
 class BestWeights:
-    """The weights with the smallest held-out error; every rank holds one of these."""
+    """The weights with the smallest validation error; every rank holds one of these."""
 
-    def __init__(self, folder: Path, config: ModelConfig, patience_steps: int, resume: bool):
+    def __init__(
+        self, folder: Path, config: ModelConfig, patience_steps: int | None, resume: bool
+    ) -> None:
         """Go on from the best weights in a folder, if there are any; collective.
 
         Args:
             folder: of the best checkpoint.
             config: of the network.
-            patience_steps: optimiser steps without a smaller error after which it is enough.
+            patience_steps: optimiser steps without a smaller error after which it is enough; None
+                for those that are trained to the end whatever comes.
             resume: whether what lies in the folder belongs to this run.
         """
         self.folder = folder
@@ -50,4 +53,6 @@ class BestWeights:
 
     def enough(self, step: int) -> bool:
         """Whether patience is at its end."""
+        if self._patience_steps is None:
+            return False
         return math.isfinite(self.error) and step - self.step >= self._patience_steps

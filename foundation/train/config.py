@@ -1,15 +1,15 @@
 """The configuration of a run: a preset and overrides in, one resolved value out."""
 
 from importlib.resources import files
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    field_validator,
     model_validator,
 )
 
@@ -17,6 +17,7 @@ from data_shards.card import Group, Split
 from data_shards.catalogue import expand, ladder_names
 from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
+from data_shards.shards.manifest import CorpusEntry, Manifest
 from foundation.models.config import SOURCE
 from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
@@ -33,26 +34,29 @@ SIX_CORPORA = (
 )
 
 
+def _members(names: Any) -> Any:
+    """Groups and ladders of corpora by their members; other names are the shards' business."""
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, (list, tuple)):
+        return names
+    known = {*get_args(Group), *ladder_names()}
+    found = (expand([name]) if name in known else [name] for name in names)
+    return tuple(dict.fromkeys(corpus for each in found for corpus in each))
+
+
+# Names of corpora, each once; groups and ladders stand for their members.
+Corpora = Annotated[tuple[str, ...], BeforeValidator(_members)]
+
+
 class DataConfig(Config):
     """What is read, and how often each corpus is drawn."""
 
-    corpora: tuple[str, ...] = SIX_CORPORA  # groups and ladders stand for their members
+    corpora: Corpora = SIX_CORPORA
     split: Split = "train"
     limit: PositiveInt | None = None  # trajectories per corpus, chosen by the seed; None: all
     weights: Literal["balanced", "proportional"] | dict[str, PositiveFloat] = "balanced"
     workers: NonNegativeInt = 0  # processes per rank that decode ahead
-
-    @field_validator("corpora", mode="before")
-    @classmethod
-    def _members(cls, names: Any) -> Any:
-        """Groups and ladders by their members; other names are the shards' business."""
-        if isinstance(names, str):
-            names = [names]
-        if not isinstance(names, (list, tuple)):
-            return names
-        known = {*get_args(Group), *ladder_names()}
-        members = (expand([name]) if name in known else [name] for name in names)
-        return tuple(dict.fromkeys(corpus for found in members for corpus in found))
 
 
 class ValidationConfig(Config):
@@ -62,6 +66,7 @@ class ValidationConfig(Config):
     split: Split = "validation"
     horizon: PositiveInt = 5  # frames rolled out
     limit: PositiveInt = 16  # trajectories per corpus
+    keep_best: bool = later(False)  # the run gives the weights of the smallest error
 
 
 class CheckpointConfig(Config):
@@ -72,10 +77,9 @@ class CheckpointConfig(Config):
 
 
 class EarlyStopping(Config):
-    """Stop when what training never predicts gets no better; keep the best weights."""
+    """Stop when frames that training never predicts get no better; keep the best weights."""
 
-    # Last frames of every training trajectory; 0 asks the validation split, as steady corpora must.
-    held_out: NonNegativeInt = 2
+    held_out: PositiveInt = 2  # last frames of every training trajectory
     patience: PositiveInt = 5  # validations without a smaller error
 
 
@@ -161,9 +165,30 @@ class RunConfig(Config):
         dumped = self.canonical() if hashed else self.model_dump(mode="json")
         values = {key: value for key, value in dumped.items() if key not in _INDIFFERENT}
         values["data"]["workers"] = None
-        if self.early_stopping is None:
+        if not self.validation_decides:
             values["validation"] = None
         return values
+
+    @property
+    def validation_decides(self) -> bool:
+        """Whether the weights that a run gives depend on its validation."""
+        return self.early_stopping is not None or self.validation.keep_best
+
+    def validated(self, manifest: Manifest) -> list[CorpusEntry]:
+        """Entries of the corpora that have the split for validation.
+
+        Raises:
+            UserError: validation is to choose the weights, and a corpus has no such split.
+        """
+        split = self.validation.split
+        found = {name: manifest.find(name, split) for name in self.data.corpora}
+        missing = sorted(name for name, entry in found.items() if entry is None)
+        if self.validation.keep_best and missing:
+            raise UserError(
+                f"validation.keep_best: no {split} split of {', '.join(missing)}; generate it, "
+                "or leave validation.keep_best out"
+            )
+        return [entry for entry in found.values() if entry is not None]
 
     def check_ranks(self, world: int, ep_size: int) -> None:
         """Refuse an expert-parallel size that fits neither the ranks nor the model.

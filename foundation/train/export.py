@@ -24,7 +24,7 @@ from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_o
 from foundation.checkpoint.share import check_new
 from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig
-from foundation.train.run_folder import config_path, model_of, read_run
+from foundation.train.run_folder import config_path, model_of, read_launch, read_run
 
 _DENSE = "mp_rank_00_model_states.pt"
 _EXPERTS = "layer_*_expert_*_mp_rank_00_model_states.pt"
@@ -122,7 +122,7 @@ def _rewrite(source: Path, run: Path, partial: Path, max_shard_size: int | str) 
     """A checkpoint folder anew, with card, results and fingerprints, and how it was launched."""
     network, config, about = load_folder(source)
     if config_path(run).is_file():
-        about = {**about, "launch": _launch(read_run(run).launch)}
+        about = {**about, "launch": _launch(read_launch(run))}
     save_folder(partial, config, network.state_dict(), about, max_shard_size)
     for pattern in CHECKPOINT_FILES:
         for path in source.glob(pattern):

@@ -23,8 +23,9 @@ from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig
 from foundation.train.config import RunConfig, first_difference
 
-# Parts of a run that a resumed one must share; length, rates and losses may change on the way.
-_FIXED = ("model", "data", "seed", "global_batch", "early_stopping")
+# Parts of a run that a resumed one must share; length, rates and losses may change on the way, and
+# validation where it decides nothing.
+_FIXED = ("model", "data", "seed", "global_batch", "early_stopping", "validation")
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,19 @@ def read_run(folder: Path) -> SavedRun:
     Raises:
         UserError: no `config.yaml`, or one that this version does not understand.
     """
-    path = config_path(folder)
-    values = read_yaml(path)
-    if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
-        raise UserError(f"{path}: not a run's configuration; restore it, or start anew")
-    run = RunConfig.read(values.pop("run"), str(path))
-    launch = {key: values.pop(key) for key in Launch.__dataclass_fields__ if key in values}
-    return SavedRun(run, values, launch)
+    values = _read_values(folder)
+    run = RunConfig.read(values.pop("run"), str(config_path(folder)))
+    launch = _launch(values)
+    return SavedRun(run, {key: values[key] for key in values if key not in launch}, launch)
+
+
+def read_launch(folder: Path) -> dict[str, Any]:
+    """How a run was launched: values of `Launch`, of whatever version's configuration.
+
+    Raises:
+        UserError: no `config.yaml`, or not a run's.
+    """
+    return _launch(_read_values(folder))
 
 
 def write_run(folder: Path, job: Job, launch: Launch) -> None:
@@ -220,6 +227,18 @@ def validation_error(folder: Path, step: int) -> float | None:
             errors = [math.inf if error is None else error for error in row["l2re"].values()]
             return math.fsum(errors) / len(errors)
     return None
+
+
+def _read_values(folder: Path) -> dict[str, Any]:
+    path = config_path(folder)
+    values = read_yaml(path)
+    if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
+        raise UserError(f"{path}: not a run's configuration; restore it, or start anew")
+    return values
+
+
+def _launch(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: values[key] for key in Launch.__dataclass_fields__ if key in values}
 
 
 def _chosen(values: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

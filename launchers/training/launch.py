@@ -35,13 +35,12 @@ from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (
     build_engine,
     is_bf16,
-    read_deepspeed_config,
     resolve_deepspeed_config,
     zero_stage,
 )
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
-from foundation.parallel.layout import Layout
+from foundation.parallel.layout import Layout, read_deepspeed_config
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
 from foundation.train.report import Reporter
@@ -189,7 +188,7 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
 
 
 def _final_weights(trainer: Trainer) -> dict[str, Tensor] | None:
-    """On the first rank: the last weights, or the best ones of early stopping; collective."""
+    """On the first rank: the last weights, or the best where validation decides; collective."""
     best = trainer.best
     if best is None or best.step == 0:
         return gather_weights(trainer.engine)
@@ -197,10 +196,10 @@ def _final_weights(trainer: Trainer) -> dict[str, Tensor] | None:
 
 
 def _best(options: argparse.Namespace, run: RunConfig) -> BestWeights | None:
-    stopping = run.early_stopping
-    if stopping is None:
+    if not run.validation_decides:
         return None
-    patience = stopping.patience * run.validation.every
+    stopping = run.early_stopping
+    patience = stopping.patience * run.validation.every if stopping else None
     return BestWeights(options.output / "best", run.model, patience, options.resume)
 
 
@@ -210,7 +209,7 @@ def _open_corpora(run: RunConfig, shards: Path) -> tuple[list[ShardedCorpus], li
     corpora = [ShardedCorpus.open(shards, name, data.split) for name in data.corpora]
     if data.limit is not None:
         corpora = [few(corpus, data.limit, run.seed) for corpus in corpora]
-    if stopping is None or not stopping.held_out:
+    if stopping is None:
         return corpora, []
     parts = [hold_out(corpus, stopping.held_out, run.model.context_frames) for corpus in corpora]
     return [seen for seen, _ in parts], [held for _, held in parts]
@@ -228,14 +227,8 @@ def _stream(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> SampleStream:
 
 def _validation_corpora(run: RunConfig, shards: Path) -> list[ShardedCorpus]:
     """Those that have the split for it."""
-    manifest, split = read_manifest(shards), run.validation.split
-    there = [name for name in run.data.corpora if manifest.find(name, split)]
-    if run.early_stopping and not there:
-        raise UserError(
-            f"early_stopping.held_out=0 asks the {split} split, {shards} has none of "
-            f"{', '.join(run.data.corpora)}; generate it, or hold out frames"
-        )
-    return [ShardedCorpus.open(shards, name, split) for name in there]
+    there = run.validated(read_manifest(shards))
+    return [ShardedCorpus.open(shards, entry.corpus, entry.split) for entry in there]
 
 
 def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> Validator | None:
@@ -247,7 +240,7 @@ def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> 
         corpora,
         run.model.layout,
         run.model.context_frames,
-        (stopping and stopping.held_out) or run.validation.horizon,
+        stopping.held_out if stopping else run.validation.horizon,
         run.validation.limit,
         batch_size=run.step_on(world).micro_batch,
     )

@@ -10,7 +10,12 @@ from runs import curve, finetune, pretrain, rows, write_checkpoint
 from safetensors.torch import load_file
 from torch import Tensor
 
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest, write_manifest
+from data_shards.stream.layout import ModelLayout
+from evaluation.harness.validation import Validator
 from foundation import Surrogate
+from foundation.train.run_folder import validation_error
 
 pytestmark = pytest.mark.dist
 
@@ -107,6 +112,45 @@ def test_patience_ends_a_run_that_gets_no_better_and_the_best_weights_are_given(
     assert on_ranks(1, finetune, source, waves, output, 1, None, (*extra, "--resume")) == [0]
     assert rows(output)[-1]["step"] == 8, "a resumed run has had enough too"
     assert (output / "model" / "config.json").is_file()
+
+
+def test_the_weights_of_the_smallest_validation_error_are_given(waves, tmp_path):
+    """A rate that leads away: the weights after the first step are better than all later ones."""
+    source, output = write_checkpoint(tmp_path / "fno", "fno"), tmp_path / "run"
+    extra = ("optimiser.lr=0.3", "steps=6", "validation.every=1", "validation.keep_best=true")
+    assert on_ranks(1, finetune, source, waves, output, 1, 3, extra) == [0]
+    assert on_ranks(1, finetune, source, waves, output, 1, None, (*extra, "--resume")) == [0]
+    errors = {row["step"]: row["l2re"]["toy_wave"] for row in rows(output, "validation")}
+    best = min(errors, key=errors.__getitem__)
+    about = json.loads((output / "model" / "config.json").read_text())["about"]
+    assert (about["best_step"], about["steps"], len(errors)) == (best, 6, 6)
+    assert best < 6
+    assert validation_error(output, best) == min(errors.values())
+    again = on_ranks(1, judged, waves, output / "model")[0]
+    assert again == pytest.approx(errors[best], rel=1e-6)
+
+
+def judged(waves: Path, model: Path) -> float:
+    """The validation error of a checkpoint, as the run measured it."""
+    corpus = ShardedCorpus.open(waves, "toy_wave", "validation")
+    config = Surrogate.from_pretrained(model).config
+    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    validator = Validator([corpus], layout, config.context_frames, 5, 16, batch_size=4)
+    return validator(Surrogate.from_pretrained(model))["toy_wave"]
+
+
+def test_weights_are_not_chosen_by_a_split_that_is_not_there(waves, tmp_path):
+    source = write_checkpoint(tmp_path / "fno", "fno")
+    (tmp_path / "shards").mkdir()
+    for path in waves.iterdir():
+        (tmp_path / "shards" / path.name).symlink_to(path)
+    manifest = read_manifest(waves).without("toy_wave", "validation")
+    (tmp_path / "shards" / "manifest.json").unlink()
+    write_manifest(tmp_path / "shards", manifest)
+    extra = ("validation.keep_best=true",)
+    for words, code in ((extra, 2), ((), 0)):
+        output = tmp_path / f"run{code}"
+        assert on_ranks(1, finetune, source, tmp_path / "shards", output, 1, None, words) == [code]
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_scales_are_medians_over_what_is_learnt_and_travel_with_the_checkpoint(p
 def test_a_fine_tuned_network_keeps_its_scales_unless_told_and_is_chosen_by_validation(
     problems, whole, tmp_path
 ):
-    stopping = ("early_stopping.held_out=0", "early_stopping.patience=100", "validation.every=1")
+    stopping = ("validation.keep_best=true", "validation.every=1")
     extra = ("--corpus", HELMHOLTZ, "--trajectories", "4", *stopping)
     assert on_ranks(1, finetune, whole / "model", problems, tmp_path / "no", 1, None, extra) == [2]
     extra = ("--corpus", POISSON, "--trajectories", "4", *stopping)
