@@ -6,12 +6,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from data_shards.config import Config, read_yaml
-from foundation.train.config import RunConfig, load_run_config
+from data_shards.errors import unknown_name
+from data_shards.hashing import digest
+from foundation.train.config import Corpora, RunConfig, load_run_config
+from foundation.train.finetuning import RouterMode
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SWEPT = {"seed": "seeds", "data.limit": "sizes", "optimiser.lr": "learning_rates"}
+
+
+class TransferConfig(Config):
+    """What is learnt from few trajectories once the models are trained: a sweep of each of them.
+
+    Every finished run is fine-tuned on corpora times sizes times learning rates times seeds; of
+    the learning rates the one with the smallest validation error counts.
+    """
+
+    corpora: Corpora = Field(min_length=1)
+    sizes: tuple[PositiveInt, ...] = Field(min_length=1)  # numbers of trajectories
+    learning_rates: tuple[PositiveFloat, ...] = Field(min_length=1)
+    seeds: PositiveInt = 3  # of fine-tuning: 0 to this less one
+    scratch: bool = True  # learn from initial weights, too
+    models: tuple[str, ...] | None = None  # names in tables; all by default
+    recipe: str = "finetune"
+    overrides: tuple[str, ...] = ()  # of every fine-tuning
+    router: RouterMode | None = None  # frozen by default, where there is one
+    limit: PositiveInt | None = None  # test trajectories judged; all by default
+
+    @model_validator(mode="after")
+    def _sweeps_what_it_names(self) -> Self:
+        for override in self.overrides:
+            if (key := override.partition("=")[0]) in _SWEPT:
+                raise ValueError(f"an override sets {key}; the study does, see {_SWEPT[key]}")
+        for name in ("sizes", "learning_rates", "models"):
+            listed = getattr(self, name) or ()
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"{name} {list(listed)} names one twice; name each once")
+        return self
 
 
 class StudyConfig(Config):
@@ -24,6 +58,7 @@ class StudyConfig(Config):
     seeds: PositiveInt = 3  # 0 to this less one
     overrides: tuple[str, ...] = ()  # of every run
     tasks: tuple[str, ...] = ("zero_shot",)  # tasks and groups
+    transfer: TransferConfig | None = None  # what follows when all are trained and judged
 
     @model_validator(mode="after")
     def _names_make_folders(self) -> Self:
@@ -35,6 +70,14 @@ class StudyConfig(Config):
                 )
         if len(set(self.models.values())) < len(self.models):
             raise ValueError("two models have the same preset; each run of a preset is made once")
+        return self
+
+    @model_validator(mode="after")
+    def _transfers_its_own_models(self) -> Self:
+        asked = self.transfer.models if self.transfer else None
+        for name in asked or ():
+            if name not in self.models:
+                raise ValueError(f"transfer.models: {unknown_name('model', name, self.models)}")
         return self
 
     @model_validator(mode="after")
@@ -69,6 +112,11 @@ class StudyRun:
     def name(self) -> str:
         """Of its training folder and of its records."""
         return f"{self.preset}-{self.mixture}-seed{self.seed}"
+
+    @property
+    def identity(self) -> str:
+        """sha256 of all that decides its weights, but for the shards that it learns from."""
+        return digest(self.config.deciding_values(hashed=True))
 
 
 def read_study(path: Path) -> StudyConfig:

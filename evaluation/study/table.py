@@ -1,7 +1,8 @@
-"""The tables of a study: a summary in, Markdown out."""
+"""The tables of a study: its summaries in, Markdown out."""
 
 from evaluation.records.table import markdown_table, metric_title, number, parameters
 from evaluation.study.summary import OverSeeds, Standing, StudySummary
+from evaluation.study.transfer_summary import Chosen, StudyTransfer, TransferCell
 
 
 def study_tables(summary: StudySummary) -> str:
@@ -64,6 +65,41 @@ def win_rows(summary: StudySummary) -> list[list[str]]:
         for wins in summary.wins
         if place[wins.mixture, wins.model] < place[wins.mixture, wins.other]
     ]
+
+
+def transfer_tables(summary: StudyTransfer) -> str:
+    """Fine-tuning, corpus by corpus: errors at the learning rates that validation chose."""
+    parts = []
+    for corpus, headline in summary.headlines.items():
+        rows = [transfer_cells(cell) for cell in summary.cells if cell.corpus == corpus]
+        if rows:
+            title = f"{corpus}, fine-tuned: {metric_title(headline)} by number of trajectories"
+            parts += [title, markdown_table(TRANSFER_TITLES, rows, left=2)]
+    return "\n\n".join(parts)
+
+
+TRANSFER_TITLES = [
+    *("Model", "Mixture", "Trajectories", "from checkpoint", "rate"),
+    *("from scratch", "rate", "times less error"),
+]
+
+
+def transfer_cells(cell: TransferCell) -> list[str]:
+    """One row, in the order of `TRANSFER_TITLES`."""
+    return [
+        cell.model,
+        cell.mixture,
+        str(cell.trajectories),
+        *_chosen_cells(cell.pretrained),
+        *_chosen_cells(cell.scratch),
+        number(cell.error_factor),
+    ]
+
+
+def _chosen_cells(chosen: Chosen | None) -> tuple[str, str]:
+    if chosen is None:
+        return "–", "–"
+    return over_seeds_cell(chosen.error), f"{chosen.learning_rate:g}"
 
 
 def over_seeds_cell(value: OverSeeds) -> str:

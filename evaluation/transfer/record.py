@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from data_shards.atomic import replace_file
 from data_shards.config import Config
@@ -22,6 +22,9 @@ SOURCES: tuple[Source, ...] = ("pretrained", "scratch")
 
 class TransferFacts(Config):
     """How the judged weights came to be."""
+
+    # JSON has no infinity; a diverged error is written as the string "Infinity".
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     identity: str  # sha256 of all that decides the result, see `sweep.identity_of`
     source: Source
@@ -37,6 +40,7 @@ class TransferFacts(Config):
     samples: PositiveInt  # windows seen
     train_fingerprint: str  # of the training split's shards
     train_seconds: NonNegativeFloat
+    validation_error: NonNegativeFloat | None = None  # of these weights; None: not validated
 
 
 class TransferRecord(Config):

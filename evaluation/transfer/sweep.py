@@ -6,9 +6,8 @@ taken from its record; the fingerprint of the inputs is part of its name.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from data_shards.card import CorpusCard
 from data_shards.errors import UserError
 from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.manifest import read_manifest
+from evaluation.experiments.run import Trained, run_all, training_folder
 from evaluation.records.record import Record
 from evaluation.records.results import save_results
 from evaluation.records.samples import SampleValues
@@ -30,7 +31,10 @@ from evaluation.transfer.record import (
     write_json,
 )
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
+from foundation.models.registry import ModelConfig
+from foundation.train.config import RunConfig
 from foundation.train.finetuning import FineTuning, RouterMode, load_finetuning
+from foundation.train.run_folder import validation_error
 
 # Raised when the same inputs give another result: old records are then not taken.
 _VERSION = 1
@@ -56,9 +60,17 @@ class Terms:
     overrides: tuple[str, ...]
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
-    router: RouterMode | None
-    engine: dict[str, Any]
-    limit: int | None
+    router: RouterMode | None = None
+    engine: dict[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """The checkpoint that runs start from: its network, and sha256 of that and its weights."""
+
+    model: ModelConfig
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class TransferRun:
     tuning: FineTuning
     corpus: str
     train_fingerprint: str
+    validation_fingerprint: str | None  # where validation chooses the weights
     checkpoint_sha256: str | None
     identity: str
 
@@ -86,7 +99,25 @@ Train = Callable[[TransferRun, Path], Path]  # into a training folder; gives the
 Judge = Callable[[TransferRun, Path], tuple[Record, SampleValues]]
 
 
-def plan(terms: Terms, train: ShardedCorpus, test: ShardedCorpus, task: Task) -> list[TransferRun]:
+def read_start(checkpoint: str) -> Start:
+    """A checkpoint by its folder or hub id.
+
+    Raises:
+        UserError: it cannot be found or read.
+    """
+    folder = find_folder(checkpoint)
+    return Start(read_config(folder)[0], fingerprint_of(folder))
+
+
+def plan(
+    terms: Terms,
+    train: ShardedCorpus,
+    test: ShardedCorpus,
+    task: Task,
+    *,
+    sources: Sequence[Source] = SOURCES,
+    start: Start | None = None,
+) -> list[TransferRun]:
     """All runs of a sweep, small ones first; refuses what none of them could do.
 
     Args:
@@ -94,6 +125,8 @@ def plan(terms: Terms, train: ShardedCorpus, test: ShardedCorpus, task: Task) ->
         train: split to learn from.
         test: split of the task.
         task: the terms of the test.
+        sources: of the weights that runs start from.
+        start: what the checkpoint of the terms holds; read if not given.
 
     Raises:
         UserError: an unusable checkpoint, recipe or override, or more trajectories than there are.
@@ -106,17 +139,15 @@ def plan(terms: Terms, train: ShardedCorpus, test: ShardedCorpus, task: Task) ->
     for override in terms.overrides:
         if override.startswith(("seed=", "data.limit=")):
             raise UserError(f"override {override!r}: the sweep sets it; use --seeds and --sizes")
-    folder = find_folder(terms.checkpoint)
-    model, _ = read_config(folder)
-    weights = fingerprint_of(folder)
+    start = start or read_start(terms.checkpoint)
     runs = []
     for size in sorted(set(terms.sizes)):
         for seed in terms.seeds:
-            for source in SOURCES:
+            for source in sources:
                 scratch = source == "scratch"
                 tuning = load_finetuning(
                     terms.recipe,
-                    model,
+                    start.model,
                     train.entry,
                     [*terms.overrides, f"seed={seed}"],
                     trajectories=size,
@@ -131,10 +162,11 @@ def plan(terms: Terms, train: ShardedCorpus, test: ShardedCorpus, task: Task) ->
                     tuning=tuning,
                     corpus=train.name,
                     train_fingerprint=train.fingerprint,
-                    checkpoint_sha256=None if scratch else weights,
+                    validation_fingerprint=_choosing(tuning.run, train),
+                    checkpoint_sha256=None if scratch else start.sha256,
                     identity="",
                 )
-                runs.append(_identified(run, test.fingerprint, task))
+                runs.append(replace(run, identity=identity_of(run, test.fingerprint, task)))
     return runs
 
 
@@ -156,6 +188,8 @@ def identity_of(run: TransferRun, test_fingerprint: str, task: Task) -> str:
         "task": task.hash,
         "limit": run.terms.limit,
     }
+    if run.validation_fingerprint is not None:
+        inputs["validation"] = run.validation_fingerprint
     return digest(inputs)
 
 
@@ -179,33 +213,40 @@ def sweep(
     train: Train,
     judge: Judge,
     keep_models: bool = False,
+    *,
+    jobs: int = 1,
+    stop: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[TransferRun, TransferRecord]]:
     """Do what is not done; every run comes out with its record once that is on disk.
 
     Args:
-        runs: from `plan`.
+        runs: from `plan`, each once.
         output: folder of the sweep.
         train: fine-tunes in a training folder, which may hold a run that was cut short.
         judge: evaluates a checkpoint folder.
         keep_models: whether checkpoints of finished runs stay.
+        jobs: trainings at a time.
+        stop: asks the trainings at work to save and leave.
     """
-    done = find_done(runs, output)
-    for run in runs:
-        record = done.get(run.identity)
-        if record is None:
-            record = _do(run, output, train, judge)
-            _tidy(training_folder(output, run), keep_models)
-        yield run, record
+
+    def kept(run: TransferRun, trained: Trained) -> TransferRecord:
+        record = _recorded(run, output, trained, judge)
+        _tidy(training_folder(output, run), keep_models)
+        return record
+
+    yield from run_all(
+        runs,
+        find_done(runs, output),
+        lambda run: train(run, training_folder(output, run)),
+        kept,
+        jobs=jobs,
+        stop=stop,
+    )
 
 
 def record_path(output: Path, run: TransferRun) -> Path:
     """Where the record of a run lies."""
     return output / "records" / f"{run.name}.json"
-
-
-def training_folder(output: Path, run: TransferRun) -> Path:
-    """Where a run is trained."""
-    return output / "runs" / run.name
 
 
 def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Task:
@@ -238,16 +279,17 @@ def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Tas
     )
 
 
-def _identified(run: TransferRun, test_fingerprint: str, task: Task) -> TransferRun:
-    return TransferRun(**{**vars(run), "identity": identity_of(run, test_fingerprint, task)})
+def _choosing(run: RunConfig, train: ShardedCorpus) -> str | None:
+    """Fingerprint of the split by which the weights are chosen, if they are."""
+    if not run.validation.keep_best:
+        return None
+    return run.validated(read_manifest(train.folder))[0].fingerprint
 
 
-def _do(run: TransferRun, output: Path, train: Train, judge: Judge) -> TransferRecord:
-    began = time.perf_counter()
-    model = train(run, training_folder(output, run))
-    seconds = time.perf_counter() - began
-    record, samples = judge(run, model)
-    about = read_config(model)[1]
+def _recorded(run: TransferRun, output: Path, trained: Trained, judge: Judge) -> TransferRecord:
+    folder = training_folder(output, run)
+    record, samples = judge(run, trained.model)
+    about = read_config(trained.model)[1]
     facts = TransferFacts(
         identity=run.identity,
         source=run.source,
@@ -262,9 +304,10 @@ def _do(run: TransferRun, output: Path, train: Train, judge: Judge) -> TransferR
         steps=about["steps"],
         samples=about["samples"],
         train_fingerprint=run.train_fingerprint,
-        train_seconds=seconds,
+        train_seconds=trained.seconds,
+        validation_error=validation_error(folder, about.get("best_step", about["steps"])),
     )
-    save_results(training_folder(output, run) / "results.json", [(record, samples)])
+    save_results(folder / "results.json", [(record, samples)])
     done = TransferRecord(transfer=facts, record=record)
     write_json(record_path(output, run), done)
     return done

@@ -38,6 +38,11 @@ def progress(
             print(line, file=sys.stderr, flush=True)
 
 
+def watch_runs(items: Iterable[ItemT], total: int, label: str) -> Iterator[ItemT]:
+    """`progress` of the runs of an experiment."""
+    return progress(items, total=total, label=label, unit="run")
+
+
 def say(line: str) -> None:
     """One line to stderr, above the bars if there are any."""
     if sys.stderr.isatty():

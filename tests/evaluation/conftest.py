@@ -43,20 +43,34 @@ def _wave(name: str, index: int, growth: float = 0.05) -> Trajectory:
     return Trajectory(fields, name, index, 0, 1.0, (0.0, 1.0, 0.0, 1.0), sides, mask=mask)
 
 
+def _write(folder: Path, name: str, split: str, count: int) -> None:
+    write_corpus(
+        lambda first: (_wave(name, i) for i in range(first, count)),
+        load_card(name),
+        split=split,
+        out=folder,
+        count=count,
+        provenance=Provenance(producer="standing wave", version=1, seed=0),
+    )
+
+
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Test splits of three corpora: one channel, four channels, an obstacle."""
     folder = tmp_path_factory.mktemp("shards")
     for name, count in COUNTS.items():
-        provenance = Provenance(producer="standing wave", version=1, seed=0)
-        write_corpus(
-            lambda first, name=name, count=count: (_wave(name, i) for i in range(first, count)),
-            load_card(name),
-            split="test",
-            out=folder,
-            count=count,
-            provenance=provenance,
-        )
+        _write(folder, name, "test", count)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def learnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two corpora of one channel to learn from, of which one has no split for validation."""
+    folder = tmp_path_factory.mktemp("learnable")
+    for name in ("fno_ns_1e-4", "fno_ns_1e-5"):
+        _write(folder, name, "train", 6)
+        _write(folder, name, "test", 2)
+    _write(folder, "fno_ns_1e-4", "validation", 2)
     return folder
 
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from data_shards.errors import UserError
 from evaluation.study.config import StudyConfig, read_study, runs_of
-from evaluation.study.folders import finished_model, training_folder
 
 STUDIES = Path(__file__).parents[3] / "evaluation" / "studies"
 
@@ -73,25 +71,3 @@ def test_mixtures_of_the_shipped_study_draw_the_six_equally_often() -> None:
             draws.setdefault(name, set()).add(round(share))
     assert len(draws["fno_ns_1e-5"]) == len(draws["pdebench_swe"]) == 1
     assert len(draws) == 12
-
-
-def test_a_finished_run_is_known_by_its_settings_and_shards(tmp_path: Path) -> None:
-    run, other = runs_of(study(seeds=1, models={"sparse": "nano"})), runs_of(study(seeds=1))
-    shards = dict.fromkeys(run[0].config.data.corpora, "a" * 64)
-    assert finished_model(tmp_path, run[0], shards) is None
-    folder = training_folder(tmp_path, run[0])
-    folder.mkdir(parents=True)
-    values = {"run": run[0].config.model_dump(mode="json"), "shards_sha256": shards}
-    (folder / "config.yaml").write_text(yaml.safe_dump(values))
-    assert finished_model(tmp_path, run[0], shards) is None  # begun, not finished
-    (folder / "model").mkdir()
-    (folder / "model" / "config.json").touch()
-    assert finished_model(tmp_path, run[0], shards) == folder / "model"
-    assert finished_model(tmp_path, other[1], shards) is None  # another model's folder
-    seldom = runs_of(study(seeds=1, overrides=["log_every=1", "checkpoint.every=7"]))[0]
-    assert finished_model(tmp_path, seldom, shards) == folder / "model"
-    longer = runs_of(study(seeds=1, overrides=["steps=9"]))[0]
-    with pytest.raises(UserError, match=r"holds another run: steps was 1250, now 9"):
-        finished_model(tmp_path, longer, shards)
-    with pytest.raises(UserError, match=r"holds another run: shards.pdebench_dr was"):
-        finished_model(tmp_path, run[0], {**shards, "pdebench_dr": "b" * 64})

@@ -10,8 +10,8 @@ from huggingface_hub import constants
 from runs import rows
 
 from data_shards.shards.corpus import ShardedCorpus
+from evaluation.experiments.run import training_folder
 from evaluation.study.config import StudyConfig, runs_of
-from evaluation.study.folders import training_folder
 from foundation import Surrogate
 from foundation.models.registry import build_model
 from launchers.cli import main

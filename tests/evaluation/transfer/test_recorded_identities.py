@@ -40,6 +40,7 @@ def planned_today(record: TransferRecord) -> str:
     run = SimpleNamespace(
         source=facts.source,
         checkpoint_sha256=facts.checkpoint_sha256,
+        validation_fingerprint=None,
         tuning=tuning,
         terms=SimpleNamespace(engine=ENGINE, limit=None),
         train_fingerprint=facts.train_fingerprint,

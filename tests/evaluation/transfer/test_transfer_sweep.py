@@ -18,6 +18,7 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import Provenance
 from data_shards.shards.writer import write_corpus
+from evaluation.experiments.run import training_folder
 from evaluation.harness.forecaster import open_forecaster
 from evaluation.harness.runner import RunSettings, run_task
 from evaluation.records.record import Record, Score
@@ -34,7 +35,6 @@ from evaluation.transfer.sweep import (
     record_path,
     sweep,
     task_for,
-    training_folder,
 )
 from evaluation.transfer.table import crossing_text, transfer_table
 
@@ -184,6 +184,40 @@ def test_what_changes_no_weight_changes_no_run(bench, terms):
     rarely = replace(terms, overrides=(*stopping.overrides, "validation.every=2"))
     ours, theirs = ({run.identity for run in bench.plan(each)} for each in (stopping, rarely))
     assert not ours & theirs, "validation decides when to stop"
+
+
+def test_several_at_a_time_give_the_same_records(bench, terms, tmp_path):
+    runs = bench.plan(terms)
+    found = list(sweep(runs, tmp_path / "other", bench.fine_tune, bench.judge, jobs=3))
+    errors = {record.transfer.identity: record.error for _, record in found}
+    assert all(run.identity == record.transfer.identity for run, record in found)
+    assert len(found) == len(runs)
+    assert errors == {r.transfer.identity: r.error for r in bench.sweep(terms).values()}
+
+
+def test_a_record_tells_the_validation_error_of_its_weights(bench, terms, monkeypatch):
+    train = bench.fine_tune
+
+    def validated(run: TransferRun, folder: Path) -> Path:
+        model = train(run, folder)
+        rows = [{"kind": "validation", "step": step, "l2re": {"u": 1 / step}} for step in (4, 5)]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return model
+
+    one = replace(terms, sizes=(2,), seeds=(0,))
+    assert {r.transfer.validation_error for r in bench.sweep(one).values()} == {None}
+    monkeypatch.setattr(bench, "fine_tune", validated)
+    two = replace(terms, sizes=(2,), seeds=(1,))
+    assert {r.transfer.validation_error for r in bench.sweep(two).values()} == {1 / 5}
+
+
+def test_weights_that_validation_chooses_are_another_run_by_its_data(bench, terms, tmp_path):
+    choosing = replace(terms, overrides=("steps=5", "validation.keep_best=true"))
+    ours = {run.identity for run in bench.plan(choosing)}
+    assert not ours & {run.identity for run in bench.plan(terms)}
+    other = rewritten(tmp_path / "validation", "validation", bench.measured)
+    assert not ours & {run.identity for run in other.plan(choosing)}
+    assert {run.identity for run in other.plan(terms)} == {r.identity for r in bench.plan(terms)}
 
 
 def test_another_checkpoint_repeats_only_what_started_from_it(bench, terms, tmp_path):

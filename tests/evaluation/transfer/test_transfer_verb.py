@@ -16,9 +16,10 @@ from runs import rows, write_checkpoint
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from evaluation.tasks.task import load_tasks
+from evaluation.transfer.run import sizes_of
 from evaluation.transfer.sweep import task_for
 from launchers.cli import main
-from launchers.verbs.transfer import _corpus, _task_sizes
+from launchers.verbs.transfer import _corpus
 
 _PATIENCE_S = 150
 
@@ -42,22 +43,25 @@ def words(source: Path, shards: Path, output: Path, **changed: str) -> list[str]
     return ["transfer", str(source), *pairs, "global_batch=2", "log_every=1"]
 
 
-def wait_for_step(output: Path, step: int) -> Path:
-    """The training folder of the first run, once it is at a step."""
+def wait_for_step(output: Path, step: int, runs: int) -> list[Path]:
+    """The training folders of the first runs, once all of these are at a step."""
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        for folder in output.glob("runs/*"):
-            done = rows(folder) if (folder / "metrics.jsonl").exists() else []
-            if done and done[-1]["step"] >= step:
-                return folder
+        begun = [path.parent for path in output.glob("runs/*/metrics.jsonl")]
+        done = [folder for folder in begun if len(rows(folder)) >= step]
+        if len(done) == runs:
+            return done
         time.sleep(0.1)
-    raise AssertionError(f"no step {step} in {_PATIENCE_S} s")
+    raise AssertionError(f"no step {step} of {runs} runs in {_PATIENCE_S} s")
 
 
 @pytest.mark.dist
-@pytest.mark.slow  # three trainings from the start of Python on
-def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_run(waves, source, tmp_path):
-    typed = words(source, waves, tmp_path / "out", steps="60")
+@pytest.mark.slow  # trainings from the start of Python on, twice
+@pytest.mark.parametrize(("jobs", "last"), [(1, 60), (2, 600)])
+def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_runs(
+    waves, source, tmp_path, jobs, last
+):
+    typed = words(source, waves, tmp_path / "out", steps=str(last), jobs=str(jobs))
     command = [sys.executable, "-m", "launchers.cli", *typed]
     environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     first = subprocess.Popen(
@@ -68,20 +72,21 @@ def test_an_interrupted_sweep_goes_on_in_the_middle_of_its_run(waves, source, tm
         start_new_session=True,
         preexec_fn=interrupts.heard,
     )
-    folder = wait_for_step(tmp_path / "out", 3)
+    folders = wait_for_step(tmp_path / "out", 3, jobs)
     os.killpg(first.pid, signal.SIGINT)  # as Ctrl-C on a terminal does
     said = first.communicate(timeout=_PATIENCE_S)[1]
     assert first.returncode == 130, said
-    assert "saved; go on with --resume" in (folder / "train.log").read_text()
-    cut = rows(folder)[-1]["step"]
-    assert 3 <= cut < 60
+    for folder in folders:
+        assert "saved; go on with --resume" in (folder / "train.log").read_text()
+        assert 3 <= rows(folder)[-1]["step"] < last
 
     second = subprocess.run(
         [*command, "--json"], env=environment, capture_output=True, text=True, check=True
     )
-    steps = [row["step"] for row in rows(folder)]
-    assert steps == list(range(1, 61)), "not one step twice, though it was cut"
-    assert [row["step"] for row in rows(folder, "validation")] == [60]
+    for folder in folders:
+        steps = [row["step"] for row in rows(folder)]
+        assert steps == list(range(1, last + 1)), "not one step twice, though it was cut"
+        assert [row["step"] for row in rows(folder, "validation")] == [last]
     summary = json.loads(second.stdout)
     assert [p["trajectories"] for p in summary["curves"]["scratch"]] == [3]
     assert len(list((tmp_path / "out" / "records").iterdir())) == 2
@@ -131,19 +136,17 @@ def _asked(**options) -> argparse.Namespace:
     return argparse.Namespace(**{"corpus": None, "task": None, **options})
 
 
-def test_a_few_shot_task_names_its_corpus_and_sizes(capsys):
-    known = load_tasks()
+def test_a_few_shot_task_names_its_corpus_and_sizes():
+    known, said = load_tasks(), []
     assert _corpus(_asked(task="few_shot_wave_layer"), known) == "wave_layer"
-    assert _task_sizes("few_shot_wave_layer", known, 5000) == (16, 32, 64, 128, 512, 2000)
-    assert capsys.readouterr().err == ""
-    assert _task_sizes("few_shot_wave_layer", known, 100) == (16, 32, 64)
-    assert "left out: few_shot_wave_layer with 128, 512, 2000 trajectories" in (
-        capsys.readouterr().err
-    )
+    task = known["few_shot_wave_layer"]
+    assert sizes_of(task, 5000, said.append) == (16, 32, 64, 128, 512, 2000)
+    assert said == []
+    assert sizes_of(task, 100, said.append) == (16, 32, 64)
+    assert "left out: few_shot_wave_layer with 128, 512, 2000 trajectories" in said[0]
     with pytest.raises(UserError, match="the shards have 8; generate more"):
-        _task_sizes("few_shot_wave_layer", known, 8)
-    assert _task_sizes("downstream_fno_ns_1e-4", known, 100) == (16, 32, 64, 128)
-    assert _task_sizes(None, known, 100) == (16, 32, 64, 128)
+        sizes_of(task, 8)
+    assert sizes_of(known["downstream_fno_ns_1e-4"], 100) == ()
 
 
 def test_what_is_learnt_is_judged_by_the_forecast_of_its_task():

@@ -1,0 +1,1 @@
+"""Experiments: runs that are trained and judged, each once, and kept."""
