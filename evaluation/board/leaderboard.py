@@ -40,7 +40,7 @@ from evaluation.records.results import results_in
 from evaluation.records.samples import read_samples
 from evaluation.records.table import markdown_table, parameters
 from evaluation.routing.results import ROUTING
-from evaluation.study.results import STUDIES
+from evaluation.study.results import STUDIES, STUDY_TRANSFERS
 from evaluation.transfer.record import TransferRecord
 from evaluation.transfer.results import RUNS, SWEEPS
 
@@ -62,7 +62,7 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
     results = results_in(found)
     board = build_board(_ranked_records(results, found.of(RUNS)))
     further = (
-        study_chapter(found.of(STUDIES)),
+        study_chapter(found.of(STUDIES), found.of(STUDY_TRANSFERS)),
         few_shot_chapter(found.of(SWEEPS)),
         routing_chapter([each for file in found.of(ROUTING) for each in file.records]),
     )

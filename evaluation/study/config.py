@@ -31,6 +31,7 @@ class TransferConfig(Config):
     seeds: PositiveInt = 3  # of fine-tuning: 0 to this less one
     scratch: bool = True  # learn from initial weights, too
     models: tuple[str, ...] | None = None  # names in tables; all by default
+    mixtures: tuple[str, ...] | None = None  # after which they are fine-tuned; all by default
     recipe: str = "finetune"
     overrides: tuple[str, ...] = ()  # of every fine-tuning
     router: RouterMode | None = None  # frozen by default, where there is one
@@ -41,7 +42,7 @@ class TransferConfig(Config):
         for override in self.overrides:
             if (key := override.partition("=")[0]) in _SWEPT:
                 raise ValueError(f"an override sets {key}; the study does, see {_SWEPT[key]}")
-        for name in ("sizes", "learning_rates", "models"):
+        for name in ("sizes", "learning_rates", "models", "mixtures"):
             listed = getattr(self, name) or ()
             if len(set(listed)) < len(listed):
                 raise ValueError(f"{name} {list(listed)} names one twice; name each once")
@@ -74,10 +75,12 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _transfers_its_own_models(self) -> Self:
-        asked = self.transfer.models if self.transfer else None
-        for name in asked or ():
-            if name not in self.models:
-                raise ValueError(f"transfer.models: {unknown_name('model', name, self.models)}")
+        if self.transfer is None:
+            return self
+        for what, known in (("model", self.models), ("mixture", self.mixtures)):
+            for name in getattr(self.transfer, f"{what}s") or ():
+                if name not in known:
+                    raise ValueError(f"transfer.{what}s: {unknown_name(what, name, known)}")
         return self
 
     @model_validator(mode="after")

@@ -53,8 +53,11 @@ class Transfers:
     targets: dict[str, Target]
 
     def starts_from(self, run: StudyRun) -> bool:
-        """Whether a model is among those that are fine-tuned."""
-        return self.config.models is None or run.model in self.config.models
+        """Whether a model, after its mixture, is among those that are fine-tuned."""
+        models, mixtures = self.config.models, self.config.mixtures
+        return (models is None or run.model in models) and (
+            mixtures is None or run.mixture in mixtures
+        )
 
 
 def open_transfers(

@@ -104,6 +104,8 @@ def load_finetuning(
         _put(values, "data", limit=trajectories)
     if router == "frozen":
         _put(values, "loss", balance_weight=0.0)
+    if from_scratch and model.scales is not None:  # there is nothing to keep: it measures its own
+        values = {"scales": "measured", **values, "model": {**values["model"], "scales": None}}
     run = RunConfig.read({"steps": 1, **values}, where)
     count = min(run.data.limit or entry.count, entry.count)
     if epochs is not None:

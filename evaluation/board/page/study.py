@@ -1,6 +1,6 @@
 """The chapter of studies: summaries in, models over seeds out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evaluation.board.page.elements import Chapter, Figure, Part, plain_table
 from evaluation.study.plots import draw_study
@@ -12,6 +12,14 @@ from evaluation.study.table import (
     standing_titles,
     win_rows,
 )
+from evaluation.study.transfer_plots import (
+    draw_errors,
+    draw_mixtures,
+    draw_shifts,
+    draw_sizes,
+    names_of,
+)
+from evaluation.study.transfer_summary import StudyTransfer
 
 _LEAD = (
     "Means over seeds ± their standard error: runs of one model differ in initial weights, order "
@@ -20,12 +28,39 @@ _LEAD = (
 )
 
 
-def study_chapter(summaries: Sequence[StudySummary]) -> Chapter | None:
-    """A drawing and tables of every study; None without one."""
+_WORTH = (
+    "Gain is the error from scratch over that after pre-training, both at the learning rate that "
+    "validation chose: above 1 pre-training helps, below it harms."
+)
+
+
+def study_chapter(
+    summaries: Sequence[StudySummary], transfers: Sequence[StudyTransfer] = ()
+) -> Chapter | None:
+    """Drawings and tables of every study, and of what was fine-tuned in it; None without one."""
     if not summaries:
         return None
-    figures = [_figure(summary) for summary in summaries]
+    figures = []
+    for summary in summaries:
+        figures.append(_figure(summary))
+        own = [each for each in transfers if each.title == summary.title]
+        figures += [figure for each in own for figure in _fine_tuned(each, summary)]
     return Chapter("studies", "Over seeds", Part(_LEAD, figures=figures))
+
+
+def _fine_tuned(transfer: StudyTransfer, summary: StudySummary) -> Iterator[Figure]:
+    """Errors and gains, as far as there is something to compare."""
+    sizes = {point.model: point.parameters_activated for point in summary.points}
+    known = {model: size for model, size in sizes.items() if size is not None}
+    yield Figure("Error against samples", _WORTH, [draw_errors(transfer)], wide=True)
+    if len(known) > 1 and known.keys() >= set(names_of(transfer, "model")):
+        yield Figure("Gain against model size", "", [draw_sizes(transfer, known)], wide=True)
+    if len(names_of(transfer, "corpus")) > 1:
+        about = "Corpora from what was learnt outwards."
+        yield Figure("Gain against shift", about, [draw_shifts(transfer)], wide=True)
+    if len(names_of(transfer, "mixture")) > 1:
+        about = "Below 1 the mixture is the better start."
+        yield Figure("One mixture against another", about, [draw_mixtures(transfer)], wide=True)
 
 
 def _figure(summary: StudySummary) -> Figure:
