@@ -25,6 +25,6 @@ A tour, in the order in which data flow:
     for batch in stream.batches(first_sample=0, global_batch=20):
         ...
 
-Everything a user can mend raises `errors.UserError`; configurations are
+Everything a user can fix raises `errors.UserError`; configurations are
 `config.Config`, frozen and strict.
 """

@@ -57,15 +57,15 @@ class Config(BaseModel):
     def canonical(self) -> dict[str, Any]:
         """Plain values for hashes: all keys but those that came later and are at their default."""
         values = self.model_dump(mode="json")
-        _forget_later(self, values)
+        _drop_silent(self, values)
         return values
 
 
-def _forget_later(config: Any, values: Any) -> None:
+def _drop_silent(config: Any, values: Any) -> None:
     """Take silent later keys out of dumped values, in place and however deep."""
     if isinstance(config, (list, tuple)):
         for part, dumped in zip(config, values, strict=True):
-            _forget_later(part, dumped)
+            _drop_silent(part, dumped)
     if not isinstance(config, Config):
         return
     for name, field in type(config).model_fields.items():
@@ -73,7 +73,7 @@ def _forget_later(config: Any, values: Any) -> None:
         if _is_later(field) and value == field.get_default(call_default_factory=True):
             del values[name]
         else:
-            _forget_later(value, values[name])
+            _drop_silent(value, values[name])
 
 
 def _is_later(field: FieldInfo) -> bool:

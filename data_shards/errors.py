@@ -1,4 +1,4 @@
-"""What a user can mend: one exception type and the did-you-mean hint.
+"""What a user can fix: one exception type and the did-you-mean hint.
 
 Every layer of the house raises `UserError` for a wrong name, file or
 combination; the console turns it into one line on stderr and exit code 2.
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """A fault that the user can mend: where, what came, what was wanted, what to do."""
+    """A fault that the user can fix: where, what came, what was wanted, what to do."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -24,7 +24,7 @@ _LEFTOVERS = ("__MACOSX", ".DS_Store")  # what an archiver adds
 
 
 @dataclass(frozen=True)
-class Member:
+class ArchiveMember:
     """One file of a tree.
 
     Attributes:
@@ -52,7 +52,7 @@ class FileTree:
 
         Args:
             path: a folder, or one zip.
-            fits: whether a zip below the folder is looked into, by its place as in `Member`;
+            fits: whether a zip below the folder is looked into, by its place as in `ArchiveMember`;
                 one that is given itself always is.
 
         Raises:
@@ -77,7 +77,7 @@ class FileTree:
             raise
 
     @contextmanager
-    def open(self, member: Member) -> Iterator[IO[bytes]]:
+    def open(self, member: ArchiveMember) -> Iterator[IO[bytes]]:
         """A member's bytes, as a stream.
 
         Raises:
@@ -93,7 +93,7 @@ class FileTree:
         except _DAMAGE as error:
             raise UserError(f"{member}: cannot be read: {error}; download it again") from error
 
-    def read(self, member: Member, most: int) -> bytes:
+    def read(self, member: ArchiveMember, most: int) -> bytes:
         """All bytes of a member.
 
         Raises:
@@ -112,7 +112,7 @@ class FileTree:
 
     def _folder(
         self, folder: Path, parts: tuple[str, ...], above: frozenset[Path]
-    ) -> Iterator[Member]:
+    ) -> Iterator[ArchiveMember]:
         here = folder.resolve()
         if here in above:  # a link to a folder around it
             return
@@ -125,9 +125,9 @@ class FileTree:
                 if self._fits((*parts, entry.stem)):
                     yield from self._zip(entry, (*parts, entry.stem))
             elif entry.is_file():
-                yield Member((*parts, entry.name), entry, None, entry.stat().st_size)
+                yield ArchiveMember((*parts, entry.name), entry, None, entry.stat().st_size)
 
-    def _zip(self, path: Path, parts: tuple[str, ...]) -> Iterator[Member]:
+    def _zip(self, path: Path, parts: tuple[str, ...]) -> Iterator[ArchiveMember]:
         try:
             archive = self._zips[path] = zipfile.ZipFile(path)
         except _DAMAGE as error:
@@ -146,7 +146,7 @@ class FileTree:
             if entry.filename in seen:
                 raise UserError(f"{path}: holds {entry.filename!r} twice; download it again")
             seen.add(entry.filename)
-            yield Member((*parts, *inside), path, entry.filename, entry.file_size)
+            yield ArchiveMember((*parts, *inside), path, entry.filename, entry.file_size)
 
 
 def _is_leftover(name: str) -> bool:

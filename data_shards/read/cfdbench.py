@@ -28,7 +28,7 @@ from pydantic import field_validator
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
-from data_shards.formats.archive import FileTree, Member
+from data_shards.formats.archive import ArchiveMember, FileTree
 from data_shards.formats.npy import NpyHeader, read_array, read_header
 from data_shards.read.cfdbench_case import DT_S, Case, MaskPlace, Padding, Problem
 from data_shards.read.raw import published
@@ -70,7 +70,7 @@ class CaseFolder:
     subset: int
     number: int
     problem: Problem = field(compare=False)
-    files: dict[str, Member] = field(compare=False, default_factory=dict)
+    files: dict[str, ArchiveMember] = field(compare=False, default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -283,7 +283,7 @@ def _cases(tree: FileTree, path: Path, problems: tuple[Problem, ...]) -> list[Ca
     return list(found.values())
 
 
-def _last_of(names: tuple[str, ...], folders: list[str], member: Member) -> str:
+def _last_of(names: tuple[str, ...], folders: list[str], member: ArchiveMember) -> str:
     """The innermost folder that is one of the names."""
     for folder in reversed(folders):
         if folder in names:
@@ -322,7 +322,7 @@ def _problems_of(tree: FileTree) -> list[str]:
     return [problem for problem in get_args(Problem) if problem in folders]
 
 
-def _source(member: Member) -> Path:
+def _source(member: ArchiveMember) -> Path:
     """Where a file of a case comes from: its zip, or the folder of all cases of its subset."""
     return member.source if member.inside is not None else member.source.parents[1]
 

@@ -34,7 +34,7 @@ _computed: dict[tuple[Path, int, int], str] = {}  # file, bytes, time of change:
 
 
 class Watch(Protocol):
-    """Passes items on while telling somebody how far the work is, as a progress bar does."""
+    """Passes items on while telling the user how far the work is, as a progress bar does."""
 
     def __call__(
         self, items: Iterable[ItemT], *, total: int, label: str, unit: str = "it"

@@ -264,9 +264,9 @@ def _known_reason(error: BaseException) -> str | None:
     if isinstance(error, GatedRepoError):
         return "its owner asks for consent; give it on the repository's page, then " + log_in
     if isinstance(error, RepositoryNotFoundError):
-        return f"no such repository, or a private one (status {status}); mend its name, or {log_in}"
+        return f"no such repository, or a private one (status {status}); fix its name, or {log_in}"
     if isinstance(error, RevisionNotFoundError):
-        return f"no such revision (status {status}); mend its name"
+        return f"no such revision (status {status}); fix its name"
     if status in (401, 403):
         return f"no permission (status {status}); {log_in} that may do this"
     if isinstance(error, HfHubHTTPError) and status is not None:

@@ -40,7 +40,7 @@ def url_parts(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError as error:
-        raise UserError(f"{url}: no URL ({error}); mend it") from None
+        raise UserError(f"{url}: no URL ({error}); fix it") from None
 
 
 def shown(url: str) -> str:
@@ -107,7 +107,7 @@ def _opened(url: str, start: int = 0) -> IO[bytes]:
         if error.code in _REFUSED:
             fault = f"no permission (status {error.code}); ask its owner, or for a signed URL"
         elif error.code in _GONE:
-            fault = f"nothing there (status {error.code}); mend the URL"
+            fault = f"nothing there (status {error.code}); fix the URL"
         else:
             raise UnreachableError(f"{shown(url)}: status {error.code}; try again") from None
         raise UserError(f"{shown(url)}: {fault}") from None

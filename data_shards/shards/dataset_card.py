@@ -17,7 +17,7 @@ from data_shards.handbook import anchor, facts, grid_text, table
 from data_shards.shards.manifest import CorpusEntry, Manifest, SourceFile
 
 CARD = "README.md"
-# The line by which a card of ours is known; a README without it is somebody's own.
+# The line by which a card of ours is known; a README without it was written by hand.
 MARK = "# Written from manifest.json at every change; remove this line to keep your own words."
 # Identifiers of the Hub; anything else is "other" there.
 _LICENSES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.shards.tar import Member, ShardError, scan
+from data_shards.shards.tar import ShardError, TarMember, scan
 
 PARTS = ("fields.npy", "mask.npy", "meta.json")
 
@@ -25,9 +25,9 @@ class Sample:
     """The three members of one trajectory."""
 
     key: str
-    fields: Member
-    mask: Member
-    meta: Member
+    fields: TarMember
+    mask: TarMember
+    meta: TarMember
 
 
 class ShardFile:
@@ -61,7 +61,7 @@ class ShardFile:
         except ValueError:  # mmap refuses a file of no bytes
             raise ShardError(f"shard {self.path.name}: empty; build the corpus again") from None
 
-    def array(self, member: Member) -> NDArray[Any]:
+    def array(self, member: TarMember) -> NDArray[Any]:
         """A read-only view of a `.npy` member; nothing is read until it is used."""
         if member.offset not in self._layouts:
             self._layouts[member.offset] = self._npy_layout(member)
@@ -79,7 +79,7 @@ class ShardFile:
             raise ShardError(f"shard {self.path.name}: {sample.meta.name} is no JSON object")
         return meta
 
-    def _npy_layout(self, member: Member) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    def _npy_layout(self, member: TarMember) -> tuple[np.dtype[Any], tuple[int, ...], int]:
         """Type, shape and first payload byte of a `.npy` member."""
         where = f"shard {self.path.name}: {member.name}"
         head = io.BytesIO(self._buffer[member.offset : min(member.end, member.offset + 4096)])
@@ -100,13 +100,13 @@ class ShardFile:
         return dtype, shape, start
 
 
-def group_members(members: list[Member], where: str) -> list[Sample]:
+def group_members(members: list[TarMember], where: str) -> list[Sample]:
     """Members of a tar, grouped into samples of exactly three.
 
     Raises:
         ShardError: a foreign member, a sample lacking one, or a key that occurs twice.
     """
-    samples: dict[str, dict[str, Member]] = {}
+    samples: dict[str, dict[str, TarMember]] = {}
     for member in members:
         key, _, part = member.name.partition(".")
         if part not in PARTS:

@@ -20,7 +20,7 @@ class ShardError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TarMember:
     """Where the payload of one file lies inside its tar, in bytes."""
 
     name: str
@@ -37,7 +37,7 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def scan(buffer: bytes | mmap.mmap, where: str) -> list[Member]:
+def scan(buffer: bytes | mmap.mmap, where: str) -> list[TarMember]:
     """Every member of a tar, in file order.
 
     Args:
@@ -57,7 +57,7 @@ def scan(buffer: bytes | mmap.mmap, where: str) -> list[Member]:
     return members
 
 
-def scan_unfinished(buffer: bytes | mmap.mmap) -> tuple[list[Member], bool]:
+def scan_unfinished(buffer: bytes | mmap.mmap) -> tuple[list[TarMember], bool]:
     """Members of a tar whose writer may have been killed.
 
     Args:
@@ -66,7 +66,7 @@ def scan_unfinished(buffer: bytes | mmap.mmap) -> tuple[list[Member], bool]:
     Returns:
         The whole members from the front, and whether the end marker follows them.
     """
-    members: list[Member] = []
+    members: list[TarMember] = []
     try:
         for member in _members(buffer, "unfinished"):
             members.append(member)  # one by one: those before a fault stay
@@ -75,11 +75,11 @@ def scan_unfinished(buffer: bytes | mmap.mmap) -> tuple[list[Member], bool]:
     return members, True
 
 
-def _members(buffer: bytes | mmap.mmap, where: str) -> Iterator[Member]:
+def _members(buffer: bytes | mmap.mmap, where: str) -> Iterator[TarMember]:
     """Members up to the end marker."""
     offset = 0
     while (info := _header(buffer, offset, where)) is not None:
-        member = Member(info.name, offset + BLOCK, info.size)
+        member = TarMember(info.name, offset + BLOCK, info.size)
         if member.end > len(buffer):
             raise ShardError(
                 f"shard {where}: truncated: member {member.name} ends at byte {member.end}, "
@@ -89,7 +89,7 @@ def _members(buffer: bytes | mmap.mmap, where: str) -> Iterator[Member]:
         offset = _next_header(member)
 
 
-def _next_header(member: Member) -> int:
+def _next_header(member: TarMember) -> int:
     return member.offset + padded(member.size)
 
 

@@ -41,7 +41,7 @@ from data_shards.shards.manifest import (
     read_manifest,
     write_manifest,
 )
-from data_shards.shards.roll import ShardRoll
+from data_shards.shards.rotation import RotatingShards
 from data_shards.shards.statistics import StatisticsAccumulator
 from data_shards.trajectory import Trajectory
 
@@ -99,7 +99,7 @@ def write_corpus(
     with _partial_folder(out, stem) as partial:
         before = recover(partial, order)[:count]
         packer = _Packer(card, split, storage)
-        with ShardRoll(partial, stem, shard_bytes) as shards:
+        with RotatingShards(partial, stem, shard_bytes) as shards:
             for sample in consume(before):
                 shards.write(packer.repeat(sample))
             for trajectory in trajectories_from(len(before)):

@@ -97,7 +97,7 @@ def open_arrays(path: Path) -> Iterator[FileArrays]:
     except MemoryError:
         raise UserError(f"{path}: larger than the memory of this machine; cut it first") from None
     except PermissionError:
-        raise UserError(f"{path}: may not be read; mend its permissions") from None
+        raise UserError(f"{path}: may not be read; fix its permissions") from None
 
 
 def _format_of(path: Path) -> Format:

@@ -350,7 +350,7 @@ class _Reader:
         value = fields[frame, channel, row, column]
         about = "it does not fit into 32 bits; use other units"
         if not np.isfinite(value):
-            about = "mend it; if such cells are solid, say so by --mask"
+            about = "fix it; if such cells are solid, say so by --mask"
         raise UserError(
             f"{self._path}: {int(bad.sum())} values cannot be used, the first is {value} in "
             f"channel {names[channel]}, frame {frame}, row {row}, column {column}; {about}"

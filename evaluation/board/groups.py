@@ -25,7 +25,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class Group:
+class ColumnGroup:
     """Columns that are read together.
 
     Attributes:
@@ -55,7 +55,7 @@ def family_title(family: str) -> str:
     return _TITLES.get(family, family.replace("_", " ").capitalize())
 
 
-def groups_of(board: Board, place: ShiftOf = shift_of) -> tuple[Group, ...]:
+def groups_of(board: Board, place: ShiftOf = shift_of) -> tuple[ColumnGroup, ...]:
     """All columns of a board, each in one group.
 
     Args:
@@ -71,7 +71,7 @@ def groups_of(board: Board, place: ShiftOf = shift_of) -> tuple[Group, ...]:
     for family, ladder in sorted(members, key=lambda key: (_rank(key[0]), key[1] or "")):
         found = members[family, ladder]
         found.sort(key=lambda pair: 0.0 if pair[0] is None else pair[0].value)
-        groups.append(Group(family, ladder, _titled([column for _, column in found])))
+        groups.append(ColumnGroup(family, ladder, _titled([column for _, column in found])))
     return tuple(groups)
 
 
@@ -84,7 +84,7 @@ def _titled(columns: Sequence[Column]) -> tuple[Column, ...]:
     )
 
 
-def families_of(groups: Sequence[Group]) -> dict[str, tuple[Column, ...]]:
+def families_of(groups: Sequence[ColumnGroup]) -> dict[str, tuple[Column, ...]]:
     """Family -> the columns of all its groups, in the order of the groups."""
     families: dict[str, tuple[Column, ...]] = {}
     for group in groups:

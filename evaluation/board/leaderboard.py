@@ -12,7 +12,7 @@ from pathlib import Path
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from evaluation.board.board import Board, Cell, Row, build_board
-from evaluation.board.groups import Group, groups_of, rows_in
+from evaluation.board.groups import ColumnGroup, groups_of, rows_in
 from evaluation.board.page.few_shot import few_shot_chapter
 from evaluation.board.page.fields import PicturedModel
 from evaluation.board.page.render import render_page
@@ -142,7 +142,7 @@ def overview_markdown(board: Board) -> str:
     return markdown_table(header, rows)
 
 
-def scores_markdown(board: Board, group: Group) -> str:
+def scores_markdown(board: Board, group: ColumnGroup) -> str:
     """The scores of a group of tasks, with ranks."""
     header = ["Model", *(column.title for column in group.columns), "Mean rank"]
     rows = [
@@ -163,7 +163,7 @@ def _ranked(cell: Cell | None) -> str:
     return f"**{text}** (#{cell.rank})" if cell.best else f"{text} (#{cell.rank})"
 
 
-def factors_markdown(board: Board, group: Group) -> str:
+def factors_markdown(board: Board, group: ColumnGroup) -> str:
     """How many times each model beats the better floor of every column of a group."""
     header = ["Model", *(column.title for column in group.columns)]
     rows = [

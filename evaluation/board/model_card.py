@@ -35,7 +35,7 @@ from foundation.models.registry import ModelConfig, outline_model
 
 CARD = "README.md"
 RESULTS = ".eval_results"
-# The line by which a card of ours is known; a README without it is somebody's own.
+# The line by which a card of ours is known; a README without it was written by hand.
 MARK = "# Written by `foundation card`; remove this line to keep your own words."
 
 _LICENCE = "apache-2.0"
@@ -132,7 +132,7 @@ def write_card(
     try:
         card = folder / CARD
         if card.exists() and MARK not in card.read_text(errors="replace"):
-            notes.append(f"{card} is somebody's own and stays as it is")
+            notes.append(f"{card} was written by hand and stays as it is")
         else:
             replace_file(card, text.encode())
         if dataset and own.records:

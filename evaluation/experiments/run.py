@@ -68,7 +68,7 @@ def training_folder(output: Path, run: Run) -> Path:
     return output / "runs" / run.name
 
 
-def unwatched(items: Iterable[ItemT], total: int, label: str) -> Iterable[ItemT]:
+def without_progress(items: Iterable[ItemT], total: int, label: str) -> Iterable[ItemT]:
     """Shows nothing of how far the work is: the default where a `watch` is asked for."""
     return items
 

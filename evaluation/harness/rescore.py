@@ -19,8 +19,8 @@ from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.windows import load_windows
-from evaluation.harness.judgeable import own_layout
-from evaluation.harness.lattice import cut_forecast
+from evaluation.harness.compatible import own_layout
+from evaluation.harness.scored_grid import cut_forecast
 from evaluation.metrics import MetricName, find_metric, measure
 from evaluation.records.predictions import PredictionReader
 from evaluation.records.record import Record, aggregate_all, predictions_path
@@ -109,7 +109,7 @@ def _chosen(samples: SampleValues, task: Task) -> SampleValues:
     if not kept:
         raise UserError(
             f"task {task.name}: no sample has a key like {task.keys!r}, they are called "
-            f"{_trajectory(samples.keys[0])} and so on; mend --keys"
+            f"{_trajectory(samples.keys[0])} and so on; fix --keys"
         )
     return SampleValues(
         keys=tuple(samples.keys[i] for i in kept),

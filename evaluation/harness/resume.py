@@ -8,8 +8,8 @@ from pathlib import Path
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
+from evaluation.harness.compatible import windows_of
 from evaluation.harness.forecaster import Forecaster
-from evaluation.harness.judgeable import windows_of
 from evaluation.harness.runner import RunSettings
 from evaluation.records.record import Identity, Record, predictions_path
 from evaluation.records.results import read_results

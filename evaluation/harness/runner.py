@@ -25,10 +25,10 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
 from data_shards.stream.windows import load_windows
+from evaluation.harness.compatible import Window, check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
-from evaluation.harness.judgeable import Window, check_judgeable, windows_of
-from evaluation.harness.lattice import cut_forecast, scored_stride
 from evaluation.harness.ranks import Ranks
+from evaluation.harness.scored_grid import cut_forecast, scored_stride
 from evaluation.metrics import Forecast, MetricName, measure
 from evaluation.records.predictions import Precision, PredictionWriter
 from evaluation.records.provenance import git_commit, this_machine
@@ -89,7 +89,7 @@ def run_task(
         UserError: trajectories too short, or a corpus or context that the model cannot take.
     """
     ranks = ranks or Ranks()
-    run = _Run(forecaster, task, corpus, settings, check_judgeable(forecaster, task, corpus))
+    run = _Run(forecaster, task, corpus, settings, check_compatible(forecaster, task, corpus))
     began = time.perf_counter()
     windows = windows_of(task, corpus, settings.limit)
     done: list[_BatchValues] = []

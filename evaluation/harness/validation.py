@@ -16,7 +16,7 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough, load_windows
-from evaluation.harness.lattice import scored_stride
+from evaluation.harness.scored_grid import scored_stride
 from evaluation.metrics import l2re, scored_points
 from foundation.models.rollout import rollout
 

@@ -1,6 +1,6 @@
 """Divergence of a velocity that should have none: a forecast in, one value per sample out.
 
-Axes: B samples, T predicted frames, H rows (y), W columns (x) of the scored lattice.
+Axes: B samples, T predicted frames, H rows (y), W columns (x) of the scored grid.
 Central differences on cells whose four neighbours count. The truth is not free of it: the
 solver's velocity is so on its own staggered grid, the shards hold means over cells. A floor's
 value shows how much that is.

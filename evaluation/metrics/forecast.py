@@ -1,7 +1,7 @@
 """A forecast beside the truth, with all that a metric may ask about it.
 
 Axes: B samples, T predicted frames, C channels of the corpus, H rows, W columns
-of the scored lattice. What several metrics need is computed once.
+of the scored grid. What several metrics need is computed once.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ class Setting:
     """What holds for all samples of a task; it decides which metrics apply.
 
     Attributes:
-        lattice: cells that are scored, along each axis.
+        grid: cells that are scored, along each axis.
         pde: name of the equation, as the card has it.
-        given: names of the given fields, if the lattice is the whole grid.
+        given: names of the given fields, if the scored grid is that of the data.
         frames: predicted frames.
         channels: names of the channels, in order.
         sides: boundary condition of every side that is one: neither periodic nor uniform.
@@ -32,7 +32,7 @@ class Setting:
         threshold: L2RE of a frame up to which a forecast is valid.
     """
 
-    lattice: tuple[int, ...]
+    grid: tuple[int, ...]
     frames: int
     channels: tuple[str, ...]
     sides: tuple[str, ...] = ()

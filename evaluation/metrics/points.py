@@ -23,10 +23,10 @@ def scored_points(asked_mask_BC: Tensor, valid_mask: Tensor, stride: int = 1) ->
         0/1 mask (B, 1, C, *S).
     """
     dimensions = valid_mask.ndim - 2
-    lattice = torch.zeros_like(valid_mask[0, 0])
-    lattice[(slice(None, None, stride),) * dimensions] = 1.0
+    grid = torch.zeros_like(valid_mask[0, 0])
+    grid[(slice(None, None, stride),) * dimensions] = 1.0
     asked = asked_mask_BC.reshape(*asked_mask_BC.shape, *(1,) * dimensions)
-    return (asked * valid_mask * lattice)[:, None]
+    return (asked * valid_mask * grid)[:, None]
 
 
 def mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:

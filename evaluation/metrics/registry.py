@@ -63,7 +63,7 @@ def _band(band: Band, range_text: str) -> Metric:
         title=f"spectral error ({band})",
         meaning=f"relative error of wave numbers {range_text}",
         measure=lambda forecast: forecast.bands[band],
-        applies=lambda setting: resolves(band, setting.lattice),
+        applies=lambda setting: resolves(band, setting.grid),
     )
 
 
@@ -149,7 +149,7 @@ METRICS: dict[MetricName, Metric] = {
         title="divergence",
         meaning="divergence of the predicted velocity relative to its gradient",
         measure=divergence,
-        applies=lambda setting: setting.solenoidal is not None and min(setting.lattice) > 2,
+        applies=lambda setting: setting.solenoidal is not None and min(setting.grid) > 2,
     ),
     "residual": Metric(
         title="residual",

@@ -1,7 +1,7 @@
 """Residual of steady problems: an answer, its source and its coefficients in, one value out.
 
-Axes: B samples, T frames, H rows, W columns of the scored lattice. For a residual the lattice
-must be the whole grid, and the equation one with an operator (`foundation.physics.residuals`).
+Axes: B samples, T frames, H rows, W columns of the scored grid. That must be the
+whole grid of the data, and the equation one with an operator (`foundation.physics.residuals`).
 The truth's own residual is that of float32 shards, 1e-6 to 1e-4; judge no finer by it.
 """
 
@@ -17,7 +17,7 @@ SOURCE = "source"
 
 def has_residual(setting: Setting) -> bool:
     """Whether the equation is known and its source is given."""
-    return setting.pde in OPERATORS and SOURCE in setting.given and len(setting.lattice) == 2
+    return setting.pde in OPERATORS and SOURCE in setting.given and len(setting.grid) == 2
 
 
 def equation_residual(forecast: Forecast) -> Tensor:

@@ -1,7 +1,7 @@
 """Errors by scale: predicted and true frames in, one error per band of wave numbers out.
 
 Axes: B samples, T predicted frames, C channels, H rows, W columns of the scored
-lattice; S shells, whole wave numbers |k| = floor(sqrt(kx^2 + ky^2)), k in cycles
+grid; S shells, whole wave numbers |k| = floor(sqrt(kx^2 + ky^2)), k in cycles
 per side of the domain. Points that do not count are zero in both fields.
 Source: PDEBench (NeurIPS 2022), fRMSE, with the bands of its text: k of 0 to 4,
 5 to 12, and 13 upwards.
@@ -52,7 +52,7 @@ def shell_energy(fields_BTCHW: Tensor) -> Tensor:
     """Energy of every shell of wave numbers, summed over frames.
 
     Returns:
-        (B, C, S), squared units of the field, S the lattice's shells; their sum is
+        (B, C, S), squared units of the field, S the grid's shells; their sum is
         the sum of squares of the field (Parseval).
     """
     rows, columns = fields_BTCHW.shape[-2:]
@@ -65,12 +65,12 @@ def shell_energy(fields_BTCHW: Tensor) -> Tensor:
 
 
 def shell_of_modes(rows: int, columns: int) -> Tensor:
-    """Shell of every mode of a lattice, int64 (H, W), in the order of the transform."""
+    """Shell of every mode of a grid, int64 (H, W), in the order of the transform."""
     k_rows = torch.fft.fftfreq(rows, 1 / rows, dtype=torch.float64)
     k_columns = torch.fft.fftfreq(columns, 1 / columns, dtype=torch.float64)
     return torch.hypot(k_rows[:, None], k_columns).floor().long()
 
 
-def resolves(band: Band, lattice: tuple[int, ...]) -> bool:
-    """Whether a lattice has wave numbers of this band along one of its axes."""
-    return max(lattice) // 2 >= FIRST_SHELL[band]
+def resolves(band: Band, grid: tuple[int, ...]) -> bool:
+    """Whether a grid has wave numbers of this band along one of its axes."""
+    return max(grid) // 2 >= FIRST_SHELL[band]

@@ -1,7 +1,7 @@
 """Predictions beside a results file: written sample by sample, read back the same way.
 
 One `.npz` per record; its arrays are called by the samples' keys and hold the
-scored channels on the scored lattice, (T, C, H, W).
+scored channels on the scored grid, (T, C, H, W).
 """
 
 import zipfile

@@ -50,7 +50,7 @@ def _git(*arguments: str) -> str | None:
 def git_commit() -> str:
     """Commit of the checkout this code runs from; "unknown" where it is not tracked.
 
-    An installed copy may lie inside somebody else's checkout, whose commit says
+    An installed copy may lie inside another checkout, whose commit says
     nothing about this code; hence the question whether this very file is tracked.
     """
     if _git("ls-files", "--error-unmatch", _SOURCE.name) is None:

@@ -19,8 +19,8 @@ from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.verify import check_checksums
-from evaluation.experiments.run import Trainer, run_all, training_folder, unwatched
-from evaluation.harness.campaign import Campaign, untold
+from evaluation.experiments.run import Trainer, run_all, training_folder, without_progress
+from evaluation.harness.evaluation import Evaluation, silent
 from evaluation.harness.floors import FLOORS, floors_of
 from evaluation.harness.forecaster import FLOOR_PREFIX, open_forecaster
 from evaluation.harness.ranks import Ranks
@@ -130,8 +130,8 @@ def run_study(
     settings: RunSettings | None = None,
     include: Path | None = None,
     finished_only: bool = False,
-    watch: Watch = unwatched,
-    tell: Callable[[str], None] = untold,
+    watch: Watch = without_progress,
+    tell: Callable[[str], None] = silent,
 ) -> StudyResult:
     """Do what is not done of a study, and sum it up.
 
@@ -221,12 +221,12 @@ def _judged(study: Study, finished: Finished, output: Path, settings: RunSetting
         forecaster = open_forecaster(str(model), device, _label(study, run))
         pairs += [(forecaster, task) for task in study.tasks]
     results = output / "records" / "study-runs.json"
-    campaign = Campaign(results, settings, study.tests, pairs)
-    campaign.check()
+    evaluation_run = Evaluation(results, settings, study.tests, pairs)
+    evaluation_run.check()
     judged = read_judged(results)
-    check_checksums(campaign.splits_to_read(judged))
+    check_checksums(evaluation_run.splits_to_read(judged))
     results.parent.mkdir(parents=True, exist_ok=True)
-    return campaign.run(judged, Ranks())
+    return evaluation_run.run(judged, Ranks())
 
 
 def _label(study: Study, run: StudyRun) -> str:

@@ -15,10 +15,10 @@ import torch
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.shards.manifest import read_manifest
-from evaluation.experiments.run import Trainer, unwatched
-from evaluation.harness.campaign import untold
+from evaluation.experiments.run import Trainer, without_progress
+from evaluation.harness.compatible import check_compatible
+from evaluation.harness.evaluation import silent
 from evaluation.harness.forecaster import open_forecaster
-from evaluation.harness.judgeable import check_judgeable
 from evaluation.harness.runner import RunSettings
 from evaluation.study.config import StudyConfig, StudyRun, TransferConfig
 from evaluation.study.transfer_summary import StudyTransfer, TransferPoint, summarise_transfer
@@ -95,8 +95,8 @@ def run_transfers(
     settings: RunSettings,
     *,
     finished_only: bool = False,
-    watch: Watch = unwatched,
-    tell: Callable[[str], None] = untold,
+    watch: Watch = without_progress,
+    tell: Callable[[str], None] = silent,
 ) -> StudyTransfer | None:
     """Do what is not done, and sum it up in `records/study-transfer.json`.
 
@@ -188,7 +188,7 @@ def _check_models(
     for run, model in starts:
         forecaster = open_forecaster(str(model), torch.device(settings.device), run.name)
         for target in targets.values():
-            check_judgeable(forecaster, target.task, target.test)
+            check_compatible(forecaster, target.task, target.test)
 
 
 def _points(

@@ -20,7 +20,7 @@ ALL_LADDERS = "ladders"
 ROUTING = "routing"  # the kind of task that `evaluation.routing` reads
 
 
-class Group(Config):
+class TaskGroup(Config):
     """What a group of tasks is for, and members that do not say so themselves."""
 
     description: str
@@ -43,7 +43,7 @@ def read_task_values(
     for folder in folders:
         paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != GROUPS]
         if not paths:
-            raise UserError(f"{folder}: no task files (*.yaml) in this folder; mend --include")
+            raise UserError(f"{folder}: no task files (*.yaml) in this folder; fix --include")
         for path in paths:
             where = f"task {path.name}"
             values = _mapping(path, where)
@@ -113,7 +113,7 @@ def read_groups(folders: Sequence[Path]) -> dict[str, tuple[str, tuple[str, ...]
     for path in (folder / GROUPS for folder in folders):
         if path.exists():
             for name, values in _mapping(path, str(path)).items():
-                group = Group.read(values, f"{path}: {name}")
+                group = TaskGroup.read(values, f"{path}: {name}")
                 groups[name] = (group.description, group.tasks)
     return groups
 

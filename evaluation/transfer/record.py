@@ -139,9 +139,7 @@ def write_json(path: Path, content: TransferRecord | TransferSummary) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, f"{content.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
-        raise UserError(
-            f"{path}: could not be written ({error}); mend that and run again"
-        ) from None
+        raise UserError(f"{path}: could not be written ({error}); fix that and run again") from None
 
 
 def _check_comparable(records: dict[str, TransferRecord]) -> None:

@@ -18,10 +18,10 @@ from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.verify import check_checksums
-from evaluation.experiments.run import Trainer, unwatched
-from evaluation.harness.campaign import untold
+from evaluation.experiments.run import Trainer, without_progress
+from evaluation.harness.compatible import check_compatible
+from evaluation.harness.evaluation import silent
 from evaluation.harness.forecaster import open_forecaster
-from evaluation.harness.judgeable import check_judgeable
 from evaluation.harness.runner import RunSettings, run_task
 from evaluation.records.record import Record
 from evaluation.records.samples import SampleValues
@@ -77,7 +77,7 @@ def open_target(
 
 
 def sizes_of(
-    task: Task, trajectories: int, tell: Callable[[str], None] = untold
+    task: Task, trajectories: int, tell: Callable[[str], None] = silent
 ) -> tuple[int, ...]:
     """Sizes that a few-shot task asks for, as far as the shards reach; none of another task.
 
@@ -109,8 +109,8 @@ def run_transfer(
     *,
     settings: RunSettings | None = None,
     keep_models: bool = False,
-    watch: Watch = unwatched,
-    tell: Callable[[str], None] = untold,
+    watch: Watch = without_progress,
+    tell: Callable[[str], None] = silent,
 ) -> TransferSummary:
     """Do what is not done of a sweep, and sum it up in `transfer.json` and `transfer.svg`.
 
@@ -133,7 +133,7 @@ def run_transfer(
     )
     runs = plan(terms, target.train, target.test, target.task)
     judged = open_forecaster(terms.checkpoint, torch.device(settings.device))
-    check_judgeable(judged, target.task, target.test)
+    check_compatible(judged, target.task, target.test)
     found = run_sweep(
         runs,
         {target.train.name: target},
@@ -158,8 +158,8 @@ def run_sweep(
     settings: RunSettings,
     *,
     keep_models: bool = False,
-    watch: Watch = unwatched,
-    tell: Callable[[str], None] = untold,
+    watch: Watch = without_progress,
+    tell: Callable[[str], None] = silent,
 ) -> list[tuple[TransferRun, TransferRecord]]:
     """Runs of any checkpoints and corpora with their records, in the order of the runs.
 

@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.moe.mixing import Routes, mix_chosen
+from foundation.moe.mixing import ExpertRoutes, mix_chosen
 from foundation.moe.router import Routing
 
 
@@ -35,5 +35,5 @@ class ExpertBank(nn.Module):
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
         """(B, N, F) -> (B, N, D), weighted sum of each sample's experts and mean of the shared."""
         experts = cast(list[Expert], list(self.experts.values()))
-        routes = Routes.of_choices(routing.experts_BK, routing.weights_BK, self.num_experts)
+        routes = ExpertRoutes.of_choices(routing.experts_BK, routing.weights_BK, self.num_experts)
         return mix_chosen(rows_BNF, routes, experts, shared)

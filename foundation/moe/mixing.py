@@ -22,7 +22,7 @@ _gelu_backward = torch.ops.aten.gelu_backward
 
 
 @dataclass(frozen=True)
-class Routes:
+class ExpertRoutes:
     """Which row goes to which expert and with what weight, sorted by expert.
 
     Attributes:
@@ -59,7 +59,7 @@ class Routes:
 
 def mix_chosen(
     rows_MNF: Tensor,
-    routes: Routes,
+    routes: ExpertRoutes,
     experts: Sequence[nn.Linear],
     shared: Sequence[nn.Linear] = (),
 ) -> Tensor:
@@ -89,7 +89,10 @@ def mix_chosen(
 # A graph would hold for as many chosen experts as there were when it was made.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _mix_by_hand(
-    rows_MNF: Tensor, routes: Routes, experts: Sequence[nn.Linear], shared: Sequence[nn.Linear]
+    rows_MNF: Tensor,
+    routes: ExpertRoutes,
+    experts: Sequence[nn.Linear],
+    shared: Sequence[nn.Linear],
 ) -> Tensor:
     maps = [*experts, *shared]
     weights = [linear.weight for linear in maps]
@@ -101,7 +104,10 @@ def _mix_by_hand(
 
 
 def mix_grouped(
-    rows_MNF: Tensor, routes: Routes, experts: Sequence[nn.Linear], shared: Sequence[nn.Linear]
+    rows_MNF: Tensor,
+    routes: ExpertRoutes,
+    experts: Sequence[nn.Linear],
+    shared: Sequence[nn.Linear],
 ) -> Tensor:
     """As `mix_chosen`, with all routed experts in one grouped product."""
     num_rows, tokens, features = rows_MNF.shape
@@ -161,7 +167,7 @@ class _Mix(torch.autograd.Function):
         ctx: Any,
         rows_MNF: Tensor,
         weights_R: Tensor,
-        routes: Routes,
+        routes: ExpertRoutes,
         num_shared: int,
         *parameters: Tensor,
     ) -> Tensor:
@@ -211,7 +217,7 @@ class _Mix(torch.autograd.Function):
         return rows_gradient, routes_gradient.to(dtype), None, None, *gradients
 
 
-def _runs(routes: Routes, weights_R: Tensor, num_shared: int) -> list[_Run]:
+def _runs(routes: ExpertRoutes, weights_R: Tensor, num_shared: int) -> list[_Run]:
     """Shared experts, and the routed ones that some row chose."""
     count = routes.num_experts
     runs = [_Run(count + number, None, 1 / num_shared) for number in range(num_shared)]

@@ -26,7 +26,7 @@ from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
 from foundation.moe.experts import Expert, ExpertBank
-from foundation.moe.mixing import Routes, mix_chosen
+from foundation.moe.mixing import ExpertRoutes, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
 from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
@@ -60,7 +60,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Sequence[Expert]) -> Tensor:
         experts = list(self.experts.deepspeed_experts.values())
         if self.ep_size == 1:
-            routes = Routes.of_choices(routing.experts_BK, routing.weights_BK, len(experts))
+            routes = ExpertRoutes.of_choices(routing.experts_BK, routing.weights_BK, len(experts))
             return mix_chosen(rows_BNF, routes, experts, shared)
         mixed: Tensor = self._exchanged(rows_BNF, routing, experts, shared)
         return mixed
@@ -83,7 +83,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         weights_ML = begin_exchange(weights_BRL[samples, owners], sent, received, self.ep_group)
         half = (len(shared) + 1) // 2
         shares = _shares(shared[:half], rows_BNF, len(shared))
-        mixed_MND = mix_chosen(rows_MNF(), Routes.of_weights(weights_ML()), experts)
+        mixed_MND = mix_chosen(rows_MNF(), ExpertRoutes.of_weights(weights_ML()), experts)
         parts_SND = begin_exchange(mixed_MND, received, sent, self.ep_group)
         shares += _shares(shared[half:], rows_BNF, len(shared))
         arrived_SND = parts_SND()
@@ -95,7 +95,7 @@ def _shares(some: Sequence[Expert], rows_BNF: Tensor, num_shared: int) -> list[T
     """What some of the shared experts add to the mean of all; nothing of none."""
     if not some:
         return []
-    nobody = Routes.of_weights(rows_BNF.new_zeros(len(rows_BNF), 0))
+    nobody = ExpertRoutes.of_weights(rows_BNF.new_zeros(len(rows_BNF), 0))
     return [mix_chosen(rows_BNF, nobody, [], some) * (len(some) / num_shared)]
 
 

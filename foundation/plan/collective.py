@@ -17,7 +17,7 @@ from math import ceil, log2
 
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.plan.cluster import Cluster
-from foundation.plan.placement import Group
+from foundation.plan.placement import RankGroup
 from foundation.plan.traffic import expected_ranks
 
 
@@ -44,7 +44,7 @@ class Load:
         return within + cluster.between.seconds(self.messages_between, self.between)
 
 
-def circulated(cluster: Cluster, group: Group, sent: float, passes: int, calls: int) -> Load:
+def circulated(cluster: Cluster, group: RankGroup, sent: float, passes: int, calls: int) -> Load:
     """Load of a gather (one pass) or of a reduction (two) over a group.
 
     Args:
@@ -63,7 +63,7 @@ def circulated(cluster: Cluster, group: Group, sent: float, passes: int, calls: 
 
 
 def exchanged(
-    config: MoEPOTConfig, group: Group, sent: float, calls: int, hierarchical: bool
+    config: MoEPOTConfig, group: RankGroup, sent: float, calls: int, hierarchical: bool
 ) -> Load:
     """Load of exchanges of samples within an expert-parallel group.
 

@@ -22,7 +22,7 @@ MOST_RANKS = 2**14  # to which doubling is followed
 
 
 @dataclass(frozen=True)
-class Forecast:
+class StepForecast:
     """Of one layout on one cluster; nothing in it is measured.
 
     Attributes:
@@ -73,7 +73,7 @@ class Forecast:
 
 def forecast(
     config: ModelConfig, spread: Spread, cluster: Cluster, arrangement: Arrangement
-) -> Forecast:
+) -> StepForecast:
     """Price a layout and the GPU that it is compared with.
 
     Raises:
@@ -82,7 +82,7 @@ def forecast(
     cost = cost_on(config, spread)
     time, hidden = step_time(config, cost, spread, cluster, arrangement)
     batch = spread.world * spread.micro_batch * spread.accumulation
-    return Forecast(
+    return StepForecast(
         spread=spread,
         arrangement=arrangement,
         cost=cost,
@@ -106,10 +106,12 @@ class Break:
 
     world: int
     reason: Literal["memory", "efficiency", "batch", "nodes"]
-    forecast: Forecast | None
+    forecast: StepForecast | None
 
 
-def first_break(found: Forecast, config: ModelConfig, cluster: Cluster, grow: bool) -> Break | None:
+def first_break(
+    found: StepForecast, config: ModelConfig, cluster: Cluster, grow: bool
+) -> Break | None:
     """What fails first as GPUs double, all else kept; None if nothing does.
 
     Args:

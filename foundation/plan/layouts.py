@@ -6,7 +6,7 @@ from dataclasses import replace
 from data_shards.errors import UserError
 from foundation.models.registry import ModelConfig
 from foundation.plan.cluster import Cluster
-from foundation.plan.forecast import Forecast, forecast
+from foundation.plan.forecast import StepForecast, forecast
 from foundation.plan.placement import placed
 from foundation.plan.step_time import Arrangement
 from foundation.plan.traffic import Spread
@@ -24,7 +24,7 @@ def laid_out(
     ep_sizes: Sequence[int],
     cluster: Cluster,
     arrangement: Arrangement,
-) -> list[Forecast]:
+) -> list[StepForecast]:
     """A forecast per expert-parallel size, inside nodes and, where that differs, across them.
 
     Args:
@@ -37,7 +37,7 @@ def laid_out(
     Raises:
         UserError: none of the sizes lies evenly on the nodes.
     """
-    found: list[Forecast] = []
+    found: list[StepForecast] = []
     fault: UserError | None = None
     for ep_size in ep_sizes:
         groups = []
@@ -56,7 +56,7 @@ def laid_out(
     return found
 
 
-def best(forecasts: Sequence[Forecast]) -> Forecast | None:
+def best(forecasts: Sequence[StepForecast]) -> StepForecast | None:
     """The fastest of those that fit the memory."""
     fitting = [found for found in forecasts if found.fits]
     return max(fitting, key=lambda found: found.samples_per_s, default=None)

@@ -17,7 +17,7 @@ Where = Literal["inside", "across"]
 
 
 @dataclass(frozen=True)
-class Group:
+class RankGroup:
     """Ranks that talk to each other.
 
     Attributes:
@@ -37,9 +37,9 @@ class Group:
 class Placement:
     """The groups that one rank belongs to."""
 
-    everyone: Group
-    exchanging: Group
-    copies: Group
+    everyone: RankGroup
+    exchanging: RankGroup
+    copies: RankGroup
 
 
 def placed(cluster: Cluster, world: int, ep_size: int, where: Where = "inside") -> Placement:
@@ -77,7 +77,7 @@ def placed(cluster: Cluster, world: int, ep_size: int, where: Where = "inside") 
             "take one that divides the GPUs of a node, or a multiple of them"
         )
     return Placement(
-        everyone=Group(world, per_node),
-        exchanging=Group(ep_size, together),
-        copies=Group(world // ep_size, per_node // together),
+        everyone=RankGroup(world, per_node),
+        exchanging=RankGroup(ep_size, together),
+        copies=RankGroup(world // ep_size, per_node // together),
     )

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from foundation.moe.experts import Expert
-from foundation.moe.mixing import Routes, mix_chosen
-from launchers.benchmarks.beside import beside
+from foundation.moe.mixing import ExpertRoutes, mix_chosen
+from launchers.benchmarks.own_process import in_own_process
 from launchers.benchmarks.published_form import sum_of_all
 from launchers.benchmarks.timing import Figure, Goal, Way, at_least, at_most, in_turns, ratio
 
@@ -41,7 +41,7 @@ class Layer:
 
     def sparse(self) -> None:
         """A step of ours."""
-        routes = Routes.of_weights(self.weights_BE)
+        routes = ExpertRoutes.of_weights(self.weights_BE)
         out = mix_chosen(self.rows_BNF, routes, self.experts, self.shared)
         self._back(out, self.gradient_BND)
 
@@ -121,7 +121,7 @@ def mixture_figures(device: torch.device, rounds: int, samples: int = 20) -> lis
     ways["by token"] = single.sparse
     for count in (8, 64):
         ways[f"{count} experts"] = layer_of(width, count, samples, full, device).sparse
-    with beside(_all_computed, width, samples, device) as ways["all"]:
+    with in_own_process(_all_computed, width, samples, device) as ways["all"]:
         seconds = in_turns(ways, rounds, device)
     where = f"mixture, batch {samples}, width {width}"
 

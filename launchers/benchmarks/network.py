@@ -30,7 +30,7 @@ from foundation.plan.cost import cost_of
 from foundation.train.config import load_run_config
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
-from launchers.benchmarks.beside import beside
+from launchers.benchmarks.own_process import in_own_process
 from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm
 from launchers.benchmarks.samples import random_batch, spread_routes
@@ -63,7 +63,7 @@ def network_figures(
     with ExitStack() as processes:
 
         def alone(make: Callable[..., Way], *arguments: object) -> Way:
-            return processes.enter_context(beside(make, *arguments, samples, device))
+            return processes.enter_context(in_own_process(make, *arguments, samples, device))
 
         ways = {
             "published": alone(_published_training),
@@ -101,7 +101,10 @@ def network_figures(
 
 def inference_figures(device: torch.device, rounds: int) -> list[Figure]:
     """One forecast step of one sample, in float32, both in processes that were told nothing."""
-    with beside(_forecast, True, device) as published, beside(_forecast, False, device) as ours:
+    with (
+        in_own_process(_forecast, True, device) as published,
+        in_own_process(_forecast, False, device) as ours,
+    ):
         seconds = in_turns({"published": published, "ours": ours}, 3 * rounds, device)
     name = "tiny, batch 1, inference: published fp32 / ours fp32"
     return [ratio(name, seconds["published"], seconds["ours"], at_least(2.0))]
@@ -141,7 +144,7 @@ def kept_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Fi
     batch = random_batch(config, samples, device=device)
     figures = []
     for bf16, said in ((False, "fp32"), (True, "bf16")):
-        with beside(_returning_training, bf16, samples, device) as returning:
+        with in_own_process(_returning_training, bf16, samples, device) as returning:
             kept = engine_step(spread(config, batch, device), batch, bf16)
             seconds = in_turns({"returned": returning, "kept": kept}, rounds, device)
         name = f"tiny, batch {samples}, whole step, {said}: freed memory returned / kept"
@@ -182,7 +185,7 @@ def size_figures(device: torch.device, rounds: int) -> list[Figure]:
 
 def _block_figures(device: torch.device, rounds: int, samples: int) -> list[Figure]:
     """One of medium's blocks, forward and backward."""
-    with beside(_block_pass, True, samples, device) as published:
+    with in_own_process(_block_pass, True, samples, device) as published:
         ways = {"published": published, "ours": _block_pass(False, samples, device)}
         seconds = in_turns(ways, rounds, device)
     name = f"medium, batch {samples}, a block: published fp32 / ours fp32"

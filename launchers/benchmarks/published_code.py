@@ -1,4 +1,4 @@
-"""The authors' own code, from a clone of it that somebody has: how lean our yardstick is.
+"""The authors' own code, from a clone of it that the user has: how lean our yardstick is.
 
 It is not ours to ship (https://github.com/haiyangxin/MoEPOT). The clone's code is run.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from data_shards.errors import UserError
 from foundation.plan.cluster import Cluster, cluster_names, cluster_values
-from foundation.plan.forecast import MOST_RANKS, Break, Forecast, first_break, forecast
+from foundation.plan.forecast import MOST_RANKS, Break, StepForecast, first_break, forecast
 from foundation.plan.layouts import best, fitting_ep_sizes, laid_out
 from foundation.plan.placement import placed
 from foundation.plan.step_time import Arrangement
@@ -107,7 +107,7 @@ def spread_of(options: argparse.Namespace, run: RunConfig, world: int, ep_size: 
 
 def arranged_forecast(
     options: argparse.Namespace, run: RunConfig, cluster: Cluster, spread: Spread
-) -> Forecast:
+) -> StepForecast:
     """The forecast of one layout."""
     return forecast(run.model, spread, cluster, _arrangement(options))
 
@@ -122,7 +122,7 @@ def _arrangement(options: argparse.Namespace) -> Arrangement:
     )
 
 
-def plain_forecast(found: Forecast, cluster: Cluster) -> dict[str, Any]:
+def plain_forecast(found: StepForecast, cluster: Cluster) -> dict[str, Any]:
     """A forecast for programs; seconds, samples per second, bytes."""
     return {
         "simulated_from": cluster.source,
@@ -143,7 +143,7 @@ def plain_forecast(found: Forecast, cluster: Cluster) -> dict[str, Any]:
 
 
 def plain_plan(
-    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: Forecast
+    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: StepForecast
 ) -> dict[str, Any]:
     """A forecast for programs, with where doubling the GPUs ends; None if nowhere."""
     broken = first_break(found, run.model, cluster, grow=bool(options.micro))
@@ -152,7 +152,7 @@ def plain_plan(
 
 
 def print_forecast(
-    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: Forecast
+    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: StepForecast
 ) -> None:
     """The second half of a plan: seconds by part, and where more GPUs stop helping."""
     print(f"on {options.cluster}, simulated: {_nodes(found, cluster)}")
@@ -162,7 +162,7 @@ def print_forecast(
 
 
 def _forecast_rows(
-    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: Forecast
+    options: argparse.Namespace, run: RunConfig, cluster: Cluster, found: StepForecast
 ) -> Iterator[tuple[str, str]]:
     total = found.time.total
     hidden = asdict(found.hidden)
@@ -181,7 +181,7 @@ def _forecast_rows(
     yield "memory", f"{_gib(found.cost.peak_bytes)} of {_gib(cluster.memory_bytes)} GiB, {fits}"
 
 
-def _nodes(found: Forecast, cluster: Cluster) -> str:
+def _nodes(found: StepForecast, cluster: Cluster) -> str:
     spread, way = found.spread, found.arrangement
     groups = placed(cluster, spread.world, spread.ep_size, way.where)
     nodes = groups.everyone.nodes
@@ -194,13 +194,13 @@ def _nodes(found: Forecast, cluster: Cluster) -> str:
     return f"{said}, experts {place}, {exchange} exchange"
 
 
-def _efficiency(found: Forecast) -> str:
+def _efficiency(found: StepForecast) -> str:
     if found.efficiency is None:
         return "unknown: one GPU's memory does not hold a single sample"
     return f"{found.efficiency:.0%}"
 
 
-def _break(broken: Break | None, start: Forecast, most: int) -> str:
+def _break(broken: Break | None, start: StepForecast, most: int) -> str:
     if broken is None:
         return f"nothing up to {most} GPUs"
     now = broken.world == start.spread.world
@@ -249,7 +249,7 @@ def print_table(options: argparse.Namespace, run: RunConfig, cluster: Cluster) -
 
 def _of_world(
     options: argparse.Namespace, run: RunConfig, cluster: Cluster, world: int
-) -> tuple[list[Forecast], str]:
+) -> tuple[list[StepForecast], str]:
     """Layouts of a world; or none and why."""
     sizes = options.ep_size or fitting_ep_sizes(run.model, world)
     for ep_size in sizes:
@@ -261,7 +261,7 @@ def _of_world(
     return laid_out(run.model, spread, sizes, cluster, _arrangement(options)), ""
 
 
-def _row(found: Forecast, is_best: bool) -> str:
+def _row(found: StepForecast, is_best: bool) -> str:
     spread = found.spread
     efficiency = "" if found.efficiency is None else f"{found.efficiency:.0%}"
     note = "*" if is_best else "" if found.fits else "does not fit"

@@ -90,7 +90,7 @@ def launch(
     job_of: Callable[[argparse.Namespace], Job],
 ) -> int:
     """Entry point; exit codes as those of `foundation`, 1 for a non-finite loss."""
-    # DeepSpeed calls names that torch has renamed; nothing a user could mend.
+    # DeepSpeed calls names that torch has renamed; nothing a user could change.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     options = parser.parse_intermixed_args(arguments)
     quiet = int(os.environ.get("LOCAL_RANK", "0")) > 0

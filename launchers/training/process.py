@@ -32,7 +32,7 @@ def train_in(folder: Path, command: Sequence[str], name: str) -> Path:
         name: of the run, for messages.
 
     Raises:
-        UserError: what the process says is the user's to mend.
+        UserError: what the process says is the user's to fix.
         TrainingFailedError: it ended in another way without a checkpoint.
     """
     # With this set a training notices the death of this process, and saves.
@@ -48,7 +48,7 @@ def trained(folder: Path, name: str, run: Callable[[Path], int]) -> Path:
         run: trains there, what it says going to the end of a file; gives its exit code.
 
     Raises:
-        UserError: what it says is the user's to mend.
+        UserError: what it says is the user's to fix.
         TrainingFailedError: it ended in another way without a checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ class Trainings:
         """Train in a folder, going on with what lies there; gives the checkpoint folder.
 
         Raises:
-            UserError: what the process says is the user's to mend.
+            UserError: what the process says is the user's to fix.
             TrainingFailedError: it ended in another way without a checkpoint.
         """
         module, words = self.command(run, folder)

@@ -12,7 +12,7 @@ from launchers.verbs.export import add_card_options
 _EXAMPLES = """examples:
   foundation card runs/tiny/model --records records/tiny.json
   foundation card checkpoints/tiny --records records/ --shards shards/ --license apache-2.0
-  foundation card checkpoints/tiny --records records/ --dataset somebody/pde-shards
+  foundation card checkpoints/tiny --records records/ --dataset owner/pde-shards
 
 Writes README.md and, if --dataset says where the shards are shared, .eval_results/*.yaml into
 the folder. Of --records only what was measured on this very checkpoint is told. A README.md

@@ -15,7 +15,7 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.verify import check_checksums
-from evaluation.harness.campaign import Campaign, untold, unwatched
+from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import open_forecaster
 from evaluation.harness.ranks import Ranks, joined_ranks
 from evaluation.harness.resume import read_judged
@@ -105,13 +105,13 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
     check_writable(options.output, options.overwrite or options.resume)
     judged = [] if options.overwrite else read_judged(options.output)
     tasks = _tasks(options, ranks)
-    campaign = _open(options, tasks, ranks)
-    campaign.check()  # all faults of a user are found before the first forecast, not hours later
+    evaluation_run = _open(options, tasks, ranks)
+    evaluation_run.check()  # all faults of a user are found before the first forecast
     if ranks.is_first:
-        check_checksums(campaign.splits_to_read(judged))
+        check_checksums(evaluation_run.splits_to_read(judged))
     ranks.wait()
-    watch, tell = (_watch, say) if ranks.is_first else (unwatched, untold)
-    records = campaign.run(judged, ranks, watch, tell)
+    watch, tell = (_watch, say) if ranks.is_first else (without_progress, silent)
+    records = evaluation_run.run(judged, ranks, watch, tell)
     if ranks.is_first:
         _report(options, records)
 
@@ -159,7 +159,7 @@ def _check_forecasts(selected: Sequence[Task]) -> None:
         )
 
 
-def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> Campaign:
+def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> Evaluation:
     splits = sorted({(task.corpus, task.split) for task in tasks})
     shards = find_shards(options.shards, splits)
     opened = {split: ShardedCorpus.open(shards, *split) for split in splits}
@@ -177,7 +177,7 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> C
         for target, name in zip(options.targets, names, strict=True)
     ]
     pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
-    return Campaign(options.output, settings, corpora, pairs)
+    return Evaluation(options.output, settings, corpora, pairs)
 
 
 def _device(name: str | None, ranks: Ranks) -> torch.device:

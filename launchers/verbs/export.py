@@ -18,7 +18,7 @@ _EXAMPLES = """examples:
   foundation export runs/tiny checkpoints/tiny
   foundation export runs/tiny checkpoints/tiny --checkpoint step-4000
   foundation export runs/medium checkpoints/medium --max-shard-size 2GB \\
-      --records records/ --shards shards/ --dataset somebody/pde-shards
+      --records records/ --shards shards/ --dataset owner/pde-shards
   foundation export checkpoints/tiny checkpoints/tiny_split --max-shard-size 500MB
 
 RUN is the --output of a launcher of training, of any number of ranks, expert-parallel size and

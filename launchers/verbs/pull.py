@@ -8,9 +8,9 @@ from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
-  foundation pull somebody/moe-pot-tiny checkpoints/tiny
-  foundation pull somebody/moe-pot-tiny checkpoints/tiny --revision 4f2c1d9
-  foundation pull somebody/moe-pot-tiny checkpoints/tiny --local-files-only   # from the cache
+  foundation pull owner/moe-pot-tiny checkpoints/tiny
+  foundation pull owner/moe-pot-tiny checkpoints/tiny --revision 4f2c1d9
+  foundation pull owner/moe-pot-tiny checkpoints/tiny --local-files-only   # from the cache
 
 Files are held to the Hub's checksums, and the checkpoint is proven by loading it, before OUT
 appears; OUT must not exist. Nothing but a checkpoint's own files is fetched. A pull that was

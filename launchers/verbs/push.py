@@ -9,8 +9,8 @@ from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
   hf auth login                                    # once, with a token that may write
-  foundation push checkpoints/tiny somebody/moe-pot-tiny
-  foundation push checkpoints/tiny somebody/moe-pot-tiny --private --message "After step 4000"
+  foundation push checkpoints/tiny owner/moe-pot-tiny
+  foundation push checkpoints/tiny owner/moe-pot-tiny --private --message "After step 4000"
 
 The folder is proven first, as if it were loaded. Everything goes in one commit, and only what
 belongs to a checkpoint: configuration, weights, card, results, fingerprints. HF_ENDPOINT names

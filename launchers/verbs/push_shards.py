@@ -9,8 +9,8 @@ from launchers.verbs import SUMMARIES
 from launchers.verbs.push import add_push_options
 
 _EXAMPLES = """examples:
-  foundation push-shards shards/ somebody/pde-shards
-  foundation push-shards shards/ somebody/pde-shards --private --quick
+  foundation push-shards shards/ owner/pde-shards
+  foundation push-shards shards/ owner/pde-shards --private --quick
 
 The shards are verified first, every byte of them (--quick: sizes only), and go with manifest.json
 and the data set's card, so that `datasets.load_dataset` reads them from the Hub. A push that was

@@ -10,7 +10,7 @@ from group import on_ranks
 
 from foundation.plan.cluster import Cluster
 from foundation.plan.collective import circulated
-from foundation.plan.placement import Group
+from foundation.plan.placement import RankGroup
 from launchers.benchmarks.links import Measurement, add_links, measure_links
 from launchers.cli import main
 
@@ -71,6 +71,6 @@ def test_the_bench_starts_ranks_and_its_file_tells_what_other_sizes_take(tmp_pat
     again = on_ranks(2, measure_links, 1, Measurement(sizes, 5, "debug", (1, 8)))[0]
     for point in again["points"]:
         passes = point["messages"]
-        told = circulated(cluster, Group(2, 2), point["sent_bytes"], passes, 1).seconds(cluster)
+        told = circulated(cluster, RankGroup(2, 2), point["sent_bytes"], passes, 1).seconds(cluster)
         # Machines are shared: a factor of 4 either way, where sizes differ by one of 32.
         assert told / 4 < point["seconds"] < 4 * told

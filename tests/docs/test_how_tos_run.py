@@ -152,7 +152,7 @@ def test_every_command_of_every_how_to_does_its_work(desk):
         assert np.isfinite(file["vorticity"][:]).all()
     tuned, before = (load_file(desk / run / "model/model.safetensors") for run in RUNS)
     assert any(not torch.equal(tuned[name], before[name]) for name in before)
-    assert hub.repositories["somebody/moe-pot-nano"].private
+    assert hub.repositories["owner/moe-pot-nano"].private
 
 
 RUNS = ("runs/nano-ns1e-4", "runs/nano")

@@ -23,7 +23,7 @@ def forecast_of(
     """Predicted and true frames (B, T, C, H, W) as the runner would hand them on."""
     rows, columns = true.shape[-2:]
     setting = Setting(
-        lattice=(rows, columns),
+        grid=(rows, columns),
         frames=true.shape[1],
         channels=channels or tuple(f"c{i}" for i in range(true.shape[2])),
         sides=sides,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board, Column
-from evaluation.board.groups import Group, families_of, family_title
+from evaluation.board.groups import ColumnGroup, families_of, family_title
 from evaluation.board.page.elements import Chapter, Figure, Part, Style, counted, name_of
 from evaluation.board.scaling import ScalingCurve, scaling_curves
 from evaluation.board.scaling_plot import draw_scaling
@@ -25,7 +25,9 @@ _SHIFT = (
 )
 
 
-def rollout_figures(board: Board, group: Group, styles: Mapping[str, Style]) -> tuple[Figure, ...]:
+def rollout_figures(
+    board: Board, group: ColumnGroup, styles: Mapping[str, Style]
+) -> tuple[Figure, ...]:
     """Each predicted frame's error on every task of a group."""
     return tuple(_rollout(board, column, styles) for column in group.columns)
 
@@ -41,7 +43,7 @@ def _rollout(board: Board, column: Column, styles: Mapping[str, Style]) -> Figur
     return Figure(column.title, caption, [draw_curves(curves, column.title)])
 
 
-def scaling_chapter(board: Board, groups: Sequence[Group]) -> Chapter | None:
+def scaling_chapter(board: Board, groups: Sequence[ColumnGroup]) -> Chapter | None:
     """Error against size, family by family; None without two models to compare."""
     figures = []
     for family, columns in families_of(groups).items():

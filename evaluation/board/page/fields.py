@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_shards.catalogue import card_names, load_card
-from evaluation.board.groups import Group
+from evaluation.board.groups import ColumnGroup
 from evaluation.board.page.elements import Figure
 from evaluation.board.page.film import draw_film
 from evaluation.records.samples import Picture
@@ -35,7 +35,7 @@ class Films:
 
 
 def films_of(
-    groups: Sequence[Group], pictures: Mapping[str, PicturedModel], max_bytes: int = MAX_BYTES
+    groups: Sequence[ColumnGroup], pictures: Mapping[str, PicturedModel], max_bytes: int = MAX_BYTES
 ) -> dict[str, Films]:
     """The best model of every task against the truth, by the anchors of the groups.
 
@@ -64,7 +64,7 @@ def _size(figure: Figure) -> int:
     return 0 if figure.film is None else len(figure.film.strip.address)
 
 
-def _films(group: Group, pictures: Mapping[str, PicturedModel], cells: int) -> list[Figure]:
+def _films(group: ColumnGroup, pictures: Mapping[str, PicturedModel], cells: int) -> list[Figure]:
     films = []
     for column in group.columns:
         if (shown := pictures.get(column.task.name)) is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board
-from evaluation.board.groups import Group, family_title, groups_of, rows_in
+from evaluation.board.groups import ColumnGroup, family_title, groups_of, rows_in
 from evaluation.board.page import tables
 from evaluation.board.page.curves import rollout_figures, scaling_chapter, shift_chapter
 from evaluation.board.page.elements import (
@@ -72,7 +72,7 @@ def render_page(
     )
 
 
-def _contents(chapters: Sequence[Chapter], groups: Sequence[Group]) -> dict[str, str]:
+def _contents(chapters: Sequence[Chapter], groups: Sequence[ColumnGroup]) -> dict[str, str]:
     """Anchors and titles of the links to chapters; all ladders of a family go by one."""
     contents = {chapter.anchor: chapter.title for chapter in chapters}
     families = set[str]()
@@ -93,7 +93,7 @@ def _lead(board: Board) -> str:
 
 
 def _group(
-    board: Board, group: Group, styles: Mapping[str, Style], films: Films, shown: bool
+    board: Board, group: ColumnGroup, styles: Mapping[str, Style], films: Films, shown: bool
 ) -> Chapter:
     """Scores of a group, and what folds out below them."""
     lead = _meaning(group) + headline_text(group.columns)
@@ -110,7 +110,7 @@ def _group(
     return Chapter(group.anchor, group.title, Part(lead, table=table), folds=folds)
 
 
-def _meaning(group: Group) -> str:
+def _meaning(group: ColumnGroup) -> str:
     """What the group is for, as a sentence; nothing where nobody wrote it down."""
     known = group_meanings().get(group.family, "")
     meaning = known if group.ladder is None else load_ladder(group.ladder).title

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from evaluation.board.board import Board, Column, Row
 from evaluation.board.board import Cell as Scored
-from evaluation.board.groups import Group, families_of, family_title, rows_in
+from evaluation.board.groups import ColumnGroup, families_of, family_title, rows_in
 from evaluation.board.page.elements import Cell, Line, Style, Table, name_of, plain_table
 from evaluation.board.wording import (
     ORIGINS,
@@ -22,7 +22,7 @@ from evaluation.records.table import parameters
 _COSTS = ("Parameters", "Activated", "FLOPs per frame")
 
 
-def overview(board: Board, groups: Sequence[Group], styles: Mapping[str, Style]) -> Table:
+def overview(board: Board, groups: Sequence[ColumnGroup], styles: Mapping[str, Style]) -> Table:
     """Rank, mean rank over all tasks and each family of them, size and cost of every model."""
     families = families_of(groups) if len(families_of(groups)) > 1 else {}
     titles = [family_title(family) for family in families]
@@ -46,7 +46,7 @@ def _size(count: int) -> str:
     return parameters(count) if count else "–"
 
 
-def scores(board: Board, group: Group, styles: Mapping[str, Style]) -> Table:
+def scores(board: Board, group: ColumnGroup, styles: Mapping[str, Style]) -> Table:
     """Headline of every model on the tasks of a group."""
     lines = []
     for row in rows_in(board, group.columns):
@@ -64,7 +64,7 @@ def _score(scored: Scored | None) -> Cell:
     return Cell(value, "best" if scored.best else "", True, error, scored.rank)
 
 
-def factors(board: Board, group: Group) -> Table | None:
+def factors(board: Board, group: ColumnGroup) -> Table | None:
     """How many times better every model is than the better floor; None without models."""
     lines = [
         Line(name_of(row), [_factor(row.cells.get(column.task.name)) for column in group.columns])
@@ -79,7 +79,7 @@ def _factor(scored: Scored | None) -> Cell:
     return Cell(factor_cell(scored), "worse" if worse else "")
 
 
-def _titles(group: Group) -> list[str]:
+def _titles(group: ColumnGroup) -> list[str]:
     return [column.title for column in group.columns]
 
 

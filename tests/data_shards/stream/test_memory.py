@@ -11,7 +11,7 @@ from group import on_ranks
 from runs import pretrain
 
 from data_shards.stream.memory import keep_freed_memory
-from launchers.benchmarks.beside import beside
+from launchers.benchmarks.own_process import in_own_process
 
 
 def page_faults() -> int:
@@ -42,7 +42,7 @@ def noting_faults(path: Path) -> Callable[[], None]:
 
 def faults_of_a_yardstick_beside_one_that_keeps(path: Path) -> int:
     assert keep_freed_memory()
-    with beside(noting_faults, path) as way:
+    with in_own_process(noting_faults, path) as way:
         way()
     return int(path.read_text())
 

@@ -22,7 +22,7 @@ from foundation import Surrogate
 from foundation.checkpoint.folder import fingerprint_of
 
 TASKS = [KNOWN[name] for name in ("zero_shot_pdebench_dr", "zero_shot_pdebench_swe")]
-DATASET = "somebody/pde-shards"
+DATASET = "owner/pde-shards"
 
 
 @pytest.fixture

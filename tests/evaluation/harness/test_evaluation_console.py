@@ -8,7 +8,7 @@ import pytest
 
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.verify import sha256_of
-from evaluation.harness import campaign
+from evaluation.harness import evaluation_run
 from evaluation.records.results import read_results
 from evaluation.records.samples import read_samples
 from launchers.cli import main
@@ -69,7 +69,7 @@ def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
 ) -> None:
     """The third of four pairs fails as memory would; the two before it are on disk."""
     output = tmp_path / "run.json"
-    judge, calls = campaign.run_task, []
+    judge, calls = evaluation_run.run_task, []
 
     def tired(*arguments, **options):  # type: ignore[no-untyped-def]
         calls.append(arguments)
@@ -77,7 +77,7 @@ def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
             raise MemoryError
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(campaign, "run_task", tired)
+    monkeypatch.setattr(evaluation_run, "run_task", tired)
     with pytest.raises(MemoryError):
         _evaluate(shards, output)
     saved = read_results(output)
@@ -147,7 +147,7 @@ def test_a_split_that_two_tasks_share_is_hashed_once(
         ([], ["no/such/checkpoint"], "no/such/checkpoint"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_exit_code_2(
+def test_what_a_user_can_fix_is_one_line_and_exit_code_2(
     more: list[str],
     targets: list[str] | None,
     message: str,

@@ -316,7 +316,7 @@ def test_json_prints_the_records_and_nothing_else(
         (["--device", "tpu9"], "--device"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_exit_code_2(
+def test_what_a_user_can_fix_is_one_line_and_exit_code_2(
     more: list[str],
     message: str,
     mixture: Path,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.moe.mixing import Routes, mix_chosen, mix_grouped
+from foundation.moe.mixing import ExpertRoutes, mix_chosen, mix_grouped
 
 EXPERTS, SHARED, TOKENS, FEATURES, WIDTH = 6, 2, 4, 16, 8
 
@@ -40,11 +40,11 @@ def dense(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
 
 
 def grouped(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
-    return mix_grouped(rows, Routes.of_weights(weights), experts, shared)
+    return mix_grouped(rows, ExpertRoutes.of_weights(weights), experts, shared)
 
 
 def sparse(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
-    return mix_chosen(rows, Routes.of_weights(weights), experts, shared)
+    return mix_chosen(rows, ExpertRoutes.of_weights(weights), experts, shared)
 
 
 def outputs_and_gradients(form: Form, rows, weights, experts, shared) -> list[Tensor]:
@@ -93,7 +93,10 @@ def test_routes_of_choices_are_those_of_their_weights(generator):
         values = torch.rand(5, top_k, generator=generator).add(0.1).requires_grad_()
         experts = torch.rand(5, EXPERTS, generator=generator).topk(top_k).indices
         spread = torch.zeros(5, EXPERTS).scatter(1, experts, values)
-        ours, other = Routes.of_choices(experts, values, EXPERTS), Routes.of_weights(spread)
+        ours, other = (
+            ExpertRoutes.of_choices(experts, values, EXPERTS),
+            ExpertRoutes.of_weights(spread),
+        )
         for name in ("row_R", "expert_R", "weights_R", "ends_E"):
             assert torch.equal(getattr(ours, name), getattr(other, name)), name
         direction = torch.arange(5.0 * top_k)

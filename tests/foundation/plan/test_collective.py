@@ -6,17 +6,24 @@ from data_shards.errors import UserError
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.plan.cluster import Cluster, cluster_values
 from foundation.plan.collective import circulated, exchanged
-from foundation.plan.placement import Group, placed
+from foundation.plan.placement import RankGroup, placed
 
 H100 = Cluster.read(cluster_values("h100"), "h100")
 RING = H100.model_copy(update={"rounds": "ring"})
 MIXTURE = MoEPOTConfig(resolution=32, patch=8, width=32, blocks=2, heads=4)
-GROUPS = [Group(8, 8), Group(16, 8), Group(16, 4), Group(16, 1), Group(4, 2), Group(2, 1)]
+GROUPS = [
+    RankGroup(8, 8),
+    RankGroup(16, 8),
+    RankGroup(16, 4),
+    RankGroup(16, 1),
+    RankGroup(4, 2),
+    RankGroup(2, 1),
+]
 
 
 def test_one_rank_sends_nothing():
-    assert circulated(H100, Group(1, 1), 100, 2, 3).seconds(H100) == 0
-    assert exchanged(MIXTURE, Group(1, 1), 100, 3, False).seconds(H100) == 0
+    assert circulated(H100, RankGroup(1, 1), 100, 2, 3).seconds(H100) == 0
+    assert exchanged(MIXTURE, RankGroup(1, 1), 100, 3, False).seconds(H100) == 0
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -31,7 +38,7 @@ def test_a_ring_on_one_node_is_the_textbooks():
     whole, ranks = 1e9, 8
     sent = 2 * (ranks - 1) / ranks * whole
     link = H100.inside
-    assert circulated(H100, Group(8, 8), sent, 2, 1).seconds(H100) == pytest.approx(
+    assert circulated(H100, RankGroup(8, 8), sent, 2, 1).seconds(H100) == pytest.approx(
         2 * (ranks - 1) * link.alpha_s + sent * link.beta_s_per_byte
     )
 
@@ -50,7 +57,7 @@ def test_two_levels_send_together_what_one_ring_does_and_between_nodes_what_node
 def test_trees_make_no_more_rounds_than_rings_and_as_many_on_two_nodes():
     for nodes in (2, 4, 32, 128):
         tree, ring = (
-            circulated(cluster, Group(8 * nodes, 8), 1e6, 2, 1) for cluster in (H100, RING)
+            circulated(cluster, RankGroup(8 * nodes, 8), 1e6, 2, 1) for cluster in (H100, RING)
         )
         assert tree.between == ring.between
         assert (tree.messages_between == ring.messages_between) == (nodes == 2)
@@ -67,7 +74,7 @@ def test_samples_that_go_once_to_a_node_never_leave_it_more_often(group):
         assert hierarchical.between < flat.between
 
 
-@pytest.mark.parametrize("group", [Group(8, 8), Group(2, 2), Group(16, 1)])
+@pytest.mark.parametrize("group", [RankGroup(8, 8), RankGroup(2, 2), RankGroup(16, 1)])
 def test_both_exchanges_are_one_where_there_is_one_level(group):
     flat, hierarchical = (exchanged(MIXTURE, group, 1e6, 7, way) for way in (False, True))
     assert hierarchical.messages_inside == flat.messages_inside
@@ -79,18 +86,18 @@ def test_both_exchanges_are_one_where_there_is_one_level(group):
 @pytest.mark.parametrize(
     ("world", "ep", "where", "exchanging", "copies"),
     [
-        (64, 8, "inside", Group(8, 8), Group(8, 1)),
-        (64, 4, "inside", Group(4, 4), Group(16, 2)),
-        (64, 8, "across", Group(8, 1), Group(8, 8)),
-        (64, 16, "inside", Group(16, 8), Group(4, 1)),
-        (64, 16, "across", Group(16, 2), Group(4, 4)),
-        (16, 4, "across", Group(4, 2), Group(4, 4)),
-        (4, 2, "across", Group(2, 2), Group(2, 2)),
+        (64, 8, "inside", RankGroup(8, 8), RankGroup(8, 1)),
+        (64, 4, "inside", RankGroup(4, 4), RankGroup(16, 2)),
+        (64, 8, "across", RankGroup(8, 1), RankGroup(8, 8)),
+        (64, 16, "inside", RankGroup(16, 8), RankGroup(4, 1)),
+        (64, 16, "across", RankGroup(16, 2), RankGroup(4, 4)),
+        (16, 4, "across", RankGroup(4, 2), RankGroup(4, 4)),
+        (4, 2, "across", RankGroup(2, 2), RankGroup(2, 2)),
     ],
 )
 def test_groups_lie_on_nodes(world, ep, where, exchanging, copies):
     groups = placed(H100, world, ep, where)
-    assert groups.everyone == Group(world, min(world, 8))
+    assert groups.everyone == RankGroup(world, min(world, 8))
     assert groups.exchanging == exchanging
     assert groups.copies == copies
     # A GPU's partners in both groups are different ones: together they make up its node.

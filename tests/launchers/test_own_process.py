@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_shards.errors import UserError
-from launchers.benchmarks.beside import beside
+from launchers.benchmarks.own_process import in_own_process
 
 
 class TwoFoldError(Exception):
@@ -36,7 +36,7 @@ def noting(path: Path, fails_at: int, with_what: Exception | None = None) -> Cal
 
 def test_a_way_runs_once_per_call_in_one_other_process_that_ends_with_it(tmp_path):
     path = tmp_path / "calls"
-    with beside(noting, path, -1) as way:
+    with in_own_process(noting, path, -1) as way:
         for _ in range(3):
             way()
         processes = path.read_text().split()
@@ -48,9 +48,12 @@ def test_a_way_runs_once_per_call_in_one_other_process_that_ends_with_it(tmp_pat
 
 
 @pytest.mark.parametrize(("fails_at", "told"), [(0, "cannot be made"), (1, "call 1")])
-def test_what_a_user_can_mend_is_raised_here(fails_at, told, tmp_path):
+def test_what_a_user_can_fix_is_raised_here(fails_at, told, tmp_path):
     path = tmp_path / "calls"
-    with pytest.raises(UserError, match=told), beside(noting, path, fails_at, UserError(told)) as w:
+    with (
+        pytest.raises(UserError, match=told),
+        in_own_process(noting, path, fails_at, UserError(told)) as w,
+    ):
         w()
 
 
@@ -58,7 +61,7 @@ def test_any_other_failure_comes_with_where_it_arose(tmp_path):
     fault = r"(?s)in way.*TwoFoldError: inside"
     with (
         pytest.raises(RuntimeError, match=fault),
-        beside(noting, tmp_path / "calls", 1) as way,
+        in_own_process(noting, tmp_path / "calls", 1) as way,
     ):
         way()
 
@@ -68,13 +71,13 @@ def killing() -> Callable[[], None]:
 
 
 def test_a_way_whose_process_is_killed_in_a_call_is_told():
-    with pytest.raises(RuntimeError, match="killing ended early"), beside(killing) as way:
+    with pytest.raises(RuntimeError, match="killing ended early"), in_own_process(killing) as way:
         way()
 
 
 def test_a_way_whose_process_is_killed_between_two_calls_is_told(tmp_path):
     path = tmp_path / "calls"
-    with beside(noting, path, -1) as way:
+    with in_own_process(noting, path, -1) as way:
         way()
         os.kill(int(path.read_text()), signal.SIGKILL)
         with pytest.raises(RuntimeError, match="noting ended early"):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_shards.shards.corpus import ShardedCorpus
+from evaluation.harness.compatible import check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
-from evaluation.harness.judgeable import check_judgeable, windows_of
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.resume import Judged, asked_identity, is_whole, renamed
 from evaluation.harness.runner import RunSettings, run_task
@@ -26,17 +26,17 @@ Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
 @contextmanager
-def unwatched(label: str, total: int) -> Iterator[Callable[[int], object]]:
+def without_progress(label: str, total: int) -> Iterator[Callable[[int], object]]:
     """Shows nothing."""
     yield lambda samples: None
 
 
-def untold(line: str) -> None:
+def silent(line: str) -> None:
     """Says nothing."""
 
 
 @dataclass(frozen=True)
-class Campaign:
+class Evaluation:
     """All that is asked for.
 
     Attributes:
@@ -55,10 +55,10 @@ class Campaign:
         """Refuse what cannot be judged.
 
         Raises:
-            UserError: see `check_judgeable`.
+            UserError: see `check_compatible`.
         """
         for forecaster, task in self.pairs:
-            check_judgeable(forecaster, task, self.corpora[task.name])
+            check_compatible(forecaster, task, self.corpora[task.name])
 
     def splits_to_read(self, judged: Sequence[Judged]) -> list[ShardedCorpus]:
         """Splits of the pairs that nothing is kept of, each once."""
@@ -71,8 +71,8 @@ class Campaign:
         self,
         judged: Sequence[Judged],
         ranks: Ranks,
-        watch: Watch = unwatched,
-        tell: Callable[[str], None] = untold,
+        watch: Watch = without_progress,
+        tell: Callable[[str], None] = silent,
     ) -> list[Record]:
         """Judge what is not kept, saving on the way.
 

@@ -1,7 +1,7 @@
 """From a forecast on the model's grid to what is scored: batch in, `Forecast` out.
 
 Axes: B samples, T predicted frames, C channels, S cells of the model's grid or,
-after the cut, of the scored lattice: every `stride`-th cell along each axis from the
+after the cut, of the scored grid: every `stride`-th cell along each axis from the
 corner, `stride` = model resolution // resolution of the stored data, and the
 corpus's asked channels. Source: MoE-POT (NeurIPS 2025), test protocol.
 """
@@ -29,10 +29,10 @@ def scored_stride(layout: ModelLayout, corpus: ShardedCorpus) -> int:
 
 def cut(fields: Tensor, card: CorpusCard, stride: int) -> Tensor:
     """Scored channels and points of fields (B, T, C, *S)."""
-    return fields[:, :, : len(card.asked_names)][lattice_of(fields.ndim - 3, stride)]
+    return fields[:, :, : len(card.asked_names)][every_nth(fields.ndim - 3, stride)]
 
 
-def lattice_of(dimensions: int, stride: int) -> tuple[Any, ...]:
+def every_nth(dimensions: int, stride: int) -> tuple[Any, ...]:
     """Index of every `stride`-th cell along the last axes; an axis of one cell stays."""
     return (..., *(slice(None, None, stride) for _ in range(dimensions)))
 
@@ -48,7 +48,7 @@ def cut_forecast(
     """A forecast as metrics take it.
 
     Args:
-        pred: on the model's grid (B, T, C, H, W), or already on the scored lattice; frames
+        pred: on the model's grid (B, T, C, H, W), or already on the scored grid; frames
             beyond the truth may follow.
         batch: truth and masks on the model's grid.
         corpus: where the trajectories are from.
@@ -60,7 +60,7 @@ def cut_forecast(
     if pred.shape[2:] != true.shape[2:]:
         pred = cut(pred, corpus.card, stride)
     points = scored_points(batch.asked_mask[:, : true.shape[2]], batch.valid_mask)
-    points = points[lattice_of(true.ndim - 3, stride)]
+    points = points[every_nth(true.ndim - 3, stride)]
     setting = setting_of(task, corpus.card, tuple(true.shape[3:]), layout.grid == corpus.entry.grid)
     known = true.shape[1]
     beyond = pred[:, known:] if pred.shape[1] > known else None
@@ -71,8 +71,8 @@ def cut_forecast(
 def given_fields(
     batch: Batch, card: CorpusCard, layout: ModelLayout, stride: int
 ) -> dict[str, Tensor]:
-    """Given fields on the scored lattice by their channels' names, (B, T_in, *S) each."""
-    cut_given = batch.given[lattice_of(batch.given.ndim - 3, stride)]
+    """Given fields on the scored grid by their channels' names, (B, T_in, *S) each."""
+    cut_given = batch.given[every_nth(batch.given.ndim - 3, stride)]
     return {
         card.channel_names[run.source + i]: cut_given[:, :, run.to + i]
         for run in placement_of(card, layout).given.runs
@@ -80,20 +80,18 @@ def given_fields(
     }
 
 
-def setting_of(
-    task: Task, card: CorpusCard, lattice: tuple[int, ...], whole: bool = False
-) -> Setting:
+def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool = False) -> Setting:
     """What holds for all samples of a task.
 
     Args:
         task: the terms.
         card: of its corpus.
-        lattice: cells that are scored, along each axis.
+        grid: cells that are scored, along each axis.
         whole: whether these are the cells of the stored data.
     """
     given = [one.name for one in card.offered if one.name in card.channel_names]
     return Setting(
-        lattice=lattice,
+        grid=grid,
         frames=task.rollout_frames,
         channels=card.asked_names,
         sides=sides(card),

@@ -8,7 +8,7 @@ from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough
 from evaluation.harness.floors import floors_of
 from evaluation.harness.forecaster import Forecaster
-from evaluation.harness.lattice import check_laws, scored_stride, setting_of
+from evaluation.harness.scored_grid import check_laws, scored_stride, setting_of
 from evaluation.metrics import find_metric
 from evaluation.tasks.task import Task
 
@@ -34,7 +34,7 @@ def windows_of(task: Task, corpus: ShardedCorpus, limit: int | None = None) -> l
     if not matching:
         raise UserError(
             f"task {task.name}: no trajectory of {corpus.name} has a key like {task.keys!r}, "
-            f"they are called {corpus.keys[0]} and so on; mend keys"
+            f"they are called {corpus.keys[0]} and so on; fix keys"
         )
     return [(i, start) for i in matching[:limit] for start in sorted(task.windows)]
 
@@ -57,7 +57,7 @@ def own_layout(corpus: ShardedCorpus, resolution: int | None = None) -> ModelLay
     return ModelLayout(grid=grid, channels=channels, asked_channels=asked)
 
 
-def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
+def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
     """Refuse what cannot be judged, before any work is done.
 
     Returns:
@@ -93,10 +93,10 @@ def check_judgeable(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -
 
 def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> None:
     stride = scored_stride(layout, corpus)
-    lattice = tuple(len(range(0, cells, stride)) for cells in layout.grid)
-    setting = setting_of(task, corpus.card, lattice, layout.grid == corpus.entry.grid)
+    grid = tuple(len(range(0, cells, stride)) for cells in layout.grid)
+    setting = setting_of(task, corpus.card, grid, layout.grid == corpus.entry.grid)
     if not find_metric(task.headline).applies(setting):
         raise UserError(
             f"task {task.name}: its headline {task.headline} does not apply to corpus "
-            f"{corpus.name} on {' x '.join(map(str, lattice))} points; choose another headline"
+            f"{corpus.name} on {' x '.join(map(str, grid))} points; choose another headline"
         )

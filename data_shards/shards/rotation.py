@@ -18,7 +18,7 @@ from data_shards.shards.manifest import ShardRecord
 from data_shards.shards.tar import BLOCK, padded
 
 
-class ShardRoll:
+class RotatingShards:
     """Writes `STEM-000000.tar`, `STEM-000001.tar`, ...; a context manager.
 
     Attributes:

@@ -20,7 +20,7 @@ from launchers.benchmarks.timing import Way
 
 
 @contextmanager
-def beside(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
+def in_own_process(make: Callable[..., Way], *arguments: Any) -> Iterator[Way]:
     """A way that another process makes and, each time it is called, runs once.
 
     Args:
