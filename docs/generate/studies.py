@@ -16,7 +16,8 @@ from evaluation.records.record import is_result_file
 from evaluation.routing.record import RoutingFile
 from evaluation.routing.table import block_table
 from evaluation.study.summary import StudySummary
-from evaluation.study.table import study_tables
+from evaluation.study.table import study_tables, transfer_tables
+from evaluation.study.transfer_summary import StudyTransfer
 from evaluation.transfer.record import TransferSummary
 from evaluation.transfer.table import crossing_text, transfer_table
 from generate.sources import ROOT, turn_links
@@ -113,6 +114,10 @@ def _study(values: Mapping[str, Any], where: str) -> Iterator[str]:
     yield study_tables(StudySummary.read(values, where))
 
 
+def _study_transfer(values: Mapping[str, Any], where: str) -> Iterator[str]:
+    yield transfer_tables(StudyTransfer.read(values, where))
+
+
 def _transfer(values: Mapping[str, Any], where: str) -> Iterator[str]:
     summary = TransferSummary.read(values, where)
     yield f"{summary.corpus}, recipe {summary.recipe}, routers {summary.router}"
@@ -129,6 +134,7 @@ def _routing(values: Mapping[str, Any], where: str) -> Iterator[str]:
 # Files that the platform itself puts into words, by their format.
 _WORDED: dict[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
     "foundation-study": _study,
+    "foundation-study-transfer": _study_transfer,
     "foundation-transfer-summary": _transfer,
     "foundation-routing": _routing,
 }

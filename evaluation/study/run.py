@@ -193,18 +193,16 @@ def _trained(
     watch: Watch,
 ) -> Finished:
     """All runs, those that are not finished trained now."""
-    models: dict[str, Path] = {run.name: model for run, model in finished}
     check_checksums(study.learnt.values())
-    missing = [run for run in study.runs if run.name not in models]
     trained = run_all(
-        missing,
-        {},
+        study.runs,
+        {run.identity: model for run, model in finished},
         lambda run: trainer(run, training_folder(output, run)),
         lambda run, done: done.model,
         jobs=trainer.jobs,
         stop=trainer.stop,
     )
-    models |= {run.name: model for run, model in watch(trained, len(missing), "study")}
+    models = {run.name: model for run, model in watch(trained, len(study.runs), "study")}
     return [(run, models[run.name]) for run in study.runs]
 
 

@@ -82,8 +82,9 @@ def open_transfers(
     transfers = Transfers(study.title, config, targets)
     for run in runs:
         if run.seed == 0 and transfers.starts_from(run):
-            for cell in _planned(transfers, "", Start(run.config.model, ""), {}):
-                _check_choice(config, cell, targets[cell.corpus])
+            planned = _planned(transfers, "", Start(run.config.model, ""), {})
+            for corpus, cell in {cell.corpus: cell for cell in planned}.items():
+                _check_choice(config, cell, targets[corpus])
     return transfers
 
 

@@ -1,9 +1,11 @@
 """A whole sweep: terms, a corpus and a trainer in; records and a summary on disk out.
 
-target = open_target("shards", "fno_ns_1e-4", load_tasks())
-terms = Terms("runs/nano/model", "downstream", ("steps=200",), sizes=(4, 8), seeds=(0, 1))
-with Trainings("shards", jobs=2) as trainer:
-    summary = run_transfer(terms, target, Path("out"), trainer)
+    target = open_target("shards", "fno_ns_1e-4", load_tasks())
+    terms = Terms("runs/nano/model", "downstream", ("steps=200",), sizes=(4, 8), seeds=(0, 1))
+    with Trainings("shards", jobs=2) as trainer:
+        summary = run_transfer(terms, target, Path("out"), trainer)
+
+What is done is kept; see `sweep`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -190,11 +192,12 @@ def run_sweep(
         jobs=trainer.jobs,
         stop=trainer.stop,
     )
+    several = any(run.terms != runs[0].terms for run in runs)
     records = {}
     for run, record in watch(finished, len(runs), "transfer"):
         records[run.identity] = record
         if run.identity not in done:
-            tell(_said(run, record))
+            tell(_said(run, record, several))
     return [(run, records[run.identity]) for run in runs]
 
 
@@ -221,10 +224,12 @@ def _label(run: TransferRun) -> str:
     return f"{source}, {run.trajectories} of {run.corpus}"
 
 
-def _said(run: TransferRun, record: TransferRecord) -> str:
-    facts = record.transfer
+def _said(run: TransferRun, record: TransferRecord, several: bool) -> str:
+    """A run that was done now; of several sweeps with what tells them apart."""
+    facts, asked = record.transfer, f"{run.source}, {run.trajectories} trajectories"
+    if several:
+        asked = f"{_label(run)}, rate {run.tuning.run.optimiser.lr:g}"
     return (
-        f"{run.source}, {run.trajectories} trajectories, seed {run.seed}: "
-        f"{record.record.task.headline} {record.error:.4g} after {facts.steps} steps, "
-        f"{facts.train_seconds:.0f} s"
+        f"{asked}, seed {run.seed}: {record.record.task.headline} {record.error:.4g} "
+        f"after {facts.steps} steps, {facts.train_seconds:.0f} s"
     )

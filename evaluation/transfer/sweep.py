@@ -15,7 +15,7 @@ from data_shards.card import CorpusCard
 from data_shards.errors import UserError
 from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import read_manifest
+from data_shards.shards.manifest import Manifest, read_manifest
 from evaluation.experiments.run import Trained, run_all, training_folder
 from evaluation.records.record import Record
 from evaluation.records.results import save_results
@@ -140,6 +140,7 @@ def plan(
         if override.startswith(("seed=", "data.limit=")):
             raise UserError(f"override {override!r}: the sweep sets it; use --seeds and --sizes")
     start = start or read_start(terms.checkpoint)
+    manifest = read_manifest(train.folder)
     runs = []
     for size in sorted(set(terms.sizes)):
         for seed in terms.seeds:
@@ -162,7 +163,7 @@ def plan(
                     tuning=tuning,
                     corpus=train.name,
                     train_fingerprint=train.fingerprint,
-                    validation_fingerprint=_choosing(tuning.run, train),
+                    validation_fingerprint=_choosing(tuning.run, manifest),
                     checkpoint_sha256=None if scratch else start.sha256,
                     identity="",
                 )
@@ -279,11 +280,11 @@ def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Tas
     )
 
 
-def _choosing(run: RunConfig, train: ShardedCorpus) -> str | None:
+def _choosing(run: RunConfig, manifest: Manifest) -> str | None:
     """Fingerprint of the split by which the weights are chosen, if they are."""
     if not run.validation.keep_best:
         return None
-    return run.validated(read_manifest(train.folder))[0].fingerprint
+    return run.validated(manifest)[0].fingerprint
 
 
 def _recorded(run: TransferRun, output: Path, trained: Trained, judge: Judge) -> TransferRecord:

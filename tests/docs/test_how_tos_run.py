@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.dist]
 
 # Sizes of a reader with patience -> sizes of a test.
 SMALLER = {
-    "--profile small": "--profile small --resolution 32 --trajectories 4 --split train test",
+    "--profile small": "--profile small --resolution 32 --trajectories 4"
+    " --split train validation test",
     "--preset nano": "--preset debug validation.split=test",
     "global_batch=16": "global_batch=8",
     # Of several such options the last one counts.
@@ -39,6 +40,10 @@ SMALLER = {
     "--steps 400": "--steps 4 validation.every=2",
     "--trajectories 16": "--trajectories 4",
     "--sizes 4,8,16": "--sizes 2,4",
+    "MoE-POT: nano, ": "MoE-POT: debug, ",
+    "overrides: [steps=400]": "overrides: [steps=4, model.resolution=32]",
+    "sizes: [4, 16]": "sizes: [2, 4]",
+    "overrides: [steps=200, ": "overrides: [steps=2, ",
     "--max-shard-size 1MB": "--max-shard-size 100KB",
     "deepspeed --num_accelerators": "deepspeed --master_port 29643 --num_accelerators",
 }
@@ -57,6 +62,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("launchers", "ds_configs"):
         (desk / name).symlink_to(ROOT / name)
     write_files("task", desk)
+    write_files("study", desk)
+    (desk / "mine.yaml").write_text(smaller((desk / "mine.yaml").read_text()))
     return desk
 
 
