@@ -165,6 +165,8 @@ class RunConfig(Config):
         dumped = self.canonical() if hashed else self.model_dump(mode="json")
         values = {key: value for key, value in dumped.items() if key not in _INDIFFERENT}
         values["data"]["workers"] = None
+        if self.scales == "measured":  # they follow from what is learnt from
+            values["model"].pop("scales", None)
         if not self.validation_decides:
             values["validation"] = None
         return values

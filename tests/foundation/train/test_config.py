@@ -214,6 +214,19 @@ def test_a_file_that_is_like_another_changes_single_keys_and_whole_parts_of_anot
     assert below["model"]["width"] == 4, "nothing is changed in place"
 
 
+def test_measured_scales_decide_nothing_that_the_data_do_not():
+    asked = load_run_config("fno_16_4", [])
+    scales = dict.fromkeys(asked.model.slots, 0.5)
+    measured = RunConfig.read(
+        {**asked.model_dump(), "model": {**asked.model.model_dump(), "scales": scales}}, "run"
+    )
+    assert measured != asked
+    for hashed in (False, True):
+        assert measured.deciding_values(hashed=hashed) == asked.deciding_values(hashed=hashed)
+    kept = measured.model_copy(update={"scales": "kept"})
+    assert "scales" in kept.deciding_values()["model"]
+
+
 def test_first_difference_names_the_key():
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 1}}) is None
     assert first_difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a.b was 1, now 2"
