@@ -110,8 +110,8 @@ def draw_mixtures(transfer: StudyTransfer) -> Markup:
 
 
 def names_of(transfer: StudyTransfer, what: str) -> list[str]:
-    """Models, mixtures or corpora, in the order of the study."""
-    return list(dict.fromkeys(getattr(cell, what) for cell in transfer.cells))
+    """Models, mixtures or corpora of which something is fine-tuned, in the order of the study."""
+    return list(dict.fromkeys(getattr(cell, what) for cell in transfer.cells if cell.pretrained))
 
 
 def by_distance(corpora: Sequence[str]) -> list[str]:

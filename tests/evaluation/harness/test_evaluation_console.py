@@ -8,7 +8,7 @@ import pytest
 
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.verify import sha256_of
-from evaluation.harness import evaluation_run
+from evaluation.harness import evaluation
 from evaluation.records.results import read_results
 from evaluation.records.samples import read_samples
 from launchers.cli import main
@@ -69,7 +69,7 @@ def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
 ) -> None:
     """The third of four pairs fails as memory would; the two before it are on disk."""
     output = tmp_path / "run.json"
-    judge, calls = evaluation_run.run_task, []
+    judge, calls = evaluation.run_task, []
 
     def tired(*arguments, **options):  # type: ignore[no-untyped-def]
         calls.append(arguments)
@@ -77,7 +77,7 @@ def test_a_crash_late_in_a_run_loses_only_the_pair_it_hit(
             raise MemoryError
         return judge(*arguments, **options)
 
-    monkeypatch.setattr(evaluation_run, "run_task", tired)
+    monkeypatch.setattr(evaluation, "run_task", tired)
     with pytest.raises(MemoryError):
         _evaluate(shards, output)
     saved = read_results(output)

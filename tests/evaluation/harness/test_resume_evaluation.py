@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.harness import evaluation_run
+from evaluation.harness import evaluation
 from launchers.cli import main
 
 BOTH = "zero_shot_cfdbench,zero_shot_fno_ns_1e-5"
@@ -15,13 +15,13 @@ BOTH = "zero_shot_cfdbench,zero_shot_fno_ns_1e-5"
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Pairs that are really judged, as they are."""
-    run_task, pairs = evaluation_run.run_task, []
+    run_task, pairs = evaluation.run_task, []
 
     def counted(forecaster: Any, task: Any, *rest: Any, **options: Any) -> Any:
         pairs.append((forecaster.facts.name, task.name))
         return run_task(forecaster, task, *rest, **options)
 
-    monkeypatch.setattr(evaluation_run, "run_task", counted)
+    monkeypatch.setattr(evaluation, "run_task", counted)
     return pairs
 
 
@@ -122,7 +122,7 @@ def test_a_run_that_died_is_taken_up_where_it_stopped(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "run.json"
-    run_task, calls = evaluation_run.run_task, []
+    run_task, calls = evaluation.run_task, []
 
     def tired(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments[1].name)
@@ -130,7 +130,7 @@ def test_a_run_that_died_is_taken_up_where_it_stopped(
             raise MemoryError
         return run_task(*arguments, **options)
 
-    monkeypatch.setattr(evaluation_run, "run_task", tired)
+    monkeypatch.setattr(evaluation, "run_task", tired)
     arguments = ["--shards", str(shards), "--output", str(output), "--tasks", BOTH]
     with pytest.raises(MemoryError):
         main(["evaluate", "floor:persistence", *arguments])
@@ -147,15 +147,15 @@ def test_slow_saves_are_seldom_and_the_last_is_whole(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, saved, save = [0.0], [], evaluation_run.save_results
+    clock, saved, save = [0.0], [], evaluation.save_results
 
     def slow(output: Path, judged: Any) -> None:
         clock[0] += save_takes_s
         saved.append(len(judged))
         save(output, judged)
 
-    monkeypatch.setattr(evaluation_run, "save_results", slow)
-    monkeypatch.setattr(evaluation_run.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(evaluation, "save_results", slow)
+    monkeypatch.setattr(evaluation.time, "monotonic", lambda: clock[0])
     records = _run(shards, tmp_path / "run.json", tasks=f"{BOTH},zero_shot_pdebench_cns_m0.1")
     assert saved == expected
     assert len(records) == 3
