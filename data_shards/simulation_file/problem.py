@@ -63,7 +63,15 @@ def read_problem(
     """
     with open_arrays(path) as found:
         arrays = _named(path, found, slots, renamed or {})
-        numbers = {slot: _number(path, a, sample) for slot, a in arrays.items() if _is_number(a)}
+        for name in parameters or {}:
+            if name not in slots:
+                raise UserError(f"--parameters {name}: {unknown_name('slot', name, slots)}")
+        count = _count(path, arrays.get(slots[0]), sample)
+        numbers = {
+            slot: _number(path, a, sample or 0, count)
+            for slot, a in arrays.items()
+            if _is_number(a, count) and slot != slots[0]
+        }
         planes = {
             slot: _plane(path, array, sample)
             for slot, array in arrays.items()
@@ -81,7 +89,18 @@ def read_problem(
             each = "; ".join(f"{slot} {shape}" for slot, shape in shapes.items())
             raise UserError(f"{path}: planes of several shapes: {each}; save them on one grid")
         simulation = _frame(path, found, arrays[slots[0]], planes)
-    return Problem(simulation, numbers, _assumed(slots, planes, numbers))
+    assumed = _assumed(slots, planes, numbers)
+    if count > 1 and sample is None:
+        assumed = (f"problem 0 of {count}; another one by --sample", *assumed)
+    return Problem(simulation, numbers, assumed)
+
+
+def _count(path: Path, first: FileArray | None, sample: int | None) -> int:
+    """Problems in the file: as many as the first slot has planes."""
+    count = first.shape[0] if first is not None and len(first.shape) == 3 else 1
+    if sample is not None and not 0 <= sample < count:
+        raise UserError(f"{path}: --sample {sample}, it holds {count}, counted from 0")
+    return count
 
 
 def _named(
@@ -93,7 +112,15 @@ def _named(
             raise UserError(f"--channels {slot}={name}: {unknown_name('slot', slot, slots)}")
         if name not in found.arrays:
             raise UserError(f"{path}: {unknown_name('array', name, found.arrays)}")
-    short = {name.rpartition("/")[2]: array for name, array in found.arrays.items()}
+    short: dict[str, FileArray] = {}
+    for name, array in found.arrays.items():
+        last = name.rpartition("/")[2]
+        if last in slots and last not in renamed and last in short:
+            raise UserError(
+                f"{path}: {last} is in {short[last].name} and {name}; say which by "
+                f"--channels {last}={name}"
+            )
+        short[last] = array
     return {
         slot: found.arrays[renamed[slot]] if slot in renamed else short[slot]
         for slot in slots
@@ -101,16 +128,24 @@ def _named(
     }
 
 
-def _is_number(array: FileArray) -> bool:
-    return array.is_number and (len(array.shape) < 2 or max(array.shape) == 1)
+def _is_number(array: FileArray, count: int) -> bool:
+    """Whether it is a number, or a vector (MATLAB's too) with one of each problem."""
+    if not array.is_number or len(array.shape) > 2:
+        return False
+    return len(array.shape) < 2 or max(array.shape) == 1 or (1 in array.shape and count > 1)
 
 
-def _number(path: Path, array: FileArray, sample: int | None) -> float:
+def _number(path: Path, array: FileArray, sample: int, count: int) -> float:
     values = np.asarray(array.take(...), np.float64).ravel()
-    place = sample or 0 if values.size > 1 else 0
-    if place >= values.size or not np.isfinite(values[place]):
-        raise UserError(f"{path}: {array.name} holds no finite number for problem {place}")
-    return float(values[place])
+    if values.size not in (1, count):
+        raise UserError(
+            f"{path}: {array.name} has {values.size} numbers for {count} problems; wanted one, or "
+            "one of each"
+        )
+    value = float(values[sample if values.size > 1 else 0])
+    if not np.isfinite(value):
+        raise UserError(f"{path}: {array.name} holds no finite number for problem {sample}")
+    return value
 
 
 def _plane(path: Path, array: FileArray, sample: int | None) -> Plane:
@@ -120,7 +155,7 @@ def _plane(path: Path, array: FileArray, sample: int | None) -> Plane:
         raise UserError(f"{where} is {array.shape} of {array.dtype}; wanted numbers (H, W)")
     number = sample or 0
     if len(array.shape) == 3 and number >= array.shape[0]:
-        raise UserError(f"{where}: --sample {number}, it holds {array.shape[0]}, counted from 0")
+        raise UserError(f"{where}: holds {array.shape[0]} planes, problem {number} is asked")
     values = np.asarray(array.take(...) if len(array.shape) == 2 else array.take(number))
     plane = values.astype(np.float32)
     if not np.isfinite(plane).all():

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout, Placement, Places, asked_mask, fit
 from data_shards.stream.origin import Origin
@@ -119,4 +120,6 @@ def _parameter(origin: Origin, name: str, key: str) -> float:
     try:
         return (origin.parameters or {})[name]
     except KeyError:
-        raise AssertionError(f"{key}: no parameter {name}, which its card gives") from None
+        raise UserError(
+            f"{key}: no number {name}, which its card gives; build the corpus again"
+        ) from None

@@ -38,6 +38,8 @@ class ModelLayout(Config):
             raise ValueError(
                 f"slots name {len(self.slots)} channels, channels={self.channels}; make them equal"
             )
+        if len(set(self.slots)) < len(self.slots):
+            raise ValueError(f"slots {list(self.slots)} name one twice; name each once")
         if not 2 <= len(self.grid) <= 3:
             raise ValueError(f"grid={list(self.grid)}; wanted (1, R), (R, R) or (D, H, W)")
         return self
@@ -205,6 +207,8 @@ def _check_grid(card: CorpusCard, layout: ModelLayout) -> None:
             f"corpus {card.name} is {own}, the model takes {dimensions[len(layout.grid)]}; "
             "leave it out"
         )
+    if layout.grid[0] == 1 and card.native_grid[0] != 1:
+        raise UserError(f"corpus {card.name} is of planes, the model takes lines; leave it out")
     if card.axis == "states" and card.native_grid != layout.grid:
         raise UserError(
             f"corpus {card.name} has {card.native_grid} states, the model takes {layout.grid}; "

@@ -53,6 +53,18 @@ future = model.forecast(context, steps=10)
 physical units, at most {channels} channels, rows along y upwards; corpora with an obstacle take
 `mask=`.
 """
+_SOLVE = """## How to use it
+
+```python
+from foundation import Surrogate  # pip install moe-pot
+
+model = Surrogate.from_pretrained("{name}")  # this folder, or its name on the Hub
+solution = model.solve({first}, {{{others}}})
+```
+
+`{first}` is (B, {side}, {side}), as is every channel of the solution; coefficients are numbers, or
+one of each sample. Slots: {slots}; what is not given is zero. The domain is periodic.
+"""
 
 
 @dataclass(frozen=True)
@@ -240,10 +252,22 @@ def _summary(config: ModelConfig, fingerprint: str) -> str:
         rows.insert(2, ("activated per sample", parameters(counts.activated)))
         rows.insert(3, ("routed experts per block", str(config.num_routed)))
     text = "It continues simulations of partial differential equations: past frames in, later\n"
-    return f"{text}frames out.\n\n{table(('', ''), rows)}"
+    text += "frames out."
+    if config.layout.slots:
+        text = "It solves steady problems: a source and coefficients in, the solution out."
+    return f"{text}\n\n{table(('', ''), rows)}"
 
 
 def _use(name: str, config: ModelConfig) -> str:
+    if slots := config.layout.slots:
+        first, *others = slots
+        return _SOLVE.format(
+            name=name,
+            first=first,
+            others=", ".join(f'"{other}": 0.01' for other in others[:2]),
+            slots=", ".join(f"`{slot}`" for slot in slots),
+            side=config.resolution,
+        )
     return _USE.format(
         name=name,
         frames=config.context_frames,

@@ -72,6 +72,11 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
             f"task {task.name}: of kind {task.kind}, which this verb does not judge; choose one "
             "of kind forecast"
         )
+    if task.asked != corpus.card.window:
+        raise UserError(
+            f"task {task.name} asks the {task.asked} frames, the shards of {corpus.name} say "
+            f"{corpus.card.window}; if they are older than that card, generate them again"
+        )
     layout = forecaster.layout or own_layout(corpus)
     check_fits(corpus.card, layout)
     if forecaster.facts.floor and forecaster.facts.model_type not in floors_of(corpus.card):

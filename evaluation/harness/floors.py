@@ -19,12 +19,16 @@ Floor = Callable[[Batch, int], Tensor]
 
 def persistence(batch: Batch, steps: int) -> Tensor:
     """The last frame of the context, repeated: (B, steps, C, H, W)."""
-    return batch.given[:, -1:].expand(-1, steps, -1, -1, -1)
+    return _repeated(batch.given[:, -1:], steps)
 
 
 def context_mean(batch: Batch, steps: int) -> Tensor:
     """The mean of the context's frames, repeated: (B, steps, C, H, W)."""
-    return batch.given.mean(1, keepdim=True).expand(-1, steps, -1, -1, -1)
+    return _repeated(batch.given.mean(1, keepdim=True), steps)
+
+
+def _repeated(frame: Tensor, steps: int) -> Tensor:
+    return frame.expand(-1, steps, *(-1,) * (frame.ndim - 2))
 
 
 def zero(batch: Batch, steps: int) -> Tensor:

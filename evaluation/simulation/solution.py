@@ -40,6 +40,7 @@ Array = NDArray[np.float32]
 
 SOURCE = "source"
 _TENSOR, _VELOCITY, _OMEGA, _SCALAR = ("k11", "k22", "k12"), ("v1", "v2"), "omega", "diffusion"
+_ODD_MEAN = 1e-3  # of a source, what rounding and regridding leave at most
 _KNOWN = {SOURCE, *_TENSOR, *_VELOCITY, _OMEGA, _SCALAR}
 
 
@@ -67,7 +68,7 @@ class Trust(Config):
             f"residual: {self.residual:.3g} of the source (0 is exact, 1 is an answer of zeros)\n"
             f"error that has this residual: {self.error:.3g} of the solution: the answer is "
             f"{worth}\na residual of this equation may be enlarged "
-            f"{self.amplification:.3g} times at most"
+            f"{self.amplification:.3g} times at most" + (f"\n{self.note}" if self.note else "")
         )
 
 
@@ -159,8 +160,16 @@ def asked_names(model: Surrogate, count: int) -> tuple[str, ...]:
 def _trust(operator: SteadyOperator, u_1HW: torch.Tensor, f_1HW: torch.Tensor) -> Trust:
     # Constant coefficients: the equation itself is solved by one transform, and what no wave of it
     # determines is left out (the mean) or is an error (waves that the grid sees but half of).
+    mean, note = torch.zeros(()), ""
+    if not operator.determines_mean:
+        size = float(f_1HW.mean() / root_mean_square(f_1HW).clamp_min(1e-300))
+        if abs(size) > _ODD_MEAN:
+            note = (
+                f"the source's mean is {size:.1%} of it: on a periodic plane this equation has a "
+                "solution only without, and it is left out here"
+            )
+        mean, f_1HW = u_1HW.mean(), f_1HW - f_1HW.mean()
     truth_1HW = solved(operator, f_1HW)
-    mean = 0.0 if operator.determines_mean else u_1HW.mean()
     truth = root_mean_square(truth_1HW)
     values = {
         "residual": relative_residual(operator, u_1HW, f_1HW),
@@ -173,7 +182,7 @@ def _trust(operator: SteadyOperator, u_1HW: torch.Tensor, f_1HW: torch.Tensor) -
     if not all(np.isfinite(value) for value in found.values()):
         note = "the equation has no solution (an exact resonance) or the source is zero"
         return Trust(note=note)
-    return Trust(**found)
+    return Trust(**found, note=note)
 
 
 def _row(values: list[float]) -> torch.Tensor:

@@ -268,9 +268,14 @@ def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Tas
         if task.higher_is_better:
             raise UserError(f"task {asked}: its headline {task.headline} is not an error")
         return task.as_forecast
-    for group in ("zero_shot", "downstream"):
+    for group in ("zero_shot", "downstream", "steady", "steady_shift"):
         if f"{group}_{card.name}" in known:
             return known[f"{group}_{card.name}"]
+    if not card.asked_frames:
+        raise UserError(
+            f"corpus {card.name} has no window of its own to be tested by; name a test by --task, "
+            "or generate its shards again if they are older than its card"
+        )
     return Task(
         name=f"zero_shot_{card.name}",
         version=1,

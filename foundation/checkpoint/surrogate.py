@@ -41,17 +41,6 @@ class BlockRoute(NamedTuple):
 Parameters = Mapping[str, float | Tensor]
 
 
-def first_of(fields: Mapping[str, Tensor]) -> Tensor:
-    """Any of the fields, to ask how many samples there are.
-
-    Raises:
-        UserError: there is none.
-    """
-    if not fields:
-        raise UserError("nothing is given; name at least one field")
-    return next(iter(fields.values()))
-
-
 def _origins(parameters: Parameters, count: int) -> tuple[Origin, ...]:
     """Parameters of every sample.
 
@@ -198,14 +187,19 @@ class Surrogate(nn.Module):
                 is for those), a name that has no slot, or a field of another shape.
         """
         fields = {self._first_slot(): given} if isinstance(given, Tensor) else dict(given)
-        layout = self.config.layout
+        layout, first = self.config.layout, self._first_slot()
+        if first not in fields:
+            raise UserError(f"no {first} is given, which this model begins with")
         for name, field in fields.items():
-            if tuple(field.shape[1:]) != layout.grid or len(field) != len(first_of(fields)):
+            if not isinstance(field, Tensor) or not len(field):
+                raise UserError(f"{name} is {type(field).__name__}; wanted a tensor of samples")
+        count = len(fields[first])
+        for name, field in fields.items():
+            if tuple(field.shape) != (count, *layout.grid):
                 raise UserError(
                     f"{name} is {tuple(field.shape)}; this model takes (B, "
                     f"{', '.join(map(str, layout.grid))}), with one B for all fields"
                 )
-        count = len(first_of(fields))
         device = next(self.parameters()).device
         samples = Samples(
             given=torch.stack([*fields.values()], dim=1)[:, None].to(device),
@@ -265,6 +259,11 @@ class Surrogate(nn.Module):
             UserError: the context or the mask does not have the model's shape.
         """
         layout, frames = self.config.layout, self.config.context_frames
+        if layout.slots:
+            raise UserError(
+                f"this {self.config.model_type} knows its channels by name; call solve(fields, "
+                "parameters)"
+            )
         fits = (
             context.ndim == 3 + len(layout.grid)
             and context.shape[1] >= frames
@@ -274,7 +273,7 @@ class Surrogate(nn.Module):
         if not fits:
             raise UserError(
                 f"context is {tuple(context.shape)}; this model takes (B, T, C, H, W) with "
-                f"T >= {frames}, C <= {layout.channels}, H = W = {layout.resolution}"
+                f"T >= {frames}, C <= {layout.channels}, (H, W) = {layout.grid}"
             )
         count, _, channels = context.shape[:3]
         device = next(self.parameters()).device

@@ -19,7 +19,8 @@ Median = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 class Scales(RootModel[dict[str, Median]]):
     """What is usual in each slot: medians over the samples that are learnt from, by slot.
 
-    Of the source, its L2 norm in a domain of size one; of coefficients, their size.
+    Of the source, the root of its sum of squares times the size of a cell (so scales are of one
+    resolution); of coefficients, their size.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,7 +61,7 @@ class FieldConfig(Config):
 
     @model_validator(mode="after")
     def _slots_are_the_channels(self) -> Self:
-        if self.slots and len(set(self.slots)) != self.channels:
+        if self.slots and {len(set(self.slots)), len(self.slots)} != {self.channels}:
             raise ValueError(
                 f"slots {list(self.slots)} name {len(set(self.slots))} channels, "
                 f"channels={self.channels}; make them equal"
@@ -94,7 +95,7 @@ class FieldConfig(Config):
     @property
     def feeds_back(self) -> bool:
         """Whether predictions continue what is given, and so can be given themselves."""
-        return self.num_asked == self.channels
+        return not self.slots and self.num_asked == self.channels
 
     @property
     def normalise(self) -> Literal["none", "instance", "source"]:

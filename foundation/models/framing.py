@@ -21,7 +21,7 @@ from torch import Tensor
 from foundation.models.config import SOURCE, FieldConfig, Scales
 from foundation.physics.norms import space
 
-_SCALE_FLOOR = 1e-6  # of a constant channel's standard deviation, of a vanishing source's norm
+_SCALE_FLOOR = 1e-6  # of a constant channel's standard deviation
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _by_source(given: Tensor, slots: Sequence[str], scales: Scales) -> Tensor:
     """All in units of the sample's source, coefficients besides in those of the usual ones."""
     grid = (None,) * len(space(given))
     norm_B = _norm(given[:, :, slots.index(SOURCE)]) / scales.of(SOURCE)
-    size_B = norm_B.clamp(min=_SCALE_FLOOR)
+    size_B = torch.where(norm_B > 0, norm_B, 1.0)  # of a source of zeros nothing is known
     usual_C = given.new_tensor([1.0 if slot == SOURCE else scales.of(slot) for slot in slots])
     dimensionless: Tensor = given / size_B[:, None, None, *grid] / usual_C[:, *grid]
     return dimensionless

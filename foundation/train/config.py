@@ -145,6 +145,11 @@ class RunConfig(Config):
                 f"scales=measured: are those of a model with a slot {SOURCE!r}, this one has "
                 f"{', '.join(self.model.slots) or 'none'}; leave scales out, or set model.slots"
             )
+        if self.scales == "measured" and (self.model.instance_norm or self.model.target != "frame"):
+            raise ValueError(
+                "scales=measured normalises by the source; set model.instance_norm=false and "
+                "model.target=frame"
+            )
         return self
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from foundation.train.config import RunConfig, first_difference
 
 # Parts of a run that a resumed one must share; length, rates and losses may change on the way, and
 # validation where it decides nothing.
-_FIXED = ("model", "data", "seed", "global_batch", "early_stopping", "validation")
+_FIXED = ("model", "scales", "data", "seed", "global_batch", "early_stopping", "validation")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import ModelLayout
-from data_shards.stream.windows import load_windows
+from data_shards.stream.windows import check_long_enough, load_windows
 from foundation.models.framing import measured_scales
 from foundation.train.config import RunConfig
 
@@ -27,8 +27,11 @@ def with_scales(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> RunConfig:
         corpora: opened, as they are learnt from; first frames are measured.
     """
     model = run.model
+    for corpus in corpora:
+        check_long_enough(corpus, model.context_frames, "measuring scales")
     scales = measured_scales(_given(corpora, model.layout, model.context_frames), model.slots)
-    return run.model_copy(update={"model": model.model_copy(update={"scales": scales})})
+    measured = type(model).model_validate({**model.model_dump(), "scales": scales.model_dump()})
+    return run.model_copy(update={"model": measured})
 
 
 def _given(corpora: Sequence[ShardedCorpus], layout: ModelLayout, frames: int) -> Iterator[Tensor]:

@@ -34,6 +34,21 @@ def open_placed(options: argparse.Namespace) -> Surrogate:
     return model.compiled() if options.compile else model
 
 
+def open_continuing(options: argparse.Namespace) -> Surrogate:
+    """As `open_placed`, of a model that continues frames.
+
+    Raises:
+        UserError: as `open_placed`, or the model answers steady problems.
+    """
+    model = open_placed(options)
+    if model.config.layout.slots:
+        raise UserError(
+            f"{options.checkpoint}: answers steady problems; foundation predict tells with its "
+            "answer how far to trust it"
+        )
+    return model
+
+
 def usable_device(name: str | None) -> torch.device:
     """The device asked for, tried out, so that a wrong one fails before anything is loaded.
 

@@ -1,6 +1,7 @@
 """A user's own file on the command line: the options that say how it is read, and its checks."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,7 @@ from evaluation.simulation.channels import order_hints
 from evaluation.simulation.on_model_grid import check_fits
 from foundation import Surrogate
 from launchers.console.arguments import not_negative
-from launchers.console.device import add_placing_options, open_placed
+from launchers.console.device import add_placing_options, open_continuing
 from launchers.console.progress import say
 
 
@@ -53,12 +54,7 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
     Raises:
         UserError: one of them cannot be read, or they do not fit.
     """
-    model = open_placed(options)
-    if model.config.layout.slots:
-        raise UserError(
-            f"{options.checkpoint}: answers steady problems; foundation predict tells with its "
-            "answer how far to trust it"
-        )
+    model = open_continuing(options)
     return model, open_simulation(options, model)
 
 
@@ -109,15 +105,18 @@ def open_problem(options: argparse.Namespace, model: Surrogate) -> Problem:
 
 def _pairs(text: str | None, option: str) -> list[tuple[str, str]]:
     """ "a=b,c=d" as pairs."""
-    pairs = [word.strip().partition("=") for word in (text or "").split(",") if word.strip()]
-    for name, equals, value in pairs:
-        if not (name and equals and value):
-            raise UserError(f"{option} {text}: wanted NAME=VALUE,NAME=VALUE")
-    return [(name, value) for name, _, value in pairs]
+    words = [word.partition("=") for word in (text or "").split(",") if word.strip()]
+    pairs = [(name.strip(), value.strip()) for name, _, value in words]
+    if not all(name and value for name, value in pairs) or len(dict(pairs)) < len(pairs):
+        raise UserError(f"{option} {text}: wanted NAME=VALUE,NAME=VALUE, each name once")
+    return pairs
 
 
 def _number(name: str, text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         raise UserError(f"--parameters {name}={text}: not a number") from None
+    if not math.isfinite(value):
+        raise UserError(f"--parameters {name}={text}: not a finite number")
+    return value

@@ -51,7 +51,8 @@ def add_verb(subparsers: Subparsers) -> None:
         "targets",
         nargs="+",
         metavar="CHECKPOINT|floor:NAME",
-        help="checkpoint folders; floor:persistence and floor:context_mean need no checkpoint",
+        help="checkpoint folders; floor:persistence, floor:context_mean and, of steady problems, "
+        "floor:zero need no checkpoint",
     )
     add_shards_option(parser, "test shards")
     parser.add_argument(

@@ -14,7 +14,7 @@ from launchers.console.arguments import (
     not_negative,
     positive,
 )
-from launchers.console.device import add_placing_options, open_placed
+from launchers.console.device import add_placing_options, open_continuing
 from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> None:
     from evaluation.simulation.page.explorer import Explorer
 
     with _listen(options.host, options.port) as listening:
-        explorer = Explorer(open_placed(options), options.checkpoint, options.shards)
+        explorer = Explorer(open_continuing(options), options.checkpoint, options.shards)
         _serve(explorer, listening, options.host, options.most_upload << 20)
 
 

@@ -64,6 +64,8 @@ def test_a_resumed_run_measures_the_same_scales_and_ends_bit_for_bit_alike(
 ):
     again = tmp_path / "again"
     assert on_ranks(1, pretrain, problems, again, 1, 4, SINGLE) == [0]
+    unscaled = tuple(setting for setting in SINGLE if setting != "scales=measured")
+    assert on_ranks(1, pretrain, problems, again, 1, None, (*unscaled, "--resume")) == [2]
     assert on_ranks(1, pretrain, problems, again, 1, None, (*SINGLE, "--resume")) == [0]
     assert curve(again) == curve(whole)
     ours, theirs = (load_file(r / "model" / "model.safetensors") for r in (again, whole))

@@ -89,3 +89,31 @@ def test_what_does_not_fit_is_refused_with_a_remedy(tmp_path, plane, arrays, opt
     path = write(tmp_path / "plate.npz", made)
     with pytest.raises(UserError, match=message):
         read_problem(path, SLOTS, **options)
+
+
+def test_a_profile_is_no_coefficient_and_one_name_in_two_groups_is_asked_about(tmp_path, plane):
+    path = write(tmp_path / "plate.npz", {"source": plane, "k11": np.arange(1.0, 9.0)})
+    with pytest.raises(UserError, match="8 numbers for 1 problems"):
+        read_problem(path, SLOTS)
+    path = write(tmp_path / "plates.h5", {"a/source": plane, "b/source": 2 * plane})
+    with pytest.raises(UserError, match="say which by --channels source=b/source"):
+        read_problem(path, SLOTS)
+    named = read_problem(path, SLOTS, renamed={"source": "b/source"})
+    np.testing.assert_array_equal(named.fields["source"], 2 * plane)
+
+
+def test_coefficients_of_each_problem_come_from_matlab_too_and_the_choice_is_said(tmp_path, plane):
+    arrays = {"source": np.stack([plane, 2 * plane]), "k11": np.array([[0.1, 0.2]])}
+    path = write(tmp_path / "plates.mat", arrays)
+    first = read_problem(path, SLOTS)
+    assert first.parameters == {"k11": 0.1}
+    assert first.assumed[0] == "problem 0 of 2; another one by --sample"
+    assert read_problem(path, SLOTS, sample=1).parameters == {"k11": 0.2}
+    with pytest.raises(UserError, match="--sample -1, it holds 2"):
+        read_problem(path, SLOTS, sample=-1)
+
+
+def test_a_number_for_a_slot_that_there_is_not_is_refused_before_anything_is_said(tmp_path, plane):
+    path = write(tmp_path / "plate.npz", {"source": plane})
+    with pytest.raises(UserError, match="unknown slot 'k13'"):
+        read_problem(path, SLOTS, parameters={"k13": 1.0})

@@ -102,7 +102,7 @@ def test_coefficients_that_are_not_given_are_zero_and_change_nothing(model):
         ({"source": (2, SIDE, 8)}, {}, r"source is \(2, 16, 8\)"),
         ({"source": (2, SIDE, SIDE), "v1": (3, SIDE, SIDE)}, {}, "one B for all"),
         ({"source": (2, SIDE, SIDE)}, {"k11": torch.ones(3)}, "3 values for 2 samples"),
-        ({}, {}, "nothing is given"),
+        ({}, {}, "no source is given"),
     ],
 )
 def test_what_does_not_fit_is_refused(model, given, parameters, message):
@@ -119,3 +119,35 @@ def test_a_model_that_continues_frames_solves_nothing_and_one_that_solves_contin
         other.solve(torch.zeros(1, SIDE, SIDE))
     with pytest.raises(UserError):
         model.forecast(torch.zeros(1, 1, len(MIXED), SIDE, SIDE), 2)
+
+
+def test_a_source_with_a_mean_that_no_solution_has_is_named_and_its_mean_left_out(model, tmp_path):
+    problem, _ = problem_of("elliptic_poisson", tmp_path)
+    plain = solve(model, problem).trust
+    with np.load(tmp_path / "problem.npz") as stored:
+        arrays = dict(stored)
+    arrays["source"] = arrays["source"] + 1
+    np.savez(tmp_path / "lifted.npz", **arrays)
+    lifted = solve(model, read_problem(tmp_path / "lifted.npz", MIXED)).trust
+    assert plain.note == ""
+    assert "has a\nsolution only without" in lifted.note.replace(" has a ", " has a\n")
+    assert lifted.note in lifted.text
+    assert lifted.amplification == pytest.approx(plain.amplification, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e5])
+def test_scaling_source_and_coefficients_alike_changes_no_answer(scale):
+    scales = {"source": 0.01, "k11": 0.02, "k22": 0.02, "k12": 0.005}
+    config = steady_config("fno", SLOTS, scales=scales)
+    model = Surrogate(build_model(config, seed=1), config, {}).eval()
+    source = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    plain = model.solve(source, {"k11": 0.02, "k22": 0.03})
+    scaled = model.solve(scale * source, {"k11": 0.02 * scale, "k22": 0.03 * scale})
+    # float32, through four layers
+    torch.testing.assert_close(scaled, plain, rtol=1e-4, atol=1e-5)
+    assert torch.isfinite(model.solve(0 * source, {"k11": 0.02, "k22": 0.03})).all()
+
+
+def test_forecast_of_a_model_that_knows_names_is_refused_with_the_right_call(model):
+    with pytest.raises(UserError, match=r"call solve\(fields, parameters\)"):
+        model.forecast(torch.zeros(1, 1, len(MIXED), SIDE, SIDE), 1)
