@@ -12,7 +12,6 @@ from torch import Tensor
 
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest, write_manifest
-from data_shards.stream.layout import ModelLayout
 from evaluation.harness.validation import Validator
 from foundation import Surrogate
 from foundation.train.run_folder import validation_error
@@ -134,7 +133,7 @@ def judged(waves: Path, model: Path) -> float:
     """The validation error of a checkpoint, as the run measured it."""
     corpus = ShardedCorpus.open(waves, "toy_wave", "validation")
     config = Surrogate.from_pretrained(model).config
-    layout = ModelLayout(resolution=config.resolution, channels=config.channels)
+    layout = config.layout
     validator = Validator([corpus], layout, config.context_frames, 5, 16, batch_size=4)
     return validator(Surrogate.from_pretrained(model))["toy_wave"]
 
