@@ -16,7 +16,7 @@ A tour, in the order in which data flow:
   `stream` decodes that plan for one rank.
 
     from data_shards.shards.corpus import ShardedCorpus
-    from data_shards.stream.layout import ModelLayout, square
+    from data_shards.stream.layout import square
     from data_shards.stream.stream import SampleStream, StreamConfig
 
     names = ("pdebench_swe", "fno_ns_1e-5")

@@ -88,8 +88,8 @@ def read_problem(
         if len(set(shapes.values())) > 1:
             each = "; ".join(f"{slot} {shape}" for slot, shape in shapes.items())
             raise UserError(f"{path}: planes of several shapes: {each}; save them on one grid")
-        simulation = _frame(path, found, arrays[slots[0]], planes)
-    assumed = _assumed(slots, planes, numbers)
+        simulation, notes = _frame(path, found, arrays[slots[0]], planes)
+    assumed = (*notes, *_assumed(slots, planes, numbers))
     if count > 1 and sample is None:
         assumed = (f"problem 0 of {count}; another one by --sample", *assumed)
     return Problem(simulation, numbers, assumed)
@@ -165,7 +165,8 @@ def _plane(path: Path, array: FileArray, sample: int | None) -> Plane:
 
 def _frame(
     path: Path, found: FileArrays, first: FileArray, planes: Mapping[str, Plane]
-) -> Simulation:
+) -> tuple[Simulation, list[str]]:
+    """The planes as one frame, and what is odd about their places."""
     fields = np.stack([*planes.values()])[None]
     there = find_places(found.arrays)
     rows, columns = (
@@ -180,7 +181,8 @@ def _frame(
         each.reversed() if letter in down else each.place
         for letter, each in (("y", rows), ("x", columns))
     )
-    return Simulation(
+    notes = [note for place in (rows, columns) for note in place.notes if "uneven" in note]
+    frame = Simulation(
         fields=np.ascontiguousarray(fields),
         channels=tuple(planes),
         times=Coordinate("t", np.zeros(1)),
@@ -192,6 +194,7 @@ def _frame(
         ),
         source=path,
     )
+    return frame, notes
 
 
 def _assumed(

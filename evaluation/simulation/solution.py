@@ -41,6 +41,7 @@ Array = NDArray[np.float32]
 SOURCE = "source"
 _TENSOR, _VELOCITY, _OMEGA, _SCALAR = ("k11", "k22", "k12"), ("v1", "v2"), "omega", "diffusion"
 _ODD_MEAN = 1e-3  # of a source, what rounding and regridding leave at most
+_RESONANT = 1e-12  # of omega, its distance from a resonance that rounding alone leaves
 _KNOWN = {SOURCE, *_TENSOR, *_VELOCITY, _OMEGA, _SCALAR}
 
 
@@ -171,16 +172,17 @@ def _trust(operator: SteadyOperator, u_1HW: torch.Tensor, f_1HW: torch.Tensor) -
         mean, f_1HW = u_1HW.mean(), f_1HW - f_1HW.mean()
     truth_1HW = solved(operator, f_1HW)
     truth = root_mean_square(truth_1HW)
+    least = smallest_symbol(operator, u_1HW.shape[1:])
+    if float(least) <= _RESONANT * float(operator.omega_B.abs().max()):
+        return Trust(note="the equation has no solution: omega is at a resonance")
     values = {
         "residual": relative_residual(operator, u_1HW, f_1HW),
         "error": root_mean_square(u_1HW - mean - truth_1HW) / truth,
-        "amplification": root_mean_square(f_1HW)
-        / smallest_symbol(operator, u_1HW.shape[1:])
-        / truth,
+        "amplification": root_mean_square(f_1HW) / least / truth,
     }
     found: Mapping[str, float] = {name: float(value[0]) for name, value in values.items()}
     if not all(np.isfinite(value) for value in found.values()):
-        note = "the equation has no solution (an exact resonance) or the source is zero"
+        note = "the source is zero, or nothing of it determines a solution"
         return Trust(note=note)
     return Trust(**found, note=note)
 

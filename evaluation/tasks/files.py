@@ -75,9 +75,15 @@ def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, 
         corpora = list(dict.fromkeys(_corpora(values["corpora"])))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    asked = values.get("asked", "next")
+    if not any(load_card(corpus).window == asked for corpus in corpora):
+        raise UserError(
+            f"{where}: none of its corpora asks the {asked} frames; say asked: "
+            f"{'same' if asked == 'next' else 'next'}"
+        )
     for corpus in corpora:
         card = load_card(corpus)
-        if card.window != values.get("asked", "next"):  # a model does either, not both
+        if card.window != asked:  # a model does either, not both
             continue
         if card.asked_frames == 0 or len(card.native_grid) == 3:
             continue

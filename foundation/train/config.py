@@ -153,6 +153,14 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _changes_need_a_past(self) -> Self:
+        if self.loss.relative_to == "change" and not self.model.feeds_back:
+            raise ValueError(
+                "loss.relative_to=change is of frames that continue the given ones; set it to field"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         if self.global_batch % self.accumulation:
             raise ValueError(
