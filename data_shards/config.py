@@ -115,7 +115,10 @@ def _value_type(owner: Any, key: Any) -> Any:
     if get_origin(owner) is dict:
         return get_args(owner)[1]
     field = getattr(owner, "model_fields", {}).get(key)
-    return getattr(field, "annotation", None)
+    held = getattr(field, "annotation", None)
+    inner = [part for part in get_args(held) if part is not type(None)]
+    # Of a configuration that may be None, the configuration.
+    return inner[0] if type(None) in get_args(held) and len(inner) == 1 else held
 
 
 def read_yaml(path: Path) -> Any:

@@ -106,7 +106,7 @@ def test_numbers_and_masks_out_of_range_are_the_users_error(folder):
 
 
 def test_a_context_of_another_shape_is_refused(folder):
-    with pytest.raises(UserError, match=r"this model takes .*H = W = 16"):
+    with pytest.raises(UserError, match=r"this model takes .*= \(16, 16\)"):
         Surrogate.from_pretrained(folder).forecast(torch.zeros(1, 10, 4, 32, 32), 1)
     with pytest.raises(UserError, match="T >= 10"):
         Surrogate.from_pretrained(folder).forecast(torch.zeros(1, 9, 4, 16, 16), 1)
