@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.board.leaderboard import board_markdown, write_leaderboard
-from evaluation.records.record import is_result_file
+from evaluation.records.results import read_results
 from evaluation.routing.record import RoutingFile
 from evaluation.routing.table import block_table
 from evaluation.study.summary import StudySummary
@@ -65,7 +65,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _holds_scores(path: Path) -> bool:
-    return is_result_file(json.loads(path.read_text()))
+    return read_results(path) is not None
 
 
 def _overview() -> str:
