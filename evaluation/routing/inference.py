@@ -49,11 +49,6 @@ class Inference(Config):
         """Accuracy of an answer that does not look at the sample."""
         return 1 / len(self.corpora)
 
-    @property
-    def best_block(self) -> int:
-        """Number of the block that is right most often, counted from 0."""
-        return max(range(len(self.blocks)), key=lambda b: self.blocks[b].accuracy.value)
-
 
 def cross_entropies(
     samples_NLE: NDArray[np.floating], fingerprints_KLE: NDArray[np.floating], epsilon: float

@@ -36,3 +36,12 @@ def batch_of(fields: torch.Tensor, frames: int = 1) -> Batch:
 
 def random_batch(generator: torch.Generator, count: int = 5, resolution: int = RESOLUTION) -> Batch:
     return batch_of(torch.randn(count, 10, 4, resolution, resolution, generator=generator))
+
+
+def half_masked_batch() -> Batch:
+    """One channel of two is real, one cell of two is fluid; what is asked is 3 and 4 there."""
+    target = torch.tensor([3.0, 4.0]).view(1, 1, 1, 1, 2).repeat(1, 1, 2, 1, 1)
+    asked_mask = torch.tensor([[1.0, 0.0]])
+    valid = torch.tensor([[[[1.0, 0.0]]]])
+    ids = torch.zeros(1, dtype=torch.int64)
+    return Batch(target, target, asked_mask, valid, ids, ("",))

@@ -4,28 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from handmade_routes import MIXTURE
 
 from evaluation.harness.forecaster import open_forecaster
 from foundation import Surrogate
 from foundation.models.registry import build_model, read_model_config
 from foundation.plan.cost import cost_of
 
-SIZES = {
-    "resolution": 16,
-    "patch": 4,
-    "width": 16,
-    "blocks": 1,
-    "heads": 2,
-    "modes": 2,
-    "head_width": 8,
-    "router": {"num_experts": 4, "top_k": 2},
-}
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("out_frames", [1, 2])
 def test_frames_of_one_pass_share_its_work(out_frames: int, tmp_path: Path) -> None:
-    config = read_model_config(SIZES | {"out_frames": out_frames}, "test")
+    config = read_model_config(MIXTURE | {"out_frames": out_frames}, "test")
     Surrogate(build_model(config, seed=0), config, {}).save_pretrained(tmp_path)
     facts = open_forecaster(str(tmp_path), CPU).facts
     cost = cost_of(config, world=1, ep_size=1, zero_stage=0, bf16=False, micro_batch=1)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from architectures import half_masked_batch
 
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
@@ -14,17 +15,11 @@ from foundation.train.objectives import OBJECTIVES, LossConfig, Ramp
 TENSORS = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
 
 
-def batch() -> Batch:
-    target = torch.tensor([3.0, 4.0]).view(1, 1, 1, 1, 2).repeat(1, 1, 2, 1, 1)
-    asked_mask = torch.tensor([[1.0, 0.0]])
-    valid = torch.tensor([[[[1.0, 0.0]]]])
-    ids = torch.zeros(1, dtype=torch.int64)
-    return Batch(target, target, asked_mask, valid, ids, ("",))
-
-
 def test_reported_error_is_relative_to_the_field_whatever_is_minimised():
-    prediction = Prediction(batch().asked * 1.5, (), torch.zeros(1, 6))
-    losses = losses_of(prediction, batch(), LossConfig(relative_to="change"), lambda x: x)
+    prediction = Prediction(half_masked_batch().asked * 1.5, (), torch.zeros(1, 6))
+    losses = losses_of(
+        prediction, half_masked_batch(), LossConfig(relative_to="change"), lambda x: x
+    )
     torch.testing.assert_close(losses.per_sample, torch.tensor([0.5]))
     assert losses.total > 100
 
@@ -37,16 +32,16 @@ def routing(weights: torch.Tensor) -> Routing:
 @pytest.mark.parametrize(("kind", "value"), [("cv2", 2 * 3.0), ("reference", 2 * 3 / 16)])
 def test_balance_adds_up_over_blocks_with_its_weight(kind, value):
     one_busy = routing(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
-    prediction = Prediction(batch().asked, (one_busy, one_busy), torch.zeros(1, 6))
+    prediction = Prediction(half_masked_batch().asked, (one_busy, one_busy), torch.zeros(1, 6))
     config = LossConfig(balance=kind, balance_weight=0.1)
-    losses = losses_of(prediction, batch(), config, lambda x: x)
+    losses = losses_of(prediction, half_masked_batch(), config, lambda x: x)
     torch.testing.assert_close(losses.balance, torch.tensor(value))
     torch.testing.assert_close(losses.total, torch.tensor(0.1 * value))
 
 
 def test_class_loss_of_a_silent_head_is_the_log_of_the_classes():
-    prediction = Prediction(batch().asked, (), torch.zeros(1, 6))
-    losses = losses_of(prediction, batch(), LossConfig(class_weight=1.0), lambda x: x)
+    prediction = Prediction(half_masked_batch().asked, (), torch.zeros(1, 6))
+    losses = losses_of(prediction, half_masked_batch(), LossConfig(class_weight=1.0), lambda x: x)
     torch.testing.assert_close(losses.total, torch.tensor(6.0).log())
 
 
@@ -75,11 +70,11 @@ def test_terms_add_their_means_by_ramps_and_unweighed_ones_add_nothing():
 
 def test_a_term_that_the_network_does_not_give_is_refused_with_those_it_gives():
     config = LossConfig(terms={"residaul": Ramp(end=1.0)})
-    given = with_terms(batch().asked, residual=torch.zeros(1))
+    given = with_terms(half_masked_batch().asked, residual=torch.zeros(1))
     with pytest.raises(UserError, match="weighs residaul, the network gives residual; change"):
-        losses_of(given, batch(), config, lambda x: x)
+        losses_of(given, half_masked_batch(), config, lambda x: x)
     with pytest.raises(UserError, match="gives no terms"):
-        losses_of(with_terms(batch().asked), batch(), config, lambda x: x)
+        losses_of(with_terms(half_masked_batch().asked), half_masked_batch(), config, lambda x: x)
 
 
 def test_reported_error_of_a_sum_of_squares_is_relative_and_its_total_the_mean_over_samples():
@@ -93,7 +88,7 @@ def test_reported_error_of_a_sum_of_squares_is_relative_and_its_total_the_mean_o
 
 
 def two_samples() -> Batch:
-    one = batch()
+    one = half_masked_batch()
     tensors = (one.given, one.asked, one.asked_mask, one.valid_mask, one.corpus_id)
     return Batch(*(torch.cat([t, t]) for t in tensors), ("", ""))
 

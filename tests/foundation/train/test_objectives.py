@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from architectures import half_masked_batch
 
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
@@ -20,15 +21,6 @@ GRIDS = [(7,), (3, 5), (2, 3, 4)]
 FRAMES, CHANNELS = 2, 3
 
 
-def batch() -> Batch:
-    """One channel of two is real, one cell of two is fluid."""
-    target = torch.tensor([3.0, 4.0]).view(1, 1, 1, 1, 2).repeat(1, 1, 2, 1, 1)
-    asked_mask = torch.tensor([[1.0, 0.0]])
-    valid = torch.tensor([[[[1.0, 0.0]]]])
-    ids = torch.zeros(1, dtype=torch.int64)
-    return Batch(target, target, asked_mask, valid, ids, ("",))
-
-
 def batch_on(grid: tuple[int, ...], generator: torch.Generator) -> Batch:
     """Random fields of four samples, with padded channels and solid cells."""
     fields = torch.randn(4, FRAMES, CHANNELS, *grid, generator=generator)
@@ -43,27 +35,29 @@ def objective(name: str, fields: torch.Tensor, asked: Batch, **options: str) -> 
 
 
 def test_valid_mask_scores_real_channels_and_fluid_cells_only():
-    fields = batch().asked.clone()
+    fields = half_masked_batch().asked.clone()
     fields[..., 1] += 100.0  # a solid cell
     fields[:, :, 1] += 100.0  # a padded channel
-    assert relative_error(fields, batch(), "valid", "field") == 0
+    assert relative_error(fields, half_masked_batch(), "valid", "field") == 0
     fields[0, 0, 0, 0, 0] = 4.5
     torch.testing.assert_close(
-        relative_error(fields, batch(), "valid", "field"), torch.tensor([0.5])
+        relative_error(fields, half_masked_batch(), "valid", "field"), torch.tensor([0.5])
     )
 
 
 def test_reference_mask_scores_everything():
-    fields = batch().asked.clone()
+    fields = half_masked_batch().asked.clone()
     fields[0, 0, 0] = torch.tensor([0.0, 0.0])
     # one channel wrong by all of it, the padded one right
     torch.testing.assert_close(
-        relative_error(fields, batch(), "reference", "field"), torch.tensor([0.5])
+        relative_error(fields, half_masked_batch(), "reference", "field"), torch.tensor([0.5])
     )
 
 
 def test_error_relative_to_the_change_is_one_for_a_repeated_frame():
-    moving = replace(batch(), given=batch().asked + torch.tensor([0.25, 0.0]))
+    moving = replace(
+        half_masked_batch(), given=half_masked_batch().asked + torch.tensor([0.25, 0.0])
+    )
     last = moving.given[:, -1:]
     # the floor of a thousandth of the field's size is below 1e-4 of this change
     error = relative_error(last, moving, "valid", "change")
@@ -74,21 +68,21 @@ def test_error_relative_to_the_change_is_one_for_a_repeated_frame():
 
 
 def test_where_nothing_changes_the_field_itself_sets_the_scale():
-    off = batch().asked + 1e-3
-    error = relative_error(off, batch(), "valid", "change")
+    off = half_masked_batch().asked + 1e-3
+    error = relative_error(off, half_masked_batch(), "valid", "change")
     size = (3.0**2 + 4.0**2) ** 0.5 / 2**0.5
     torch.testing.assert_close(error, torch.tensor([1 / size]), rtol=1e-3, atol=0)
 
 
 def test_change_is_refused_where_other_channels_are_asked_than_given():
-    other = replace(batch(), given=batch().given[:, :, :1])
+    other = replace(half_masked_batch(), given=half_masked_batch().given[:, :, :1])
     with pytest.raises(UserError, match=r"not the channels that are given.* relative_to=field"):
         relative_error(other.asked, other, "valid", "change")
 
 
 def test_gradient_is_finite_where_prediction_and_truth_agree():
-    fields = batch().asked.clone().requires_grad_()
-    relative_error(fields, batch(), "valid", "field").sum().backward()
+    fields = half_masked_batch().asked.clone().requires_grad_()
+    relative_error(fields, half_masked_batch(), "valid", "field").sum().backward()
     assert torch.isfinite(fields.grad).all()
 
 
