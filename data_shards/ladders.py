@@ -11,12 +11,14 @@ distance 0, is inside of what models are trained on: there the curve begins.
 """
 
 from math import log
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from data_shards.card import CorpusCard, Profile, PublishedFiles, Range, Shift, Split, merged
 from data_shards.config import Config
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Rung(Config):
@@ -45,6 +47,7 @@ class Ladder(Config):
     scale: Literal["log", "linear"] = "log"
     interval: bool = False  # the trained values are the ends of a range, not points
     convertible: bool = False  # files of the base's published form hold rungs too
+    redrawn: dict[float, Share] = Field(default_factory=dict)  # problems drawn again, by value
     frames: PositiveInt | None = None  # None: as many as the base's
     splits: dict[Split, NonNegativeInt] = Field(default={"train": 128, "test": 64})
     small: dict[Split, NonNegativeInt] = Field(default={"test": 8})

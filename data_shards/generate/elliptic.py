@@ -27,7 +27,6 @@ from pydantic import PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.errors import UserError
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution
 from data_shards.generate.spectral_operator import (
@@ -113,33 +112,6 @@ def is_kept(problem: Problem, options: EllipticOptions) -> bool:
     cells = problem.solution.shape[0]
     u = scipy.fft.irfft2(problem.solution, s=(cells, cells))
     return bool(np.abs(u).max() <= options.largest)
-
-
-def kept_shares(card: CorpusCard, *, draws: int = 100, seed: int = 0) -> dict[int, float]:
-    """How many of the problems drawn at each omega are kept; the others are drawn again.
-
-    One less the mean is the share of all draws that a corpus of this card rejects, and the
-    omegas that it holds are in proportion to the shares.
-
-    Args:
-        card: of a helmholtz corpus, or of a rung of its ladder.
-        draws: problems per omega; the standard error of a share is at most 0.5 / sqrt(draws).
-        seed: of the draws.
-
-    Raises:
-        UserError: the card's generator is another one, or its equation.
-    """
-    options = EllipticOptions.read(card.generator_options, f"card {card.name}")
-    if options.equation != "helmholtz":
-        raise UserError(f"card {card.name}: {options.equation} problems are never drawn again")
-    rng = np.random.default_rng(seed)
-    first, last = options.omega
-    shares = {}
-    for omega in range(first, last + 1):
-        single = options.model_copy(update={"omega": (omega, omega)})
-        problems = (draw_problem(rng, single, options.solver_resolution) for _ in range(draws))
-        shares[omega] = sum(is_kept(problem, options) for problem in problems) / draws
-    return shares
 
 
 def draw_heights(rng: np.random.Generator, sparsity: float) -> Array:

@@ -25,6 +25,7 @@ class ShiftPoint:
         error: the headline.
         standard_error: of the headline; None for a single sample.
         floor: headline of the better floor on the same terms; None if none was judged.
+        along: parameter and headline of groups of the samples, where the rung is a range.
     """
 
     value: float
@@ -32,6 +33,7 @@ class ShiftPoint:
     error: float
     standard_error: float | None
     floor: float | None
+    along: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,12 @@ def _floors(records: Sequence[Record]) -> dict[_Terms, float]:
 
 
 def _point(shift: Shift, record: Record, floors: dict[_Terms, float]) -> ShiftPoint:
+    along = record.along
     return ShiftPoint(
         value=shift.value,
         distance=shift.distance,
         error=record.headline.value,
         standard_error=record.headline.standard_error,
         floor=floors.get(_terms(record)),
+        along=() if along is None else tuple(zip(along.values, along.errors, strict=True)),
     )

@@ -1,10 +1,13 @@
 """Drawing of shift curves: the points of a ladder in, inline SVG out.
 
 The parameter runs along the ladder's own scale; what models were trained on is
-marked, so that the distance from it can be seen on either side.
+marked, so that the distance from it can be seen on either side. A rung that stands for a range
+is a dot at its middle, with a thin line through the groups of its samples.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -19,7 +22,27 @@ from evaluation.records.table import metric_title
 Styles = Mapping[str, tuple[str, str]]  # model -> colour and dashes
 
 
-def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | None = None) -> str:
+@dataclass(frozen=True)
+class Panel:
+    """Something else that depends on the parameter, drawn below the errors.
+
+    Attributes:
+        label: of its axis.
+        heights: by value of the parameter.
+        scale: of its axis.
+    """
+
+    label: str
+    heights: Mapping[float, float]
+    scale: Literal["log", "linear"]
+
+
+def draw_shift(
+    curves: Sequence[ShiftCurve],
+    ladder: Ladder,
+    styles: Styles | None = None,
+    panels: Sequence[Panel] = (),
+) -> str:
     """Headline against the ladder's parameter, one line per model, the floor below or above.
 
     Args:
@@ -27,14 +50,17 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
             left out.
         ladder: its parameter, scale and trained values.
         styles: of the models, by name; the palette's by default.
+        panels: to be drawn below, along the same parameter.
 
     Returns:
         An element for a page.
     """
     headline = curves[0].headline
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"shift {ladder.name} {headline}"}):
-        figure = Figure(figsize=(4.6, 2.7), layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(4.6, 2.7 + 0.9 * len(panels)), layout="constrained")
+        heights = [3.0] + [1.0] * len(panels)
+        grid = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
+        axes, *below = grid[:, 0]
         _mark_trained(axes, ladder)
         _draw_floor(axes, curves)
         for number, curve in enumerate(curves):
@@ -43,9 +69,11 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
         if _all_positive(curves):
             axes.set_yscale("log")
             tick_decades(axes.yaxis)
-        axes.set_xlabel(ladder.parameter.replace("_", " "))
         axes.set_ylabel(metric_title(headline))
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+        for lower, panel in zip(below, panels, strict=True):
+            _draw_panel(lower, panel)
+        grid[-1, 0].set_xlabel(ladder.parameter.replace("_", " "))
         return inline_svg(figure, f"{metric_title(headline)} against {ladder.parameter}")
 
 
@@ -72,6 +100,16 @@ def _draw_curve(axes: Axes, curve: ShiftCurve, style: tuple[str, str]) -> None:
         linewidth=1.6,
         elinewidth=0.8,
     )
+    along = sorted(pair for point in points for pair in point.along if np.isfinite(pair[1]))
+    values, groups = [value for value, _ in along], [error for _, error in along]
+    axes.plot(values, groups, color=colour, linewidth=0.7, alpha=0.7)
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    axes.bar(list(panel.heights), list(panel.heights.values()), color=INK, width=0.5)
+    axes.set_yscale(panel.scale)
+    axes.set_ylabel(panel.label, fontsize=7)
+    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
 
 
 def _draw_floor(axes: Axes, curves: Sequence[ShiftCurve]) -> None:

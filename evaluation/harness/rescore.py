@@ -6,6 +6,7 @@ trajectories is another test, so it goes into the task, whose hash then differs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from evaluation.harness.compatible import own_layout
 from evaluation.harness.scored_grid import cut_forecast
 from evaluation.metrics import MetricName, find_metric, measure
 from evaluation.records.predictions import PredictionReader
-from evaluation.records.record import Record, aggregate_all, predictions_path
+from evaluation.records.record import Record, aggregate_all, along_parameter, predictions_path
 from evaluation.records.results import read_results
 from evaluation.records.samples import SampleValues, read_samples
 from evaluation.tasks.task import Aggregation, Task
@@ -73,7 +74,7 @@ def rescore(
         record = results.records[position]
         samples = read_samples(path.parent / results.samples_file, position, record)
         further = _further(path, record, samples, wanted.metrics, shards)
-        samples = _with_values(samples, samples.values | further)
+        samples = replace(samples, values=samples.values | further)
         judged.append(_aggregated(record, samples, wanted))
     return judged
 
@@ -99,6 +100,9 @@ def _aggregated(
         "num_samples": len(samples.keys),
         "num_non_finite": record.num_non_finite if wanted.keys is None else diverged,
         "bootstrap": drawn,
+        "along": along_parameter(
+            samples.parameters, samples.values[task.headline], task.aggregation
+        ),
     }
     return record.model_copy(update=changes), samples
 
@@ -116,6 +120,7 @@ def _chosen(samples: SampleValues, task: Task) -> SampleValues:
         values={name: values[kept] for name, values in samples.values.items()},
         per_frame=samples.per_frame[kept],
         picture=samples.picture if kept[0] == 0 else None,
+        parameters={name: values[kept] for name, values in samples.parameters.items()},
     )
 
 
@@ -126,10 +131,6 @@ def _trajectory(key: str) -> str:
 
 def _start(key: str) -> int:
     return int(key.rpartition("@")[2])
-
-
-def _with_values(samples: SampleValues, values: Values) -> SampleValues:
-    return SampleValues(samples.keys, values, samples.per_frame, samples.picture)
 
 
 def _further(

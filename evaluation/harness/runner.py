@@ -8,7 +8,7 @@ scored on every k-th point, k = model resolution // resolution of the stored dat
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
 
+from data_shards.card import Shift
 from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
+from data_shards.stream.origin import Origin
 from data_shards.stream.windows import load_windows
 from evaluation.harness.compatible import Window, check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
@@ -32,7 +34,7 @@ from evaluation.harness.scored_grid import cut_forecast, scored_stride
 from evaluation.metrics import Forecast, MetricName, measure
 from evaluation.records.predictions import Precision, PredictionWriter
 from evaluation.records.provenance import git_commit, this_machine
-from evaluation.records.record import Provenance, Record, aggregate_all
+from evaluation.records.record import Provenance, Record, aggregate_all, along_parameter
 from evaluation.records.samples import Picture, SampleValues
 from evaluation.tasks.task import Task
 
@@ -59,6 +61,7 @@ class _BatchValues:
     non_finite: int
     picture: Picture | None
     predictions: NDArray[np.float32] | None  # (B, T, C, H, W)
+    parameters: Mapping[str, NDArray[np.float64]]  # the ladder's (B,)
 
 
 def run_task(
@@ -112,6 +115,7 @@ def run_task(
         num_non_finite=ranks.share(sum(values.non_finite for values in done)),
         seconds=ranks.share(time.perf_counter() - began),
         provenance=run.provenance(),
+        along=along_parameter(samples.parameters, samples.values[task.headline], task.aggregation),
     )
     return record, samples
 
@@ -151,6 +155,7 @@ class _Run:
             non_finite=int((~finite_B).sum()),
             picture=_picture(forecast) if number == 0 and settings.pictures else None,
             predictions=torch.cat(kept, dim=1).cpu().numpy() if settings.predictions else None,
+            parameters=_on_ladder(self.corpus.card.shift, batch.origins),
         )
 
     def provenance(self) -> Provenance:
@@ -213,7 +218,20 @@ def _collect(done: list[_BatchValues]) -> SampleValues:
         },
         per_frame=np.concatenate([values.per_frame for values in done]),
         picture=done[0].picture,
+        parameters={
+            name: np.concatenate([values.parameters[name] for values in done])
+            for name in done[0].parameters
+            if all(name in values.parameters for values in done)
+        },
     )
+
+
+def _on_ladder(shift: Shift | None, origins: Sequence[Origin]) -> dict[str, NDArray[np.float64]]:
+    """The parameter of a ladder in every sample (B,); nothing where it is not said."""
+    known = [origin.parameters or {} for origin in origins]
+    if shift is None or any(shift.parameter not in own for own in known):
+        return {}
+    return {shift.parameter: np.array([own[shift.parameter] for own in known], float)}
 
 
 def _picture(forecast: Forecast) -> Picture:

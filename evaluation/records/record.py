@@ -5,7 +5,7 @@ sample (`samples.py`), from which each record can be aggregated again.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,9 @@ from data_shards.errors import UserError
 from evaluation.metrics import MetricName
 from evaluation.records.bootstrap import RESAMPLES, SEED, standard_error
 from evaluation.tasks.task import Aggregation, Task
+
+DISTINCT_VALUES = 32  # of a parameter, up to which samples are grouped by each of them
+SHARES = 8  # of the samples, by a parameter with more values
 
 
 class _Stored(Config):
@@ -75,6 +78,15 @@ class Bootstrap(_Stored):
     resamples: PositiveInt = RESAMPLES
 
 
+class Along(_Stored):
+    """The headline along the parameter of a ladder, for a rung that stands for a range of it."""
+
+    parameter: str
+    values: tuple[float, ...]  # rising; means of it over the groups of samples
+    errors: tuple[float, ...]  # headline of each group, aggregated as the task says
+    samples: tuple[PositiveInt, ...]  # in each group
+
+
 class Record(_Stored):
     """One checkpoint on one task."""
 
@@ -89,6 +101,7 @@ class Record(_Stored):
     seconds: float
     provenance: Provenance
     bootstrap: Bootstrap = Bootstrap()
+    along: Along | None = None
 
     @property
     def headline(self) -> Score:
@@ -132,8 +145,11 @@ def aggregate(
     error = standard_error(
         values_N, windows=windows, of=how, seed=drawn.seed, resamples=drawn.resamples
     )
-    value = values_N.mean() if how == "mean" else np.median(values_N)
-    return Score(value=float(value), standard_error=error)
+    return Score(value=_central(values_N, how), standard_error=error)
+
+
+def _central(values_N: NDArray[np.float64], how: Aggregation) -> float:
+    return float(values_N.mean() if how == "mean" else np.median(values_N))
 
 
 def aggregate_all(
@@ -147,6 +163,37 @@ def aggregate_all(
         name: aggregate(values_N, windows=windows, how=how, bootstrap=bootstrap)
         for name, values_N in values.items()
     }
+
+
+def along_parameter(
+    parameters: Mapping[str, NDArray[np.float64]],
+    values_N: NDArray[np.float64],
+    how: Aggregation = "mean",
+) -> Along | None:
+    """Samples grouped by a parameter: by its values where those are few, in equal shares if not.
+
+    Args:
+        parameters: the ladder's parameter in every sample (N,), or nothing.
+        values_N: the headline of every sample.
+        how: mean or median.
+
+    Returns:
+        None where all samples have one value.
+    """
+    for parameter, places_N in parameters.items():
+        distinct = np.unique(places_N)
+        if len(distinct) > DISTINCT_VALUES:
+            groups = np.array_split(np.argsort(places_N, kind="stable"), SHARES)
+        else:
+            groups = [np.flatnonzero(places_N == value) for value in distinct]
+        if len(groups) > 1:
+            return Along(
+                parameter=parameter,
+                values=tuple(float(places_N[group].mean()) for group in groups),
+                errors=tuple(_central(values_N[group], how) for group in groups),
+                samples=tuple(map(len, groups)),
+            )
+    return None
 
 
 def check_record(record: Record, where: str) -> None:
@@ -185,6 +232,8 @@ def _values(record: Record) -> Iterator[tuple[str, float]]:
         if score.standard_error is not None:
             yield f"standard_error of {metric}", score.standard_error
     yield from (("error_per_frame", value) for value in record.error_per_frame)
+    if record.along is not None:
+        yield from ((f"error along {record.along.parameter}", v) for v in record.along.errors)
 
 
 def samples_path(output: Path) -> Path:

@@ -1,13 +1,13 @@
 """Per-sample values beside a results file: what every score was averaged from.
 
 One `.npz`; the arrays of record number i carry the prefix `i/`: `i/of`, what the record
-is of, `i/keys`, `i/value/METRIC` (N,), `i/per_frame` (N, T) and, where a picture was kept,
-`i/picture/...` of the first sample.
+is of, `i/keys`, `i/value/METRIC` (N,), `i/per_frame` (N, T), on a rung of a ladder
+`i/parameter/NAME` (N,) and, where a picture was kept, `i/picture/...` of the first sample.
 """
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -52,12 +52,14 @@ class SampleValues:
         values: per metric (N,).
         per_frame: L2RE of every sample and frame (N, T).
         picture: of the first sample, if kept.
+        parameters: of a rung of a ladder, the ladder's parameter by name (N,); else nothing.
     """
 
     keys: tuple[str, ...]
     values: dict[MetricName, NDArray[np.float64]]
     per_frame: NDArray[np.float64]
     picture: Picture | None = None
+    parameters: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """As named arrays, for a file."""
@@ -66,6 +68,7 @@ class SampleValues:
             f"{prefix}/per_frame": self.per_frame,
         }
         named |= {f"{prefix}/value/{name}": array for name, array in self.values.items()}
+        named |= {f"{prefix}/parameter/{name}": array for name, array in self.parameters.items()}
         if self.picture is not None:
             named |= {f"{prefix}/picture/{k}": v for k, v in vars(self.picture).items()}
         return named
@@ -86,21 +89,14 @@ def read_samples(path: Path, position: int, record: Record | None = None) -> Sam
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             prefix = f"{position if record is None else _place(stored, position, record)}/"
-            arrays = {
-                name.removeprefix(prefix): stored[name]
-                for name in stored.files
-                if name.startswith(prefix)
-            }
+            arrays = _below(prefix, stored)
         picture = {k: arrays[f"picture/{k}"] for k in Picture.__annotations__ if _pictured(arrays)}
         samples = SampleValues(
             keys=tuple(map(str, arrays["keys"])),
-            values={
-                name.removeprefix("value/"): array
-                for name, array in arrays.items()
-                if name.startswith("value/")
-            },
+            values=_below("value/", arrays),
             per_frame=arrays["per_frame"],
             picture=Picture(**picture) if picture else None,
+            parameters=_below("parameter/", arrays),
         )
         _check(samples, record)
         return samples
@@ -108,6 +104,11 @@ def read_samples(path: Path, position: int, record: Record | None = None) -> Sam
         raise UserError(
             f"{path}: no readable values of record {position} ({error}); evaluate again"
         ) from None
+
+
+def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays whose names start with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
 
 
 def names_of(record: Record) -> NDArray[np.str_]:
@@ -129,7 +130,11 @@ def _place(stored: Any, position: int, record: Record) -> int:
 
 def _check(samples: SampleValues, record: Record | None) -> None:
     count = len(samples.keys)
-    columns: Sequence[NDArray[Any]] = (samples.per_frame, *samples.values.values())
+    columns: Sequence[NDArray[Any]] = (
+        samples.per_frame,
+        *samples.values.values(),
+        *samples.parameters.values(),
+    )
     if record is not None:
         if missing := sorted(set(record.scores) - set(samples.values)):
             raise ValueError(f"no values of {', '.join(missing)}")

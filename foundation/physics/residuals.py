@@ -161,28 +161,6 @@ def relative_residual(
     return torch.where(left_B == 0, 0.0, left_B / source_B)
 
 
-def error_bound(
-    operator: SteadyOperator, residual_BHW: Tensor, lengths: Sequence[float] = UNIT_SQUARE
-) -> Tensor:
-    """The largest error that an answer of this residual can have, (B,), in units of u.
-
-    `||u - u*|| <= ||A u - f|| / min |symbol|` over the waves that count; of the others, and of
-    the mean where A does not determine it, the residual says nothing. Relative to the solution
-    the error is at most bound / (||u|| - bound), while the bound is below ||u||.
-
-    Args:
-        operator: A.
-        residual_BHW: of `residual`.
-        lengths: of the sides along x and y.
-
-    Returns:
-        Root mean square over the grid; infinite at exact resonance, unless the residual is 0.
-    """
-    size_B = root_mean_square(residual_BHW)
-    bound_B = size_B / smallest_symbol(operator, residual_BHW.shape[1:], lengths)
-    return torch.where(size_B == 0, 0.0, bound_B)
-
-
 def smallest_symbol(
     operator: SteadyOperator, grid: Sequence[int], lengths: Sequence[float] = UNIT_SQUARE
 ) -> Tensor:

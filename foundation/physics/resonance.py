@@ -11,8 +11,8 @@ from math import ceil, pi, sqrt
 def resonance_distance(omega: float, diffusion: float = 0.01, length: float = 1.0) -> float:
     """How far omega is from the nearest resonance, in its own unit.
 
-    It is the least factor by which the operator multiplies any wave, so 1 over it is how much of
-    a residual may be the error's (see `residuals.error_bound`).
+    It is the least factor by which the operator multiplies any wave, so an error is at most the
+    residual over it (see `residuals`).
     """
     spacing = diffusion * (2 * pi / length) ** 2
     most = ceil(sqrt(max(omega, 0.0) / spacing)) + 1  # cycles along a side, beyond omega

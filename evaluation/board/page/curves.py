@@ -7,6 +7,7 @@ from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board, Column
 from evaluation.board.groups import ColumnGroup, families_of, family_title
 from evaluation.board.page.elements import Chapter, Figure, Part, Style, counted, name_of
+from evaluation.board.resonances import resonance_panels
 from evaluation.board.scaling import ScalingCurve, scaling_curves
 from evaluation.board.scaling_plot import draw_scaling
 from evaluation.board.shift import ShiftCurve, shift_curves
@@ -21,7 +22,13 @@ _SCALING = (
 )
 _SHIFT = (
     "One parameter is led away from its trained values, which are marked; the dashed grey line is "
-    "the better floor."
+    "the better floor. Where a rung is a range, a thin line goes through its samples in groups."
+)
+
+
+_RESONANCES = (
+    "below, the distance of every omega from the nearest resonance, and the share of problems "
+    "drawn there that are drawn again, because next to one u is large whatever the source"
 )
 
 
@@ -98,4 +105,6 @@ def shift_chapter(board: Board, styles: Mapping[str, Style]) -> Chapter | None:
 
 def _shift(ladder: str, curves: Sequence[ShiftCurve], styles: Mapping[str, Style]) -> Figure:
     known = load_ladder(ladder)
-    return Figure(known.title, ladder, [draw_shift(curves, known, styles)])
+    panels = resonance_panels(known)
+    about = f"{ladder}; {_RESONANCES}" if panels else ladder
+    return Figure(known.title, about, [draw_shift(curves, known, styles, panels)])

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from data_shards.catalogue import load_card
-from data_shards.errors import UserError
+from data_shards.catalogue import load_card, load_ladder
 from data_shards.generate.elliptic import (
     EllipticOptions,
     draw_heights,
     draw_operator,
+    draw_problem,
     gaussians,
     generate,
-    kept_shares,
+    is_kept,
 )
 from data_shards.generate.solution import Array
 from data_shards.generate.spectral_operator import (
@@ -180,19 +180,28 @@ def helmholtz_card(**options):
     return card.model_copy(update={"generator_options": changed})
 
 
-def test_problems_next_to_a_resonance_are_drawn_again_and_hardly_any_others():
+def redrawn_share(omega, draws=100, **options):
+    """Of the problems drawn at one omega."""
+    card = helmholtz_card(omega=[omega, omega], **options)
+    read, rng = EllipticOptions.read(card.generator_options, card.name), np.random.default_rng(0)
+    problems = [draw_problem(rng, read, read.solver_resolution) for _ in range(draws)]
+    return 1 - sum(is_kept(problem, read) for problem in problems) / draws
+
+
+def test_problems_next_to_a_resonance_are_drawn_again_as_the_ladder_says_and_hardly_any_others():
     """Resonances next to an integer: 1.974 (|k|^2 = 5) and 3.948 (10)."""
-    shares = kept_shares(helmholtz_card(), draws=100)
-    assert list(shares) == list(range(1, 11))
-    assert shares.pop(2) <= 0.03
-    assert 0.25 <= shares.pop(4) <= 0.55  # 0.4, by 1000 draws, and 3 standard errors
-    assert min(shares.values()) > 0.95
-    assert kept_shares(helmholtz_card(omega=[2, 2], largest=50.0), draws=20) == {2: 1.0}
+    said = load_ladder("helmholtz_omega").redrawn
+    assert list(said) == [2, 4]
+    for omega in range(1, 11):
+        share = said.get(omega, 0.0)
+        error = 3 * (share * (1 - share) / 100) ** 0.5
+        assert redrawn_share(omega) == pytest.approx(share, abs=error + 0.02)
+    assert redrawn_share(2, draws=20, largest=50.0) == 0
 
 
 def test_a_corpus_holds_omegas_in_proportion_to_what_is_kept_of_them():
     card = helmholtz_card(omega=[3, 4])
-    share = kept_shares(card, draws=100)[4]
+    share = 1 - redrawn_share(4)
     drawn = [
         generate(card, np.random.default_rng(seed), index=0, resolution=8).parameters["omega"]
         for seed in range(200)
@@ -209,11 +218,6 @@ def test_no_problem_drawn_again_is_kept_and_none_in_a_thousand_is_said(rng):
     hopeless = helmholtz_card(omega=[2, 2], largest=1e-3, solver_resolution=8)
     with pytest.raises(ArithmeticError, match=r"had \|u\| > 0.001: .* next to a resonance"):
         generate(hopeless, rng, index=0, resolution=8)
-
-
-def test_what_is_never_drawn_again_has_no_shares():
-    with pytest.raises(UserError, match="poisson problems are never drawn again"):
-        kept_shares(load_card("elliptic_poisson"))
 
 
 @pytest.mark.parametrize("equation", ["poisson", "advection_diffusion", "helmholtz"])

@@ -1,14 +1,16 @@
 """Laws of shift curves: a pure function of the records, and drawings that stand alone."""
 
 import itertools
+import math
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from data_shards.catalogue import load_ladder
+from evaluation.board.resonances import resonance_panels
 from evaluation.board.shift import ShiftCurve, shift_curves, shift_of
 from evaluation.board.shift_plot import draw_shift
-from evaluation.records.record import Machine, ModelFacts, Provenance, Record, Score
+from evaluation.records.record import Along, Machine, ModelFacts, Provenance, Record, Score
 from evaluation.tasks.task import Task, load_tasks
 
 TASKS = load_tasks()
@@ -148,3 +150,26 @@ def test_diverged_points_and_points_without_a_floor_draw_nothing() -> None:
     ladder = load_ladder(LADDER)
     curve = shift_curves([_record("a", RUNGS[0], float("inf"))])[LADDER]
     assert "<svg" in draw_shift(curve, ladder)
+
+
+def test_a_rung_that_is_a_range_is_drawn_by_its_groups_of_samples() -> None:
+    ladder = load_ladder("helmholtz_omega")
+    along = Along(parameter="omega", values=(11.0, 12.0, 15.0), errors=(0.5, 2.0, 0.7),
+                  samples=(3, 4, 1))  # fmt: skip
+    record = _record("a", "helmholtz_omega_13", 1.1, task=TASKS["steady_shift_helmholtz_omega_13"])
+    records = [record, record.model_copy(update={"along": along})]
+    (without,), (curve,) = (shift_curves([each])["helmholtz_omega"] for each in records)
+    assert curve.points[0].along == ((11.0, 0.5), (12.0, 2.0), (15.0, 0.7))
+    assert without.points[0].along == ()
+    assert draw_shift([curve], ladder) != draw_shift([without], ladder)
+
+
+def test_below_errors_of_helmholtz_stand_the_distances_from_resonance() -> None:
+    distance, redrawn = resonance_panels(load_ladder("helmholtz_omega"))
+    assert list(distance.heights) == list(range(1, 51))
+    spacing = 0.01 * (2 * math.pi) ** 2  # the closed form, .3948 |k|^2
+    squares = {spacing * (a * a + b * b) for a in range(13) for b in range(13)}
+    for omega, height in distance.heights.items():
+        assert height == pytest.approx(min(abs(omega - square) for square in squares))
+    assert {omega for omega, share in redrawn.heights.items() if share} == {2, 4}
+    assert resonance_panels(load_ladder("poisson_anisotropy")) == ()
