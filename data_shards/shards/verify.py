@@ -6,12 +6,15 @@ types as the card says, finite values, binary masks.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from data_shards.card import CorpusCard
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus, check_size
 from data_shards.shards.index import Sample, ShardFile
@@ -171,4 +174,14 @@ def _sample_fault(shard: ShardFile, sample: Sample, entry: CorpusEntry) -> str |
     if not np.isfinite(fields).all():
         frame, channel = (int(i) for i in np.argwhere(~np.isfinite(fields))[0][:2])
         return f"channel {entry.card.channel_names[channel]} is not finite in frame {frame}"
+    if absent := _absent_parameters(entry.card, meta):
+        return f"no number {', '.join(absent)}, which the card gives"
     return None
+
+
+def _absent_parameters(card: CorpusCard, meta: dict[str, Any]) -> list[str]:
+    """Parameters that fill constant channels, and that neither a trajectory nor the card says."""
+    own = json.loads(meta.get("parameters", "{}"))
+    given = dict.fromkeys(one.name for one in card.offered if one.name in card.parameters)
+    varied = [name for name in given if card.parameters[name].low != card.parameters[name].high]
+    return [name for name in varied if not isinstance(own.get(name), int | float)]

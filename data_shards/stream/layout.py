@@ -155,10 +155,11 @@ def placed_by_name(
             raise UserError(f"the model has no slot for {name}; it takes {', '.join(layout.slots)}")
     runs = tuple(Run(layout.slots.index(name), i, 1) for i, name in enumerate(fields))
     constants = tuple((layout.slots.index(name), name) for name in parameters)
-    taken = {*fields, *parameters}
+    taken = {*fields, *parameters, MASK}
+    mask = layout.slots.index(MASK) if MASK in layout.slots and MASK not in fields else None
     rest = tuple(i for i, slot in enumerate(layout.slots) if slot not in taken)
     nothing = Places((), (), None, tuple(range(layout.num_asked)), 0.0)
-    return Placement(Places(runs, constants, None, rest, 0.0), nothing, layout.num_asked)
+    return Placement(Places(runs, constants, mask, rest, 0.0), nothing, layout.num_asked)
 
 
 def asked_mask(placement: Placement, layout: ModelLayout) -> Tensor:
@@ -230,16 +231,22 @@ def _by_place(card: CorpusCard, layout: ModelLayout) -> list[str | None]:
 
 
 def _by_name(card: CorpusCard, layout: ModelLayout) -> list[str | None]:
-    """What each slot takes; nothing that the card gives may stay outside."""
-    offered = {one.slot: one.name for one in card.offered}
-    taken = [offered.get(slot) for slot in layout.slots]
-    for one in card.offered:
-        if one.name not in taken:
+    """What each slot takes; nothing that the card gives may stay outside.
+
+    What the card gives under several names, as a diffusion that is k11 and k22, is whole in the
+    slot of its own name, or in all of the others. A slot for the mask takes it, said or not.
+    """
+    for name in dict.fromkeys(one.name for one in card.offered):
+        aliases = [one.slot for one in card.offered if one.name == name and one.slot != name]
+        absent = [alias for alias in aliases if alias not in layout.slots]
+        if name not in layout.slots and (absent or not aliases):
+            some = f" as {absent[0]}" if len(absent) < len(aliases) else ""
             raise UserError(
-                f"corpus {card.name} gives {one.name}, for which the model has no slot; it takes "
+                f"corpus {card.name} gives {name}{some}, for which the model has no slot; it takes "
                 f"{', '.join(layout.slots)}"
             )
-    return taken
+    offered = {MASK: MASK} | {one.slot: one.name for one in card.offered}
+    return [offered.get(slot) for slot in layout.slots]
 
 
 def _places(card: CorpusCard, names: Sequence[str | None], fill: float) -> Places:

@@ -25,7 +25,7 @@ class Cell:
     Attributes:
         record: what was measured.
         rank: 1 for the best model; equal values share a rank; None for a floor.
-        factor: how many times better than the better floor; None for a floor, or without one.
+        factor: how many times better than the best floor; None for a floor, or without one.
     """
 
     record: Record
@@ -197,7 +197,7 @@ def _beats(loss: float, other: float) -> bool:
 
 
 def _factor(record: Record, floors: list[float]) -> float | None:
-    """How many times better than the better floor: 1 is no better, below 1 is worse."""
+    """How many times better than the best floor: 1 is no better, below 1 is worse."""
     if not floors:
         return None
     value, floor = record.headline.value, abs(min(floors))

@@ -164,7 +164,7 @@ def _ranked(cell: Cell | None) -> str:
 
 
 def factors_markdown(board: Board, group: ColumnGroup) -> str:
-    """How many times each model beats the better floor of every column of a group."""
+    """How many times each model beats the best floor of every column of a group."""
     header = ["Model", *(column.title for column in group.columns)]
     rows = [
         [row.label, *(factor_cell(row.cells.get(column.task.name)) for column in group.columns)]
@@ -188,7 +188,7 @@ def board_markdown(board: Board) -> str:
     for group in groups_of(board):
         parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
         if any(not row.facts.floor for row in rows_in(board, group.columns)):
-            parts += ["### Factor over the better floor", factors_markdown(board, group)]
+            parts += ["### Factor over the best floor", factors_markdown(board, group)]
     if listed := notes(board):
         parts += ["## Notes", "\n".join(f"- {line}" for line in listed)]
     parts += ["## Provenance", _provenance_markdown(board)]

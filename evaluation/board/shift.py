@@ -2,7 +2,7 @@
 
 A ladder leads one parameter away from its trained values, rung by rung; a record on
 a rung's corpus is one point of its model's curve. Floors are no curves of their own:
-every point carries the better floor of its rung, judged on the same terms.
+every point carries the best floor of its rung, judged on the same terms.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ class ShiftPoint:
         distance: from the nearest trained value; decades on a log ladder.
         error: the headline.
         standard_error: of the headline; None for a single sample.
-        floor: headline of the better floor on the same terms; None if none was judged.
+        floor: headline of the best floor on the same terms; None if none was judged.
         along: parameter and headline of groups of the samples, where the rung is a range.
     """
 
@@ -99,7 +99,7 @@ def _terms(record: Record) -> _Terms:
 
 
 def _floors(records: Sequence[Record]) -> dict[_Terms, float]:
-    """The better floor's headline on every terms that a floor was judged on."""
+    """The best floor's headline on every terms that a floor was judged on."""
     values: dict[_Terms, list[Record]] = defaultdict(list)
     for record in records:
         if record.model.floor:

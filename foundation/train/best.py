@@ -51,8 +51,13 @@ class BestWeights:
             save_folder(self.folder, self._config, weights, {"step": step, "error": error})
         self.error, self.step = error, step
 
+    @property
+    def found(self) -> bool:
+        """Whether some validation gave a number, so that there are best weights."""
+        return math.isfinite(self.error)
+
     def enough(self, step: int) -> bool:
         """Whether patience is at its end."""
         if self._patience_steps is None:
             return False
-        return math.isfinite(self.error) and step - self.step >= self._patience_steps
+        return self.found and step - self.step >= self._patience_steps

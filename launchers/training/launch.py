@@ -174,9 +174,11 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
     if weights is not None:
         position = trainer.position
         about = about_of(job.origin, run, position.step, position.samples)
-        if trainer.best is not None:
+        if trainer.best is not None and trainer.best.found:
             about["best_step"] = trainer.best.step
             print(f"best weights: those of step {trainer.best.step}", file=sys.stderr)
+        elif trainer.best is not None:
+            print("no validation error was a number: the last weights are kept", file=sys.stderr)
         save_folder(output / "model", run.model, weights, about)
         print(f"checkpoint: {output / 'model'}", file=sys.stderr)
     if not finished and ranks.is_first:
@@ -190,7 +192,7 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
 def _final_weights(trainer: Trainer) -> dict[str, Tensor] | None:
     """On the first rank: the last weights, or the best where validation decides; collective."""
     best = trainer.best
-    if best is None or best.step == 0:
+    if best is None or not best.found:
         return gather_weights(trainer.engine)
     return load_folder(best.folder)[0].state_dict() if trainer.ranks.is_first else None
 

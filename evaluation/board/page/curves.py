@@ -22,7 +22,7 @@ _SCALING = (
 )
 _SHIFT = (
     "One parameter is led away from its trained values, which are marked; the dashed grey line is "
-    "the better floor. Where a rung is a range, a thin line goes through its samples in groups."
+    "the best floor. Where a rung is a range, a thin line goes through its samples in groups."
 )
 
 
@@ -35,8 +35,9 @@ _RESONANCES = (
 def rollout_figures(
     board: Board, group: ColumnGroup, styles: Mapping[str, Style]
 ) -> tuple[Figure, ...]:
-    """Each predicted frame's error on every task of a group."""
-    return tuple(_rollout(board, column, styles) for column in group.columns)
+    """Each predicted frame's error on the tasks of a group that predict several."""
+    several = [column for column in group.columns if column.task.rollout_frames > 1]
+    return tuple(_rollout(board, column, styles) for column in several)
 
 
 def _rollout(board: Board, column: Column, styles: Mapping[str, Style]) -> Figure:

@@ -35,7 +35,7 @@ _ROLLOUT = (
     "and then their own forecasts."
 )
 _FACTOR = (
-    "How many times smaller the error is than that of the better floor. "
+    "How many times smaller the error is than that of the best floor. "
     "Below 1 the model is worse than a forecast that knows no physics."
 )
 
@@ -99,10 +99,11 @@ def _group(
     lead = _meaning(group) + headline_text(group.columns)
     folds = []
     if factors := tables.factors(board, group):
-        folds.append(Fold("Factor over the better floor", Part(_FACTOR, table=factors)))
+        folds.append(Fold("Factor over the best floor", Part(_FACTOR, table=factors)))
     legend = [name_of(row, styles[row.label]) for row in rows_in(board, group.columns)]
-    curves = Part(_ROLLOUT, legend, figures=rollout_figures(board, group, styles))
-    folds.append(Fold("Error along the rollout", curves, shown))
+    if rollouts := rollout_figures(board, group, styles):
+        curves = Part(_ROLLOUT, legend, figures=rollouts)
+        folds.append(Fold("Error along the rollout", curves, shown))
     if films.figures or films.left_out:
         fields = Part(_films_text(films), figures=films.figures)
         folds.append(Fold("Fields", fields, shown))

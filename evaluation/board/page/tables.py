@@ -65,7 +65,7 @@ def _score(scored: Scored | None) -> Cell:
 
 
 def factors(board: Board, group: ColumnGroup) -> Table | None:
-    """How many times better every model is than the better floor; None without models."""
+    """How many times better every model is than the best floor; None without models."""
     lines = [
         Line(name_of(row), [_factor(row.cells.get(column.task.name)) for column in group.columns])
         for row in rows_in(board, group.columns)

@@ -195,3 +195,16 @@ def test_a_manifest_whose_counts_disagree_is_named(own_folder):
     (own_folder / MANIFEST).write_text(json.dumps(values))
     (fault,) = messages(own_folder, deep=False)
     assert fault == "toy_flow train: its shards hold 7 trajectories, the manifest says 9"
+
+
+def test_a_parameter_that_the_card_gives_and_no_trajectory_says_is_named(own_folder):
+    values = json.loads((own_folder / MANIFEST).read_text())
+    for entry in values["entries"]:
+        entry["card"]["parameters"]["omega"] = {"low": 1, "high": 9, "unit": ""}
+        entry["card"]["parameters"]["fixed"] = {"low": 3, "high": 3, "unit": ""}
+        entry["card"]["given"] = ["c0", "omega", "fixed"]
+        entry["card"]["asked"] = ["c0"]
+    (own_folder / MANIFEST).write_text(json.dumps(values))
+    found = messages(own_folder)
+    assert len(found) == sum(entry["count"] for entry in values["entries"])
+    assert all("no number omega, which the card gives" in message for message in found)

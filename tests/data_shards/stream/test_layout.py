@@ -8,7 +8,7 @@ from laid_out import laid_out
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import ModelLayout, placement_of, square
+from data_shards.stream.layout import ModelLayout, placed_by_name, placement_of, square
 
 
 def test_at_the_native_resolution_the_fields_are_untouched(toy_card, toy_trajectories):
@@ -143,6 +143,22 @@ def test_the_order_of_slots_is_the_models(rng):
 def test_an_equation_with_a_coefficient_that_has_no_slot_is_refused(rng):
     with pytest.raises(UserError, match=r"gives omega, for which the model has no slot"):
         steady("elliptic_helmholtz", ("source", "k11", "k22", "k12"), rng)
+
+
+def test_half_of_a_scalar_diffusion_is_refused(rng):
+    with pytest.raises(UserError, match=r"gives diffusion as k22, for which the model has no slot"):
+        steady("elliptic_helmholtz", ("source", "k11", "k12", "omega"), rng)
+    given = steady("elliptic_helmholtz", ("source", "k11", "diffusion", "omega"), rng)
+    assert [float(given[i].unique()) for i in (1, 2)] == pytest.approx([0.01, 0.01])
+
+
+def test_a_slot_for_the_mask_is_all_fluid_where_there_is_no_obstacle(rng):
+    given = steady("elliptic_poisson", ("source", "k11", "k22", "k12", "mask", "omega"), rng)
+    assert [float(given[i].unique()) for i in (4, 5)] == [1, 0]
+    layout = ModelLayout(grid=(8, 8), channels=3, slots=("source", "mask", "k11"))
+    places = placed_by_name(["source"], ["k11"], layout).given
+    assert (places.mask, places.rest) == (1, ())
+    assert placed_by_name(["source", "mask"], [], layout).given.mask is None  # it is a field there
 
 
 def test_states_are_never_resampled():

@@ -171,7 +171,7 @@ def test_markdown_marks_floors_and_the_best_model(built: Built) -> None:
     assert "| persistence (floor)" in text
     assert "| context_mean (floor)" in text
     assert re.search(r"\*\*0\.0\d+ ± [\d.e-]+\*\* \(#1\)", text)
-    assert "### Factor over the better floor" in text
+    assert "### Factor over the best floor" in text
     assert "## Zero-shot" in text
 
 
