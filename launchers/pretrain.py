@@ -15,6 +15,7 @@ from functools import partial
 from foundation.models.registry import build_model
 from foundation.train.config import load_run_config, preset_names
 from foundation.train.run_folder import Job
+from foundation.train.tokenizer import check_tokenizer
 from launchers.console.arguments import Parser
 from launchers.training.launch import add_training_options, launch
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _job(options: argparse.Namespace) -> Job:
     run = load_run_config(options.preset, options.overrides)
+    check_tokenizer(run)
     origin = {"preset": options.preset, "overrides": options.overrides}
     return Job(run, partial(build_model, seed=run.seed), origin)
 

@@ -75,6 +75,13 @@ def few(corpus: ShardedCorpus, count: int, seed: int) -> ShardedCorpus:
     return CorpusPart(corpus, sorted(order[:count]), 0, corpus.frames)
 
 
+def reconstructed(corpus: ShardedCorpus) -> ShardedCorpus:
+    """The same trajectories for a model that is asked for the frames that it is given."""
+    same = CorpusPart(corpus, range(corpus.num_trajectories), 0, corpus.frames)
+    same.card = corpus.card.model_copy(update={"window": "same"})
+    return same
+
+
 def hold_out(corpus: ShardedCorpus, frames: int, context: int) -> tuple[ShardedCorpus, CorpusPart]:
     """Split trajectories in time: what is trained on, and the end that is held out.
 

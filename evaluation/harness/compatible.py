@@ -4,6 +4,7 @@ from fnmatch import fnmatchcase
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
+from data_shards.shards.part import reconstructed
 from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough
 from evaluation.harness.floors import floors_of
@@ -57,6 +58,11 @@ def own_layout(corpus: ShardedCorpus, resolution: int | None = None) -> ModelLay
     return ModelLayout(grid=grid, channels=channels, asked_channels=asked)
 
 
+def as_asked(task: Task, corpus: ShardedCorpus) -> ShardedCorpus:
+    """The corpus as a task asks it: with what is given as what is asked, or as its card says."""
+    return reconstructed(corpus) if task.asked == "given" else corpus
+
+
 def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) -> ModelLayout:
     """Refuse what cannot be judged, before any work is done.
 
@@ -72,17 +78,19 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
             f"task {task.name}: of kind {task.kind}, which this verb does not judge; choose one "
             "of kind forecast"
         )
-    if task.asked != corpus.card.window:
+    if task.asked not in (corpus.card.window, "given"):
         raise UserError(
             f"task {task.name} asks the {task.asked} frames, the shards of {corpus.name} say "
             f"{corpus.card.window}; if they are older than that card, generate them again"
         )
+    _check_question(forecaster, task)
     layout = forecaster.layout or own_layout(corpus)
     check_fits(corpus.card, layout)
-    if forecaster.facts.floor and forecaster.facts.model_type not in floors_of(corpus.card):
+    floors = floors_of(as_asked(task, corpus).card)
+    if forecaster.facts.floor and forecaster.facts.model_type not in floors:
         raise UserError(
             f"floor {forecaster.facts.model_type}: says nothing about {corpus.name}; take floor:"
-            f"{' or floor:'.join(floors_of(corpus.card))}"
+            f"{' or floor:'.join(floors)}"
         )
     check_long_enough(corpus, task.length, f"task {task.name}")
     wanted = forecaster.context_frames
@@ -94,6 +102,18 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
     check_laws(task, corpus)
     _check_headline(task, corpus, layout)
     return layout
+
+
+def _check_question(forecaster: Forecaster, task: Task) -> None:
+    """A model that reconstructs does nothing else, and others do not."""
+    name, asks = forecaster.facts.name, task.asked == "given"
+    if not forecaster.facts.floor and forecaster.reconstructs != asks:
+        raise UserError(
+            f"{name}: reconstructs frames, task {task.name} asks other ones; choose a task that "
+            "says asked: given"
+            if forecaster.reconstructs
+            else f"{name}: does not reconstruct frames, which task {task.name} asks; choose another"
+        )
 
 
 def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> None:

@@ -27,7 +27,7 @@ from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
 from data_shards.stream.origin import Origin
 from data_shards.stream.windows import load_windows
-from evaluation.harness.compatible import Window, check_compatible, windows_of
+from evaluation.harness.compatible import Window, as_asked, check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.scored_grid import cut_forecast, scored_stride
@@ -92,7 +92,8 @@ def run_task(
         UserError: trajectories too short, or a corpus or context that the model cannot take.
     """
     ranks = ranks or Ranks()
-    run = _Run(forecaster, task, corpus, settings, check_compatible(forecaster, task, corpus))
+    layout = check_compatible(forecaster, task, corpus)
+    run = _Run(forecaster, task, as_asked(task, corpus), settings, layout)
     began = time.perf_counter()
     windows = windows_of(task, corpus, settings.limit)
     done: list[_BatchValues] = []

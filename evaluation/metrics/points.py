@@ -10,6 +10,8 @@ last instead of vanishing from a mean.
 import torch
 from torch import Tensor
 
+from foundation.physics.norms import space
+
 
 def scored_points(asked_mask_BC: Tensor, valid_mask: Tensor, stride: int = 1) -> Tensor:
     """The points that count: scored channels, fluid cells, every `stride`-th along each axis.
@@ -31,7 +33,7 @@ def scored_points(asked_mask_BC: Tensor, valid_mask: Tensor, stride: int = 1) ->
 
 def mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:
     """Mean over axis 1 (C) of the channels that have points; not finite becomes inf."""
-    kept_BC = points_B1CHW.amax(dim=(1, 3, 4)) > 0
+    kept_BC = points_B1CHW.amax((1, *space(points_B1CHW))) > 0
     kept_BC = kept_BC.reshape(kept_BC.shape + (1,) * (values.ndim - 2))
     return or_inf(torch.where(kept_BC, values, 0.0).sum(1) / kept_BC.sum(1))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluation.metrics.points import mean_over_channels, or_inf
-from foundation.physics.norms import relative_l2
+from foundation.physics.norms import relative_l2, space
 
 VRMSE_EPS = 1e-7  # The Well's, in squared units of the field
 
@@ -63,11 +63,12 @@ def vrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tenso
     Returns:
         (B,), dimensionless; inf where the forecast is not finite.
     """
-    num_B1C = points_B1CHW.sum(dim=(3, 4)).clamp_min(1.0)
-    mean_BTC = (points_B1CHW * true_BTCHW).sum(dim=(3, 4)) / num_B1C
-    deviation = points_B1CHW * (true_BTCHW - mean_BTC[..., None, None])
-    variance_BTC = deviation.square().sum(dim=(3, 4)) / num_B1C
-    error_BTC = (points_B1CHW * (pred_BTCHW - true_BTCHW)).square().sum(dim=(3, 4)) / num_B1C
+    over = space(true_BTCHW)
+    num_B1C = points_B1CHW.sum(over).clamp_min(1.0)
+    mean_BTC = (points_B1CHW * true_BTCHW).sum(over) / num_B1C
+    deviation = points_B1CHW * (true_BTCHW - mean_BTC[..., *(None,) * len(over)])
+    variance_BTC = deviation.square().sum(over) / num_B1C
+    error_BTC = (points_B1CHW * (pred_BTCHW - true_BTCHW)).square().sum(over) / num_B1C
     ratio_BC = (error_BTC / (variance_BTC + VRMSE_EPS)).sqrt().mean(1)
     return mean_over_channels(ratio_BC, points_B1CHW)
 
@@ -80,5 +81,5 @@ def max_error(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> T
     Returns:
         (B,), in the units of the channel that errs most; inf where not finite.
     """
-    largest_B = (points_B1CHW * (pred_BTCHW - true_BTCHW)).abs().amax(dim=(1, 2, 3, 4))
+    largest_B = (points_B1CHW * (pred_BTCHW - true_BTCHW)).abs().flatten(1).amax(1)
     return or_inf(largest_B)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from evaluation.metrics.points import mean_over_channels
+from foundation.physics.norms import space
 
 Band = Literal["low", "mid", "high"]
 Bands = dict[Band, Tensor]
@@ -55,20 +56,22 @@ def shell_energy(fields_BTCHW: Tensor) -> Tensor:
         (B, C, S), squared units of the field, S the grid's shells; their sum is
         the sum of squares of the field (Parseval).
     """
-    rows, columns = fields_BTCHW.shape[-2:]
-    shells = shell_of_modes(rows, columns).flatten().to(fields_BTCHW.device)
+    over = space(fields_BTCHW)
+    shells = shell_of_modes(*fields_BTCHW.shape[3:]).flatten().to(fields_BTCHW.device)
     energy = fields_BTCHW.new_zeros(*fields_BTCHW.shape[0:3:2], int(shells.max()) + 1)
     for frame_BCHW in fields_BTCHW.unbind(1):  # one frame at a time: spectra are large
-        modes = torch.fft.fft2(frame_BCHW.float(), norm="ortho").abs().square().flatten(2)
+        waves = torch.fft.fftn(frame_BCHW.float(), dim=[axis - 1 for axis in over], norm="ortho")
+        modes = waves.abs().square().flatten(2)
         energy.index_add_(2, shells, modes.to(energy.dtype))
     return energy
 
 
-def shell_of_modes(rows: int, columns: int) -> Tensor:
-    """Shell of every mode of a grid, int64 (H, W), in the order of the transform."""
-    k_rows = torch.fft.fftfreq(rows, 1 / rows, dtype=torch.float64)
-    k_columns = torch.fft.fftfreq(columns, 1 / columns, dtype=torch.float64)
-    return torch.hypot(k_rows[:, None], k_columns).floor().long()
+def shell_of_modes(*grid: int) -> Tensor:
+    """Shell of every mode of a grid, int64 (*S), in the order of the transform."""
+    size = torch.zeros((), dtype=torch.float64)
+    for cells in grid:
+        size = torch.hypot(size[..., None], torch.fft.fftfreq(cells, 1 / cells, dtype=size.dtype))
+    return size.floor().long()
 
 
 def resolves(band: Band, grid: tuple[int, ...]) -> bool:

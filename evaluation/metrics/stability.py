@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evaluation.metrics.forecast import Forecast
 from evaluation.metrics.points import or_inf
+from foundation.physics.norms import space
 
 # Fields of the corpora grow by less from one end of their trajectories to the other; a network
 # that runs away passes any such bound within a few frames.
@@ -45,7 +46,7 @@ def sizes(forecast: Forecast) -> Tensor:
     if forecast.beyond_BTCHW is not None:
         parts.append(forecast.beyond_BTCHW)
     rms_BTC = torch.cat([_rms(part, points) for part in parts], dim=1)
-    counted_B1C = points.amax((3, 4)) > 0
+    counted_B1C = points.amax(space(points)) > 0
     ratio_BTC = torch.where(rms_BTC == 0, 0.0, rms_BTC / largest_BC[:, None])
     return or_inf(torch.where(counted_B1C, ratio_BTC, 0.0)).amax(2)
 
@@ -53,5 +54,5 @@ def sizes(forecast: Forecast) -> Tensor:
 def _rms(fields_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
     """(B, T, C); in double, since a forecast that runs away squares beyond single precision."""
     kept = torch.where(points_B1CHW > 0, fields_BTCHW, 0.0).double()
-    num_B1C = points_B1CHW.sum((3, 4)).clamp_min(1.0)
-    return (kept.square().sum((3, 4)) / num_B1C).sqrt()
+    num_B1C = points_B1CHW.sum(space(points_B1CHW)).clamp_min(1.0)
+    return (kept.square().sum(space(kept)) / num_B1C).sqrt()

@@ -61,7 +61,7 @@ def read_task_values(
 
 
 def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The tasks of a family; corpora that ask other frames, or no planes, are left out.
+    """The tasks of a family; corpora that ask other frames are left out, and boxes of a group's.
 
     Args:
         values: those of a task, with `corpora` in the place of `corpus`.
@@ -75,17 +75,17 @@ def family(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, 
         corpora = list(dict.fromkeys(_corpora(values["corpora"])))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    asked = values.get("asked", "next")
-    if not any(load_card(corpus).window == asked for corpus in corpora):
+    asked, named = values.get("asked", "next"), values["corpora"]
+    if not any(asked in (load_card(corpus).window, "given") for corpus in corpora):
         raise UserError(
             f"{where}: none of its corpora asks the {asked} frames; say asked: "
             f"{'same' if asked == 'next' else 'next'}"
         )
     for corpus in corpora:
         card = load_card(corpus)
-        if card.window != asked:  # a model does either, not both
+        if asked not in (card.window, "given"):  # a model does either, not both
             continue
-        if card.asked_frames == 0 or len(card.native_grid) == 3:
+        if card.asked_frames == 0 or (len(card.native_grid) == 3 and corpus not in named):
             continue
         window = card_window(card)
         own = {

@@ -53,8 +53,9 @@ class Task(Config):
     keys: str = later("*")  # only trajectories whose key matches, as file names do
     few_shot: tuple[PositiveInt, ...] = later(())  # numbers of trajectories to learn from
     free_frames: NonNegativeInt = later(0)  # frames that are predicted beyond the end of the truth
-    # The frames asked are those after the given ones, or the same (`rollout_frames` of them).
-    asked: Literal["next", "same"] = later("next")
+    # The frames asked are those after the given ones, the same ones (`rollout_frames` of them), or
+    # what is given itself, to be reconstructed.
+    asked: Literal["next", "same", "given"] = later("next")
 
     @model_validator(mode="before")
     @classmethod
@@ -91,13 +92,16 @@ class Task(Config):
                 f"frames {beyond} lie beyond rollout_frames={self.rollout_frames}; "
                 "raise it or leave them out"
             )
-        if self.asked == "same" and self.rollout_frames != self.context_frames:
+        if self.asked != "next" and self.rollout_frames != self.context_frames:
             raise ValueError(
-                f"asked=same asks the frames that are given: context_frames={self.context_frames} "
+                f"asked={self.asked} asks the frames that are given: context_frames="
+                f"{self.context_frames} "
                 f"and rollout_frames={self.rollout_frames} differ; make them equal"
             )
-        if self.asked == "same" and self.free_frames:
-            raise ValueError("asked=same has no frames beyond its truth; leave free_frames out")
+        if self.asked != "next" and self.free_frames:
+            raise ValueError(
+                f"asked={self.asked} has no frames beyond its truth; leave free_frames out"
+            )
         if self.kind == "few_shot" and not self.few_shot:
             raise ValueError("kind few_shot needs few_shot, a list of numbers of trajectories")
         return self
@@ -194,7 +198,7 @@ def _check_corpus(task: Task, where: str) -> None:
         card = load_card(task.corpus)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    if task.asked != card.window:
+    if task.asked not in (card.window, "given"):
         raise UserError(
             f"{where}: asked={task.asked}, corpus {card.name} asks the {card.window} frames; "
             f"set asked: {card.window}"

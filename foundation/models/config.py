@@ -98,6 +98,11 @@ class FieldConfig(Config):
         return not self.slots and self.num_asked == self.channels
 
     @property
+    def reconstructs(self) -> bool:
+        """Whether what is asked are the given frames themselves, whatever a card says."""
+        return False
+
+    @property
     def normalise(self) -> Literal["none", "instance", "source"]:
         """How what is given is made dimensionless."""
         if self.scales is not None:

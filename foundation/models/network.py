@@ -90,7 +90,7 @@ class FieldNetwork(nn.Module):
         total = sum(p.numel() for p in self.parameters())
         return ParameterCounts(total, total)
 
-    def run_block(self, block: nn.Module, *inputs: Tensor) -> Any:
+    def run_block(self, block: nn.Module, *inputs: Tensor | None) -> Any:
         """A block's outputs; recomputed in the backward pass if so set."""
         if not (self.recompute_blocks and torch.is_grad_enabled()):
             return block(*inputs)

@@ -12,7 +12,7 @@ import torch
 from pydantic import PlainValidator, SerializeAsAny
 
 from data_shards.errors import UserError, unknown_name
-from foundation.models import dpot, fno, moe_pot, unet
+from foundation.models import dpot, flow_tokenizer, fno, moe_pot, shodh_moe, unet
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
 from foundation.models.work import Work
@@ -42,6 +42,10 @@ ARCHITECTURES: dict[str, Architecture[Any]] = {
     "dpot": Architecture(dpot.DPOTConfig, dpot.DPOT, dpot.work),
     "fno": Architecture(fno.FNOConfig, fno.FNO, fno.work),
     "unet": Architecture(unet.UNetConfig, unet.UNet, unet.work),
+    "flow_tokenizer": Architecture(
+        flow_tokenizer.FlowTokenizerConfig, flow_tokenizer.FlowTokenizer, flow_tokenizer.work
+    ),
+    "shodh_moe": Architecture(shodh_moe.ShodhMoEConfig, shodh_moe.ShodhMoE, shodh_moe.work),
 }
 
 

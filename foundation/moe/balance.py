@@ -4,13 +4,29 @@ Axes: B samples, E routed experts. Pure; `importance` sums over the samples of
 one rank and the caller reduces it over ranks before asking for the loss.
 Source: MoE-POT (NeurIPS 2025) Eqs. 11-12. The authors' code drops the
 division by the mean, so its value grows as B^2; both are here by name.
+`switch` is that of Switch transformers (Fedus et al. 2021, Eq. 4): chosen shares by
+probabilities, which alone have a gradient.
 """
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
-BalanceLoss = Literal["cv2", "reference"]
+from foundation.moe.router import Routing
+
+BalanceLoss = Literal["cv2", "reference", "switch"]
+
+
+def importance_of(routing: Routing, kind: BalanceLoss) -> Tensor:
+    """What a block's loss is made of, summed over the samples of a rank.
+
+    Returns:
+        Routing weights (E,); of `switch` chosen shares beside probabilities (2, E).
+    """
+    if kind == "switch":
+        return torch.stack([routing.shares_BE.detach().sum(0), routing.probabilities_BE.sum(0)])
+    return importance(routing.weights_BE)
 
 
 def importance(weights_BE: Tensor) -> Tensor:
@@ -46,6 +62,15 @@ def importance_variance(importance_E: Tensor) -> Tensor:
     return (importance_E - importance_E.mean()).square().mean()
 
 
+def switch_loss(shares_and_probabilities_2E: Tensor) -> Tensor:
+    """E times the sum of chosen share times mean probability: 1 if even, E if one takes all."""
+    shares_E, probabilities_E = shares_and_probabilities_2E / shares_and_probabilities_2E[0].sum()
+    loss: Tensor = len(shares_E) * (shares_E * probabilities_E).sum()
+    return loss
+
+
 def balance_loss(importance_E: Tensor, kind: BalanceLoss) -> Tensor:
-    """The loss by its configured name."""
+    """The loss by its configured name, of `importance_of` over all ranks."""
+    if kind == "switch":
+        return switch_loss(importance_E)
     return importance_cv2(importance_E) if kind == "cv2" else importance_variance(importance_E)

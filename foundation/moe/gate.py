@@ -4,10 +4,13 @@ Axes: B samples, F gate features (width times MLP ratio), E routed experts.
 Source: MoE-POT, network item 4. The published gate normalises over the batch,
 which couples samples; `layer` normalises each sample by itself, so that a
 route depends on nothing but the sample. Both are named configuration.
+`PrototypeGate` is the soft-semantic one of Shodh-MoE as its abstract names it: how like a
+feature vector is to one learnt vector per expert.
 """
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,6 +44,27 @@ class Gate(nn.Module):
         x = F.gelu(self.norm_narrow(self.narrow(x)))
         logits_BE: Tensor = self.score(x)
         return logits_BE.float()
+
+
+class PrototypeGate(nn.Module):
+    """Cosine of normalised features to a prototype per expert, times a sharpness."""
+
+    def __init__(self, features: int, num_experts: int, sharpness: float) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+        self.norm = nn.LayerNorm(features, elementwise_affine=False)
+        self.prototypes = nn.Parameter(torch.empty(num_experts, features))
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Directions without preference."""
+        with torch.no_grad():
+            self.prototypes.normal_(generator=generator)
+
+    def forward(self, features_BF: Tensor) -> Tensor:
+        """(B, F) -> logits (B, E), float32, at most the sharpness."""
+        features = F.normalize(self.norm(features_BF).float(), dim=-1)
+        prototypes = F.normalize(self.prototypes.float(), dim=-1)
+        return self.sharpness * features @ prototypes.t()
 
 
 def _norm(features: int, kind: GateNorm) -> nn.Module:

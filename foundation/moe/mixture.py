@@ -3,36 +3,81 @@
 Axes: B samples, N tokens (patches), D width, F = D times MLP ratio.
 Source: MoE-POT, network item 4: mean of the shared experts plus the weighted
 sum of the chosen routed ones; the gate sees the features' mean over space, so
-all tokens of a sample go to the same experts. Departure, off by default: every token
-for itself (`router.unit: token`).
+all tokens of a sample go to the same experts. Departures, off by default: every token
+for itself (`router.unit: token`) by the mean over its neighbours (`router.neighbourhood`).
 """
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foundation.moe.experts import Expert, ExpertBank
-from foundation.moe.router import Router, RouterConfig, Routing, pooled
+from foundation.moe.router import Router, RouterConfig, Routing, as_assigned, pooled
 
 
 class MixtureOfExperts(nn.Module):
     """Feature extractor, router, shared experts and the bank of routed ones."""
 
-    def __init__(self, width: int, features: int, num_shared: int, config: RouterConfig) -> None:
+    def __init__(
+        self,
+        width: int,
+        features: int,
+        num_shared: int,
+        config: RouterConfig,
+        grid: Sequence[int] = (),
+    ) -> None:
+        """Build it.
+
+        Args:
+            width: of what comes in and goes out.
+            features: of what experts and router see.
+            num_shared: experts that all pass.
+            config: of the router.
+            grid: of the tokens, for neighbourhoods of them; periodic.
+        """
         super().__init__()
-        self.unit = config.unit
+        self.unit, self.neighbourhood, self.grid = config.unit, config.neighbourhood, tuple(grid)
+        self.num_experts = config.num_experts
         self.extract = nn.Linear(width, features)
         self.router = Router(features, config)
+        if config.by != "gate":  # nothing would teach it
+            self.router.requires_grad_(False)
         self.shared = nn.ModuleList(Expert(features, width) for _ in range(num_shared))
         self.routed: nn.Module = ExpertBank(config.num_experts, features, width)
 
-    def forward(self, x_BND: Tensor, temperature: float | Tensor) -> tuple[Tensor, Routing]:
-        """(B, N, D) -> (B, N, D) and the routing of the samples."""
+    def forward(
+        self, x_BND: Tensor, temperature: float | Tensor, assigned_B: Tensor | None = None
+    ) -> tuple[Tensor, Routing]:
+        """(B, N, D) -> (B, N, D) and the routing of the samples.
+
+        Args:
+            x_BND: features.
+            temperature: of the router.
+            assigned_B: expert of every sample, where the router is not asked.
+        """
         features_BNF = F.gelu(self.extract(x_BND))
+        if assigned_B is not None:
+            routing = as_assigned(assigned_B, self.num_experts)
+            return self.routed(features_BNF, routing, list(self.shared)), routing
         if self.unit == "sample":
             routing = self.router(features_BNF.mean(dim=1), temperature)
             return self.routed(features_BNF, routing, list(self.shared)), routing
         # A row of the bank is then one token.
+        seen = self._with_neighbours(features_BNF)
+        by_token = self.router(seen.flatten(0, 1), temperature)
         tokens = features_BNF.flatten(0, 1)
-        by_token = self.router(tokens, temperature)
         mixed = self.routed(tokens[:, None], by_token, list(self.shared))
         return mixed.view_as(x_BND), pooled(by_token, len(x_BND))
+
+    def _with_neighbours(self, features_BNF: Tensor) -> Tensor:
+        """Means over the box around every token."""
+        size = self.neighbourhood
+        if size == 1:
+            return features_BNF
+        on_grid = features_BNF.view(len(features_BNF), *self.grid, -1).movedim(-1, 1)
+        around = F.pad(on_grid, (size // 2,) * 2 * len(self.grid), mode="circular")
+        means = around
+        for dim in range(2, around.ndim):
+            means = means.unfold(dim, size, 1).mean(-1)
+        return means.movedim(1, -1).flatten(1, -2)

@@ -3,7 +3,10 @@
 Axes: B samples, E routed experts, K experts chosen per sample.
 Source: MoE-POT, network item 4. The published code multiplies a Python float
 by 0.99 inside `forward` and keeps it nowhere; here the temperature is a
-function of the training step.
+function of the training step. `gate: prototypes` with `weights: probability` and one expert
+chosen is the soft-semantic router of Shodh-MoE, of which the abstract was read, with the weights of
+Switch transformers (Fedus et al. 2021). `by: corpus` and `by: random` route without a gate, to
+compare with: by what a sample is of, and by an even choice that its trajectory keeps.
 """
 
 from dataclasses import dataclass
@@ -12,9 +15,14 @@ from typing import Literal, Self
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from data_shards.config import Config, later
-from foundation.moe.gate import Gate, GateNorm
+from data_shards.hashing import keyed
+from data_shards.stream.batch import Batch
+from foundation.moe.gate import Gate, GateNorm, PrototypeGate
+
+_CERTAIN = 20.0  # logit of an expert that is given, beside zeros
 
 
 class TemperatureSchedule(Config):
@@ -36,7 +44,13 @@ class RouterConfig(Config):
     top_k: PositiveInt = 4
     # What is routed; a sample's whole map as published.
     unit: Literal["sample", "token"] = later("sample")
+    gate: Literal["mlp", "prototypes"] = later("mlp")
     gate_norm: GateNorm = "layer"
+    sharpness: PositiveFloat = later(10.0)  # logits of prototypes per cosine
+    neighbourhood: PositiveInt = later(1)  # tokens along a side of the box whose mean is routed
+    # Over the chosen alone, so that they sum to one, or the softmax over all of the experts.
+    weights: Literal["chosen", "probability"] = later("chosen")
+    by: Literal["gate", "corpus", "random"] = later("gate")
     temperature: TemperatureSchedule = TemperatureSchedule()
 
     @model_validator(mode="after")
@@ -48,6 +62,17 @@ class RouterConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _neighbourhood_fits(self) -> Self:
+        if self.neighbourhood > 1 and (self.unit != "token" or self.neighbourhood % 2 == 0):
+            raise ValueError(
+                f"router.neighbourhood={self.neighbourhood}: an odd number of tokens, of "
+                "router.unit=token; leave it at 1"
+            )
+        if self.by != "gate" and self.top_k != 1:
+            raise ValueError(f"router.by={self.by} assigns one expert; set router.top_k=1")
+        return self
+
 
 @dataclass(frozen=True)
 class Routing:
@@ -56,7 +81,8 @@ class Routing:
     Attributes:
         logits_BE: gate output (B, E).
         experts_BK: chosen experts (B, K) int64, best first.
-        weights_BK: their weights (B, K), each row sums to one; zero is not chosen.
+        weights_BK: their weights (B, K), zero is not chosen; each row sums to one, or to less
+            where they are probabilities among all experts.
     """
 
     logits_BE: Tensor
@@ -115,17 +141,40 @@ def pooled(by_token: Routing, samples: int) -> PooledRouting:
     return PooledRouting(probabilities_BE.log(), ordered.indices, ordered.values, shares_BE)
 
 
+def assigned(config: RouterConfig, batch: Batch) -> Tensor | None:
+    """The expert of every sample (B,) where no gate chooses."""
+    if config.by == "gate":
+        return None
+    if config.by == "corpus":
+        return batch.corpus_id % config.num_experts
+    trajectories = [key.partition("@")[0] for key in batch.keys]
+    return batch.corpus_id.new_tensor([keyed(key, 0) % config.num_experts for key in trajectories])
+
+
+def as_assigned(expert_B: Tensor, num_experts: int) -> Routing:
+    """Routing of samples whose expert is given."""
+    logits_BE = _CERTAIN * F.one_hot(expert_B, num_experts).float()
+    return Routing(logits_BE, expert_B[:, None], torch.ones_like(logits_BE[:, :1]))
+
+
 class Router(nn.Module):
-    """Gate, top-k, and softmax over the chosen logits."""
+    """Gate, top-k, and softmax over the logits."""
 
     def __init__(self, features: int, config: RouterConfig) -> None:
         super().__init__()
-        self.top_k = config.top_k
-        self.gate = Gate(features, config.num_experts, config.gate_norm)
+        self.top_k, self.weights = config.top_k, config.weights
+        self.gate: Gate | PrototypeGate = (
+            Gate(features, config.num_experts, config.gate_norm)
+            if config.gate == "mlp"
+            else PrototypeGate(features, config.num_experts, config.sharpness)
+        )
 
     def forward(self, features_BF: Tensor, temperature: float | Tensor) -> Routing:
         """Route each sample by its mean features (B, F)."""
         logits_BE = self.gate(features_BF)
         chosen_BK, experts_BK = logits_BE.topk(self.top_k, dim=-1)
+        if self.weights == "probability":
+            among_all = (logits_BE / temperature).softmax(dim=-1)
+            return Routing(logits_BE, experts_BK, among_all.gather(1, experts_BK))
         weights_BK = (chosen_BK / temperature).softmax(dim=-1)
         return Routing(logits_BE, experts_BK, weights_BK)

@@ -106,6 +106,8 @@ class RunConfig(Config):
     # Scales of a network with named channels: those of its configuration, or measured over the
     # samples that are learnt from. A fine-tuned network keeps its own unless it is told to measure.
     scales: Literal["kept", "measured"] = later("kept")
+    # Checkpoint folder of the flow tokenizer that a latent transformer stands on.
+    tokenizer: str | None = later(None)
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
@@ -153,6 +155,14 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _tokenizer_has_a_use(self) -> Self:
+        if self.tokenizer is not None and self.model.model_type != "shodh_moe":
+            raise ValueError(
+                f"tokenizer={self.tokenizer}: {self.model.model_type} stands on none; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _changes_need_a_past(self) -> Self:
         if self.loss.relative_to == "change" and not self.model.feeds_back:
             raise ValueError(
@@ -180,6 +190,8 @@ class RunConfig(Config):
         values["data"]["workers"] = None
         if self.scales == "measured":  # they follow from what is learnt from
             values["model"].pop("scales", None)
+        if self.tokenizer is not None:  # likewise, from the tokenizer
+            values["model"].pop("autoencoder", None)
         if not self.validation_decides:
             values["validation"] = None
         return values

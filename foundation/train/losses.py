@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
-from foundation.moe.balance import balance_loss, importance
+from foundation.moe.balance import balance_loss, importance_of
 from foundation.train.objectives import OBJECTIVES, LossConfig, relative_error
 
 
@@ -66,9 +66,9 @@ def losses_of(
         total = total + _weighed(prediction.terms, config, step)
     balance = total.new_zeros(())
     if prediction.routing:
-        importance_LE = torch.stack([importance(r.weights_BE) for r in prediction.routing])
-        importance_LE = sum_over_ranks(importance_LE)
-        balance = torch.stack([balance_loss(i, config.balance) for i in importance_LE]).sum()
+        of_blocks = torch.stack([importance_of(r, config.balance) for r in prediction.routing])
+        of_blocks = sum_over_ranks(of_blocks)
+        balance = torch.stack([balance_loss(i, config.balance) for i in of_blocks]).sum()
         total = total + config.balance_weight * balance
     if config.class_weight:
         classes = F.cross_entropy(prediction.class_logits, batch.corpus_id)

@@ -10,12 +10,14 @@ Departure: published MoE-POT scores padded channels and solid cells too (`mask:
 reference`); the default scores what is real (`mask: valid`). Addition:
 `relative_to: change` divides the error by the truth's change since the last
 frame instead of by the truth, so that corpora whose frames hardly differ weigh
-as much as those that change at once.
+as much as those that change at once. `terms` minimises what the network gives besides fields and
+nothing else; `structure` is for reconstruction: field, slopes and spectrum, each relative.
 """
 
 from collections.abc import Callable
 from typing import Literal, Self
 
+import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, field_validator, model_validator
 from torch import Tensor
 
@@ -64,6 +66,8 @@ class LossConfig(Config):
     objective: str = later("relative_l2")  # one of `OBJECTIVES`
     mask: LossMask = "valid"
     relative_to: RelativeTo = "field"
+    slopes: NonNegativeFloat = later(0.2)  # in `structure`, beside the fields
+    spectrum: NonNegativeFloat = later(0.1)
     # Weights of what the network gives besides fields, by its names.
     terms: dict[str, Ramp] = later({})
     balance: BalanceLoss = "cv2"
@@ -80,6 +84,8 @@ class LossConfig(Config):
 
     @model_validator(mode="after")
     def _only_a_ratio_is_relative(self) -> Self:
+        if self.objective == "terms" and not self.terms:
+            raise ValueError("objective=terms and no terms: nothing would be learnt; name some")
         if self.relative_to != "field" and self.objective != "relative_l2":
             raise ValueError(
                 f"relative_to={self.relative_to}: objective={self.objective} divides by nothing; "
@@ -135,8 +141,37 @@ def _sum_of_squares(prediction: Prediction, batch: Batch, config: LossConfig) ->
     return error.float().square().flatten(1).sum(dim=1)
 
 
+def _terms_alone(prediction: Prediction, batch: Batch, config: LossConfig) -> Tensor:
+    return prediction.fields.new_zeros(len(batch))
+
+
+def _structure(prediction: Prediction, batch: Batch, config: LossConfig) -> Tensor:
+    """Relative L2 error of the fields, of their differences and of their amplitudes by wave."""
+    pred, true = prediction.fields.float(), batch.asked
+    if config.mask == "valid":
+        pred, true = pred * points_of(batch), true * points_of(batch)
+    error_BC = relative_l2(pred, true)
+    error_BC = error_BC + config.slopes * relative_l2(_differences(pred), _differences(true))
+    error_BC = error_BC + config.spectrum * relative_l2(_amplitudes(pred), _amplitudes(true))
+    counted = batch.asked.shape[2] if config.mask == "reference" else batch.asked_mask.sum(1)
+    return error_BC.sum(1) / counted
+
+
+def _differences(fields: Tensor) -> Tensor:
+    """Between neighbouring cells along every axis, periodic, one after the other in time."""
+    return torch.cat([fields - fields.roll(1, axis) for axis in space(fields)], dim=1)
+
+
+def _amplitudes(fields: Tensor) -> Tensor:
+    """Of every wave; its phase is the field's business."""
+    amplitudes: Tensor = torch.fft.rfftn(fields, dim=space(fields), norm="ortho").abs()
+    return amplitudes
+
+
 Objective = Callable[[Prediction, Batch, LossConfig], Tensor]
 OBJECTIVES: dict[str, Objective] = {
     "relative_l2": _relative_l2,
     "sum_of_squares": _sum_of_squares,
+    "structure": _structure,
+    "terms": _terms_alone,
 }

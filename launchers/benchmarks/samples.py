@@ -10,6 +10,7 @@ from data_shards.stream.batch import Batch
 from foundation.models.config import FieldConfig
 from foundation.models.moe_pot import Block, MoEPOT
 from foundation.models.operator_transformer import OperatorTransformer
+from foundation.moe.gate import Gate
 
 _KEPT_MODES = 6  # along each side of the random fields
 
@@ -48,6 +49,7 @@ def spread_routes(model: OperatorTransformer, batch: Batch) -> int:
         return 0
     for number, block in enumerate(model.blocks):
         assert isinstance(block, Block)
+        assert isinstance(block.moe.router.gate, Gate)
         bias = block.moe.router.gate.score.bias
         bias.sub_(model(batch).routing[number].logits_BE.mean(0))
     return min(len(routed.experts_BK.unique()) for routed in model(batch).routing)

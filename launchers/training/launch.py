@@ -21,7 +21,7 @@ from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
-from data_shards.shards.part import few, hold_out
+from data_shards.shards.part import few, hold_out, reconstructed
 from data_shards.shards.verify import check_checksums
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
@@ -54,6 +54,7 @@ from foundation.train.run_folder import (
 )
 from foundation.train.scales import with_scales
 from foundation.train.stop import StopRequest
+from foundation.train.tokenizer import with_tokenizer
 from foundation.train.trainer import NonFiniteLossError, Position, Trainer
 from launchers.console.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
 from launchers.console.exit_codes import guarded
@@ -98,6 +99,8 @@ def launch(
 
 
 def _run(job: Job, options: argparse.Namespace) -> int:
+    if job.run.tokenizer is not None:
+        job = with_tokenizer(job)
     run = job.run
     world = int(os.environ.get("WORLD_SIZE", "1"))
     run.check_ranks(world, options.ep_size)
@@ -208,7 +211,7 @@ def _best(options: argparse.Namespace, run: RunConfig) -> BestWeights | None:
 def _open_corpora(run: RunConfig, shards: Path) -> tuple[list[ShardedCorpus], list[ShardedCorpus]]:
     """What is trained on, and the ends of the same trajectories that are held out, if any."""
     data, stopping = run.data, run.early_stopping
-    corpora = [ShardedCorpus.open(shards, name, data.split) for name in data.corpora]
+    corpora = [_opened(run, shards, name, data.split) for name in data.corpora]
     if data.limit is not None:
         corpora = [few(corpus, data.limit, run.seed) for corpus in corpora]
     if stopping is None:
@@ -230,7 +233,12 @@ def _stream(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> SampleStream:
 def _validation_corpora(run: RunConfig, shards: Path) -> list[ShardedCorpus]:
     """Those that have the split for it."""
     there = run.validated(read_manifest(shards))
-    return [ShardedCorpus.open(shards, entry.corpus, entry.split) for entry in there]
+    return [_opened(run, shards, entry.corpus, entry.split) for entry in there]
+
+
+def _opened(run: RunConfig, shards: Path, name: str, split: str) -> ShardedCorpus:
+    corpus = ShardedCorpus.open(shards, name, split)
+    return reconstructed(corpus) if run.model.reconstructs else corpus
 
 
 def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> Validator | None:

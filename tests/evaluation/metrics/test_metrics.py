@@ -1,5 +1,6 @@
 """Laws of the metrics: closed forms, the published protocol, what the masks leave out."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,13 @@ def test_relative_l2_of_half_precision_is_summed_in_single() -> None:
 def test_the_readme_explains_every_metric() -> None:
     text = (Path(relative.__file__).parent / "README.md").read_text()
     assert [name for name in METRICS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("metric", [vrmse, max_error, l2re, nrmse])
+def test_a_box_is_worth_what_its_cells_in_one_plane_are(
+    metric: Callable[[Tensor, Tensor, Tensor], Tensor], generator: torch.Generator
+) -> None:
+    true, error = torch.randn(2, 3, 2, 2, 4, 3, 5, generator=generator).unbind(0)
+    points = (torch.rand(3, 1, 2, 4, 3, 5, generator=generator) > 0.3).float()
+    flat = [fields.flatten(3, 4) for fields in (true + error, true, points)]
+    torch.testing.assert_close(metric(true + error, true, points), metric(*flat))

@@ -78,3 +78,17 @@ def test_shells_are_symmetric_and_the_mean_is_shell_zero() -> None:
     assert (shells == 0).sum() == 1
     assert torch.equal(shells, shells.T)
     assert shells[0, 4] == 4
+
+
+def test_in_three_dimensions_a_wave_is_in_the_shell_of_its_length() -> None:
+    side = 16
+    z, y, x = torch.meshgrid(*(torch.arange(side) / side,) * 3, indexing="ij")
+    wave = torch.cos(2 * math.pi * (3 * x + 2 * y + 6 * z))[None, None, None]  # |k| = 7
+    energy = shell_energy(wave)[0, 0]
+    assert int(energy.argmax()) == 7
+    torch.testing.assert_close(energy.sum(), wave.square().sum())
+    assert energy[7] > 0.999 * energy.sum()
+
+
+def test_a_box_of_one_slice_has_the_shells_of_the_plane() -> None:
+    assert torch.equal(shell_of_modes(1, 6, 8)[0], shell_of_modes(6, 8))

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from foundation.moe.balance import balance_loss, importance, importance_cv2, importance_variance
+from foundation.moe.balance import (
+    balance_loss,
+    importance,
+    importance_cv2,
+    importance_of,
+    importance_variance,
+)
+from foundation.moe.router import Routing
 
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
@@ -33,3 +40,21 @@ def test_equal_loads_cost_nothing_and_its_gradient_pushes_towards_them(kind):
 def test_importance_must_be_a_vector():
     with pytest.raises(ValueError, match="wanted"):
         importance_cv2(torch.ones(2, 3))
+
+
+def test_switch_loss_is_one_if_even_and_the_number_of_experts_if_one_takes_all():
+    even = Routing(torch.zeros(4, 4), torch.arange(4)[:, None], torch.full((4, 1), 0.25))
+    assert balance_loss(importance_of(even, "switch"), "switch") == 1
+    one = Routing(40 * torch.eye(4)[[2] * 6], torch.full((6, 1), 2), torch.ones(6, 1))
+    assert balance_loss(importance_of(one, "switch"), "switch") == pytest.approx(4)
+
+
+def test_switch_loss_lowers_the_probability_of_what_is_chosen_most():
+    logits = torch.zeros(6, 3, requires_grad=True)
+    routing = Routing(logits, torch.tensor([[0], [0], [0], [0], [1], [2]]), torch.ones(6, 1))
+    loss = balance_loss(importance_of(routing, "switch"), "switch")
+    # By hand: 3 sum_e f_e P_e with f = (2/3, 1/6, 1/6) and P = 1/3 each.
+    assert loss.item() == pytest.approx(1)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert (gradient[:, 0] > 0).all()
+    assert (gradient[:, 1:] < 0).all()

@@ -76,3 +76,57 @@ def test_an_experts_share_is_that_of_the_tokens_that_chose_it(generator):
     usage.add((together,), torch.zeros(1, dtype=torch.int64))
     shares_LKE, _ = usage.reduce(lambda tensor: tensor)
     torch.testing.assert_close(shares_LKE[0].float(), counts / (9 * CHOSEN))
+
+
+def semantic(**options: object) -> MixtureOfExperts:
+    config = RouterConfig(
+        num_experts=3, top_k=1, unit="token", gate="prototypes", weights="probability", **options
+    )
+    mixture = MixtureOfExperts(WIDTH, WIDTH, 1, config, (3, 4, 5))
+    initialise(mixture, 0)
+    return mixture
+
+
+def test_a_token_like_a_prototype_chooses_it_with_the_softmax_of_cosines():
+    mixture = semantic(sharpness=10.0)
+    gate = mixture.router.gate
+    features = gate.prototypes.detach() * torch.tensor([[2.0], [0.5], [7.0]])
+    features = features - features.mean(1, keepdim=True)
+    gate.prototypes.data.copy_(features)
+    routing = mixture.router(features, 1.0)
+    assert routing.experts_BK[:, 0].tolist() == [0, 1, 2]
+    unit = torch.nn.functional.normalize(features, dim=1)
+    wanted = (10 * unit @ unit.t()).softmax(1).diagonal()
+    torch.testing.assert_close(routing.weights_BK[:, 0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_weight_of_the_one_chosen_expert_teaches_the_prototypes(generator):
+    mixture = semantic()
+    out, _ = mixture(torch.randn(2, 60, WIDTH, generator=generator), 1.0)
+    (gradient,) = torch.autograd.grad(out.square().sum(), mixture.router.gate.prototypes)
+    assert gradient.abs().max() > 0
+
+
+def test_a_neighbourhood_routes_the_mean_around_each_token(generator):
+    mixture = semantic(neighbourhood=3)
+    x = torch.randn(2, 60, WIDTH, generator=generator)
+    seen = mixture._with_neighbours(x)
+    on_grid = x.view(2, 3, 4, 5, WIDTH)
+    shifts = [(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)]
+    mean = torch.stack([on_grid.roll(shift, (1, 2, 3)) for shift in shifts]).mean(0)
+    torch.testing.assert_close(seen.view_as(mean), mean)
+    _, routing = mixture(x, 1.0)
+    assert routing.shares_BE.sum(1).tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighbourhood": 2, "unit": "token"}, "an odd number of tokens"),
+        ({"neighbourhood": 3}, "an odd number of tokens"),
+        ({"by": "corpus"}, "set router.top_k=1"),
+    ],
+)
+def test_routers_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        RouterConfig(**options)

@@ -17,6 +17,8 @@ from foundation.train.objectives import (
     relative_error,
 )
 
+OF_FIELDS = [name for name in OBJECTIVES if name != "terms"]
+BY_CELLS = [name for name in OF_FIELDS if name != "structure"]  # whose slopes are of neighbours
 GRIDS = [(7,), (3, 5), (2, 3, 4)]
 FRAMES, CHANNELS = 2, 3
 
@@ -112,7 +114,7 @@ def test_doubling_the_error_quadruples_the_squares_and_doubles_the_norm(
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", OF_FIELDS)
 def test_masked_cells_and_channels_change_nothing_and_get_no_gradient(name, grid, generator):
     asked = batch_on(grid, generator)
     error = torch.randn(asked.asked.shape, generator=generator)
@@ -130,7 +132,7 @@ def test_masked_cells_and_channels_change_nothing_and_get_no_gradient(name, grid
 
 @pytest.mark.parametrize("grid", GRIDS[1:])
 @pytest.mark.parametrize(
-    ("name", "to"), [*((name, "field") for name in OBJECTIVES), ("relative_l2", "change")]
+    ("name", "to"), [*((name, "field") for name in BY_CELLS), ("relative_l2", "change")]
 )
 def test_how_cells_are_arranged_changes_nothing(name, to, grid, generator):
     """A grid of any dimension is worth what its cells in one row are."""
@@ -181,3 +183,33 @@ def test_what_cannot_be_minimised_is_refused_in_one_line(values, message):
     with pytest.raises(UserError, match=message) as raised:
         LossConfig.read(values, "loss")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("grid", [(6, 5), (4, 6, 5)])
+def test_structure_is_zero_for_the_truth_and_sees_slopes_and_spectrum(grid, generator):
+    asked = batch_on(grid, generator)
+    assert objective("structure", asked.asked.clone(), asked).abs().max() == 0
+    none = objective("structure", torch.zeros_like(asked.asked), asked)
+    torch.testing.assert_close(none, torch.full((4,), 1.0 + 0.2 + 0.1))
+    alone = objective("structure", torch.zeros_like(asked.asked), asked, slopes=0, spectrum=0)
+    torch.testing.assert_close(alone, torch.ones(4))
+
+
+def test_a_field_of_other_phases_has_the_right_spectrum(generator):
+    fields = torch.randn(2, 1, 1, 8, 8, generator=generator)
+    ids, ones = torch.zeros(2).long(), torch.ones(2, 1)
+    asked = Batch(fields, fields, ones, torch.ones(2, 1, 8, 8), ids, ("",) * 2)
+    moved = fields.roll(3, -1)
+    both = objective("structure", moved, asked, slopes=0, spectrum=1.0)
+    field_alone = objective("structure", moved, asked, slopes=0, spectrum=0)
+    torch.testing.assert_close(both, field_alone, rtol=1e-5, atol=1e-5)
+
+
+def test_terms_alone_minimise_no_field_and_need_a_term(generator):
+    asked = batch_on((3, 5), generator)
+    fields = torch.zeros_like(asked.asked)
+    config = LossConfig(objective="terms", terms={"latent": {"end": 1.0}})
+    found = OBJECTIVES["terms"](Prediction(fields, (), torch.zeros(4, 0)), asked, config)
+    assert found.tolist() == [0, 0, 0, 0]
+    with pytest.raises(ValueError, match="nothing would be learnt"):
+        LossConfig(objective="terms")

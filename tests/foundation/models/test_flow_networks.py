@@ -1,0 +1,163 @@
+"""Tokenizer and latent transformer: contracts, routing of latents, one checkpoint for all."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from box_flows import BOXES, SIDE, box_config, box_network, faces_of, flow_batch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
+from foundation import Surrogate
+from foundation.checkpoint.folder import save_folder
+from foundation.models.registry import outline_model, work_of
+from foundation.moe.experts import Expert
+from foundation.physics.staggered import divergence
+
+_PARTS = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
+every_network = pytest.mark.parametrize("name", BOXES)
+
+
+def frames_of(name: str) -> int:
+    return box_config(name).context_frames
+
+
+def sample_of(batch: Batch, number: int) -> Batch:
+    """One sample of a batch."""
+    rows = slice(number, number + 1)
+    parts = {name: getattr(batch, name)[rows] for name in _PARTS}
+    return replace(batch, **parts, keys=batch.keys[rows])
+
+
+@every_network
+def test_frames_come_back_with_the_boxs_shape(name, generator):
+    batch = flow_batch(generator, frames_of(name))
+    prediction = box_network(name)(batch)
+    assert prediction.fields.shape == (3, 1, 4, SIDE, SIDE, SIDE)
+    assert bool(prediction.routing) == (box_config(name).num_routed > 0)
+
+
+@every_network
+def test_a_checkpoint_gives_back_the_network(name, generator, tmp_path):
+    network = box_network(name, seed=3).eval()
+    save_folder(tmp_path, box_config(name), network.state_dict(), {})
+    model = Surrogate.from_pretrained(tmp_path)
+    batch = flow_batch(generator, frames_of(name))
+    assert torch.equal(model(batch).fields, network(batch).fields)
+
+
+def test_every_parameter_of_a_tokenizer_learns(generator):
+    network = box_network("flow_tokenizer")
+    network(flow_batch(generator)).fields.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
+
+
+def test_a_transformer_learns_latents_and_leaves_the_autoencoder_alone(generator):
+    network = box_network("shodh_moe", router={**SEMANTIC, "num_experts": 1})
+    network(flow_batch(generator, 2)).terms["latent"].mean().backward()
+    for path, parameter in network.named_parameters():
+        if path.startswith("autoencoder"):
+            assert parameter.grad is None, path
+        elif not path.endswith("prototypes"):  # of one expert, whose probability is one
+            assert parameter.grad.abs().max() > 0, path
+
+
+def test_the_latent_error_of_the_truth_is_zero(generator):
+    """With a last map of zeros the next latents are the last ones, here the very truth."""
+    network = box_network("shodh_moe")
+    with torch.no_grad():
+        network.project.weight.zero_()
+        network.project.bias.zero_()
+    batch = flow_batch(generator, 2)
+    still = replace(batch, asked=batch.given[:, 1:])
+    assert network(still).terms["latent"].abs().max() < 1e-12
+    assert (network(batch).terms["latent"] > 1e-3).all()
+
+
+def test_a_forecast_is_incompressible_frame_by_frame(generator):
+    model = Surrogate(box_network("shodh_moe").eval(), box_config("shodh_moe"), {})
+    batch = flow_batch(generator, 2)
+    future = model.forecast(batch.given, 3, batch.valid_mask)
+    assert future.shape == (3, 3, 4, SIDE, SIDE, SIDE)
+    for moment in future.unbind(1):
+        assert divergence(moment[:, :3], torch.ones(3, 3)).abs().max() < 1e-12
+        assert (moment[:, :3][faces_of(batch) == 0] == 0).all()
+
+
+SEMANTIC = {
+    "num_experts": 2,
+    "top_k": 1,
+    "unit": "token",
+    "gate": "prototypes",
+    "weights": "probability",
+    "temperature": {"start": 1.0, "decay": 1.0, "floor": 1.0},
+}
+
+
+@pytest.mark.parametrize("neighbourhood", [1, 3])
+def test_samples_are_forecast_alike_in_any_company(neighbourhood, generator):
+    network = box_network("shodh_moe", router={**SEMANTIC, "neighbourhood": neighbourhood}).eval()
+    batch = flow_batch(generator, 2)
+    alone = sample_of(batch, 1)
+    torch.testing.assert_close(
+        network(alone).fields, network(batch).fields[1:2], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_an_oracle_routes_by_corpus_and_chance_by_trajectory(generator):
+    batch = flow_batch(generator, 2)
+    oracle = box_network("shodh_moe", router={**SEMANTIC, "by": "corpus"})(batch)
+    assert [r.experts_BK[:, 0].tolist() for r in oracle.routing] == [[0, 1, 0]] * 2
+    chance = box_network("shodh_moe", router={**SEMANTIC, "by": "random"})
+    chosen = chance(batch).routing[0].experts_BK[:, 0]
+    later = replace(batch, keys=tuple(key.replace("@0", "@7") for key in batch.keys))
+    assert torch.equal(chance(later).routing[0].experts_BK[:, 0], chosen)
+    others = [replace(batch, keys=tuple(f"{k}{n}@0" for k in "abc")) for n in range(12)]
+    choices = [chance(other).routing[0].experts_BK[:, 0].tolist() for other in others]
+    assert len(set(map(tuple, choices))) > 3
+
+
+def test_activated_parameters_are_those_of_a_dense_twin():
+    sparse = outline_model(box_config("shodh_moe", router={**SEMANTIC, "num_experts": 6}))
+    dense = outline_model(box_config("shodh_moe", router={**SEMANTIC, "num_experts": 1}))
+    gates = 2 * 5 * 32  # prototypes of five more experts in two blocks
+    assert sparse.parameter_counts().activated == dense.parameter_counts().total + gates
+    expert = next(m for m in dense.modules() if isinstance(m, Expert))
+    size = sum(p.numel() for p in expert.parameters())
+    counts = sparse.parameter_counts()
+    assert counts.total - counts.activated == 2 * 5 * size
+
+
+@every_network
+def test_work_counts_the_products_that_are_made(name, generator):
+    one_expert = {"router": {**SEMANTIC, "num_experts": 1}} if name == "shodh_moe" else {}
+    network = box_network(name, **one_expert).eval()
+    batch = sample_of(flow_batch(generator, frames_of(name)), 0)
+    # The counter does not see into attention's own kernels.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(batch)
+    assert work_of(network.config).products == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": 2}, "u, v, w first; set channels to 3"),
+        ({"asked_channels": 3}, "u, v, w first; set channels to 3"),
+        ({"instance_norm": True}, "would move velocity on closed faces"),
+        ({"resolution": 9}, "resolution=9 is not divisible by 2"),
+        ({"resolution": 1024}, "a box has at most 512"),
+        ({"dimensions": 2}, r"dimensions: Input should be 3 \(got 2\)"),
+    ],
+)
+@every_network
+def test_what_no_flow_is_made_of_is_refused(name, options, message):
+    with pytest.raises(UserError, match=message):
+        box_config(name, **options)
+
+
+def test_tokens_must_tile_the_latents():
+    with pytest.raises(UserError, match="latents along a side by patch: 4 is not divisible by 3"):
+        box_config("shodh_moe", patch=3)
