@@ -1,7 +1,7 @@
 """Surrogate: what a user calls. Past frames of a simulation in, future frames out.
 
-Axes: B samples, T frames, C channels, H rows, W columns; E routed experts,
-K chosen. Plain torch: no process group, no DeepSpeed.
+Axes: B samples, T frames, C channels, H rows, W columns (in a box D slices before
+them); E routed experts, K chosen. Plain torch: no process group, no DeepSpeed.
 """
 
 import tempfile
@@ -161,8 +161,33 @@ class Surrogate(nn.Module):
         """
         if steps < 1:
             raise UserError(f"steps={steps}, wanted 1 or more")
+        if self.config.reconstructs:
+            raise UserError(
+                f"this {self.config.model_type} reconstructs frames; call reconstruct(frames)"
+            )
         batch = self.batch_of(context, mask)
         return rollout(self.network, batch, steps)[:, :, : context.shape[2]]
+
+    @torch.no_grad()
+    def reconstruct(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode and decode frames, by a tokenizer.
+
+        Args:
+            frames: (B, C, *S) on the model's grid, physical units.
+            mask: as for `forecast`.
+
+        Returns:
+            (B, C, *S); velocity in float64, without divergence to its round-off.
+
+        Raises:
+            UserError: the model is no tokenizer, or the frames do not have its shape.
+        """
+        if not self.config.reconstructs:
+            raise UserError(
+                f"this {self.config.model_type} does not reconstruct frames; call forecast"
+            )
+        prediction: Prediction = self.network(self.batch_of(frames[:, None], mask))
+        return prediction.fields[:, 0, : frames.shape[1]]
 
     @torch.no_grad()
     def solve(

@@ -96,6 +96,20 @@ SEMANTIC = {
 }
 
 
+def test_a_tokenizer_reconstructs_and_forecasts_nothing(generator):
+    model = Surrogate(box_network("flow_tokenizer").eval(), box_config("flow_tokenizer"), {})
+    batch = flow_batch(generator)
+    frames = model.reconstruct(batch.given[:, 0], batch.valid_mask)
+    torch.testing.assert_close(frames, model(batch).fields[:, 0])
+    velocity = model.reconstruct(batch.given[:, 0, :3], batch.valid_mask)
+    assert velocity.shape == (3, 3, SIDE, SIDE, SIDE)
+    with pytest.raises(UserError, match="call reconstruct"):
+        model.forecast(batch.given, 1)
+    other = Surrogate(box_network("shodh_moe").eval(), box_config("shodh_moe"), {})
+    with pytest.raises(UserError, match="does not reconstruct frames"):
+        other.reconstruct(batch.given[:, 0])
+
+
 @pytest.mark.parametrize("neighbourhood", [1, 3])
 def test_samples_are_forecast_alike_in_any_company(neighbourhood, generator):
     network = box_network("shodh_moe", router={**SEMANTIC, "neighbourhood": neighbourhood}).eval()
