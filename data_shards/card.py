@@ -17,12 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
 
 Side = Literal[
     "periodic",
     "no_slip",
+    "free_slip",
     "moving_lid",
     "inflow",
     "outflow",
@@ -126,6 +127,9 @@ class CorpusCard(Config):
     pde: str
     equation: str
     channels: tuple[Channel, ...]
+    # Channels on the lower faces of their cells along an axis; all others stand at the centres. A
+    # last face is the first one, on an axis that is periodic as on one that ends at walls.
+    staggered: dict[str, Literal["x", "y", "z"]] = later({})
     mask_as_channel: bool = False  # the obstacle mask follows the fields as an unscored channel
     frames: PositiveInt
     dt_s: PositiveFloat | None = None  # None where it differs between trajectories
@@ -185,6 +189,12 @@ class CorpusCard(Config):
             raise ValueError(f"given: slot {min(twice)} is filled twice; fill it once")
         return self
 
+    @model_validator(mode="after")
+    def _staggered_are_there(self) -> Self:
+        if unknown := [name for name in self.staggered if name not in self.channel_names]:
+            raise ValueError(f"staggered {unknown}: none of {', '.join(self.channel_names)}")
+        return self
+
     @property
     def channel_names(self) -> tuple[str, ...]:
         return tuple(channel.name for channel in self.channels)
@@ -202,6 +212,11 @@ class CorpusCard(Config):
     def asked_names(self) -> tuple[str, ...]:
         """Channels that are predicted and scored, in order."""
         return self.asked or self.channel_names
+
+    @property
+    def is_box(self) -> bool:
+        """Whether there are three dimensions."""
+        return len(self.native_grid) == 3
 
     @property
     def continues(self) -> bool:

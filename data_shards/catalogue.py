@@ -75,7 +75,7 @@ def expand(names: Sequence[str]) -> list[str]:
     """Corpora that names of corpora, groups, ladders or "all" stand for, each once, in order.
 
     "all" is every corpus with a card of its own that can be generated and forecast; the rungs
-    of ladders are asked for by the ladder's name, steady problems by their own.
+    of ladders are asked for by the ladder's name, steady problems and boxes by their own.
 
     Raises:
         UserError: a name that is none of these.
@@ -86,7 +86,7 @@ def expand(names: Sequence[str]) -> list[str]:
 def _expanded(name: str) -> list[str]:
     if name == EVERYTHING:
         cards = [load_card(corpus) for corpus in card_names()]
-        return [card.name for card in cards if card.generator and card.rollout_frames]
+        return [c.name for c in cards if c.generator and c.rollout_frames and not c.is_box]
     if name in get_args(Group):
         return [corpus for corpus in card_names() if name in load_card(corpus).groups]
     if name in ladder_names():

@@ -162,6 +162,9 @@ def _span(low: float, high: float) -> str:
 def _lines(card: CorpusCard) -> Iterable[str]:
     yield f"Domain: {_domain(card)}; boundary: {_boundary(card)}"
     yield f"Grid: {grid_text(card.native_grid)}; {_frames(card)}"
+    if card.staggered:
+        faces = ", ".join(f"{name} along {axis}" for name, axis in card.staggered.items())
+        yield f"Staggered, on the lower faces of the cells: {faces}; all else at the centres"
     obstacle = "; the obstacle mask follows as a channel" if card.mask_as_channel else ""
     yield f"Protocol: {protocol_text(card)}{obstacle}"
     yield f"Full size: {splits_text(card.splits)} trajectories (train / validation / test)"

@@ -20,6 +20,8 @@ from data_shards.generate import (
     diffusion_sorption,
     elliptic,
     incompressible,
+    open_channel,
+    porous,
     reaction_diffusion,
     shallow_water,
     smoke,
@@ -40,6 +42,8 @@ REFINEMENTS: Mapping[str, Refinement] = {
     "wave": wave.REFINED,
     "diffusion_sorption": diffusion_sorption.REFINED,
     "elliptic": elliptic.REFINED,
+    "open_channel": open_channel.REFINED,
+    "porous": porous.REFINED,
 }
 
 

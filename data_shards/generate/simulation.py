@@ -16,6 +16,8 @@ from data_shards.generate import (
     diffusion_sorption,
     elliptic,
     incompressible,
+    open_channel,
+    porous,
     reaction_diffusion,
     shallow_water,
     smoke,
@@ -36,6 +38,8 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "wave": wave.generate,
     "diffusion_sorption": diffusion_sorption.generate,
     "elliptic": elliptic.generate,
+    "open_channel": open_channel.generate,
+    "porous": porous.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable

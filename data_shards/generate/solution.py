@@ -19,11 +19,11 @@ class Solution:
     """A simulation in physical units, before it is labelled and checked.
 
     Attributes:
-        fields: (T, C, H, W) on the output grid.
+        fields: (T, C, H, W) on the output grid, or (T, C, D, H, W).
         parameters: PDE parameters of this simulation.
         dt_s, extent, boundary: what differs between trajectories of the corpus;
             None where the card fixes it.
-        mask: (H, W), 1 in the fluid, 0 in the solid.
+        mask: of the fields' grid, 1 in the fluid, 0 in the solid.
     """
 
     fields: NDArray[np.floating]
