@@ -20,9 +20,11 @@ from data_shards.generate import (
     diffusion_sorption,
     elliptic,
     incompressible,
+    particle,
     reaction_diffusion,
     shallow_water,
     smoke,
+    spin_chain,
     vorticity,
     wave,
 )
@@ -40,6 +42,8 @@ REFINEMENTS: Mapping[str, Refinement] = {
     "wave": wave.REFINED,
     "diffusion_sorption": diffusion_sorption.REFINED,
     "elliptic": elliptic.REFINED,
+    "spin_chain": spin_chain.REFINED,
+    "particle": particle.REFINED,
 }
 
 

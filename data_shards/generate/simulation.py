@@ -16,9 +16,11 @@ from data_shards.generate import (
     diffusion_sorption,
     elliptic,
     incompressible,
+    particle,
     reaction_diffusion,
     shallow_water,
     smoke,
+    spin_chain,
     vorticity,
     wave,
 )
@@ -36,6 +38,8 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "wave": wave.generate,
     "diffusion_sorption": diffusion_sorption.generate,
     "elliptic": elliptic.generate,
+    "spin_chain": spin_chain.generate,
+    "particle": particle.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable

@@ -17,8 +17,15 @@ RUNGS = expand(LADDERS)
 DEAR = {"ns_viscosity_1e-06", "ns_viscosity_3e-06", "ns_viscosity_1e-05", "ns_viscosity_3e-05",
         "cns_viscosity_0.1", "cylinder_reynolds_500", "cylinder_reynolds_350",
         "cylinder_reynolds_700", "cylinder_reynolds_1000"}  # fmt: skip
-# Which lead one way: there is no anisotropy below 1, and less advection or frequency is Poisson's.
-UPWARDS = {"poisson_anisotropy", "advection_ratio", "helmholtz_omega"}
+CHAINS = {f"ising_{chain}_field" for chain in ("4", "8", "10", "12", "open_8")}
+# Which lead one way: there is no anisotropy below 1, less advection or frequency is Poisson's, and
+# without a field or a potential there is nothing to ask.
+UPWARDS = {
+    "poisson_anisotropy",
+    "advection_ratio",
+    "helmholtz_omega",
+    "particle_1d_strength",
+} | CHAINS
 
 
 def parameter(card: CorpusCard) -> tuple[float, float]:
@@ -31,6 +38,7 @@ def test_the_promised_ladders_are_there():
     assert set(LADDERS) == {
         "ns_viscosity", "cns_mach", "cns_viscosity", "swe_radius", "swe_depth", "dr_diffusion",
         "cylinder_reynolds", "poisson_anisotropy", "advection_ratio", "helmholtz_omega",
+        "particle_1d_strength", *CHAINS,
     }  # fmt: skip
 
 
@@ -78,7 +86,7 @@ def test_a_rung_is_its_base_but_for_the_shifted_parameter(name):
         assert card.shift.distance == ladder.distance(rung.value)
         assert (card.published is not None) == ladder.convertible
         assert card.statistics == ()
-        assert card.profiles["small"].resolution == 64
+        assert card.profiles["small"].resolution == base.profiles["small"].resolution
         assert card.profiles["small"].trajectories == ladder.small
 
 
@@ -133,7 +141,7 @@ def test_first_trajectory_of_a_rung_is_admissible_and_says_where_it_stands(name)
     low, high = parameter(card)
     assert card.shift is not None
     assert low * (1 - 1e-9) <= trajectory.parameters[card.shift.parameter] <= high * (1 + 1e-9)
-    assert trajectory.fields.shape[-2:] == (64, 64)
+    assert trajectory.fields.shape[2:] == card.grid(resolution)
 
 
 @pytest.mark.parametrize("name", ["swe_depth", "swe_radius", "cns_mach", "dr_diffusion"])

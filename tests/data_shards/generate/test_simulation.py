@@ -28,8 +28,12 @@ def cheap(name: str) -> CorpusCard:
 
 def one(card: CorpusCard, **changes: object) -> Trajectory:
     return simulate(
-        card, **({"split": "train", "index": 0, "seed": 0, "resolution": RESOLUTION} | changes)
+        card, **({"split": "train", "index": 0, "seed": 0, "resolution": cells(card)} | changes)
     )
+
+
+def cells(card: CorpusCard) -> int:
+    return card.native_grid[-1] if card.axis == "states" else RESOLUTION
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -38,7 +42,7 @@ def test_trajectory_follows_its_card_and_its_arguments_alone(name):
     first, again = one(card), one(card)
     np.testing.assert_array_equal(first.fields, again.fields)
     assert first.parameters == again.parameters
-    assert first.fields.shape == (card.frames, len(card.channels), *card.grid(RESOLUTION))
+    assert first.fields.shape == (card.frames, len(card.channels), *card.grid(cells(card)))
     assert (first.corpus, first.index, first.seed) == (name, 0, 0)
     assert set(first.boundary) == {"left", "right", "bottom", "top"}
     for changes in ({"seed": 1}, {"split": "test"}, {"index": 3}):
