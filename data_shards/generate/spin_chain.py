@@ -48,8 +48,8 @@ def generate(
     matrix = hamiltonian(options.sites, field, options.longitudinal, periodic=options.periodic)
     found = ground_state(matrix, options.tolerance)
     fields = found.amplitudes.reshape(1, 1, 1, -1)
-    parameters = {"field": field, "longitudinal": options.longitudinal, **found.figures}
-    return Solution(fields, parameters, dt_s=MEANINGLESS_DT_S)
+    fixed = {"longitudinal": options.longitudinal}
+    return Solution(fields, {"field": field, **fixed, **found.figures}, dt_s=MEANINGLESS_DT_S)
 
 
 def hamiltonian(

@@ -12,7 +12,7 @@ import torch
 from pydantic import PlainValidator, SerializeAsAny
 
 from data_shards.errors import UserError, unknown_name
-from foundation.models import dpot, fno, moe_pot, unet
+from foundation.models import dpot, fno, moe_pot, pg_moe, unet
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
 from foundation.models.work import Work
@@ -42,6 +42,7 @@ ARCHITECTURES: dict[str, Architecture[Any]] = {
     "dpot": Architecture(dpot.DPOTConfig, dpot.DPOT, dpot.work),
     "fno": Architecture(fno.FNOConfig, fno.FNO, fno.work),
     "unet": Architecture(unet.UNetConfig, unet.UNet, unet.work),
+    "pg_moe": Architecture(pg_moe.PGMoEConfig, pg_moe.PGMoE, pg_moe.work),
 }
 
 

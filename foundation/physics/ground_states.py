@@ -25,7 +25,8 @@ POTENTIAL = "potential"  # name of the field that a particle is given
 
 def overlap(c_BS: Tensor, other_BS: Tensor) -> Tensor:
     """`|c . d| / |c||d|` (B,): 1 where two vectors are one state, whatever their signs."""
-    return (c_BS * other_BS).sum(1).abs() / (c_BS.norm(dim=1) * other_BS.norm(dim=1))
+    lengths_B: Tensor = c_BS.norm(dim=1) * other_BS.norm(dim=1)
+    return (c_BS * other_BS).sum(1).abs() / lengths_B
 
 
 def energy_and_residual(hamiltonian: Hamiltonian, c_BS: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,8 @@ Axes: B samples, H rows, W columns of inner points at i / (N + 1); an axis of on
 walls. The same matrix as `data_shards.generate.particle` makes of Kronecker products.
 """
 
+from collections.abc import Sequence
+from functools import cache
 from math import pi
 
 import torch
@@ -15,7 +17,7 @@ from torch.nn import functional as F
 
 def apply(psi_BHW: Tensor, potential_BHW: Tensor) -> Tensor:
     """H psi (B, H, W)."""
-    result = potential_BHW * psi_BHW
+    result: Tensor = potential_BHW * psi_BHW
     for axis in (1, 2):
         cells = psi_BHW.shape[axis]
         if cells > 1:
@@ -27,7 +29,34 @@ def box_state(grid: tuple[int, ...]) -> Tensor:
     """Ground state without a potential (*grid), float64, sum of squares 1."""
     along = [_half_wave(cells) for cells in grid]
     state = along[0][:, None] * along[1]
-    return state / state.norm()
+    return state.div(state.norm())
+
+
+def smoothed(potential_BHW: Tensor, widths: Sequence[float]) -> Tensor:
+    """Means of a potential weighed by Gaussians (B, H, W, F), less its mean over the box.
+
+    Args:
+        potential_BHW: at the inner points.
+        widths: standard deviations in units of the side; 0 is the potential itself. Beyond the
+            walls nothing is weighed.
+    """
+    centred = potential_BHW - potential_BHW.mean((1, 2), keepdim=True)
+    rows, columns = potential_BHW.shape[1:]
+    means = [
+        _weights(rows, width).to(centred) @ centred @ _weights(columns, width).to(centred).T
+        for width in widths
+    ]
+    return torch.stack(means, dim=3)
+
+
+@cache
+def _weights(cells: int, width: float) -> Tensor:
+    """Of all points along an axis in the mean at each, (N, N); rows sum to one."""
+    places = torch.arange(cells, dtype=torch.float64) / (cells + 1)
+    if width == 0:
+        return torch.eye(cells, dtype=torch.float64)
+    weights = (-((places[:, None] - places) ** 2) / (2 * width**2)).exp()
+    return weights / weights.sum(1, keepdim=True)
 
 
 def _half_wave(cells: int) -> Tensor:

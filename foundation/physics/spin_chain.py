@@ -36,13 +36,13 @@ class SpinChain:
 
     @property
     def states(self) -> int:
-        return 2**self.sites
+        return 1 << self.sites
 
     def apply(self, c_BS: Tensor, field_B: Tensor) -> Tensor:
         """H c (B, S), every spin flipped in turn."""
         flipped = torch.zeros_like(c_BS)
         for site in range(self.sites):
-            halves = c_BS.unflatten(1, (2**site, 2, -1))
+            halves = c_BS.view(len(c_BS), 2**site, 2, -1)
             flipped += halves.flip(2).flatten(1)
         bonds_S = torch.as_tensor(self.bonds_S, dtype=c_BS.dtype, device=c_BS.device)
         up_S = torch.as_tensor(self.magnetisation_S, dtype=c_BS.dtype, device=c_BS.device)
@@ -57,7 +57,7 @@ class SpinChain:
     @cached_property
     def magnetisation_S(self) -> Integers:
         """Sum of sz of every basis state."""
-        return self.spins_SN.sum(1)
+        return np.asarray(self.spins_SN.sum(1))
 
     @cached_property
     def bonds_S(self) -> NDArray[np.float64]:
@@ -91,6 +91,10 @@ class SpinChain:
             for image in (turned, turned[:, ::-1]):
                 smallest = np.minimum(smallest, image @ powers)
         return np.unique(smallest, return_inverse=True)[1]
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.classes_S.max()) + 1
 
 
 @cache
