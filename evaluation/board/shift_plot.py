@@ -35,7 +35,7 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"shift {ladder.name} {headline}"}):
         figure = Figure(figsize=(4.6, 2.7), layout="constrained")
         axes = figure.add_subplot()
-        _mark_trained(axes, ladder)
+        mark_trained(axes, ladder)
         _draw_floor(axes, curves)
         for number, curve in enumerate(curves):
             _draw_curve(axes, curve, (styles or {}).get(curve.model, line_style(number, False)))
@@ -49,7 +49,8 @@ def draw_shift(curves: Sequence[ShiftCurve], ladder: Ladder, styles: Styles | No
         return inline_svg(figure, f"{metric_title(headline)} against {ladder.parameter}")
 
 
-def _mark_trained(axes: Axes, ladder: Ladder) -> None:
+def mark_trained(axes: Axes, ladder: Ladder) -> None:
+    """Shade the range, or line the values, that models are trained on."""
     if ladder.interval:
         axes.axvspan(min(ladder.trained), max(ladder.trained), color=INK, alpha=0.08, linewidth=0)
         return

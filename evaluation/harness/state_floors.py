@@ -47,7 +47,8 @@ def interpolated(chain: SpinChain, field: float) -> Tensor:
     place = (min(max(field, low), high) - low) / (high - low) * (LABELS - 1)
     left = min(int(place), LABELS - 2)
     share = place - left
-    return (1 - share) * _label(chain, left) + share * _label(chain, left + 1)
+    state_S = (1 - share) * _label(chain, left) + share * _label(chain, left + 1)
+    return state_S.div(state_S.norm())
 
 
 def variational(chain: SpinChain, field: float, exponents: int) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from architectures import DENSE, SIZES, batch_of, config_of, network_of, random_batch
+from architectures import DENSE, OF_STATES, SIZES, batch_of, config_of, network_of, random_batch
 from torch import nn
 
 from data_shards.errors import UserError
@@ -23,7 +23,7 @@ INCREMENTS = {"target": "increment", "instance_norm": True}
 
 
 def test_no_architecture_escapes_these_laws():
-    assert sorted(SIZES) == architecture_names()
+    assert sorted([*SIZES, *OF_STATES]) == architecture_names()
 
 
 @every_architecture
