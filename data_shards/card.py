@@ -245,8 +245,17 @@ class CorpusCard(Config):
         return given
 
     def grid(self, resolution: int) -> tuple[int, ...]:
-        """The native grid's shape, scaled to `resolution` cells along x."""
+        """The native grid's shape, scaled to `resolution` cells along x.
+
+        Raises:
+            UserError: other than the native cells are wanted of states, which no grid resolves.
+        """
         longest = self.native_grid[-1]
+        if self.axis == "states" and resolution != longest:
+            raise UserError(
+                f"corpus {self.name} has {longest} states along x, not {resolution}: states are "
+                "not resampled; leave --resolution out"
+            )
         return tuple(max(1, cells * resolution // longest) for cells in self.native_grid)
 
     def at(self, profile: ProfileName) -> "CorpusCard":

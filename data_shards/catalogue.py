@@ -2,18 +2,19 @@
 
 A name is that of a card in `cards/NAME.yaml`, or of a rung of a ladder in
 `cards/ladders/` (see `ladders`): a family of corpora that differ from a card
-in one parameter. Groups and ladders stand for all of their members.
+in one parameter. Groups and ladders stand for all of their members. A file that is `like` another
+one of its folder says only what differs.
 """
 
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
 
-from data_shards.card import CorpusCard, Group
+from data_shards.card import CorpusCard, Group, merged
 from data_shards.config import read_yaml
 from data_shards.errors import UserError, unknown_name
 from data_shards.ladders import Ladder, rung_card
@@ -40,8 +41,7 @@ def load_card(name: str) -> CorpusCard:
         return rung_card(ladder, position, load_card(ladder.base))
     if name not in card_names():
         raise unknown_name("corpus", name, [*card_names(), *rungs])
-    text = (files("data_shards") / "cards" / f"{name}.yaml").read_text()
-    return _named(CorpusCard.read(yaml.safe_load(text), f"card {name}"), name)
+    return _named(CorpusCard.read(_values("cards", name), f"card {name}"), name)
 
 
 def read_card(path: Path) -> CorpusCard:
@@ -67,8 +67,7 @@ def load_ladder(name: str) -> Ladder:
     """
     if name not in ladder_names():
         raise unknown_name("ladder", name, ladder_names())
-    text = (files("data_shards") / "cards" / "ladders" / f"{name}.yaml").read_text()
-    return Ladder.read(yaml.safe_load(text), f"ladder {name}")
+    return Ladder.read(_values("cards/ladders", name), f"ladder {name}")
 
 
 def expand(names: Sequence[str]) -> list[str]:
@@ -112,6 +111,14 @@ def _stems(folder: str) -> tuple[str, ...]:
     place = files("data_shards") / folder
     names = (entry.name for entry in place.iterdir())
     return tuple(sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml")))
+
+
+def _values(folder: str, name: str) -> dict[str, Any]:
+    """Values of a file, merged over those of the file that it is `like`."""
+    text = (files("data_shards") / folder / f"{name}.yaml").read_text()
+    values: dict[str, Any] = yaml.safe_load(text)
+    like = values.pop("like", None)
+    return merged(_values(folder, like), values) if like else values
 
 
 def _named(card: CorpusCard, name: str) -> CorpusCard:

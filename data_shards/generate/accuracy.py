@@ -21,10 +21,12 @@ from data_shards.generate import (
     elliptic,
     incompressible,
     open_channel,
+    particle,
     porous,
     reaction_diffusion,
     shallow_water,
     smoke,
+    spin_chain,
     vorticity,
     wave,
 )
@@ -44,6 +46,8 @@ REFINEMENTS: Mapping[str, Refinement] = {
     "elliptic": elliptic.REFINED,
     "open_channel": open_channel.REFINED,
     "porous": porous.REFINED,
+    "spin_chain": spin_chain.REFINED,
+    "particle": particle.REFINED,
 }
 
 

@@ -17,10 +17,12 @@ from data_shards.generate import (
     elliptic,
     incompressible,
     open_channel,
+    particle,
     porous,
     reaction_diffusion,
     shallow_water,
     smoke,
+    spin_chain,
     vorticity,
     wave,
 )
@@ -40,6 +42,8 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "elliptic": elliptic.generate,
     "open_channel": open_channel.generate,
     "porous": porous.generate,
+    "spin_chain": spin_chain.generate,
+    "particle": particle.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable

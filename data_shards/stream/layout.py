@@ -162,6 +162,15 @@ def placed_by_name(
     return Placement(Places(runs, constants, mask, rest, 0.0), nothing, layout.num_asked)
 
 
+def unlabelled(placement: Placement) -> Placement:
+    """The same, but nothing is asked: labels that may be in the shards are not shown."""
+    fields = placement.asked
+    filled = [*fields.rest, *(run.to + i for run in fields.runs for i in range(run.count))]
+    filled += [to for to, _ in fields.constants] + [m for m in (fields.mask,) if m is not None]
+    nothing = Places((), (), None, tuple(sorted(filled)), 0.0)
+    return Placement(placement.given, nothing, 0)
+
+
 def asked_mask(placement: Placement, layout: ModelLayout) -> Tensor:
     """1 for channels that are predicted and scored, 0 for the rest, (C_out,)."""
     mask = torch.zeros(layout.num_asked)

@@ -20,7 +20,7 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.assemble import to_batch
 from data_shards.stream.batch import Batch
-from data_shards.stream.layout import ModelLayout, placement_of
+from data_shards.stream.layout import ModelLayout, placement_of, unlabelled
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig, MixturePlan, SampleId, Source
 from data_shards.stream.windows import read_window
@@ -33,6 +33,7 @@ class StreamConfig(Config):
     context_frames: PositiveInt = 10
     target_frames: PositiveInt = 1
     workers: NonNegativeInt = 0  # processes that decode ahead; 0: in the caller
+    unlabelled: tuple[str, ...] = ()  # corpora whose asked fields are not shown
     prefetch: PositiveInt = 2  # batches each worker keeps ready, in shared memory (/dev/shm)
 
 
@@ -51,7 +52,11 @@ class SampleStream:
         self.corpora = tuple(corpora)
         self.config = config
         self.layout = layout
-        self._placements = [placement_of(corpus.card, layout) for corpus in self.corpora]
+        placements = [placement_of(corpus.card, layout) for corpus in self.corpora]
+        self._placements = [
+            unlabelled(placement) if corpus.name in config.unlabelled else placement
+            for corpus, placement in zip(self.corpora, placements, strict=True)
+        ]
         given, asked = config.context_frames, config.target_frames
         lengths = [corpus.card.window_frames(given, asked) for corpus in self.corpora]
         for corpus, length in zip(self.corpora, lengths, strict=True):

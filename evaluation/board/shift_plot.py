@@ -61,7 +61,7 @@ def draw_shift(
         heights = [3.0] + [1.0] * len(panels)
         grid = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
         axes, *below = grid[:, 0]
-        _mark_trained(axes, ladder)
+        mark_trained(axes, ladder)
         _draw_floor(axes, curves)
         for number, curve in enumerate(curves):
             _draw_curve(axes, curve, (styles or {}).get(curve.model, line_style(number, False)))
@@ -77,7 +77,8 @@ def draw_shift(
         return inline_svg(figure, f"{metric_title(headline)} against {ladder.parameter}")
 
 
-def _mark_trained(axes: Axes, ladder: Ladder) -> None:
+def mark_trained(axes: Axes, ladder: Ladder) -> None:
+    """Shade the range, or line the values, that models are trained on."""
     if ladder.interval:
         axes.axvspan(min(ladder.trained), max(ladder.trained), color=INK, alpha=0.08, linewidth=0)
         return

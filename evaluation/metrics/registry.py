@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from data_shards.errors import unknown_name
-from evaluation.metrics import horizon, relative
+from evaluation.metrics import horizon, relative, states
 from evaluation.metrics.conservation import drift
 from evaluation.metrics.divergence import divergence
 from evaluation.metrics.forecast import Forecast, Setting
@@ -84,6 +84,24 @@ def _frame(frame: int) -> Metric:
         applies=lambda setting: frame <= setting.frames,
         from_curve=lambda curve_BT, threshold: curve_BT[:, frame - 1],
     )
+
+
+def _observable(name: str, meaning: str, of_state: states.Observable) -> dict[str, Metric]:
+    """What a physicist draws: of the predicted and of the exact state, neither of them an error."""
+    return {
+        name: Metric(
+            title=name,
+            meaning=f"{meaning}, of the predicted state",
+            measure=states.predicted(of_state),
+            applies=states.is_of_spins,
+        ),
+        f"{name}_exact": Metric(
+            title=f"exact {name}",
+            meaning=f"{meaning}, of the exact state",
+            measure=states.exact(of_state),
+            applies=states.is_of_spins,
+        ),
+    }
 
 
 METRICS: dict[MetricName, Metric] = {
@@ -163,6 +181,34 @@ METRICS: dict[MetricName, Metric] = {
         measure=boundary_error,
         applies=lambda setting: bool(setting.sides),
     ),
+    "infidelity": Metric(
+        title="infidelity",
+        meaning="1 less the squared overlap with the exact state: what fidelity lacks",
+        measure=states.infidelity,
+        applies=states.is_of_states,
+    ),
+    "overlap": Metric(
+        title="overlap",
+        meaning="cosine between predicted and exact amplitudes, without its sign",
+        measure=states.overlap,
+        higher_is_better=True,
+        applies=states.is_of_states,
+    ),
+    "energy_error": Metric(
+        title="energy error",
+        meaning="energy of the predicted state above the exact one, relative to the latter",
+        measure=states.energy_error,
+        applies=states.is_of_states,
+    ),
+    "eigen_residual": Metric(
+        title="eigenvalue residual",
+        meaning="size of H c - E c for a state c of length 1 and its own energy E",
+        measure=states.eigen_residual,
+        unit="of the energy",
+        applies=states.is_of_states,
+    ),
+    **_observable("magnetisation", "magnetisation per spin", states.magnetisation),
+    **_observable("correlation", "correlation of spins half a chain apart", states.correlation),
 }
 
 

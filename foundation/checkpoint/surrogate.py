@@ -197,6 +197,7 @@ class Surrogate(nn.Module):
 
             model.solve(source, {"k11": 0.02, "k22": 0.05, "k12": 0.01})
             model.solve({"source": source, "v1": wind}, {"k11": 0.02, "k22": 0.02})
+            model.solve({}, {"field": torch.linspace(0, 2, 9)})  # nothing varies in space
 
         Args:
             given: fields (B, *S) on the model's grid by the names of its slots; one tensor is
@@ -209,16 +210,19 @@ class Surrogate(nn.Module):
 
         Raises:
             UserError: the model knows its channels by place or takes several frames (`forecast`
-                is for those), a name that has no slot, or a field of another shape.
+                is for those), a name that has no slot, a field of another shape, or nothing for
+                the first slot.
         """
         fields = {self._first_slot(): given} if isinstance(given, Tensor) else dict(given)
         layout, first = self.config.layout, self._first_slot()
-        if first not in fields:
+        parameters = parameters or {}
+        if first not in {*fields, *parameters}:
             raise UserError(f"no {first} is given, which this model begins with")
         for name, field in fields.items():
             if not isinstance(field, Tensor) or not len(field):
                 raise UserError(f"{name} is {type(field).__name__}; wanted a tensor of samples")
-        count = len(fields[first])
+        said = torch.as_tensor(fields[first] if first in fields else parameters[first])
+        count = len(said) if said.ndim else 1
         for name, field in fields.items():
             if tuple(field.shape) != (count, *layout.grid):
                 raise UserError(
@@ -226,13 +230,15 @@ class Surrogate(nn.Module):
                     f"{', '.join(map(str, layout.grid))}), with one B for all fields"
                 )
         device = next(self.parameters()).device
+        none = torch.empty(count, 0, *layout.grid, device=device)
+        columns = [none, *(field[:, None].to(device) for field in fields.values())]
         samples = Samples(
-            given=torch.stack([*fields.values()], dim=1)[:, None].to(device),
+            given=torch.cat(columns, dim=1)[:, None],
             asked=None,
             fluid=None,
-            placement=placed_by_name(list(fields), list(parameters or ()), layout),
+            placement=placed_by_name(list(fields), list(parameters), layout),
             keys=("",) * count,
-            origins=_origins(parameters or {}, count),
+            origins=_origins(parameters, count),
         )
         prediction: Prediction = self.network(to_batch([samples], layout))
         return prediction.fields[:, 0]

@@ -12,7 +12,7 @@ import torch
 from pydantic import PlainValidator, SerializeAsAny
 
 from data_shards.errors import UserError, unknown_name
-from foundation.models import dpot, flow_tokenizer, fno, moe_pot, shodh_moe, unet
+from foundation.models import dpot, flow_tokenizer, fno, moe_pot, pg_moe, shodh_moe, unet
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
 from foundation.models.work import Work
@@ -46,6 +46,7 @@ ARCHITECTURES: dict[str, Architecture[Any]] = {
         flow_tokenizer.FlowTokenizerConfig, flow_tokenizer.FlowTokenizer, flow_tokenizer.work
     ),
     "shodh_moe": Architecture(shodh_moe.ShodhMoEConfig, shodh_moe.ShodhMoE, shodh_moe.work),
+    "pg_moe": Architecture(pg_moe.PGMoEConfig, pg_moe.PGMoE, pg_moe.work),
 }
 
 

@@ -57,6 +57,17 @@ class DataConfig(Config):
     limit: PositiveInt | None = None  # trajectories per corpus, chosen by the seed; None: all
     weights: Literal["balanced", "proportional"] | dict[str, PositiveFloat] = "balanced"
     workers: NonNegativeInt = 0  # processes per rank that decode ahead
+    # Of the corpora: those of which a network sees what is given alone. They have no objective, but
+    # what the network gives besides fields (an energy) is minimised on them too (`loss.terms`).
+    unlabelled: Corpora = later(())
+
+    @model_validator(mode="after")
+    def _some_are_labelled(self) -> Self:
+        if unknown := sorted(set(self.unlabelled) - set(self.corpora)):
+            raise ValueError(f"unlabelled {unknown} are not among corpora; add them there")
+        if set(self.unlabelled) == set(self.corpora):
+            raise ValueError("unlabelled are all corpora: nothing is left to be learnt from labels")
+        return self
 
 
 class ValidationConfig(Config):
@@ -129,6 +140,19 @@ class RunConfig(Config):
                 f"loss.class_weight={self.loss.class_weight}: {self.model.model_type} has no "
                 "auxiliary head; set it to 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _unlabelled_samples_have_something_to_minimise(self) -> Self:
+        if not self.data.unlabelled:
+            return self
+        if not self.loss.terms:
+            raise ValueError(
+                "data.unlabelled: without labels only what a network gives besides fields can be "
+                "minimised; set loss.terms, as in loss.terms.energy.end=1"
+            )
+        if self.loss.mask != "valid":
+            raise ValueError("data.unlabelled: loss.mask=reference scores them; set it to valid")
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,10 @@ A new objective is a function and its line in `OBJECTIVES`. What a network gives
 besides fields (`Prediction.terms`: a residual, an energy) is added to any of
 them, weighed by ramps over the optimiser steps.
 Source: `relative_l2` MoE-POT, losses and optimiser; `sum_of_squares` transfer
-scaling (NeurIPS 2023), whose released code minimises it and reports relative L2.
+scaling (NeurIPS 2023), whose released code minimises it and reports relative L2. `sign_free` is for
+eigenvectors, whose sign means nothing.
+Samples of which nothing is asked (`data.unlabelled`) add nothing to an objective, and are counted
+in its mean over a batch; the network's terms are of all samples.
 Departure: published MoE-POT scores padded channels and solid cells too (`mask:
 reference`); the default scores what is real (`mask: valid`). Addition:
 `relative_to: change` divides the error by the truth's change since the last
@@ -107,7 +110,7 @@ def relative_error(fields: Tensor, batch: Batch, mask: LossMask, to: RelativeTo)
     if mask == "reference":
         return relative_l2(fields, batch.asked, None, scale).mean(dim=1)
     error_BC = relative_l2(fields, batch.asked, points_of(batch), scale)
-    return error_BC.sum(dim=1) / batch.asked_mask.sum(dim=1)
+    return error_BC.sum(dim=1) / batch.asked_mask.sum(dim=1).clamp(min=1)  # 0 without a label
 
 
 def points_of(batch: Batch) -> Tensor:
@@ -168,10 +171,20 @@ def _amplitudes(fields: Tensor) -> Tensor:
     return amplitudes
 
 
+def _sign_free(prediction: Prediction, batch: Batch, config: LossConfig) -> Tensor:
+    """`min ||c - s d||^2` over the sign s of an eigenvector, over all channels and states."""
+    points = points_of(batch) if config.mask == "valid" else 1.0
+    both = prediction.fields.float(), batch.asked
+    c_BS, d_BS = ((fields * points).flatten(1) for fields in both)
+    squares_B = c_BS.square().sum(1) + d_BS.square().sum(1)
+    return squares_B - 2 * (c_BS * d_BS).sum(1).abs()
+
+
 Objective = Callable[[Prediction, Batch, LossConfig], Tensor]
 OBJECTIVES: dict[str, Objective] = {
     "relative_l2": _relative_l2,
     "sum_of_squares": _sum_of_squares,
     "structure": _structure,
     "terms": _terms_alone,
+    "sign_free": _sign_free,
 }

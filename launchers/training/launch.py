@@ -225,6 +225,7 @@ def _stream(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> SampleStream:
         mixture=MixtureConfig(weights=run.data.weights, seed=run.seed),
         context_frames=run.model.context_frames,
         target_frames=run.model.out_frames,
+        unlabelled=run.data.unlabelled,
         workers=run.data.workers,
     )
     return SampleStream(corpora, config, run.model.layout)

@@ -17,8 +17,14 @@ RUNGS = expand(LADDERS)
 DEAR = {"ns_viscosity_1e-06", "ns_viscosity_3e-06", "ns_viscosity_1e-05", "ns_viscosity_3e-05",
         "cns_viscosity_0.1", "cylinder_reynolds_500", "cylinder_reynolds_350",
         "cylinder_reynolds_700", "cylinder_reynolds_1000"}  # fmt: skip
-# Which lead one way: there is no anisotropy below 1, and less advection or frequency is Poisson's.
-UPWARDS = {"poisson_anisotropy", "advection_ratio", "helmholtz_omega"}
+STEADY = {"poisson_anisotropy", "advection_ratio", "helmholtz_omega"}
+STATES = {
+    "particle_1d_strength",
+    *(f"ising_{chain}_field" for chain in ("4", "8", "10", "12", "open_8")),
+}
+# Which lead one way: there is no anisotropy below 1, less advection or frequency is Poisson's, and
+# without a field or a potential there is nothing to ask.
+UPWARDS = STEADY | STATES
 
 
 def parameter(card: CorpusCard) -> tuple[float, float]:
@@ -31,6 +37,7 @@ def test_the_promised_ladders_are_there():
     assert set(LADDERS) == {
         "ns_viscosity", "cns_mach", "cns_viscosity", "swe_radius", "swe_depth", "dr_diffusion",
         "cylinder_reynolds", "poisson_anisotropy", "advection_ratio", "helmholtz_omega",
+        *STATES,
     }  # fmt: skip
 
 
@@ -78,7 +85,7 @@ def test_a_rung_is_its_base_but_for_the_shifted_parameter(name):
         assert card.shift.distance == ladder.distance(rung.value)
         assert (card.published is not None) == ladder.convertible
         assert card.statistics == ()
-        assert card.profiles["small"].resolution == 64
+        assert card.profiles["small"].resolution == base.profiles["small"].resolution
         assert card.profiles["small"].trajectories == ladder.small
 
 
@@ -133,7 +140,7 @@ def test_first_trajectory_of_a_rung_is_admissible_and_says_where_it_stands(name)
     low, high = parameter(card)
     assert card.shift is not None
     assert low * (1 - 1e-9) <= trajectory.parameters[card.shift.parameter] <= high * (1 + 1e-9)
-    assert trajectory.fields.shape[-2:] == (64, 64)
+    assert trajectory.fields.shape[2:] == card.grid(resolution)
 
 
 @pytest.mark.parametrize("name", ["swe_depth", "swe_radius", "cns_mach", "dr_diffusion"])
@@ -168,13 +175,13 @@ def test_rungs_of_steady_problems_have_the_same_sources_and_other_solutions(name
 
 
 def test_files_of_a_rung_are_read_as_the_bases_and_have_no_names():
-    for name in UPWARDS:
+    for name in STEADY:
         base = load_card(load_ladder(name).base).published
         rung = load_card(load_ladder(name).rung_names()[1]).published
         assert (rung.reader, rung.options, rung.files) == (base.reader, base.options, ())
 
 
-@pytest.mark.parametrize("name", UPWARDS)
+@pytest.mark.parametrize("name", STEADY)
 def test_steady_ladders_have_enough_to_learn_from_at_either_size(name):
     for rung in load_ladder(name).rung_names():
         sizes = load_card(rung).profiles

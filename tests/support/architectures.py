@@ -14,6 +14,8 @@ SIZES = {
     "fno": {"width": 6, "layers": 3, "modes": 4, "projection": 16},
     "unet": {"width": 8, "levels": 3, "norm_groups": 2},
 }
+# Of ground states: no frames, no units and no channels to choose, so laws of their own.
+OF_STATES = ("pg_moe",)
 DENSE = tuple(name for name in SIZES if name != "moe_pot")
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board, Column
 from evaluation.board.groups import ColumnGroup, families_of, family_title
+from evaluation.board.observables import observed_along_ladders
+from evaluation.board.observables_plot import draw_observed
 from evaluation.board.page.elements import Chapter, Figure, Part, Style, counted, name_of
 from evaluation.board.resonances import resonance_panels
 from evaluation.board.scaling import ScalingCurve, scaling_curves
@@ -19,6 +21,10 @@ _SCALING = (
     "Geometric mean over the tasks, of models that were judged on all of them. Through three or "
     "more sizes of one kind a power law is fitted, error proportional to parameters to the power "
     "of the exponent."
+)
+_OBSERVED = (
+    "Means over the predicted states of a rung; rings are those of the exact states. Labels are of "
+    "the shaded range."
 )
 _SHIFT = (
     "One parameter is led away from its trained values, which are marked; the dashed grey line is "
@@ -102,6 +108,19 @@ def shift_chapter(board: Board, styles: Mapping[str, Style]) -> Chapter | None:
         title="Error away from the training data",
         part=Part(_SHIFT, legend, figures=figures),
     )
+
+
+def observables_chapter(board: Board, styles: Mapping[str, Style]) -> Chapter | None:
+    """What predicted states show beside what exact ones do; None without states on a ladder."""
+    figures = []
+    for observed in observed_along_ladders(board):
+        ladder = load_ladder(observed.ladder)
+        drawing = draw_observed(observed, ladder, styles)
+        figures.append(Figure(ladder.title, metric_title(observed.observable), [drawing]))
+    if not figures:
+        return None
+    legend = [name_of(row, styles[row.label]) for row in board.rows]
+    return Chapter("observables", "What the states show", Part(_OBSERVED, legend, figures=figures))
 
 
 def _shift(ladder: str, curves: Sequence[ShiftCurve], styles: Mapping[str, Style]) -> Figure:

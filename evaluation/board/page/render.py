@@ -11,7 +11,12 @@ from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board
 from evaluation.board.groups import ColumnGroup, family_title, groups_of, rows_in
 from evaluation.board.page import tables
-from evaluation.board.page.curves import rollout_figures, scaling_chapter, shift_chapter
+from evaluation.board.page.curves import (
+    observables_chapter,
+    rollout_figures,
+    scaling_chapter,
+    shift_chapter,
+)
 from evaluation.board.page.elements import (
     Chapter,
     Fold,
@@ -52,7 +57,8 @@ def render_page(
     """
     styles, groups = row_styles(board), groups_of(board)
     films = films_of(groups, pictures)
-    made = (scaling_chapter(board, groups), shift_chapter(board, styles), *further)
+    curves = scaling_chapter(board, groups), shift_chapter(board, styles)
+    made = (*curves, observables_chapter(board, styles), *further)
     chapters = [
         *(
             _group(board, group, styles, films[group.anchor], shown=place == 0)

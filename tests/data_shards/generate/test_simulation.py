@@ -31,8 +31,12 @@ def cheap(name: str) -> CorpusCard:
 
 def one(card: CorpusCard, **changes: object) -> Trajectory:
     return simulate(
-        card, **({"split": "train", "index": 0, "seed": 0, "resolution": RESOLUTION} | changes)
+        card, **({"split": "train", "index": 0, "seed": 0, "resolution": cells(card)} | changes)
     )
+
+
+def cells(card: CorpusCard) -> int:
+    return card.native_grid[-1] if card.axis == "states" else RESOLUTION
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -41,7 +45,7 @@ def test_trajectory_follows_its_card_and_its_arguments_alone(name):
     first, again = one(card), one(card)
     np.testing.assert_array_equal(first.fields, again.fields)
     assert first.parameters == again.parameters
-    assert first.fields.shape == (card.frames, len(card.channels), *card.grid(RESOLUTION))
+    assert first.fields.shape == (card.frames, len(card.channels), *card.grid(cells(card)))
     assert (first.corpus, first.index, first.seed) == (name, 0, 0)
     sides = {"left", "right", "bottom", "top"} | ({"front", "back"} if card.is_box else set())
     assert set(first.boundary) == sides

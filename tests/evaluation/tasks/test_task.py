@@ -267,7 +267,7 @@ def test_built_in_groups_hold_what_they_say() -> None:
     assert corpora["paper_table1"] == set(expand(["mixture_6"]))
     assert corpora["downstream"] == set(expand(["downstream"]))
     assert corpora["ood"] == set(forecast)
-    steady = {task.corpus for task in select_tasks(["steady_shift"], tasks)}
+    steady = {task.corpus for task in select_tasks(["steady_shift", "ground_state_shift"], tasks)}
     assert steady == set(rungs) - set(forecast)
     assert {"pdebench_swe", "pdebench_dr", "fno_ns_1e-3"} <= corpora["rollout"]
     assert corpora["few_shot"] == {*expand(["downstream"]), "wave_layer"}
@@ -276,7 +276,7 @@ def test_built_in_groups_hold_what_they_say() -> None:
     for task in select_tasks(["stability"], tasks):
         assert task.rollout_frames + task.free_frames > 400
         assert task.length <= load_card(task.corpus).frames
-    others = {"zero_shot", "steady", "steady_shift"}
+    others = {"zero_shot", "steady", "steady_shift", "ground_state", "ground_state_shift"}
     assert set(corpora) | others == set(group_names(tasks.values()))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from architectures import DENSE, SIZES, batch_of, config_of, network_of, random_batch
+from architectures import DENSE, OF_STATES, SIZES, batch_of, config_of, network_of, random_batch
 from box_flows import BOXES
 from torch import nn
 
@@ -24,7 +24,7 @@ INCREMENTS = {"target": "increment", "instance_norm": True}
 
 
 def test_no_architecture_escapes_these_laws():
-    assert sorted([*SIZES, *BOXES]) == architecture_names()
+    assert sorted([*SIZES, *BOXES, *OF_STATES]) == architecture_names()
 
 
 @every_architecture
