@@ -17,6 +17,7 @@ from foundation.train.objectives import (
     relative_error,
 )
 
+OF_FIELDS = [name for name in OBJECTIVES if name != "residual"]  # which asks no truth
 GRIDS = [(7,), (3, 5), (2, 3, 4)]
 FRAMES, CHANNELS = 2, 3
 
@@ -112,7 +113,7 @@ def test_doubling_the_error_quadruples_the_squares_and_doubles_the_norm(
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", OF_FIELDS)
 def test_masked_cells_and_channels_change_nothing_and_get_no_gradient(name, grid, generator):
     asked = batch_on(grid, generator)
     error = torch.randn(asked.asked.shape, generator=generator)
@@ -130,7 +131,7 @@ def test_masked_cells_and_channels_change_nothing_and_get_no_gradient(name, grid
 
 @pytest.mark.parametrize("grid", GRIDS[1:])
 @pytest.mark.parametrize(
-    ("name", "to"), [*((name, "field") for name in OBJECTIVES), ("relative_l2", "change")]
+    ("name", "to"), [*((name, "field") for name in OF_FIELDS), ("relative_l2", "change")]
 )
 def test_how_cells_are_arranged_changes_nothing(name, to, grid, generator):
     """A grid of any dimension is worth what its cells in one row are."""
@@ -181,3 +182,13 @@ def test_what_cannot_be_minimised_is_refused_in_one_line(values, message):
     with pytest.raises(UserError, match=message) as raised:
         LossConfig.read(values, "loss")
     assert "\n" not in str(raised.value)
+
+
+def test_a_residual_is_the_sum_of_what_the_network_finds_of_its_equation(generator):
+    asked = batch_on((7,), generator)
+    terms = {name: torch.rand(4, generator=generator) for name in ("residual", "initial", "other")}
+    prediction = Prediction(asked.asked, (), torch.zeros(4, 0), terms)
+    found = OBJECTIVES["residual"](prediction, asked, LossConfig(objective="residual"))
+    assert torch.equal(found, terms["residual"] + terms["initial"])
+    with pytest.raises(UserError, match=r"knows no equation; set model\.constraint"):
+        objective("residual", asked.asked, asked)
