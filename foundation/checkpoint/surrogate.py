@@ -142,7 +142,13 @@ class Surrogate(nn.Module):
         return prediction
 
     @torch.no_grad()
-    def forecast(self, context: Tensor, steps: int, mask: Tensor | None = None) -> Tensor:
+    def forecast(
+        self,
+        context: Tensor,
+        steps: int,
+        mask: Tensor | None = None,
+        origins: tuple[Origin, ...] = (),
+    ) -> Tensor:
         """Predict future frames.
 
         Args:
@@ -152,6 +158,8 @@ class Surrogate(nn.Module):
             mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells, their share where a
                 cell holds both (as `data_shards.stream.layout.resize_mask` gives); it also
                 follows the fields as a channel, as in training on obstacle corpora.
+            origins: time step, extent and parameters of every sample (B), which a model under an
+                equation asks for; others pass them over.
 
         Returns:
             (B, steps, C, H, W).
@@ -165,7 +173,7 @@ class Surrogate(nn.Module):
             raise UserError(
                 f"this {self.config.model_type} reconstructs frames; call reconstruct(frames)"
             )
-        batch = self.batch_of(context, mask)
+        batch = self.batch_of(context, mask, origins)
         return rollout(self.network, batch, steps)[:, :, : context.shape[2]]
 
     @torch.no_grad()
@@ -279,12 +287,15 @@ class Surrogate(nn.Module):
         counts: ParameterCounts = self.network.parameter_counts()  # type: ignore[operator]
         return counts
 
-    def batch_of(self, context: Tensor, mask: Tensor | None = None) -> Batch:
+    def batch_of(
+        self, context: Tensor, mask: Tensor | None = None, origins: tuple[Origin, ...] = ()
+    ) -> Batch:
         """A context as the network takes it: laid out as in training, nothing asked.
 
         Args:
             context: past frames (B, T, C, H, W), as for `forecast`.
             mask: of an obstacle, as for `forecast`.
+            origins: as for `forecast`.
 
         Raises:
             UserError: the context or the mask does not have the model's shape.
@@ -315,6 +326,7 @@ class Surrogate(nn.Module):
             fluid=fluid,
             placement=placed_in_order(channels, mask is not None, layout),
             keys=("",) * count,
+            origins=origins,
         )
         return to_batch([samples], layout)
 

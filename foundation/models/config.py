@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, PositiveInt, RootModel, model_validator
 
 from data_shards.config import Config, later
 from data_shards.stream.layout import ModelLayout
+from foundation.constraint.config import ConstraintConfig
 
 # Along a side. No weight of some networks tells the grid, so that a configuration alone could
 # ask for any amount of memory once it is used.
@@ -37,7 +38,7 @@ class FieldConfig(Config):
     """What a network takes and gives, whatever is inside."""
 
     model_type: str
-    dimensions: Literal[1, 2, 3] = later(2)  # of space
+    dimensions: Literal[1, 2, 3] = later(2)  # of space; one may be time, see `plane`
     resolution: int = Field(default=128, ge=1, le=MOST_CELLS)
     channels: PositiveInt = 4  # given
     asked_channels: PositiveInt | None = later(None)  # None: those that are given
@@ -47,6 +48,23 @@ class FieldConfig(Config):
     instance_norm: bool = False
     scales: Scales | None = later(None)  # by which each sample's own source is normalised
     target: Literal["frame", "increment"] = "frame"
+    constraint: ConstraintConfig | None = later(None)  # an equation that the answer solves
+
+    @model_validator(mode="after")
+    def _constrained_is_one_field_after_its_first_frame(self) -> Self:
+        if self.constraint is None:
+            return self
+        if self.num_asked != 1 or self.out_frames < 2:
+            raise ValueError(
+                f"constraint: asks one channel and two frames or more, not {self.num_asked} and "
+                f"{self.out_frames}; set asked_channels=1 and out_frames"
+            )
+        if self.instance_norm or self.scales or self.target != "frame" or self.dimensions != 2:
+            raise ValueError(
+                "constraint: basis fields are in physical units on a plane; leave instance_norm, "
+                "scales, target and dimensions out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _increments_have_a_past(self) -> Self:
@@ -85,7 +103,32 @@ class FieldConfig(Config):
     def grid(self) -> tuple[int, ...]:
         """Cells along each axis of the fields; a line is a plane of one row."""
         side = self.resolution
+        if self.is_space_time:
+            return (1, side)
         return {1: (1, side), 2: (side, side), 3: (side, side, side)}[self.dimensions]
+
+    @property
+    def is_space_time(self) -> bool:
+        """Whether the network sees a line over time as a plane, frames as rows."""
+        return self.constraint is not None and self.constraint.evolution.dimensions == 1
+
+    @property
+    def plane(self) -> tuple[int, ...]:
+        """Cells along each axis of what the network itself maps."""
+        return (self.out_frames + 1, self.resolution) if self.is_space_time else self.grid
+
+    @property
+    def num_mapped(self) -> int:
+        """Channels that the network itself gives: of what is asked, or of basis fields."""
+        if self.constraint is None:
+            return self.num_asked * self.out_frames
+        frames = 1 if self.is_space_time else self.out_frames + 1
+        return self.num_asked * self.constraint.basis * frames
+
+    @property
+    def num_boxes(self) -> int:
+        """Local solvers of a constraint, which spread over ranks as experts do; 0 without."""
+        return 0 if self.constraint is None else self.constraint.num_boxes
 
     @property
     def num_asked(self) -> int:
@@ -128,3 +171,17 @@ class FieldConfig(Config):
     def has_classes(self) -> bool:
         """Whether there is an auxiliary head that tells corpora apart."""
         return False
+
+
+def check_square(config: FieldConfig) -> None:
+    """Refuse frames that do not make a square of a line, for networks that take nothing else.
+
+    Raises:
+        ValueError: there are fewer or more rows than columns.
+    """
+    rows, columns = config.plane
+    if rows != columns:
+        raise ValueError(
+            f"out_frames={config.out_frames}: {config.model_type} takes a square of frames and "
+            f"{columns} cells; set out_frames={columns - 1}"
+        )

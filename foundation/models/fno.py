@@ -40,10 +40,9 @@ class FNOConfig(FieldConfig):
 
     @model_validator(mode="after")
     def _grid_has_the_modes(self) -> Self:
-        if 2 * self.modes > self.resolution:
+        if 2 * self.modes > (side := min(self.plane)):
             raise ValueError(
-                f"modes={self.modes}: a grid of {self.resolution} points has "
-                f"{self.resolution // 2}; lower modes"
+                f"modes={self.modes}: a grid of {side} points has {side // 2}; lower modes"
             )
         return self
 
@@ -80,7 +79,7 @@ class FNO(FieldNetwork):
             Layer(width, config.modes, last=number == count - 1) for number in range(count)
         )
         self.hidden = nn.Linear(width, config.projection)
-        self.project = nn.Linear(config.projection, config.out_frames * config.num_asked)
+        self.project = nn.Linear(config.projection, config.num_mapped)
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
@@ -95,12 +94,13 @@ class FNO(FieldNetwork):
 
 def work(config: FNOConfig) -> Work:
     """Of a forward pass on one sample."""
-    side, pixels, width, modes = config.resolution, config.resolution**2, config.width, config.modes
+    (rows, columns), width, modes = config.plane, config.width, config.modes
+    pixels = rows * columns
     kept_modes, channels_in = 2 * modes * modes, stacked(config, config.places)
     layer = pixels * width * width + kept_modes * (2 * width) ** 2
-    ends = channels_in * width + config.projection * (width + config.num_asked * config.out_frames)
+    ends = channels_in * width + config.projection * (width + config.num_mapped)
     # Along the columns' axis all rows are transformed, along the other the kept columns only.
-    one_way = side * _real_transform(side) + modes * 2 * _real_transform(side)
+    one_way = rows * _real_transform(columns) + modes * 2 * _real_transform(rows)
     between = (2 * config.layers + 1) * width
     ends_kept = pixels * (channels_in + 2 * config.projection)
     spectral = kept_modes * 2 * width

@@ -93,6 +93,7 @@ class MoEPOT(OperatorTransformer):
 
     def at_step(self, step: int) -> None:
         """Set the step that the routers' temperature follows."""
+        super().at_step(step)
         self.training_step.fill_(step)
 
     @property

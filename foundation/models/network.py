@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from data_shards.stream.batch import Batch
+from foundation.constraint.layer import ConstraintLayer
 from foundation.models.config import FieldConfig
 from foundation.models.framing import framed
 from foundation.models.types import ParameterCounts, Prediction
@@ -28,7 +29,8 @@ class Answer:
     """A network's own part of a prediction.
 
     Attributes:
-        fields: normalised (B, T_out * C_out, *S), with channel t * C_out + c.
+        fields: normalised (B, T_out * C_out, *S), with channel t * C_out + c; under a constraint
+            basis fields (B, N * T, *S) or (B, N, T, W), as `FieldConfig.num_mapped` says.
         routing: by block; empty if dense.
         class_logits: of the auxiliary head (B, classes); None without one.
         terms: as `Prediction.terms`.
@@ -49,13 +51,20 @@ class FieldNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.recompute_blocks = False  # activation checkpointing, set by the trainer
+        self.constraint: ConstraintLayer | None = None
+        if config.constraint is not None:
+            space = config.grid[-config.constraint.evolution.dimensions :]
+            shape = (config.out_frames + 1, *space)
+            self.constraint = ConstraintLayer(config.constraint, shape)
 
     def at_step(self, step: int) -> None:
         """Be as after `step` optimiser steps, in place; the trainer says so before each.
 
-        What a network schedules lies in a buffer, so that it travels with the weights. Nothing is
-        scheduled here.
+        What a network schedules lies in a buffer, so that it travels with the weights. Here it is
+        the points at which a constraint is solved.
         """
+        if self.constraint is not None:
+            self.constraint.step.fill_(step)
 
     @property
     def temperature(self) -> float | None:
@@ -76,6 +85,8 @@ class FieldNetwork(nn.Module):
         config = self.config
         seen = framed(batch.given, config)
         dtype = next(self.parameters()).dtype
+        if self.constraint is not None:
+            return self._constrained(self.constraint, seen.inputs.to(dtype), batch)
         answer = self.answer(seen.inputs.to(dtype), seen.statistics_B2C)
         grid = answer.fields.shape[2:]
         fields = answer.fields.reshape(len(batch), config.out_frames, config.num_asked, *grid)
@@ -84,6 +95,23 @@ class FieldNetwork(nn.Module):
         if logits is None:
             logits = fields.new_empty(len(batch), 0)
         return Prediction(fields, answer.routing, logits.float(), answer.terms)
+
+    def _constrained(self, constraint: ConstraintLayer, inputs: Tensor, batch: Batch) -> Prediction:
+        """The basis fields of a network, weighed so that their sum solves the equation."""
+        config = self.config
+        if config.is_space_time:  # the given frame at all times
+            inputs = inputs.expand(*inputs.shape[:3], config.plane[0], -1).contiguous()
+        answer = self.answer(inputs, None)
+        basis_BNTS = answer.fields.reshape(len(batch), -1, *constraint.shape)
+        first_BS = batch.given[:, -1, 0].reshape(len(batch), *constraint.shape[1:])
+        found = constraint(basis_BNTS, first_BS, batch.origins)
+        kept = torch.promote_types(inputs.dtype, torch.float32)
+        fields = found.fields.reshape(len(batch), config.out_frames, 1, *config.grid).to(kept)
+        logits = answer.class_logits
+        if logits is None:
+            logits = fields.new_empty(len(batch), 0)
+        terms = {**answer.terms, **found.terms}
+        return Prediction(fields, answer.routing, logits.to(kept), terms)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes: the same in a dense network."""

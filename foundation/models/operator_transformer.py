@@ -14,7 +14,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from data_shards.config import later
-from foundation.models.config import FieldConfig
+from foundation.models.config import FieldConfig, check_square
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation
 from foundation.moe.router import Routing
@@ -40,6 +40,7 @@ class OperatorTransformerConfig(FieldConfig):
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
+        check_square(self)
         for name, whole, part in (
             ("resolution by patch", self.resolution, self.patch),
             ("width by heads", self.width, self.heads),
@@ -73,9 +74,7 @@ class OperatorTransformer(FieldNetwork):
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, width)
         self.blocks = nn.ModuleList(blocks)
-        self.head = PatchHead(
-            width, config.head_width, config.num_asked * config.out_frames, config.patch
-        )
+        self.head = PatchHead(width, config.head_width, config.num_mapped, config.patch)
         self.classify = nn.Sequential(
             nn.Linear(width, width),
             nn.GELU(),
@@ -120,7 +119,7 @@ def work_with(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) 
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     hidden = config.head_width
     head = tokens * width * config.patch**2 * hidden
-    head += pixels * hidden * (hidden + config.num_asked * config.out_frames)
+    head += pixels * hidden * (hidden + config.num_mapped)
     classes = width * (2 * width + config.num_classes)
     products = embed + modulation(config, width) + head + classes
     kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels

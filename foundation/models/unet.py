@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data_shards.config import later
-from foundation.models.config import MOST_CELLS, FieldConfig
+from foundation.models.config import MOST_CELLS, FieldConfig, check_square
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
 from foundation.nn.patch import stacked_with_places
@@ -39,6 +39,7 @@ class UNetConfig(FieldConfig):
 
     @model_validator(mode="after")
     def _grids_fit(self) -> Self:
+        check_square(self)
         coarsest = 2 ** (self.levels - 1)
         for name, whole, part in (
             (f"resolution by {self.levels} levels", self.resolution, coarsest),
@@ -89,7 +90,7 @@ class UNet(FieldNetwork):
         )
         self.up = nn.ModuleList(ResidualBlock(2 * fine, fine, config) for fine, _ in steps)
         self.norm = nn.GroupNorm(config.norm_groups, finest)
-        self.project = _convolution(finest, config.out_frames * config.num_asked, config.padding)
+        self.project = _convolution(finest, config.num_mapped, config.padding)
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         x_BDHW: Tensor = self.stem(stacked_with_places(inputs))
@@ -117,7 +118,7 @@ def work(config: UNetConfig) -> Work:
     """Of a forward pass on one sample."""
     widths = [config.width * 2**level for level in range(config.levels)]
     points = [(config.resolution // 2**level) ** 2 for level in range(config.levels)]
-    out = config.num_asked * config.out_frames
+    out = config.num_mapped
     first = points[0] * _TAPS * widths[0] * stacked(config)
     products = first + points[0] * _TAPS * widths[0] * out
     kept = between = points[0] * (stacked(config) + 4 * widths[0])

@@ -32,8 +32,9 @@ class SpectralConvolution(nn.Module):
         batch, rows, columns, width = x_BHWD.shape
         low, modes = rows - self.modes, self.modes
         # Columns first: what is dropped there need not be transformed along the rows.
-        # FFTs of bfloat16 do not exist; the spectrum is float32 whatever the weights are.
-        by_column = torch.fft.rfft(x_BHWD.float(), dim=2)[:, :, :modes]
+        # FFTs of bfloat16 do not exist; the spectrum is float32 at least.
+        wide = torch.promote_types(x_BHWD.dtype, torch.float32)
+        by_column = torch.fft.rfft(x_BHWD.to(wide), dim=2)[:, :, :modes]
         spectrum = torch.fft.fft(by_column, dim=1)
         kept = torch.cat([spectrum[:, :modes], spectrum[:, low:]], dim=1)
         mixed = self._mixed(kept.flatten(1, 2)).view_as(kept)
@@ -48,6 +49,6 @@ class SpectralConvolution(nn.Module):
         width = self.weight.shape[-1]
         parts_KB2D = torch.view_as_real(modes_BKD).permute(1, 0, 3, 2)
         x = parts_KB2D.flatten(2).to(self.weight.dtype)
-        mixed = torch.bmm(x, real_form(self.weight)).float()
+        mixed = torch.bmm(x, real_form(self.weight)).to(parts_KB2D.dtype)
         mixed = mixed.view(*mixed.shape[:2], 2, width).permute(1, 0, 3, 2)
         return torch.view_as_complex(mixed.contiguous())

@@ -25,10 +25,12 @@ from deepspeed.moe.layer import MoE
 from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
+from foundation.constraint.bank import BoxBank
 from foundation.moe.experts import Expert, ExpertBank
 from foundation.moe.mixing import ExpertRoutes, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
+from foundation.parallel.box_parallel import ParallelBoxBank
 from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
 from foundation.parallel.layout import check_layout
 
@@ -147,7 +149,7 @@ def _to_global_names(
 
 
 def spread_experts(model: nn.Module, ep_size: int) -> None:
-    """Replace every expert bank of a model by its expert-parallel form, in place.
+    """Replace every bank of experts or boxes by its parallel form, in place.
 
     Also makes batch statistics those of all ranks. Call it on every rank, on
     a model that holds all experts, before the engine is built.
@@ -161,6 +163,9 @@ def spread_experts(model: nn.Module, ep_size: int) -> None:
         if isinstance(module, SampleBatchNorm):
             module.sum_over_ranks = sum_over_ranks
         for name, child in module.named_children():
+            if isinstance(child, BoxBank) and ep_size > 1:
+                check_layout(child.num_boxes, dist.get_world_size(), ep_size, "boxes")
+                setattr(module, name, ParallelBoxBank(child, ep_size))
             if isinstance(child, ExpertBank):
                 check_layout(child.num_experts, dist.get_world_size(), ep_size)
                 setattr(module, name, ExpertParallelBank(child, ep_size, rank))

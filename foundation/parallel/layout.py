@@ -40,13 +40,21 @@ class StepConfig(Config):
     optimiser: OptimiserConfig = OptimiserConfig()
 
 
-def check_layout(num_experts: int, world: int, ep_size: int) -> None:
+def check_layout(
+    num_experts: int, world: int, ep_size: int, experts: str = "routed experts"
+) -> None:
     """Refuse an expert-parallel size that fits neither the ranks nor the experts.
+
+    Args:
+        num_experts: of what is spread.
+        world: ranks.
+        ep_size: ranks that share one set.
+        experts: what they are, for the message.
 
     Raises:
         UserError: `ep_size` does not divide `world` or `num_experts`.
     """
-    for what, whole in (("ranks", world), ("routed experts", num_experts)):
+    for what, whole in (("ranks", world), (experts, num_experts)):
         if ep_size < 1 or whole % ep_size:
             common = gcd(world, num_experts)
             fitting = [n for n in range(1, common + 1) if common % n == 0]

@@ -247,13 +247,15 @@ class RunConfig(Config):
         Raises:
             UserError: it does not divide ranks and experts, or there are no experts to spread.
         """
-        if self.model.num_routed:
-            check_layout(self.model.num_routed, world, ep_size)
-        elif ep_size != 1:
+        spread = {"routed experts": self.model.num_routed, "boxes": self.model.num_boxes}
+        if ep_size != 1 and not any(spread.values()):
             raise UserError(
                 f"ep_size={ep_size}: {self.model.model_type} is dense, it has no experts to "
                 "spread; leave ep_size at 1"
             )
+        for name, number in spread.items():
+            if number:
+                check_layout(number, world, ep_size, name)
 
     def step_on(self, world: int) -> StepConfig:
         """What one optimiser step consists of on one of `world` ranks.

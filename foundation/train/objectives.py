@@ -4,6 +4,8 @@ Axes: B samples, T frames, C channels, S the grid of one to three axes.
 A new objective is a function and its line in `OBJECTIVES`. What a network gives
 besides fields (`Prediction.terms`: a residual, an energy) is added to any of
 them, weighed by ramps over the optimiser steps.
+`residual` asks no solution: it is the error that a constrained network finds in its equation, its
+initial frame and its ends, all of weight one, as published (PI-HC-MoE, ICLR 2024).
 Source: `relative_l2` MoE-POT, losses and optimiser; `sum_of_squares` transfer
 scaling (NeurIPS 2023), whose released code minimises it and reports relative L2. `sign_free` is for
 eigenvectors, whose sign means nothing.
@@ -33,6 +35,8 @@ from foundation.physics.norms import relative_l2, space
 
 LossMask = Literal["valid", "reference"]
 RelativeTo = Literal["field", "change"]
+
+RESIDUAL_TERMS = ("residual", "initial", "boundary")
 
 _LEAST_CHANGE = 1e-3  # of the field's norm: what counts as change where nothing moves
 
@@ -180,6 +184,16 @@ def _sign_free(prediction: Prediction, batch: Batch, config: LossConfig) -> Tens
     return squares_B - 2 * (c_BS * d_BS).sum(1).abs()
 
 
+def _residual(prediction: Prediction, batch: Batch, config: LossConfig) -> Tensor:
+    if "residual" not in prediction.terms:
+        raise UserError(
+            "loss.objective=residual: the network knows no equation; set model.constraint, or "
+            "another objective"
+        )
+    parts = [prediction.terms[name] for name in RESIDUAL_TERMS if name in prediction.terms]
+    return torch.stack(parts).sum(0)
+
+
 Objective = Callable[[Prediction, Batch, LossConfig], Tensor]
 OBJECTIVES: dict[str, Objective] = {
     "relative_l2": _relative_l2,
@@ -187,4 +201,5 @@ OBJECTIVES: dict[str, Objective] = {
     "structure": _structure,
     "terms": _terms_alone,
     "sign_free": _sign_free,
+    "residual": _residual,
 }

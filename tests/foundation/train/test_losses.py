@@ -12,7 +12,7 @@ from foundation.moe.router import Routing
 from foundation.train.losses import losses_of
 from foundation.train.objectives import OBJECTIVES, LossConfig, Ramp
 
-OF_FIELDS = [name for name in OBJECTIVES if name != "terms"]
+OF_FIELDS = [name for name in OBJECTIVES if name not in ("terms", "residual")]
 TENSORS = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
 
 

@@ -17,7 +17,7 @@ from foundation.train.objectives import (
     relative_error,
 )
 
-OF_FIELDS = [name for name in OBJECTIVES if name != "terms"]
+OF_FIELDS = [name for name in OBJECTIVES if name not in ("terms", "residual")]
 BY_CELLS = [name for name in OF_FIELDS if name != "structure"]  # whose slopes are of neighbours
 GRIDS = [(7,), (3, 5), (2, 3, 4)]
 FRAMES, CHANNELS = 2, 3
@@ -213,3 +213,13 @@ def test_terms_alone_minimise_no_field_and_need_a_term(generator):
     assert found.tolist() == [0, 0, 0, 0]
     with pytest.raises(ValueError, match="nothing would be learnt"):
         LossConfig(objective="terms")
+
+
+def test_a_residual_is_the_sum_of_what_the_network_finds_of_its_equation(generator):
+    asked = batch_on((7,), generator)
+    terms = {name: torch.rand(4, generator=generator) for name in ("residual", "initial", "other")}
+    prediction = Prediction(asked.asked, (), torch.zeros(4, 0), terms)
+    found = OBJECTIVES["residual"](prediction, asked, LossConfig(objective="residual"))
+    assert torch.equal(found, terms["residual"] + terms["initial"])
+    with pytest.raises(UserError, match=r"knows no equation; set model\.constraint"):
+        objective("residual", asked.asked, asked)

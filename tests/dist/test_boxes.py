@@ -1,0 +1,77 @@
+"""Boxes on two ranks are those of one, in losses and gradients."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from constrained import constrained_config, constrained_network, first_frames
+from group import on_ranks
+
+from data_shards.stream.batch import Batch
+from foundation.parallel.collectives import sum_over_ranks
+from foundation.parallel.expert_parallel import spread_experts
+from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.train.losses import losses_of
+from foundation.train.objectives import LossConfig
+
+pytestmark = pytest.mark.dist
+
+COUNT = 4
+CASES = [("fno", "burgers"), ("fno", "diffusion_sorption"), ("moe_pot", "vorticity")]
+
+
+def part(batch: Batch, rank: int, world: int) -> Batch:
+    """Samples of one rank, in float64."""
+    rows = slice(rank * COUNT // world, (rank + 1) * COUNT // world)
+    tensors = ("asked_mask", "valid_mask", "corpus_id")
+    return replace(
+        batch,
+        given=batch.given[rows].double(),
+        asked=batch.asked[rows].double(),
+        keys=batch.keys[rows],
+        origins=batch.origins[rows],
+        **{name: getattr(batch, name)[rows] for name in tensors},
+    )
+
+
+def learn(name: str, equation: str, ep_size: int) -> dict:
+    """Loss and gradients of one step, as the mean over ranks, and what the boxes told."""
+    ranks = join_ranks()
+    network = constrained_network(name, equation, points=600, learnt_frames=3, overlap=1).double()
+    spread_experts(network, ep_size)
+    network.at_step(3)
+    own = part(first_frames(equation, COUNT), ranks.rank, ranks.world)
+    prediction = network(own)
+    config = LossConfig(objective="residual", balance_weight=0)
+    loss = losses_of(prediction, own, config, sum_over_ranks).total
+    loss.backward()
+    gradients = {}
+    for path, parameter in network.named_parameters():
+        if parameter.grad is not None and "deepspeed_experts" not in path:
+            gradients[path] = sum_over_ranks(parameter.grad) / ranks.world
+    total = float(sum_over_ranks(loss.detach()) / ranks.world)
+    kind = type(network.constraint.boxes).__name__
+    leave_ranks()
+    terms = {key: value.detach() for key, value in prediction.terms.items()}
+    return {"loss": total, "gradients": gradients, "terms": terms, "kind": kind}
+
+
+@pytest.mark.parametrize(("name", "equation"), CASES)
+def test_boxes_spread_over_two_ranks_give_the_losses_and_gradients_of_one(name, equation):
+    (serial,) = on_ranks(1, learn, name, equation, 1)
+    both = on_ranks(2, learn, name, equation, 2)
+    assert serial["kind"] == "BoxBank"
+    assert both[0]["kind"] == "ParallelBoxBank"
+    for one in both:
+        assert one["loss"] == pytest.approx(serial["loss"], rel=1e-8)
+        assert one["gradients"].keys() <= serial["gradients"].keys()
+        largest = max(float(g.abs().max()) for g in serial["gradients"].values())
+        for path, gradient in one["gradients"].items():
+            torch.testing.assert_close(
+                gradient, serial["gradients"][path], rtol=1e-8, atol=1e-8 * largest, msg=path
+            )
+    for term, values in serial["terms"].items():
+        told = torch.cat([one["terms"][term] for one in both])
+        torch.testing.assert_close(told, values, rtol=1e-8, atol=1e-12)
+    assert (serial["terms"]["iterations"] > 0).all()
+    assert constrained_config(name, equation).num_boxes == 4
