@@ -100,6 +100,7 @@ def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool 
         threshold=task.valid_threshold,
         pde=card.pde,
         given=tuple(given) if whole else (),
+        staggered=card.staggered if whole else {},
     )
 
 

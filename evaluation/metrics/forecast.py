@@ -23,6 +23,7 @@ class Setting:
         grid: cells that are scored, along each axis.
         pde: name of the equation, as the card has it.
         given: names of the given fields, if the scored grid is that of the data.
+        staggered: channels on the lower faces of their cells -> axis, likewise.
         frames: predicted frames.
         channels: names of the channels, in order.
         sides: boundary condition of every side that is one: neither periodic nor uniform.
@@ -41,6 +42,7 @@ class Setting:
     threshold: float = 0.2
     pde: str = ""
     given: tuple[str, ...] = ()
+    staggered: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from data_shards.errors import unknown_name
-from evaluation.metrics import horizon, relative, states
+from evaluation.metrics import horizon, relative, staggered, states
 from evaluation.metrics.conservation import drift
 from evaluation.metrics.divergence import divergence
 from evaluation.metrics.forecast import Forecast, Setting
@@ -168,6 +168,18 @@ METRICS: dict[MetricName, Metric] = {
         meaning="divergence of the predicted velocity relative to its gradient",
         measure=divergence,
         applies=lambda setting: setting.solenoidal is not None and min(setting.grid) > 2,
+    ),
+    "face_divergence": Metric(
+        title="divergence on faces",
+        meaning="divergence of a staggered velocity relative to its slopes along the axes",
+        measure=staggered.face_divergence,
+        applies=staggered.is_staggered,
+    ),
+    "mean_flow_error": Metric(
+        title="mean flow error",
+        meaning="error of the mean velocity of the box, relative to the truth's",
+        measure=staggered.mean_flow_error,
+        applies=staggered.is_staggered,
     ),
     "residual": Metric(
         title="residual",

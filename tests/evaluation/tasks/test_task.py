@@ -276,7 +276,11 @@ def test_built_in_groups_hold_what_they_say() -> None:
     for task in select_tasks(["stability"], tasks):
         assert task.rollout_frames + task.free_frames > 400
         assert task.length <= load_card(task.corpus).frames
+    for group in ("boxes", "reconstruction"):
+        found = {task.corpus for task in select_tasks([group], tasks)}
+        assert found == {"open_channel_3d", "porous_3d"}
     others = {"zero_shot", "steady", "steady_shift", "ground_state", "ground_state_shift"}
+    others |= {"boxes", "reconstruction"}
     assert set(corpora) | others == set(group_names(tasks.values()))
 
 

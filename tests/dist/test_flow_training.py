@@ -1,0 +1,155 @@
+"""Flow in boxes goes the whole way: tokenized, forecast among latents, on one rank as on two."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from box_flows import BOXES, SIDE
+from box_shards import CHANNEL, PORES, write_boxes
+from group import on_ranks
+from runs import curve, pretrain, rows
+from safetensors.torch import load_file
+
+from foundation import Surrogate
+from launchers.cli import main
+
+pytestmark = pytest.mark.dist
+
+SHARED = (
+    f"data.corpora=[{CHANNEL},{PORES}]",
+    "global_batch=4",
+    "loss.noise=0",
+    "optimiser.lr=3e-3",
+    "validation.horizon=1",
+)
+SWITCH = ("loss.balance=switch", "loss.balance_weight=0.01")
+
+
+def model(name: str, **options) -> str:
+    values = {"model_type": name, "resolution": SIDE, "channels": 5, **BOXES[name], **options}
+    return f"model={json.dumps(values)}"
+
+
+TOKENIZER = (model("flow_tokenizer"), "loss.objective=structure", *SHARED)
+
+
+def latent(tokenizer: Path, **options) -> tuple[str, ...]:
+    terms = ("loss.objective=terms", "loss.terms.latent.end=1")
+    return (model("shodh_moe", **options), f"tokenizer={tokenizer}", *terms, *SWITCH, *SHARED)
+
+
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_boxes(tmp_path_factory.mktemp("boxes"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(boxes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("runs") / "tokenizer"
+    assert on_ranks(1, pretrain, boxes, output, 1, None, TOKENIZER) == [0]
+    return output / "model"
+
+
+@pytest.fixture(scope="module")
+def whole(boxes: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert on_ranks(1, pretrain, boxes, output, 1, None, latent(tokenizer)) == [0]
+    return output
+
+
+def test_a_tokenizer_learns_to_reconstruct(tokenizer):
+    losses = [row["loss"] for row in rows(tokenizer.parent)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_latents_are_learnt_and_the_tokenizer_is_left_as_it_was(whole, tokenizer):
+    latents = [row["terms"]["latent"] for row in rows(whole)]
+    assert latents[-1] < latents[0]
+    before = load_file(tokenizer / "model.safetensors")
+    after = load_file(whole / "model" / "model.safetensors")
+    own = {name: weight for name, weight in after.items() if name.startswith("autoencoder.")}
+    assert own.keys() == before.keys()
+    assert all(torch.equal(own[name], before[name]) for name in own)
+    about = json.loads((whole / "model" / "config.json").read_text())["about"]
+    assert about["tokenizer_sha256"] == Surrogate.from_pretrained(tokenizer).fingerprint
+
+
+def test_two_ranks_with_an_expert_each_follow_the_curve_of_one(boxes, tokenizer, whole, tmp_path):
+    spread = tmp_path / "spread"
+    assert on_ranks(2, pretrain, boxes, spread, 2, None, latent(tokenizer)) == [0, 0]
+    losses = [torch.tensor([row["loss"] for row in rows(run)]) for run in (spread, whole)]
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)  # tokens in another order
+
+
+def test_a_resumed_run_ends_bit_for_bit_alike_and_keeps_its_tokenizer(
+    boxes, tokenizer, whole, tmp_path
+):
+    again, other = tmp_path / "again", tmp_path / "other"
+    assert on_ranks(1, pretrain, boxes, again, 1, 4, latent(tokenizer)) == [0]
+    retrained = (*TOKENIZER, "seed=1")
+    assert on_ranks(1, pretrain, boxes, other, 1, None, retrained) == [0]
+    moved = tmp_path / "tokenizer"
+    shutil.copytree(other / "model", moved)
+    assert on_ranks(1, pretrain, boxes, again, 1, None, (*latent(moved), "--resume")) == [2]
+    assert on_ranks(1, pretrain, boxes, again, 1, None, (*latent(tokenizer), "--resume")) == [0]
+    assert curve(again) == curve(whole)
+    ends = [load_file(run / "model" / "model.safetensors") for run in (again, whole)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[1])
+
+
+def test_both_are_judged_by_the_tasks_of_boxes(boxes, tokenizer, whole, tmp_path):
+    for checkpoint, tasks in ((tokenizer, "reconstruction"), (whole / "model", "boxes")):
+        output = tmp_path / f"{tasks}.json"
+        judge = ["evaluate", str(checkpoint), "--shards", str(boxes), "--tasks", tasks]
+        assert main([*judge, "--output", str(output)]) == 0
+        records = json.loads(output.read_text())["records"]
+        assert [record["task"]["corpus"] for record in records] == [CHANNEL, PORES]
+        for record in records:
+            scores = record["scores"]
+            assert scores["face_divergence"]["value"] < 1e-6  # what float32 leaves
+            assert {"l2re", "spectral_low", "mean_flow_error"} <= scores.keys()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "tasks", "message"),
+    [
+        ("tokenizer", "boxes", "reconstructs frames, task"),
+        ("whole", "reconstruction", "does not reconstruct frames"),
+    ],
+)
+def test_a_tokenizer_forecasts_nothing_and_a_forecaster_reconstructs_nothing(
+    checkpoint, tasks, message, boxes, tokenizer, whole, tmp_path, capsys
+):
+    folder = tokenizer if checkpoint == "tokenizer" else whole / "model"
+    judge = ["evaluate", str(folder), "--shards", str(boxes), "--tasks", tasks]
+    assert main([*judge, "--output", str(tmp_path / "run.json")]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (lambda folder: latent(folder)[:1], "stands on a trained tokenizer"),
+        (lambda folder: latent(folder, channels=4), "its channels is 5, the model's 4"),
+        (lambda folder: latent(folder, resolution=16), "its resolution is 8, the model's 16"),
+        (lambda folder: latent(folder / "none"), "no such checkpoint folder"),
+        (lambda folder: (*TOKENIZER, f"tokenizer={folder}"), "stands on none; leave it out"),
+    ],
+)
+def test_what_does_not_go_together_is_told_in_one_line(
+    settings, message, boxes, tokenizer, tmp_path, capsys
+):
+    assert pretrain(boxes, tmp_path / "run", extra=settings(tokenizer)) == 2
+    told = capsys.readouterr().err.strip()
+    assert message in told
+    assert len(told.splitlines()) == 1
+
+
+def test_boxes_are_not_for_planes_nor_planes_for_boxes(boxes, waves, tmp_path, capsys):
+    assert pretrain(boxes, tmp_path / "plane", extra=(f"data.corpora=[{PORES}]",)) == 2
+    assert "is three-dimensional, the model takes planes" in capsys.readouterr().err
+    planes = (*TOKENIZER, "data.corpora=[toy_wave]")
+    assert pretrain(waves, tmp_path / "box", extra=planes) == 2
+    assert "is a plane, the model takes boxes" in capsys.readouterr().err
