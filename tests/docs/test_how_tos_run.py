@@ -35,6 +35,8 @@ SMALLER = {
     "steps=2000": "steps=8",
     "steps=2200": "steps=10",
     "steps=2400": "steps=12",
+    "--preset tokenizer_small": "--preset tokenizer_small steps=4 validation.every=2",
+    "--preset shodh_small": "--preset shodh_small steps=4 validation.every=2",
     "--steps 200": "--steps 4",
     "--preset stencil": "--preset stencil steps=40 log_every=10",
     "--steps 400": "--steps 4 validation.every=2",
