@@ -1,4 +1,4 @@
-"""Laws of the stirred open channel: its stirring, its drive, and that it is steady and broadband."""
+"""Laws of the stirred open channel: stirring, drive, and that it is steady and broadband."""
 
 import numpy as np
 import pytest
