@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from mpl_toolkits.mplot3d import Axes3D
 from numpy.typing import NDArray
 
@@ -44,18 +44,18 @@ def draw_volume(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
     channels, surfaces = len(card.channels), can_draw_surfaces()
     figure = Figure((10 + 4.5 * surfaces, 3.0 * channels + 0.6), layout="constrained")
     figure.suptitle(title_of(trajectory, card), fontsize=9)
-    left, right = figure, None
     if surfaces:
-        left, right = figure.subfigures(1, 2, width_ratios=(10, 4.5))
-    _draw_slices(left, trajectory, card)
-    if right is not None:
-        _draw_surfaces(right, trajectory, card)
+        parts = figure.add_gridspec(1, 2, width_ratios=(10, 4.5))
+        _draw_slices(figure.add_subfigure(parts[0]), trajectory, card)
+        _draw_surfaces(figure.add_subfigure(parts[1]), trajectory, card)
+    else:
+        _draw_slices(figure, trajectory, card)
     file = io.BytesIO()
     figure.savefig(file, dpi=_DPI, format="png")
     replace_file(path, file.getvalue())
 
 
-def _draw_slices(figure: Figure, trajectory: Trajectory, card: CorpusCard) -> None:
+def _draw_slices(figure: FigureBase, trajectory: Trajectory, card: CorpusCard) -> None:
     """Rows are channels, columns are planes through the middle."""
     frame = np.where(trajectory.full_mask > 0.5, trajectory.fields[-1], np.nan)
     panels = figure.subplots(len(card.channels), len(_SLICES), squeeze=False)
@@ -82,7 +82,7 @@ def _draw_slices(figure: Figure, trajectory: Trajectory, card: CorpusCard) -> No
         bar.ax.tick_params(labelsize=7)
 
 
-def _draw_surfaces(figure: Figure, trajectory: Trajectory, card: CorpusCard) -> None:
+def _draw_surfaces(figure: FigureBase, trajectory: Trajectory, card: CorpusCard) -> None:
     """The solid, and around which cells a quantity is largest."""
     quantities = list(_quantities(trajectory, card))
     places = figure.subplots(len(quantities), 1, subplot_kw={"projection": "3d"}, squeeze=False)
@@ -101,14 +101,12 @@ def _draw_surfaces(figure: Figure, trajectory: Trajectory, card: CorpusCard) -> 
 def _quantities(trajectory: Trajectory, card: CorpusCard) -> Iterator[tuple[str, Array, int]]:
     """What surfaces are drawn of: name, values (D, H, W), percentile."""
     frame = trajectory.fields[-1].astype(np.float64)
-    faces = {axis: card.channel_names.index(name) for name, axis in card.staggered.items()}
-    if set(faces) != {"x", "y", "z"}:
+    names = {axis: name for name, axis in card.staggered.items()}
+    if len(names) < 3:
         yield label(card.channels[0]), frame[0], _FAST
         return
-    velocity = [
-        0.5 * (frame[faces[axis]] + np.roll(frame[faces[axis]], -1, dim))
-        for axis, dim in (("x", 2), ("y", 1), ("z", 0))
-    ]
+    faces = [frame[card.channel_names.index(name)] for _, name in sorted(names.items())]
+    velocity = [0.5 * (v + np.roll(v, -1, 2 - axis)) for axis, v in enumerate(faces)]
     yield "speed", np.sqrt(sum(v**2 for v in velocity)), _FAST
     if trajectory.mask is None:
         yield "vortices (Q)", _second_invariant(velocity, trajectory), _VORTICES

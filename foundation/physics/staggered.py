@@ -1,0 +1,103 @@
+"""Flows on staggered grids: curls of potentials, and what a geometry lets through.
+
+Axes: fields (..., *S) with S = (D, H, W), slices along z, rows along y, columns along x; vectors
+(..., 3, *S), components in the order x, y, z, as spacings and walls stand. Velocities stand on the
+lower face of their cell along their own axis, vector potentials on its lower edge along their own
+axis. Every axis closes on itself; a pair of walls across one is its face 0 (`data_shards.box`).
+All is linear and differentiable, in the precision of the fields. The divergence of a curl vanishes
+to round-off: in float64 some 1e-13 of speed over spacing, in float32 some 1e-5.
+
+A flow without divergence that crosses no closed face is the curl of a potential that is zero on
+closed edges, and flows that a potential cannot carry. For walls, and for solids that are balls
+or other bodies without holes, these are the three harmonic fields below. Solids with holes, as
+a thresholded random field has many, need one more for every hole: a potential that is zero around
+a hole carries no flux through it, and the three alone spread the mean flow over all holes as
+potential flow does.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from data_shards.box.grid import COMPONENTS, Box, Walls, dim_of, divergence, upward
+from data_shards.box.projection import Projection
+
+__all__ = ["curl", "divergence", "harmonic_fields", "open_edges"]
+
+NO_WALLS = (False, False, False)
+BLOCKED = 1e-9  # mean speed under which nothing gets through
+
+
+def curl(potential: Tensor, spacing: Sequence[float]) -> Tensor:
+    """Circulation of a potential around every face per area, (..., 3, *S) -> (..., 3, *S)."""
+    parts = potential.unbind(-4)
+    faces = []
+    for axis in COMPONENTS:
+        after, last = (axis + 1) % 3, (axis + 2) % 3
+        faces.append(
+            upward(parts[last], after, spacing[after]) - upward(parts[after], last, spacing[last])
+        )
+    return torch.stack(faces, -4)
+
+
+def open_edges(fluid: Tensor, walls: Sequence[bool] = NO_WALLS) -> Tensor:
+    """1 on edges that touch neither a solid cell nor a wall, 0 on the others.
+
+    The curl of a potential that is zero on these others crosses no closed face.
+
+    Args:
+        fluid: (..., *S), 1 in the fluid, 0 in solid cells.
+        walls: whether there are walls across x, y, z.
+
+    Returns:
+        (..., 3, *S), of the type of `fluid`.
+    """
+    edges = []
+    for axis in COMPONENTS:
+        around = fluid
+        for across in set(COMPONENTS) - {axis}:
+            around = around * around.roll(1, dim_of(across))
+        for across in set(COMPONENTS) - {axis}:
+            if walls[across]:
+                around.select(dim_of(across), 0).zero_()
+        edges.append(around)
+    return torch.stack(edges, -4)
+
+
+def harmonic_fields(
+    fluid: Tensor, spacing: Sequence[float], walls: Sequence[bool] = NO_WALLS
+) -> Tensor:
+    """The potential flows that carry a unit mean along each axis through a geometry.
+
+    Each is without divergence, zero on closed faces and a gradient but for its mean, so that it
+    is orthogonal to the curl of every potential that is zero on closed edges. The mean is over
+    the whole box, solids included. One Poisson solve each.
+
+    Args:
+        fluid: (*S), 1 in the fluid, 0 in solid cells.
+        spacing: of the cells along x, y, z.
+        walls: whether there are walls across x, y, z.
+
+    Returns:
+        float64 (3, 3, *S): field, component, grid. Where nothing gets through, as from wall to
+        wall, the field is zero.
+
+    Raises:
+        ArithmeticError: no convergence.
+    """
+    solid = fluid < 0.5
+    lengths = [h * n for h, n in zip(spacing, reversed(fluid.shape), strict=True)]
+    kinds: list[Walls] = [("free_slip", "free_slip") if there else None for there in walls]
+    with fluid.device:
+        box = Box(fluid.shape, lengths, kinds, solid if bool(solid.any()) else None)
+        project = Projection(box)
+        fields = torch.zeros(3, *box.open.shape, dtype=torch.float64)
+    for axis in COMPONENTS:
+        through = torch.zeros_like(box.open)
+        through[axis] = box.open[axis]
+        flow, _ = project(through)
+        mean = float(flow[axis].mean())
+        if mean > BLOCKED:
+            fields[axis] = flow / mean
+    return fields
