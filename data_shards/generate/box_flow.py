@@ -1,6 +1,6 @@
 """Incompressible flow in a box with walls and solids, dimensionless: a drive in, velocity out.
 
-Axes: velocity (3, D, H, W) and pressure (D, H, W) as in `box`.
+Axes: velocity (3, D, H, W) and pressure (D, H, W) as in `box.grid`.
 In: v_t + div(v v) = -grad(p) + nu lap(v) + a(t), div(v) = 0, at rest at first.
 Method: central advection by Adams-Bashforth 2, implicit diffusion (Crank-Nicolson by default), the
 pressure of the step before in the momentum equation and its change from the projection
@@ -16,50 +16,13 @@ from math import inf, sqrt
 import torch
 from torch import Tensor
 
-from data_shards.generate.box import Box
-from data_shards.generate.box_solve import SeparableLaplacian, conjugate_gradients
+from data_shards.box.grid import Box
+from data_shards.box.projection import Projection
+from data_shards.box.solve import SeparableLaplacian, conjugate_gradients
 from data_shards.generate.solution import num_steps
 
-ROUND_OFF = 1e-13  # of speed / spacing: what is left of the divergence
 STIFF = 30.0  # viscous change within a step, over the fields, from which waves precondition
 VISCOUS_TOLERANCE = 1e-9  # of the largest speed, where solids make the viscous solve iterative
-
-
-class Projection:
-    """Takes the gradient out of a velocity; exact to round-off."""
-
-    def __init__(self, box: Box) -> None:
-        self.box = box
-        self._laplacian = SeparableLaplacian(box, [None])
-        self.iterations = 0  # of the last call
-
-    def __call__(self, velocity: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest velocity without divergence that is zero on closed faces, and the potential.
-
-        Args:
-            velocity: (3, D, H, W), zero on closed faces.
-
-        Returns:
-            velocity - grad(potential) (3, D, H, W), and the potential (D, H, W).
-        """
-        box = self.box
-        right = -box.divergence(velocity)
-        if not box.has_solid:
-            potential = self._waves(right)
-        else:
-            scale = float(velocity.abs().max()) / min(box.spacing)
-            start = torch.zeros_like(right)
-            potential, self.iterations = conjugate_gradients(
-                self._minus_laplacian, self._waves, right, start, ROUND_OFF * scale
-            )
-        return velocity - box.gradient(potential), potential
-
-    def _minus_laplacian(self, potential: Tensor) -> Tensor:
-        return -self.box.laplacian_of_pressure(potential)
-
-    def _waves(self, right: Tensor) -> Tensor:
-        """Exact without solids; with them near enough to precondition."""
-        return self._laplacian.solve(right[None], 0.0, 1.0)[0] * self.box.fluid
 
 
 class Viscosity:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_shards.generate.box import COMPONENTS, dim_of
+from data_shards.box.grid import COMPONENTS, dim_of
 from data_shards.generate.box_flow import BoxFlow
 
 

@@ -13,9 +13,9 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from data_shards.box.grid import Box, Walls
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.box import Box, Walls
 from data_shards.generate.box_flow import BoxFlow
 from data_shards.generate.box_frames import frames_of, one_thread, refined
 from data_shards.generate.refined import Refinement

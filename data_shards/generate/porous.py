@@ -18,9 +18,9 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
+from data_shards.box.grid import Box
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.generate.box import Box
 from data_shards.generate.box_flow import BoxFlow
 from data_shards.generate.box_frames import fine_solid, frames_of, one_thread
 from data_shards.generate.porous_media import (

@@ -3,7 +3,7 @@
 Each wave pushes across its own direction, d cos(k.x) and d sin(k.x) with d.k = 0, and its two
 amplitudes are Ornstein-Uhlenbeck processes (Eswaran and Pope 1988), drawn at fixed times and
 linear in between, so that the stirring depends neither on the grid nor on the time step.
-Axes: as in `box`; waves are periodic along periodic axes, half waves fit between walls.
+Axes: as in `box.grid`; waves are periodic along periodic axes, half waves fit between walls.
 """
 
 from math import exp, floor, pi, sqrt
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_shards.generate.box import COMPONENTS, Box, dim_of
+from data_shards.box.grid import COMPONENTS, Box, dim_of
 from data_shards.generate.solution import Array
 
 DRAWS_PER_MEMORY = 8  # of amplitudes within their correlation time

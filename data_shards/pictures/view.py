@@ -105,7 +105,7 @@ def view_of(trajectory: Trajectory, card: CorpusCard) -> View:
         extent=(x_min, x_max, y_min, y_max),
         channels=card.channels,
         scales=tuple(scale_of(frames[:, channel]) for channel in range(frames.shape[1])),
-        title=_title(trajectory, card),
+        title=title_of(trajectory, card),
     )
 
 
@@ -132,7 +132,8 @@ def label(channel: Channel) -> str:
     return channel.name if channel.unit in ("1", "") else f"{channel.name} [{channel.unit}]"
 
 
-def _title(trajectory: Trajectory, card: CorpusCard) -> str:
+def title_of(trajectory: Trajectory, card: CorpusCard) -> str:
+    """Corpus, number and parameters."""
     known = (
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in sorted(trajectory.parameters.items())

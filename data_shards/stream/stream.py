@@ -9,13 +9,14 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import prod
 from typing import cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.assemble import to_batch
@@ -35,6 +36,8 @@ class StreamConfig(Config):
     workers: NonNegativeInt = 0  # processes that decode ahead; 0: in the caller
     unlabelled: tuple[str, ...] = ()  # corpora whose asked fields are not shown
     prefetch: PositiveInt = 2  # batches each worker keeps ready, in shared memory (/dev/shm)
+    # What all workers together keep ready; fewer work, down to one, where batches are large.
+    prefetch_bytes: PositiveInt = later(1 << 30)
 
 
 class SampleStream:
@@ -100,13 +103,14 @@ class SampleStream:
         slices = _Slices(self, first_sample + rank * local, global_batch, local)
         if self.config.workers == 0:
             return map(slices.__getitem__, count())
+        workers, prefetch = self._ahead(local)
         return iter(
             DataLoader(
                 slices,
                 batch_size=None,
                 sampler=_Counting(),
-                num_workers=self.config.workers,
-                prefetch_factor=self.config.prefetch,
+                num_workers=workers,
+                prefetch_factor=prefetch,
                 collate_fn=_unchanged,
                 worker_init_fn=_start_worker,
                 generator=torch.Generator(),  # or it would advance the global one
@@ -130,6 +134,18 @@ class SampleStream:
         """Names of samples, "pdebench_swe/train-000017@23", for reports; reads no data."""
         indices = range(first_sample, first_sample + number)
         return tuple(self._key(self.plan.sample(index)) for index in indices)
+
+    def _ahead(self, local: int) -> tuple[int, int]:
+        """Workers, and batches that each keeps ready, within `prefetch_bytes` if one fits."""
+        ready = max(1, self.config.prefetch_bytes // self.batch_bytes(local))
+        workers = min(self.config.workers, ready)
+        return workers, min(self.config.prefetch, ready // workers)
+
+    def batch_bytes(self, number: int) -> int:
+        """Bytes of the fields and the mask of a batch of this many samples."""
+        given = self.config.context_frames * self.layout.channels
+        asked = self.config.target_frames * self.layout.num_asked
+        return 4 * number * (given + asked + 1) * prod(self.layout.grid)
 
     def _key(self, sample: SampleId) -> str:
         corpus = self.corpora[sample.corpus]

@@ -52,11 +52,15 @@ class Flow:
     """A batch's geometry and units.
 
     Attributes:
+        fluid: 1 in the fluid, 0 in solid cells, (B, D, H, W).
+        walls_B3: 1 where there are walls across x, y, z.
         open: 1 on faces that flow may cross, (B, 3, D, H, W).
         spacing_B3: of the cells along x, y, z; the least is 1.
         scale: units of the channels, (B, 1, C, 1, 1, 1): of velocity the root mean square speed.
     """
 
+    fluid: Tensor
+    walls_B3: Tensor
     open: Tensor
     spacing_B3: Tensor
     scale: Tensor
@@ -71,11 +75,13 @@ def flow_of(batch: Batch) -> Flow:
     given = batch.given
     walls_B3 = _walls_said(batch.origins, given) if batch.origins else None
     walls_B3 = _walls_seen(given) if walls_B3 is None else walls_B3
-    faces = open_faces(batch.valid_mask[:, 0].to(given), walls_B3)
+    fluid = batch.valid_mask[:, 0].to(given)
+    faces = open_faces(fluid, walls_B3)
     speed = given[:, :, :3].square().mean((1, 2, 3, 4, 5)).mul(3).sqrt().clamp_min(_LEAST_SPEED)
     others = given[:, :, 3:].square().mean((1, 3, 4, 5)).sqrt().clamp_min(_LEAST_SPEED)
     scale = torch.cat([speed[:, None].expand(-1, 3), others], dim=1)
-    return Flow(faces, _spacing(batch.origins, given), scale[:, None, :, None, None, None])
+    spacing_B3 = _spacing(batch.origins, given)
+    return Flow(fluid, walls_B3, faces, spacing_B3, scale[:, None, :, None, None, None])
 
 
 class FlowAutoencoder(nn.Module):
@@ -146,7 +152,8 @@ class FlowAutoencoder(nn.Module):
     def _velocity(self, potential: Tensor, amplitudes: Tensor, flow: Flow, time: int) -> Tensor:
         """Curl of a potential (B T, 3, D, H, W) and harmonic fields of amplitudes (B T, 3)."""
         edges = open_edges(flow.open).to(potential.dtype).repeat_interleave(time, 0)
-        spacing = flow.spacing_B3.to(potential.dtype).repeat_interleave(time, 0)
+        spacing_B3 = flow.spacing_B3.to(potential.dtype).repeat_interleave(time, 0)
+        spacing = spacing_B3.t()[..., None, None, None].unbind()
         harmonic = self._harmonic(flow).to(potential.dtype).repeat_interleave(time, 0)
         means = torch.einsum("na,nacdhw->ncdhw", amplitudes, harmonic)
         return curl(edges * potential, spacing) + means
@@ -221,14 +228,18 @@ class _HarmonicFields:
         ]
         new = [n for n, key in enumerate(packed) if key not in self.kept and key not in packed[:n]]
         if new:
-            solved = harmonic_fields(flow.open[new], flow.spacing_B3[new])
-            self.kept.update({packed[n]: own for n, own in zip(new, solved, strict=True)})
+            self.kept.update({packed[n]: self._solved(flow, n) for n in new})
         found = torch.stack([self.kept[key].to(flow.open.device) for key in packed])
         for key in packed:
             self.kept.move_to_end(key)
         while len(self.kept) > 1 and len(self.kept) * found[0].nbytes > _KEPT_BYTES:
             self.kept.popitem(last=False)
         return found
+
+    @staticmethod
+    def _solved(flow: Flow, sample: int) -> Tensor:
+        walls = [bool(wall) for wall in flow.walls_B3[sample]]
+        return harmonic_fields(flow.fluid[sample], flow.spacing_B3[sample].tolist(), walls)
 
 
 def decoding_products(config: FlowAutoencoderConfig, channels: int, resolution: int) -> int:

@@ -7,6 +7,7 @@ from shards_console import console, refused_by_parser
 
 from data_shards.card import Channel, CorpusCard
 from data_shards.errors import UserError
+from data_shards.pictures import volume
 from data_shards.pictures.animation import animate
 from data_shards.pictures.sheet import draw_sheet
 from data_shards.pictures.view import scale_of, view_of
@@ -183,6 +184,8 @@ def test_a_written_line_and_box_are_drawn_from_their_shards(tmp_path, toy_card):
         )
         console("show", tmp_path / "shards", "--output", tmp_path / "out")
         assert (tmp_path / "out" / "drawn-test-000000.gif").stat().st_size > 1000
+        picture = tmp_path / "out" / "drawn-test-000000-volume.png"
+        assert picture.exists() == (len(grid) == 3)
 
 
 def test_a_steady_state_has_a_sheet_and_no_animation(tmp_path, toy_card):
@@ -198,3 +201,38 @@ def test_a_steady_state_has_a_sheet_and_no_animation(tmp_path, toy_card):
     )
     console("show", tmp_path / "shards", "--output", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["drawn-test-000000.png"]
+
+
+@pytest.mark.parametrize("surfaces", [True, False])
+@pytest.mark.parametrize("solid", [True, False])
+def test_a_box_is_drawn_in_slices_and_in_surfaces_where_they_can_be(
+    tmp_path, toy_card, monkeypatch, surfaces, solid
+):
+    if surfaces:
+        pytest.importorskip("skimage")
+    monkeypatch.setattr(volume, "can_draw_surfaces", lambda: surfaces)
+    mask = np.ones((10, 12, 14), np.float32)
+    mask[3:6, 4:8, 5:9] = 0
+    trajectory, card = trajectory_of(
+        (10, 12, 14), toy_card, frames=1, channels=3, mask=mask if solid else None
+    )
+    card = card.model_copy(update={"staggered": {"c0": "x", "c1": "y", "c2": "z"}})
+    volume.draw_volume(trajectory, card, tmp_path / "a.png")
+    drawn = pixels(tmp_path / "a.png")
+    assert (drawn.shape[1] > 1300) == surfaces  # they stand beside the slices
+    assert ((drawn == 153).all(-1).sum() > 10_000) == solid  # grey in the slices
+    if surfaces:
+        beside = drawn[:, int(0.7 * drawn.shape[1]) :]
+        assert ((beside[..., 0] > 120) & (beside[..., 1:].max(axis=-1) < 60)).sum() > 1000
+
+
+def test_vortices_are_where_rotation_outweighs_strain(toy_card):
+    """Q of a rigid rotation at rate 1 about z is 1, that of a pure strain is negative."""
+    trajectory, _ = trajectory_of((8, 8, 8), toy_card)
+    place = (np.arange(8) + 0.5) / 8
+    x, y = place[None, None, :] + np.zeros((8, 8, 8)), place[None, :, None] + np.zeros((8, 8, 8))
+    still = np.zeros((8, 8, 8))
+    rotation = volume._second_invariant([-y, x, still], trajectory)
+    np.testing.assert_allclose(rotation, 1.0)
+    strain = volume._second_invariant([x, -y, still], trajectory)
+    np.testing.assert_allclose(strain, -1.0)

@@ -14,6 +14,7 @@ BOXES = {
     "flow_tokenizer": {"autoencoder": _AUTOENCODER},
     "shodh_moe": {"autoencoder": _AUTOENCODER, "width": 16, "blocks": 2, "heads": 2},
 }
+CUBES = (1.0, 1.0, 1.0)
 WALLS = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]])  # across y in the second sample
 
 
@@ -36,12 +37,13 @@ def flow_batch(generator: torch.Generator, frames: int = 1) -> Batch:
     fluid = torch.ones(3, 1, SIDE, SIDE, SIDE)
     fluid[2, 0, 2:5, 3:6, 1:4] = 0
     faces = open_faces(fluid[:, 0], WALLS)
-    cubes = torch.ones(3, 3)
-    mean = harmonic_fields(faces, cubes)[:, 0].float()
+    mean = torch.stack(
+        [harmonic_fields(fluid[n, 0], CUBES, WALLS[n].bool().tolist())[0] for n in range(3)]
+    ).float()
     moments = []
     for _ in range(frames + 1):
         potential = torch.randn(3, 3, SIDE, SIDE, SIDE, generator=generator)
-        velocity = mean + 0.2 * curl(open_edges(faces) * potential, cubes)
+        velocity = mean + 0.2 * curl(open_edges(faces) * potential, CUBES)
         pressure = torch.randn(3, 1, SIDE, SIDE, SIDE, generator=generator)
         moments.append(torch.cat([velocity, pressure], dim=1))
     fields = torch.stack(moments, dim=1)

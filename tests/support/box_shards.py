@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from box_flows import SIDE
+from box_flows import CUBES, SIDE
 
 from data_shards.card import CorpusCard, Split
 from data_shards.catalogue import load_card
@@ -42,12 +42,12 @@ def _flows(card: CorpusCard, seed: int, numbers: range) -> Iterator[Trajectory]:
         if card.mask_as_channel:
             fluid[0, 2:5, 2:5, 2:5] = 0
         walls = torch.tensor([[0, int(card.name == CHANNEL), 0]])
-        faces, cubes = open_faces(fluid, walls), torch.ones(1, 3)
+        faces = open_faces(fluid, walls)
         one, other = torch.randn(2, 1, 3, SIDE, SIDE, SIDE, generator=generator)
-        mean = harmonic_fields(faces, cubes)[:, 0].float()
+        mean = harmonic_fields(fluid[0], CUBES, walls[0].bool().tolist())[:1].float()
         velocity = torch.cat(
             [
-                mean + 0.3 * curl(open_edges(faces) * (one * np.cos(t) + other * np.sin(t)), cubes)
+                mean + 0.3 * curl(open_edges(faces) * (one * np.cos(t) + other * np.sin(t)), CUBES)
                 for t in DT_S * np.arange(FRAMES)
             ]
         )

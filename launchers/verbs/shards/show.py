@@ -19,7 +19,8 @@ EXAMPLES = """examples:
 
 Writes CORPUS-SPLIT-INDEX.png (channels by time, one colour scale per channel) and
 CORPUS-SPLIT-INDEX.gif. One dimension is drawn as space over time, of three the middle slice;
-a steady state does not move.
+a steady state does not move. Of three dimensions CORPUS-SPLIT-INDEX-volume.png shows the last
+frame: slices across every axis, and surfaces if scikit-image is there (the extra "volume").
 """
 
 
@@ -43,6 +44,7 @@ def add_verb(subparsers: Subparsers) -> None:
 def _run(options: argparse.Namespace) -> None:
     from data_shards.pictures.animation import animate
     from data_shards.pictures.sheet import draw_sheet
+    from data_shards.pictures.volume import draw_volume
 
     corpora = _corpora(options)
     try:
@@ -55,6 +57,8 @@ def _run(options: argparse.Namespace) -> None:
         draw_sheet(trajectory, corpus.card, options.output / f"{stem}.png")
         if not options.no_animation and corpus.frames > 1:
             animate(trajectory, corpus.card, options.output / f"{stem}.gif")
+        if corpus.card.is_box:
+            draw_volume(trajectory, corpus.card, options.output / f"{stem}-volume.png")
         print(options.output / f"{stem}.png")
 
 

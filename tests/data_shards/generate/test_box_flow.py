@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.interpolate import CubicSpline
 
-from data_shards.generate.box import COMPONENTS, Box, dim_of
+from data_shards.box.grid import COMPONENTS, Box, dim_of
 from data_shards.generate.box_flow import BoxFlow
 from data_shards.generate.box_frames import one_thread
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from data_shards.box.grid import Box
+from data_shards.box.projection import Projection
 from data_shards.catalogue import load_card
 from data_shards.generate import simulate
-from data_shards.generate.box import Box
-from data_shards.generate.box_flow import Projection
 from data_shards.generate.box_frames import one_thread
 from data_shards.generate.open_channel import OpenChannelOptions, channel, developed, generate
 from data_shards.generate.stirring import Stirring

@@ -9,7 +9,7 @@ from laid_out import laid_out
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.stream.layout import square
+from data_shards.stream.layout import ModelLayout, square
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
 
@@ -168,3 +168,27 @@ def test_a_window_longer_than_a_corpus_is_refused_by_name(corpora):
 def test_a_model_of_too_few_channels_is_refused_by_name(corpora):
     with pytest.raises(UserError, match="toy_gas has 4 channels, the model takes 3"):
         SampleStream(corpora, StreamConfig(), square(8, 3))
+
+
+def test_a_batch_has_the_bytes_that_it_says(corpora):
+    stream = make(corpora)
+    batch = stream.decode(0, 5)
+    tensors = (batch.given, batch.asked, batch.valid_mask)
+    assert stream.batch_bytes(5) == sum(t.numel() * t.element_size() for t in tensors)
+    stream.layout = ModelLayout(grid=(128, 128, 128), channels=4)
+    assert stream.batch_bytes(1) == 377_487_360  # 369 MB of fields and a mask
+
+
+@pytest.mark.parametrize(
+    ("batches", "workers", "ahead"),
+    [(100, 4, (4, 3)), (12, 4, (4, 3)), (9, 4, (4, 2)), (3, 4, (3, 1)), (0.5, 4, (1, 1))],
+)
+def test_what_is_decoded_ahead_is_bounded_by_bytes(corpora, batches, workers, ahead):
+    bound = int(batches * make(corpora).batch_bytes(6))
+    stream = make(corpora, workers=workers, prefetch=3, prefetch_bytes=bound)
+    assert stream._ahead(6) == ahead
+
+
+def test_a_bound_on_bytes_changes_no_sample(corpora):
+    inline = take(make(corpora).batches(4, 6), 3)
+    assert_same_samples(inline, take(make(corpora, workers=2, prefetch_bytes=1).batches(4, 6), 3))

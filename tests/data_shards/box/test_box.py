@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from data_shards.generate import box_solve
-from data_shards.generate.box import Box
-from data_shards.generate.box_flow import Projection
+from data_shards.box import solve
+from data_shards.box.grid import Box
+from data_shards.box.projection import Projection
+from data_shards.box.solve import SeparableLaplacian, conjugate_gradients
 from data_shards.generate.box_frames import coarsened, refined
-from data_shards.generate.box_solve import SeparableLaplacian, conjugate_gradients
 
 GRID, LENGTHS = (6, 8, 10), (1.0, 1.5, 0.7)
 NO, SLIP = "no_slip", "free_slip"
@@ -144,6 +144,6 @@ def test_conjugate_gradients_solve_and_say_when_they_do_not(monkeypatch):
     )
     assert_close(matrix @ x, right)
     assert iterations == 5  # as many as there are eigenvalues
-    monkeypatch.setattr(box_solve, "MOST_ITERATIONS", 3)
+    monkeypatch.setattr(solve, "MOST_ITERATIONS", 3)
     with pytest.raises(ArithmeticError, match="conjugate gradients: residual"):
         conjugate_gradients(lambda v: matrix @ v, torch.clone, right, 0 * right, 1e-12)

@@ -29,6 +29,18 @@ def dim_of(axis: int) -> int:
     return -1 - axis
 
 
+def upward(fields: Tensor, axis: int, spacing: float | Tensor) -> Tensor:
+    """Slope from every cell to the next one along an axis, (..., D, H, W)."""
+    return (fields.roll(-1, dim_of(axis)) - fields) / spacing
+
+
+def divergence(velocity: Tensor, spacing: Sequence[float]) -> Tensor:
+    """Net flux out of every cell per volume, (..., 3, D, H, W) -> (..., D, H, W)."""
+    components = velocity.unbind(-4)
+    x, y, z = (upward(components[axis], axis, spacing[axis]) for axis in COMPONENTS)
+    return x + y + z
+
+
 class Box:
     """Cells, walls and solids of one domain, with the differences that they allow.
 
@@ -84,11 +96,7 @@ class Box:
 
     def divergence(self, velocity: Tensor) -> Tensor:
         """(3, D, H, W) -> (D, H, W)."""
-        x, y, z = (
-            (velocity[axis].roll(-1, dim_of(axis)) - velocity[axis]) / self.spacing[axis]
-            for axis in COMPONENTS
-        )
-        return x + y + z
+        return divergence(velocity, self.spacing)
 
     def gradient(self, pressure: Tensor) -> Tensor:
         """(D, H, W) -> (3, D, H, W), zero on closed faces."""

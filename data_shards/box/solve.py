@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from data_shards.generate.box import COMPONENTS, SIGNS, Box, Walls, dim_of
+from data_shards.box.grid import COMPONENTS, SIGNS, Box, Walls, dim_of
 
 MOST_ITERATIONS = 500
 Operator = Callable[[Tensor], Tensor]

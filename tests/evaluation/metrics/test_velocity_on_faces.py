@@ -12,7 +12,7 @@ from foundation.physics.staggered import curl
 
 NAMES = ("face_divergence", "mean_flow_error")
 GRID, EXTENT = (4, 6, 8), (0.0, 1.0, 0.0, 3.0, 0.0, 2.0)
-SPACING = torch.tensor([[1 / 8, 1 / 2, 1 / 2]], dtype=torch.float64)
+SPACING = (1 / 8, 1 / 2, 1 / 2)
 
 
 def _forecast(pred: Tensor, true: Tensor | None = None) -> Forecast:

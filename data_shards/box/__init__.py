@@ -1,0 +1,1 @@
+"""Boxes of cells with walls and solids in three dimensions: differences, solves, projection."""
