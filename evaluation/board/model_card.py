@@ -66,6 +66,25 @@ solution = model.solve({first}, {{{others}}})
 one of each sample. Slots: {slots}; what is not given is zero. The domain is periodic.
 """
 
+_OF_STATES = ("pg_moe",)  # architectures
+_STATES = """## How to use it
+
+```python
+import torch
+
+from foundation import Surrogate  # pip install moe-pot
+
+model = Surrogate.from_pretrained("{name}")  # this folder, or its name on the Hub
+amplitudes = model.solve(torch.full((1, {grid}), 0.5))
+```
+
+`{first}` is (B, {grid}), alike in all states if it is one number; so are the amplitudes, whose
+squares sum to one. Neither their sign nor a phase means anything.
+"""
+_UNLABELLED = (
+    "Of {corpora} it has seen parameters without labels: what is measured there is transductive."
+)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -244,7 +263,7 @@ def _summary(config: ModelConfig, fingerprint: str) -> str:
         ("architecture", config.model_type),
         ("parameters", parameters(counts.total)),
         ("input", f"{config.context_frames} frames of up to {config.channels} channels"),
-        ("grid", f"{config.resolution} x {config.resolution}"),
+        ("grid", " x ".join(map(str, config.grid))),
         ("frames per call", str(config.out_frames)),
         ("fingerprint", f"`{fingerprint}`"),
     ]
@@ -253,12 +272,17 @@ def _summary(config: ModelConfig, fingerprint: str) -> str:
         rows.insert(3, ("routed experts per block", str(config.num_routed)))
     text = "It continues simulations of partial differential equations: past frames in, later\n"
     text += "frames out."
-    if config.layout.slots:
+    if config.model_type in _OF_STATES:
+        text = "It predicts ground states: a field or a potential in, amplitudes of all states out."
+    elif config.layout.slots:
         text = "It solves steady problems: a source and coefficients in, the solution out."
     return f"{text}\n\n{table(('', ''), rows)}"
 
 
 def _use(name: str, config: ModelConfig) -> str:
+    if config.model_type in _OF_STATES:
+        grid = ", ".join(map(str, config.grid))
+        return _STATES.format(name=name, first=config.layout.slots[0], grid=grid)
     if slots := config.layout.slots:
         first, *others = slots
         return _SOLVE.format(
@@ -287,6 +311,8 @@ def _training(about: dict[str, Any], manifest: Manifest | None) -> str:
     ]
     names = ", ".join(f"`{corpus}`" for corpus in corpora)
     lines = [f"## What it was trained on\n\n{names}" + (f": {', '.join(seen)}." if seen else ".")]
+    if hidden := about.get("unlabelled"):
+        lines.append(_UNLABELLED.format(corpora=", ".join(f"`{corpus}`" for corpus in hidden)))
     shards = (about.get("launch") or {}).get("shards_sha256") or {}
     entries = [manifest.find(corpus, "train") for corpus in corpora] if manifest else []
     there = [entry for entry in entries if entry is not None]

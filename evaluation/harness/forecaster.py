@@ -1,6 +1,6 @@
 """What can be judged: a checkpoint or a floor by name in, one form of forecaster out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,8 @@ def open_forecaster(target: str, device: torch.device, name: str | None = None) 
     Args:
         target: as on the command line.
         device: where a checkpoint is to run.
-        name: how it is called on a leaderboard; its own name by default.
+        name: how it is called on a leaderboard; its own name by default. One that was trained on
+            unlabelled parameters of a test is called transductive besides.
 
     Raises:
         UserError: an unknown floor, or no readable checkpoint.
@@ -76,7 +77,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     model = Surrogate.from_pretrained(target).to(device)
     config, counts = model.config, model.parameter_counts()
     facts = ModelFacts(
-        name=name or Path(target).resolve().name,
+        name=said_of(name or Path(target).resolve().name, model.about.get("unlabelled")),
         model_type=config.model_type,
         source=target,
         parameters_total=counts.total,
@@ -91,6 +92,16 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
 
     layout = config.layout
     return Forecaster(facts, forecast, layout, config.context_frames, config.reconstructs)
+
+
+def said_of(name: str, unlabelled: Sequence[str] | None) -> str:
+    """The name under which a model's numbers stand, told from those that knew less.
+
+    Args:
+        name: of the model.
+        unlabelled: corpora whose parameters it has seen in training, if not their labels.
+    """
+    return f"{name} (transductive)" if unlabelled else name
 
 
 def _flops_per_frame(config: ModelConfig) -> int:

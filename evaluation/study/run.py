@@ -22,7 +22,7 @@ from data_shards.shards.verify import check_checksums
 from evaluation.experiments.run import Trainer, run_all, training_folder, without_progress
 from evaluation.harness.evaluation import Evaluation, silent
 from evaluation.harness.floors import FLOORS, floors_of
-from evaluation.harness.forecaster import FLOOR_PREFIX, open_forecaster
+from evaluation.harness.forecaster import FLOOR_PREFIX, open_forecaster, said_of
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.resume import read_judged
 from evaluation.harness.runner import RunSettings
@@ -216,7 +216,7 @@ def _judged(study: Study, finished: Finished, output: Path, settings: RunSetting
         if name in floors_of(study.tests[task.name].card)
     ]
     for run, model in finished:
-        forecaster = open_forecaster(str(model), device, _label(study, run))
+        forecaster = open_forecaster(str(model), device, _called(study, run))
         pairs += [(forecaster, task) for task in study.tasks]
     results = output / "records" / "study-runs.json"
     evaluation_run = Evaluation(results, settings, study.tests, pairs)
@@ -229,6 +229,11 @@ def _judged(study: Study, finished: Finished, output: Path, settings: RunSetting
 
 def _label(study: Study, run: StudyRun) -> str:
     """A run on a board."""
+    return said_of(_called(study, run), run.config.transductive)
+
+
+def _called(study: Study, run: StudyRun) -> str:
+    """A run by its model, mixture and seed."""
     mixture = f", {run.mixture}" if len(study.config.mixtures) > 1 else ""
     return f"{run.model}{mixture}, seed {run.seed}"
 

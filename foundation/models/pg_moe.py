@@ -17,7 +17,7 @@ quantity, features and sizes are ours; `states` with 4 layers of 100 is the net 
 """
 
 from itertools import accumulate, pairwise
-from math import prod
+from math import isclose, prod
 from typing import Literal, Self
 
 import torch
@@ -25,8 +25,12 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from data_shards.config import later
+from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
+from data_shards.stream.origin import Origin
 from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork
+from foundation.models.types import Prediction
 from foundation.models.work import Work
 from foundation.moe.router import PooledRouting
 from foundation.physics import particle
@@ -116,12 +120,8 @@ class PGMoEConfig(FieldConfig):
 
     @property
     def num_experts(self) -> int:
-        """Parts of the basis, if there are experts."""
+        """Parts of the basis, if there are experts. Physics routes: no router is learnt."""
         return len(self.states.sizes) if self.amplitudes == "experts" else 0
-
-    @property
-    def num_routed(self) -> int:
-        return self.num_experts if self.num_experts > 1 else 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -148,12 +148,23 @@ class PGMoE(FieldNetwork):
         else:
             self.dense = _net(config.sizes)
 
+    def forward(self, batch: Batch) -> Prediction:
+        """Amplitudes (B, 1, 1, *S) of what is given.
+
+        Raises:
+            UserError: the batch says that it is of another chain.
+        """
+        if self.config.is_chain:
+            for origin in batch.origins:
+                _check_chain(self.config, origin)
+        return super().forward(batch)
+
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         given_BS = inputs[:, 0, 0].flatten(1)
         routing: tuple[PooledRouting, ...] = ()
         if self.config.amplitudes == "experts":
             c_BS, log_share_BE = self._by_experts(given_BS)
-            if self.config.num_routed:
+            if self.config.num_experts > 1:
                 routing = (_routing(log_share_BE),)
         else:
             c_BS = self._dense(given_BS)
@@ -207,6 +218,21 @@ class PGMoE(FieldNetwork):
             return self.chain.apply(c_BS, given_BS[:, 0])
         grid = self.config.grid
         return particle.apply(c_BS.view(-1, *grid), given_BS.view(-1, *grid)).flatten(1)
+
+
+def _check_chain(config: PGMoEConfig, origin: Origin) -> None:
+    """Refuse samples of another Hamiltonian, as far as they say which they are of."""
+    known = origin.parameters or {}
+    longitudinal = known.get("longitudinal", config.longitudinal)
+    side = (origin.boundary or {}).get("left")
+    periodic = config.periodic if side is None else side == "periodic"
+    if periodic != config.periodic or not isclose(longitudinal, config.longitudinal, abs_tol=1e-9):
+        raise UserError(
+            f"the corpus is of a chain with periodic={str(periodic).lower()} and "
+            f"longitudinal={longitudinal:g}, the model of one with "
+            f"periodic={str(config.periodic).lower()} and longitudinal={config.longitudinal:g}; "
+            "set model.periodic and model.longitudinal to the corpus's"
+        )
 
 
 def _net(sizes: tuple[int, ...]) -> nn.Sequential:

@@ -225,6 +225,12 @@ class RunConfig(Config):
         """Whether the weights that a run gives depend on its validation."""
         return self.early_stopping is not None or self.validation.keep_best
 
+    @property
+    def transductive(self) -> tuple[str, ...]:
+        """Corpora whose parameters are learnt from without their labels; tests on them know it."""
+        weighed = any(ramp.start or ramp.end for ramp in self.loss.terms.values())
+        return self.data.unlabelled if weighed else ()
+
     def validated(self, manifest: Manifest) -> list[CorpusEntry]:
         """Entries of the corpora that have the split for validation.
 

@@ -117,8 +117,10 @@ def about_of(origin: Mapping[str, Any], run: RunConfig, steps: int, samples: int
         steps: optimiser steps taken.
         samples: seen.
     """
-    corpora = list(run.data.corpora)
-    return {**origin, "corpora": corpora, "steps": steps, "samples": samples, "seed": run.seed}
+    corpora: dict[str, Any] = {"corpora": list(run.data.corpora)}
+    if run.transductive:
+        corpora["unlabelled"] = list(run.transductive)
+    return {**origin, **corpora, "steps": steps, "samples": samples, "seed": run.seed}
 
 
 def check_output(folder: Path, job: Job, shards: Mapping[str, str], resume: bool) -> None:

@@ -18,16 +18,8 @@ _SHELL = {"mkdir", "cp", "tail", "python"}
 # In the order in which a reader goes through them.
 ORDER = (
     *("corpora", "pretrain", "scale", "resume", "evaluate", "few-shot", "study"),
-    *(
-        "forecast",
-        "finetune",
-        "steady",
-        "boxes",
-        "share",
-        "published-weights",
-        "task",
-        "add-a-model",
-    ),
+    *("forecast", "finetune", "steady", "ground-states", "boxes", "share"),
+    *("published-weights", "task", "add-a-model"),
 )
 
 

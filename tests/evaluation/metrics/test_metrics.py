@@ -78,8 +78,14 @@ def test_max_error_by_hand_is_the_largest_absolute_difference() -> None:
     torch.testing.assert_close(value, torch.tensor([7.0, 0.5]))
 
 
+# Of eigenvectors, and not of fields; their laws are in test_states.py.
+OF_STATES = {
+    *("infidelity", "overlap", "energy_error", "eigen_residual"),
+    *("magnetisation", "magnetisation_exact", "correlation", "correlation_exact"),
+}
+OF_FIELDS = [name for name in METRICS if name not in OF_STATES]
 # A residual asks the equation and not the truth; its laws are in test_residual.py.
-AGAINST_TRUTH = [name for name in METRICS if name != "residual"]
+AGAINST_TRUTH = [name for name in OF_FIELDS if name != "residual"]
 ERRORS = [name for name in AGAINST_TRUTH if not METRICS[name].higher_is_better]
 LAWS = {
     "channels": ("density", "vorticity"),
@@ -141,7 +147,7 @@ def test_a_perfect_forecast_has_no_error(name: str, generator: torch.Generator) 
 
 # Momentum and energy are not linear in the fields; VRMSE has an absolute term.
 NONLINEAR = ("drift_momentum", "drift_energy", "vrmse")
-RELATIVE = [name for name in METRICS if METRICS[name].unit == "1" and name not in NONLINEAR]
+RELATIVE = [name for name in OF_FIELDS if METRICS[name].unit == "1" and name not in NONLINEAR]
 
 
 @pytest.mark.parametrize("name", RELATIVE)
@@ -155,7 +161,9 @@ def test_relative_errors_are_unchanged_when_fields_are_scaled_together(
     torch.testing.assert_close(scaled, value)
 
 
-@pytest.mark.parametrize("name", [n for n in METRICS if n not in ("boundary_error", "divergence")])
+@pytest.mark.parametrize(
+    "name", [n for n in OF_FIELDS if n not in ("boundary_error", "divergence")]
+)
 def test_where_a_periodic_field_begins_does_not_matter(
     name: str, generator: torch.Generator
 ) -> None:
@@ -181,6 +189,7 @@ def test_a_metric_that_does_not_apply_is_absent_and_never_zero() -> None:
         "divergence",
         "boundary_error",
         "residual",
+        *OF_STATES,
     }
     assert "l2re_frame_2" in values
     assert "l2re_frame_3" not in values
@@ -222,7 +231,7 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.meaning, name
         assert metric.unit, name
     higher = {n for n, m in METRICS.items() if m.higher_is_better}
-    assert higher == {"valid_frames", "valid_time", "stable_frames"}
+    assert higher == {"valid_frames", "valid_time", "stable_frames", "overlap"}
 
 
 @pytest.mark.parametrize(("stride", "kept"), [(1, 64), (2, 16), (4, 4)])

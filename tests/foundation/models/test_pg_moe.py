@@ -64,7 +64,8 @@ def test_the_energy_is_that_of_the_matrix_and_never_below_the_exact_one(options)
 @pytest.mark.parametrize("options", SYMMETRIC.values(), ids=SYMMETRIC)
 @pytest.mark.parametrize("periodic", [True, False])
 def test_the_chains_symmetries_hold_to_the_last_bit(options, periodic):
-    c_BS = amplitudes(states_network(periodic=periodic, **options), chain_batch(5))
+    batch = chain_batch(5, periodic=periodic)
+    c_BS = amplitudes(states_network(periodic=periodic, **options), batch)
     by_site = c_BS.view(-1, *[2] * 5)
     assert torch.equal(by_site, by_site.permute(0, 5, 4, 3, 2, 1))
     turned = by_site.permute(0, 2, 3, 4, 5, 1)
@@ -99,7 +100,8 @@ def test_the_parts_weights_sum_to_one_and_are_the_probabilities_of_the_parts(qua
 def test_experts_of_three_inputs_have_113_parameters(sites, count):
     model = states_network(resolution=1 << sites, distances=1)
     assert model.parameter_counts().total == count
-    assert model.config.num_routed == sites + 1
+    assert model.config.num_experts == sites + 1
+    assert model.config.num_routed == 0  # physics routes: there is no router to learn or to freeze
 
 
 def test_pg_moe_is_150_times_smaller_than_the_first_dense_net_at_12_spins_by_its_nature():
@@ -179,6 +181,14 @@ def test_a_saved_network_is_asked_by_numbers(tmp_path):
     assert torch.equal(loaded.solve(given.given[:, 0, 0]), states)
     with pytest.raises(UserError, match="no field is given"):
         loaded.solve({}, {})
+
+
+def test_samples_of_another_chain_are_refused():
+    """Their energy would be that of the wrong matrix."""
+    with pytest.raises(UserError, match=r"periodic=false .* set model\.periodic"):
+        states_network()(chain_batch(5, periodic=False))
+    with pytest.raises(UserError, match=r"longitudinal=0\.01, the model .* longitudinal=0\.3"):
+        states_network(longitudinal=0.3)(chain_batch(5))
 
 
 @pytest.mark.parametrize(
