@@ -219,6 +219,7 @@ class _HarmonicFields:
 
     kept: OrderedDict[tuple[bytes, ...], Tensor] = field(default_factory=OrderedDict)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # keyed by values, on the host
     @torch.no_grad()
     def __call__(self, flow: Flow) -> Tensor:
         """(B, 3, 3, D, H, W) float64."""

@@ -25,10 +25,17 @@ def open_placed(options: argparse.Namespace) -> Surrogate:
     """The checkpoint that the options name, on their device.
 
     Raises:
-        UserError: this machine does not have the device, or there is no such checkpoint.
+        UserError: this machine does not have the device, or there is no such checkpoint, or it is
+            one of boxes.
     """
     device = usable_device(options.device)
     model = Surrogate.from_pretrained(options.checkpoint).to(device)
+    if model.config.dimensions == 3:
+        raise UserError(
+            f"{options.checkpoint}: a {model.config.model_type} of boxes, and files are read as "
+            "planes; call it from Python (foundation.Surrogate), or judge it on shards with "
+            "foundation evaluate"
+        )
     if options.bf16:
         model = model.bfloat16()
     return model.compiled() if options.compile else model

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from box_flows import box_network
 from own_files import places, waves, write_arrays, write_waves
 from PIL import Image
 from runs import write_checkpoint
 
 from foundation import Surrogate
+from foundation.checkpoint.folder import save_folder
 from launchers.cli import main
 
 
@@ -132,3 +134,15 @@ def test_a_fault_is_one_line_and_exit_code_2(
     assert len(errors) == 1
     assert fault in errors[0]
     assert [each.name for each in tmp_path.iterdir()] == ["flow.h5"]
+
+
+@pytest.mark.parametrize("verb", ["predict", "fingerprint"])
+def test_a_model_of_boxes_reads_no_planes(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "boxes"
+    network = box_network("shodh_moe")
+    save_folder(folder, network.config, network.state_dict(), {})
+    more = ["--steps", "2", "--output", str(tmp_path / "out.npz")] if verb == "predict" else []
+    assert main([verb, str(folder), str(write_waves(tmp_path / "flow.npz")), *more]) == 2
+    assert "a shodh_moe of boxes, and files are read as planes" in capsys.readouterr().err
