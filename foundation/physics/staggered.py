@@ -124,7 +124,7 @@ def projected(velocity: Tensor, projections: Sequence[Projection]) -> Tensor:
     Returns:
         (B, 3, *S); its divergence is round-off of the largest speed over the spacing.
     """
-    flow: Tensor = _Projected.apply(velocity, projections)
+    flow: Tensor = _Projected.apply(velocity, projections)  # type: ignore[no-untyped-call]
     return flow
 
 
