@@ -39,9 +39,9 @@ def conserved(card: CorpusCard) -> dict[str, tuple[str, ...]]:
 
 
 def solenoidal(card: CorpusCard) -> tuple[str, str] | None:
-    """The channels of a velocity without divergence, if the corpus has one."""
+    """The channels of a velocity without divergence in a plane, if the corpus has one."""
     laws = _table().get(card.pde)
-    return laws.solenoidal if laws is not None else None
+    return laws.solenoidal if laws is not None and not card.is_box else None
 
 
 def sides(card: CorpusCard) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ closed edges, and flows that a potential cannot carry. For walls, and for solids
 or other bodies without holes, these are the three harmonic fields below. Solids with holes, as
 a thresholded random field has many, need one more for every hole: a potential that is zero around
 a hole carries no flux through it, and the three alone spread the mean flow over all holes as
-potential flow does.
+potential flow does. `projected` reaches all flows of every geometry, for one Poisson solve.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,15 @@ from torch import Tensor
 from data_shards.box.grid import COMPONENTS, Box, Walls, dim_of, divergence, upward
 from data_shards.box.projection import Projection
 
-__all__ = ["curl", "divergence", "harmonic_fields", "open_edges", "open_faces"]
+__all__ = [
+    "curl",
+    "divergence",
+    "harmonic_fields",
+    "open_edges",
+    "open_faces",
+    "projected",
+    "projection",
+]
 
 NO_WALLS = (False, False, False)
 BLOCKED = 1e-9  # mean speed under which nothing gets through
@@ -97,16 +106,11 @@ def harmonic_fields(
     Raises:
         ArithmeticError: no convergence.
     """
-    solid = fluid < 0.5
-    lengths = [h * n for h, n in zip(spacing, reversed(fluid.shape), strict=True)]
-    kinds: list[Walls] = [("free_slip", "free_slip") if there else None for there in walls]
-    with fluid.device:
-        box = Box(fluid.shape, lengths, kinds, solid if bool(solid.any()) else None)
-        project = Projection(box)
-        fields = torch.zeros(3, *box.open.shape, dtype=torch.float64)
+    project = projection(fluid, spacing, walls)
+    fields = torch.zeros(3, *project.box.open.shape, dtype=torch.float64, device=fluid.device)
     for axis in COMPONENTS:
-        through = torch.zeros_like(box.open)
-        through[axis] = box.open[axis]
+        through = torch.zeros_like(project.box.open)
+        through[axis] = project.box.open[axis]
         flow, _ = project(through)
         if float(flow[axis].mean()) > BLOCKED:
             fields[axis] = flow
@@ -114,3 +118,50 @@ def harmonic_fields(
     blocked = torch.diag((means.diagonal() == 0).double())
     apart: Tensor = torch.linalg.solve(means + blocked, fields.flatten(1)).view_as(fields)
     return apart
+
+
+def projection(
+    fluid: Tensor, spacing: Sequence[float], walls: Sequence[bool] = NO_WALLS
+) -> Projection:
+    """What takes a velocity to the nearest flow through a geometry, in float64; see
+    `harmonic_fields` for the arguments."""
+    solid = fluid < 0.5
+    lengths = [h * n for h, n in zip(spacing, reversed(fluid.shape), strict=True)]
+    # Only tangential velocity knows whether a wall has slip, and projection does not ask.
+    kinds: list[Walls] = [("free_slip", "free_slip") if there else None for there in walls]
+    with fluid.device:
+        return Projection(Box(fluid.shape, lengths, kinds, solid if bool(solid.any()) else None))
+
+
+def projected(velocity: Tensor, projections: Sequence[Projection]) -> Tensor:
+    """The nearest flows without divergence that cross no closed face, differentiable.
+
+    A curl of any potential on all edges and a constant mean reach every flow of every geometry so.
+
+    Args:
+        velocity: (B, 3, *S), float64.
+        projections: of the geometry of each sample (B).
+
+    Returns:
+        (B, 3, *S); its divergence is round-off of the largest speed over the spacing.
+    """
+    flow: Tensor = _Projected.apply(velocity, projections)  # type: ignore[no-untyped-call]
+    return flow
+
+
+class _Projected(torch.autograd.Function):
+    """An orthogonal projection is its own transpose, so gradients are projected likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, velocity: Tensor, projections: Sequence[Projection]) -> Tensor:
+        ctx.projections = projections
+        return _each_projected(velocity, projections)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return _each_projected(grads[0], ctx.projections), None
+
+
+def _each_projected(velocity: Tensor, projections: Sequence[Projection]) -> Tensor:
+    pairs = zip(velocity, projections, strict=True)
+    return torch.stack([project(one * project.box.open)[0] for one, project in pairs])

@@ -114,6 +114,9 @@ def test_beltrami_flow_decays_in_place_to_second_order():
         exact = start * np.exp(-0.02 * (2 * pi) ** 2 * 0.4)
         errors.append(float((flow.velocity - exact).norm() / exact.norm()))
     assert errors[1] < 0.02
+    centred = -0.5 * (box.at_centres(exact) ** 2).sum(0)  # Bernoulli: p + v^2 / 2 is constant
+    off = flow.pressure - flow.pressure.mean() - (centred - centred.mean())
+    assert float(off.norm() / (centred - centred.mean()).norm()) < 0.05
     assert 3.3 < errors[0] / errors[1] < 4.7
 
 

@@ -8,7 +8,15 @@ from torch.testing import assert_close
 
 from data_shards.box.grid import Box
 from data_shards.box.projection import Projection
-from foundation.physics.staggered import curl, divergence, harmonic_fields, open_edges, open_faces
+from foundation.physics.staggered import (
+    curl,
+    divergence,
+    harmonic_fields,
+    open_edges,
+    open_faces,
+    projected,
+    projection,
+)
 
 GRID, SPACING = (6, 8, 10), (0.1, 0.15, 0.2)
 LENGTHS = (1.0, 1.2, 1.2)
@@ -157,6 +165,13 @@ def left_over(fluid, numbers):
     return float((flow.flatten() - fit[:, 0]).norm() / flow.norm())
 
 
+def ring_of_solid():
+    ring = torch.ones(6, 6, 6, dtype=torch.float64)
+    ring[2, 1:5, 1:5] = 0
+    ring[2, 2:4, 2:4] = 1
+    return ring
+
+
 def _units(edges):
     for place in edges.nonzero().tolist():
         unit = torch.zeros_like(edges)
@@ -169,10 +184,56 @@ def test_curls_and_harmonic_fields_are_all_flows_around_a_ball_but_not_through_a
     ball = torch.ones(6, 6, 6, dtype=torch.float64)
     ball[2:4, 2:4, 2:4] = 0
     assert left_over(ball, numbers) < 1e-10
-    ring = torch.ones(6, 6, 6, dtype=torch.float64)
-    ring[2, 1:5, 1:5] = 0
-    ring[2, 2:4, 2:4] = 1
-    assert left_over(ring, numbers) > 1e-3  # of some hundred flows
+    assert left_over(ring_of_solid(), numbers) > 1e-3  # of some hundred flows
+
+
+def potential_of(flow):
+    """A vector potential of a periodic flow without divergence or mean, by Fourier waves."""
+    grid = flow.shape[1:]
+    waves = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) for n in grid]
+    numbers = torch.meshgrid(*waves, indexing="ij")
+    slopes = [torch.exp(2j * torch.pi * k / n) - 1 for k, n in zip(numbers, grid, strict=True)][
+        ::-1
+    ]
+    square = sum(slope.abs() ** 2 for slope in slopes)
+    square[0, 0, 0] = 1.0
+    waves = torch.fft.fftn(flow, dim=(1, 2, 3))
+    parts = []
+    for axis in range(3):  # the transpose of curl
+        after, last = (axis + 1) % 3, (axis + 2) % 3
+        turned = slopes[after].conj() * waves[last] - slopes[last].conj() * waves[after]
+        parts.append(-turned / square)
+    return torch.fft.ifftn(torch.stack(parts), dim=(1, 2, 3)).real
+
+
+def test_every_flow_is_a_projected_curl_and_a_mean_also_through_a_ring(numbers):
+    fluid = ring_of_solid()
+    project = projection(fluid, (1.0,) * 3)
+    flow, _ = project(noise(numbers, 3, 6, 6, 6) * project.box.open)
+    mean = flow.mean(dim=(1, 2, 3), keepdim=True)
+    potential = potential_of(flow - mean)
+    rough = curl(potential, (1.0,) * 3) + mean
+    assert_close(rough, flow, rtol=0, atol=1e-10)
+    assert_close(projected(rough[None], [project])[0], flow, rtol=0, atol=1e-10)
+
+
+def test_projected_velocities_keep_every_law_of_their_own_geometry(numbers):
+    media = [rocks(numbers), torch.ones(GRID)]
+    walls = (False, True, False)
+    projections = [projection(fluid, SPACING, walls) for fluid in media]
+    flows = projected(noise(numbers, 2, 3, *GRID), projections)
+    for flow, project in zip(flows, projections, strict=True):
+        scale = float(flow.abs().max()) / min(SPACING)
+        assert float(divergence(flow, SPACING).abs().max()) < 1e-12 * scale
+        assert bool((flow[project.box.open == 0] == 0).all())
+
+
+def test_gradients_pass_through_a_projection(numbers):
+    fluid = torch.ones(3, 4, 3)
+    fluid[1, 1, 1] = 0
+    project = projection(fluid, (0.5, 0.4, 0.3))
+    velocity = noise(numbers, 1, 3, 3, 4, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda v: projected(v, [project]), (velocity,))
 
 
 @pytest.mark.parametrize("walls", WALLS)
