@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
@@ -20,6 +21,7 @@ from foundation.models.types import Prediction
 from foundation.moe.router import Routing
 
 _BLANK_SAMPLES = 2
+_ROUNDING = 1e-4  # of weights that sum to one
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def collect_routes(
         probabilities.append(
             _stacked([(block.logits_BE / temperature).softmax(-1) for block in routing])
         )
-        weights.append(_stacked([block.weights_BE for block in routing]))
+        weights.append(_stacked([_shares(block.weights_BE) for block in routing]))
         keys += batch.keys
         advance(len(chosen))
     return Routes(
@@ -145,6 +147,12 @@ def collect_routes(
 def _routing(model: Surrogate, batch: Batch) -> tuple[Routing, ...]:
     prediction: Prediction = model(batch)
     return prediction.routing
+
+
+def _shares(weights_BE: Tensor) -> Tensor:
+    """Rows that sum to one: weights may be probabilities among experts that were not chosen."""
+    total_B1 = weights_BE.sum(1, keepdim=True)
+    return torch.where((total_B1 - 1).abs() < _ROUNDING, weights_BE, weights_BE / total_B1)
 
 
 def _stacked(blocks: list[torch.Tensor]) -> NDArray[np.float32]:

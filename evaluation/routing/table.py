@@ -22,18 +22,19 @@ def block_table(record: RoutingRecord) -> str:
     with its fingerprint; "Unseen U" the part of it that is about unseen corpora.
     """
     findings = record.findings
-    header = ["Block", "Accuracy", "±", "MI, bits", "shuffled", "Load, bits"]
+    header = ["Block", "Accuracy", "±", "MI, bits", "shuffled", "Load, bits", "Purity"]
     looks = _with_all(findings.inference)
     rows = [[name, *_score(look.accuracy)] for name, look in looks]
     divided = findings.specialisation
     for row, block in zip(rows, [*divided, None], strict=True):
         row += (
-            ["–"] * 3
+            ["–"] * 4
             if block is None
             else [
                 number(block.mutual_information_bits),
                 number(block.shuffled_bits, digits=2),
                 number(block.load_entropy_bits),
+                "–" if block.purity is None else number(block.purity),
             ]
         )
     if findings.few_shot is not None:

@@ -37,6 +37,9 @@ class Specialisation(Config):
     mutual_information_bits: float  # of expert and corpus, at most log2 of their numbers
     shuffled_bits: float  # the same without any relation between the two
     load_entropy_bits: float  # of the mean weights over corpora; log2 E if all work alike
+    # Share of routes that are of the corpus which uses their expert most: 1 if no two corpora share
+    # an expert, 1 / K if all use them alike. None of records from before it was measured.
+    purity: float | None = None
 
 
 def corpus_usage(routes: Routes, seen: bool) -> CorpusUsage:
@@ -66,11 +69,13 @@ def specialise(seen: Sequence[Routes]) -> tuple[Specialisation, ...]:
             mutual_information_bits=float(information),
             shuffled_bits=float(baseline),
             load_entropy_bits=float(load),
+            purity=float(pure),
         )
-        for information, baseline, load in zip(
+        for information, baseline, load, pure in zip(
             mutual_information_bits(usage_KLE),
             shuffled_L,
             entropy_bits(usage_KLE.mean(axis=0)),
+            usage_KLE.max(axis=0).sum(axis=-1) / len(usage_KLE),
             strict=True,
         )
     )

@@ -153,3 +153,14 @@ def test_boxes_are_not_for_planes_nor_planes_for_boxes(boxes, waves, tmp_path, c
     planes = (*TOKENIZER, "data.corpora=[toy_wave]")
     assert pretrain(waves, tmp_path / "box", extra=planes) == 2
     assert "is a plane, the model takes boxes" in capsys.readouterr().err
+
+
+def test_routers_tell_how_purely_the_corpora_part(boxes, whole, tmp_path):
+    output = tmp_path / "routing.json"
+    command = ["routing", str(whole / "model"), "--untrained", "--task", "routing_boxes"]
+    assert main([*command, "--shards", str(boxes), "--output", str(output)]) == 0
+    for record in json.loads(output.read_text())["records"]:
+        for block in record["findings"]["specialisation"]:
+            assert 0.5 <= block["purity"] <= 1
+        for usage in record["findings"]["usage"]:
+            assert [sum(row) for row in usage["weight"]] == pytest.approx([1, 1])

@@ -25,6 +25,9 @@ def test_disjoint_corpora_share_log2_of_their_number(
     assert block.mutual_information_bits == pytest.approx(np.log2(corpora))
     assert block.load_entropy_bits == pytest.approx(np.log2(corpora))
     assert block.shuffled_bits < block.mutual_information_bits
+    assert block.purity == pytest.approx(1)
+    alike = specialise([handmade(str(k), _one_hot(0, 3 + k)) for k in range(corpora)])[0]
+    assert alike.purity == pytest.approx(1 / corpora)
 
 
 def test_corpora_that_use_experts_alike_share_nothing(rng: np.random.Generator) -> None:
