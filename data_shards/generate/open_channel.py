@@ -23,6 +23,7 @@ from data_shards.generate.solution import Solution, refinement
 from data_shards.generate.stirring import Stirring
 from data_shards.trajectory import Parameter
 
+COARSEST = 8  # cells per side of a spin-up
 WALLS: tuple[Walls, ...] = (None, ("no_slip", "free_slip"), None)
 Interval = tuple[PositiveFloat, PositiveFloat]
 
@@ -74,7 +75,7 @@ def developed(
     cells: int,
 ) -> BoxFlow:
     """A flow that has forgotten its start, on a grid of `cells` a side."""
-    coarse = channel(min(options.spin_up_resolution, cells))
+    coarse = channel(spin_up_cells(cells, options.spin_up_resolution))
     stirring = Stirring(rng, coarse, options.band, options.waves, options.memory)
     flow = driven(coarse, stirring, viscosity, bulk, options)
     flow.velocity[0] = bulk
@@ -87,6 +88,12 @@ def developed(
     finer.velocity, finer.time = refined(flow.velocity, cells // coarse.grid[-1]), flow.time
     finer.advance(options.settle)
     return finer
+
+
+def spin_up_cells(cells: int, most: int) -> int:
+    """The largest divisor of `cells` up to `most`; all cells if it is too coarse for eddies."""
+    largest = max(n for n in range(1, min(cells, most) + 1) if cells % n == 0)
+    return largest if largest >= COARSEST else cells
 
 
 def channel(cells: int) -> Box:

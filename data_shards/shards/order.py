@@ -8,8 +8,8 @@ from data_shards.shards.manifest import CorpusEntry, Provenance, Storage
 
 # Of a card; the rest describes, or belongs to profiles.
 _DECISIVE = (
-    "pde", "channels", "mask_as_channel", "frames", "dt_s", "native_grid", "boundary", "extent",
-    "parameters", "context_frames", "rollout_frames",
+    "pde", "channels", "mask_as_channel", "staggered", "frames", "dt_s", "native_grid", "boundary",
+    "extent", "parameters", "context_frames", "rollout_frames",
 )  # fmt: skip
 
 

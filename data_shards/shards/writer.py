@@ -90,7 +90,7 @@ def write_corpus(
     """
     stem = f"{card.name}-{split}"
     order = {
-        "card": card.model_dump(mode="json"),
+        "card": card.canonical(),
         "split": split,
         "provenance": provenance.model_dump(mode="json"),
         "storage": storage,

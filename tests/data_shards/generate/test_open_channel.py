@@ -9,7 +9,13 @@ from data_shards.box.projection import Projection
 from data_shards.catalogue import load_card
 from data_shards.generate import simulate
 from data_shards.generate.box_frames import one_thread
-from data_shards.generate.open_channel import OpenChannelOptions, channel, developed, generate
+from data_shards.generate.open_channel import (
+    OpenChannelOptions,
+    channel,
+    developed,
+    generate,
+    spin_up_cells,
+)
 from data_shards.generate.stirring import Stirring
 
 
@@ -107,7 +113,15 @@ def test_a_coarser_output_is_the_same_flow_without_divergence():
     np.testing.assert_allclose(coarse.fields[0, 0], fluxes, atol=1e-6)
 
 
-def slopes_of_energy(flow):
+@pytest.mark.parametrize(
+    ("cells", "most", "coarse"),
+    [(32, 16, 16), (128, 64, 64), (40, 16, 10), (37, 16, 37), (8, 16, 8)],
+)
+def test_the_spin_up_has_a_grid_that_divides_the_solvers(cells, most, coarse):
+    assert spin_up_cells(cells, most) == coarse
+
+
+def shares_of_energy(flow):
     """Shares of the fluctuations' energy by waves along x and z, 1, 2, 3, ... per side."""
     velocity = flow.box.at_centres(flow.velocity)
     around = velocity - velocity.mean(dim=(-1, -3), keepdim=True)
@@ -136,14 +150,13 @@ def test_the_small_channel_is_broadband_and_statistically_steady():
         kinetic.append(0.5 * float((v**2).sum(0).mean()))
         work.append(float((v * flow.drive(flow.time)).sum(0).mean()))
         lost.append(-flow.viscosity * float((v * flow.box.laplacian(v)).sum(0).mean()))
-        spectra.append(slopes_of_energy(flow))
+        spectra.append(shares_of_energy(flow))
     gained = (kinetic[-1] - kinetic[0]) / 7.8
     assert np.mean(work) - np.mean(lost) == pytest.approx(gained, abs=0.1 * np.mean(lost))
     assert np.mean(lost) == pytest.approx(np.mean(work), rel=0.2)
     first, second = np.mean(kinetic[:20]), np.mean(kinetic[20:])
     assert first == pytest.approx(second, rel=0.15)
     spectrum = torch.stack(spectra).mean(0)[:15]
-    print(first, second, np.mean(work), np.mean(lost), spectrum)
     assert bool((spectrum[1:] < spectrum[:-1]).all())
     assert float(spectrum[9]) > 1e-4  # ten waves a side are alive
     assert float(spectrum[14]) < 0.01 * float(spectrum[1])
