@@ -86,6 +86,11 @@ class PGMoEConfig(FieldConfig):
                     f"partition={self.partition}, amplitudes={self.amplitudes}: a potential has no "
                     "spins and no symmetry; set partition=region, amplitudes=experts or states"
                 )
+            if prod(self.grid) > MOST_STATES:
+                raise ValueError(
+                    f"resolution={self.resolution} makes {prod(self.grid)} points; "
+                    f"{MOST_STATES} at most"
+                )
             return self
         sites = self.resolution.bit_length() - 1
         if self.dimensions != 1 or sites < 3 or self.resolution != 1 << sites:
@@ -141,9 +146,9 @@ class PGMoE(FieldNetwork):
 
     def __init__(self, config: PGMoEConfig) -> None:
         super().__init__(config)
-        self.states = config.states
         self.chain = config.chain  # of a chain alone
         if config.amplitudes == "experts":
+            self.states = config.states
             self.experts = nn.ModuleList(_net(config.sizes) for _ in range(config.num_experts))
         else:
             self.dense = _net(config.sizes)
@@ -256,7 +261,7 @@ def work(config: PGMoEConfig) -> Work:
     maps = [before * after for before, after in pairwise(config.sizes)]
     smoothing = 0
     if not config.is_chain and config.amplitudes == "experts":
-        smoothing = sum(len(_WIDTHS) * prod(config.grid) * n for n in config.grid if n > 1)
+        smoothing = len(_WIDTHS) * prod(config.grid) * sum(config.grid)
     kept = rows * (config.sizes[0] + 2 * sum(config.sizes[1:])) + 4 * prod(config.grid)
     return Work(
         products=2 * (rows * sum(maps) + smoothing),

@@ -1,18 +1,25 @@
 """Ground states at the size of a test: networks that answer them, batches, exact ones."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from data_shards.card import Split
+from data_shards.catalogue import load_card
+from data_shards.generate.driver import generate_corpus
 from data_shards.generate.ground_state import ground_state
 from data_shards.generate.spin_chain import hamiltonian
+from data_shards.shards.manifest import Provenance
+from data_shards.shards.writer import write_corpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.origin import Origin
 from foundation.models.pg_moe import PGMoE
 from foundation.models.registry import build_model, read_model_config
 
 FIELDS = (0.1, 0.6, 1.0, 1.9)
+LABELLED, UNLABELLED = "ising_4", "ising_4_field_1.05"  # corpora of a run
 
 
 def states_config(**options):
@@ -62,3 +69,21 @@ def _batch(given: torch.Tensor, asked: torch.Tensor, origins: tuple[Origin, ...]
         keys=("",) * count,
         origins=origins,
     )
+
+
+def write_states(folder: Path, *names: str, split: Split = "train", count: int = 4) -> Path:
+    """Shards of some corpora of chains."""
+    for name in names:
+        card = load_card(name)
+        cells = card.native_grid[-1]
+        write_corpus(
+            lambda first, c=card, r=cells: generate_corpus(
+                c, split=split, count=count, resolution=r, seed=0, first=first
+            ),
+            card,
+            split=split,
+            out=folder,
+            count=count,
+            provenance=Provenance(producer="spin_chain", version=1, seed=0, grid=(1, cells)),
+        )
+    return folder

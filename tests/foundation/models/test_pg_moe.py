@@ -170,6 +170,16 @@ def test_products_are_counted_as_torch_counts_them(options):
     assert work_of(model.config).products == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_products_of_a_particles_experts_are_counted_too(dimensions):
+    model = states_network(
+        slots=("potential",), resolution=13, dimensions=dimensions, partition="region"
+    )
+    with FlopCounterMode(display=False) as counter:
+        model(box_batch(torch.zeros(1, *model.config.grid)))
+    assert work_of(model.config).products == counter.get_total_flops()
+
+
 def test_a_saved_network_is_asked_by_numbers(tmp_path):
     model = states_network(resolution=16)
     Surrogate(model, model.config, {}).save_pretrained(tmp_path / "model")
@@ -203,6 +213,10 @@ def test_samples_of_another_chain_are_refused():
         ({"slots": ("potential",)}, "no spins"),
         ({"slots": ("potential",), "amplitudes": "classes", "partition": "none"}, "no symmetry"),
         ({"instance_norm": True}, "instance_norm"),
+        (
+            {"slots": ("potential",), "partition": "none", "dimensions": 2, "resolution": 129},
+            "16384 at most",
+        ),
         ({"dimensions": 2}, "in one"),
     ],
 )

@@ -2,15 +2,10 @@
 
 import pytest
 import torch
-from states import chain_batch, states_network
+from states import LABELLED, UNLABELLED, chain_batch, states_network, write_states
 
-from data_shards.card import Split
-from data_shards.catalogue import load_card
 from data_shards.errors import UserError
-from data_shards.generate.driver import generate_corpus
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import Provenance
-from data_shards.shards.writer import write_corpus
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
 from foundation.models.types import Prediction
@@ -18,27 +13,9 @@ from foundation.train.config import load_run_config
 from foundation.train.losses import losses_of
 from foundation.train.objectives import OBJECTIVES, LossConfig, Ramp
 
-LABELLED, UNLABELLED = "ising_4", "ising_4_field_1.05"
 ENERGY = LossConfig(
     objective="sign_free", terms={"energy": Ramp(end=1.0)}, balance_weight=0.0, noise=0.0
 )
-
-
-def write_states(folder, *names: str, split: Split = "train", count: int = 4):
-    for name in names:
-        card = load_card(name)
-        cells = card.native_grid[-1]
-        write_corpus(
-            lambda first, c=card, r=cells: generate_corpus(
-                c, split=split, count=count, resolution=r, seed=0, first=first
-            ),
-            card,
-            split=split,
-            out=folder,
-            count=count,
-            provenance=Provenance(producer="spin_chain", version=1, seed=0, grid=(1, cells)),
-        )
-    return folder
 
 
 @pytest.fixture(scope="module")
