@@ -16,6 +16,7 @@ from data_shards.card import CorpusCard, ProfileName
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
+    burgers,
     compressible,
     diffusion_sorption,
     elliptic,
@@ -40,6 +41,7 @@ REFINEMENTS: Mapping[str, Refinement] = {
     "wave": wave.REFINED,
     "diffusion_sorption": diffusion_sorption.REFINED,
     "elliptic": elliptic.REFINED,
+    "burgers": burgers.REFINED,
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
+    burgers,
     compressible,
     diffusion_sorption,
     elliptic,
@@ -36,6 +37,7 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "wave": wave.generate,
     "diffusion_sorption": diffusion_sorption.generate,
     "elliptic": elliptic.generate,
+    "burgers": burgers.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable

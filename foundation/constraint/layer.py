@@ -12,12 +12,14 @@ can be left to the boxes in which they lie, boxes can overlap. One has no name: 
 one over the root of their number, so that a tolerance means the same whatever the points.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import grad, jvp, vmap
 from torch.nn import functional as F
 
 from data_shards.errors import UserError
@@ -25,6 +27,7 @@ from data_shards.stream.origin import Origin
 from foundation.constraint.bank import BoxBank
 from foundation.constraint.boxes import box_windows, drawn_points, scattered_windows
 from foundation.constraint.config import ConstraintConfig
+from foundation.constraint.levenberg_marquardt import Curvature, Parts
 from foundation.physics.evolution import Evolution, Steps, residual_of
 
 _LEAST_LEVEL = 1e-3  # of an initial frame by which its rows are divided
@@ -283,6 +286,60 @@ class _Rows:
         rows = [unit * left_M * counts_M, (edges_RJ @ weights_J) * counts_R]
         number = counts_M.sum() + counts_R.sum()
         return torch.cat([*rows, self.ridge * weights_N]) / number.sqrt()
+
+    def parts(
+        self,
+        curvature: Curvature,
+        weights_N: Tensor,
+        jets_MDJ: Tensor,
+        source_M: Tensor,
+        edges_RJ: Tensor,
+        counts_M: Tensor,
+        counts_R: Tensor,
+        coefficients_P: Tensor,
+        unit: Tensor,
+    ) -> Parts:
+        """Second derivatives, gradient and objective, by the few derivatives of a point.
+
+        The same as `torch.func` finds, several times as fast: the equation is differentiated by
+        D numbers in a point instead of N weights.
+        """
+        rows = self(
+            weights_N, jets_MDJ, source_M, edges_RJ, counts_M, counts_R, coefficients_P, unit
+        )
+        number = (counts_M.sum() + counts_R.sum()).sqrt()
+        points_M, ends_R = rows[: len(counts_M)], rows[len(counts_M) : -len(weights_N)]
+        scale_M, basis_MDN = unit * counts_M / number, jets_MDJ[:, :, 1:]
+        weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
+        values_DM = (jets_MDJ @ weights_J).mT
+
+        def at_points(values_DM: Tensor) -> Tensor:
+            left_M = self.equation.residual(values_DM, coefficients_P.unbind(0))
+            return left_M * scale_M
+
+        slopes_DM = grad(lambda values: at_points(values).sum())(values_DM)
+        jacobian_MN = torch.einsum("dm,mdn->mn", slopes_DM, basis_MDN)
+        ends_RN = edges_RJ[:, 1:] * counts_R[:, None] / number
+        matrix_NN = jacobian_MN.mT @ jacobian_MN + ends_RN.mT @ ends_RN
+        matrix_NN = matrix_NN + (self.ridge / number) ** 2 * torch.eye(
+            len(weights_N), dtype=rows.dtype, device=rows.device
+        )
+        if curvature == "exact":
+            curvatures = _curvatures(at_points, values_DM)
+            bent_MDN = torch.einsum("dem,men->mdn", curvatures * points_M, basis_MDN)
+            matrix_NN = matrix_NN + torch.einsum("mdn,mdk->nk", basis_MDN, bent_MDN)
+        gradient_N = points_M @ jacobian_MN + ends_R @ ends_RN
+        gradient_N = gradient_N + rows[-len(weights_N) :] * self.ridge / number
+        return matrix_NN, (gradient_N, rows.square().sum() / 2)
+
+
+def _curvatures(rows: Callable[[Tensor], Tensor], values_DM: Tensor) -> Tensor:
+    """Second derivatives of every row by the values in its point, (D, D, M)."""
+    gradient = grad(lambda values: rows(values).sum())
+    directions = torch.eye(len(values_DM), dtype=values_DM.dtype, device=values_DM.device)
+    along = directions[:, :, None].expand(-1, -1, values_DM.shape[1])
+    found: Tensor = vmap(lambda direction: jvp(gradient, (values_DM,), (direction,))[1])(along)
+    return found
 
 
 def _less(rows_BJR: Tensor, levels: Tensor) -> Tensor:
