@@ -5,7 +5,8 @@ In: u_t = D / R(u) u_xx with the retardation of Freundlich's isotherm,
 R(u) = 1 + (1 - porosity) / porosity * density * k n (u + 1e-6)^(n - 1), saturated
 at the left end, u(0) = 1, and leaving at the right one, u(1) = -D u_x(1).
 Source: PDEBench (arXiv:2210.07182), its constants. Addition: starts that vary in
-space (`waves`). Departures: the conditions hold on the ends themselves instead of half a cell outside, and time steps are implicit
+space (`waves`). Departures: the conditions hold on the ends themselves instead of half
+a cell outside, and time steps are implicit
 (LSODA on the tridiagonal system). The paper prints the right end's condition
 without the sign that its generator has; only with it is the problem stable.
 """
