@@ -8,8 +8,8 @@ Derivatives are taken once, of the basis fields in the whole domain, before it i
 need no one-sided stencils, and a step of a solver costs products of (M x J) alone.
 Source: PI-HC-MoE (ICLR 2024). Departures, named where they are set (`ConstraintConfig`): rows of
 the equation count in units of the forecast's duration, weights of the initial frame and the ends
-can be left to the boxes in which they lie, boxes can overlap. One has no name: a row counts as
-one over the root of their number, so that a tolerance means the same whatever the points.
+can be left to the boxes in which they lie, boxes can overlap, kinds of rows weigh alike. One has
+no name: the sum of squares is a mean, so that a tolerance means the same whatever the points.
 """
 
 from collections.abc import Callable
@@ -103,7 +103,9 @@ class ConstraintLayer(nn.Module):
         jets_BJDTS = equation.derivatives(fields_BJTS, problem.steps)
         edges_BRJ, points_R, num_initial = self._edges(fields_BJTS, first_BS.double(), problem)
         windows_KP = self._windows().flatten(1).to(first_BS.device)
-        weights_BKJ, terms = self._weights(jets_BJDTS, edges_BRJ, points_R, windows_KP, problem)
+        weights_BKJ, terms = self._weights(
+            jets_BJDTS, edges_BRJ, points_R, windows_KP, num_initial, problem
+        )
         blend_BJP = torch.einsum("bkj,kp->bjp", weights_BKJ, windows_KP)
         whole_BTS = (blend_BJP * fields_BJTS.flatten(2)).sum(1).view(-1, *self.shape)
         if config.judged == "boxes":
@@ -198,6 +200,7 @@ class ConstraintLayer(nn.Module):
         edges_BRJ: Tensor,
         points_R: Tensor,
         windows_KP: Tensor,
+        num_initial: int,
         problem: _Problem,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Weights of all fields in every box (B, K, J), and how their solves ended."""
@@ -217,12 +220,12 @@ class ConstraintLayer(nn.Module):
         counts_KR = self._learnt(points_R).expand(shape[1], -1)
         if config.rows == "own":
             counts_KR = counts_KR * (windows_KP[:, points_R] > 0)
-        per_box = (counts_KM, counts_KR)
+        per_box = self._scales(counts_KM, counts_KR, num_initial)
         own = (
             jets_BKMDJ,
             source_BKM,
             edges_BRJ[:, None].expand(-1, shape[1], -1, -1),
-            *(counts.expand(shape[0], *counts.shape) for counts in per_box),
+            *(scales.expand(shape[0], *scales.shape) for scales in per_box),
             problem.coefficients_BP[:, None].expand(-1, shape[1], -1),
             problem.unit_B[:, None].expand(-1, shape[1]),
         )
@@ -248,6 +251,20 @@ class ConstraintLayer(nn.Module):
         positions_KM, counts_KM = (part.to(windows_KP.device) for part in drawn)
         return positions_KM, counts_KM
 
+    def _scales(
+        self, counts_KM: Tensor, counts_KR: Tensor, num_initial: int
+    ) -> tuple[Tensor, Tensor]:
+        """One over the root of the number of rows, of all or of each kind."""
+        initial_KR, boundary_KR = counts_KR[:, :num_initial], counts_KR[:, num_initial:]
+        kinds = [counts_KM, initial_KR, boundary_KR]
+        numbers = [kind.sum(1, keepdim=True) for kind in kinds]
+        if self.config.weighed == "rows":
+            numbers = [torch.stack(numbers).sum(0)] * len(kinds)
+        points, initial, boundary = (
+            kind / number.clamp(min=1).sqrt() for kind, number in zip(kinds, numbers, strict=True)
+        )
+        return points, torch.cat([initial, boundary], 1)
+
     def _learnt(self, points: Tensor) -> Tensor:
         """1 for points of frames that count: in training those that are learnt, else all."""
         frames = points // (torch.Size(self.shape[1:]).numel())
@@ -264,7 +281,10 @@ class ConstraintLayer(nn.Module):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Residuals of one box: of the equation, of its conditions and of the ridge."""
+    """Residuals of one box: of the equation, of its conditions and of the ridge.
+
+    Rows come with their scales, zero for those that do not count.
+    """
 
     equation: Evolution
     ridge: float
@@ -275,17 +295,16 @@ class _Rows:
         jets_MDJ: Tensor,
         source_M: Tensor,
         edges_RJ: Tensor,
-        counts_M: Tensor,
-        counts_R: Tensor,
+        scales_M: Tensor,
+        scales_R: Tensor,
         coefficients_P: Tensor,
         unit: Tensor,
     ) -> Tensor:
         weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
         values_DM = (jets_MDJ @ weights_J).mT
         left_M = self.equation.residual(values_DM, coefficients_P.unbind(0)) - source_M
-        rows = [unit * left_M * counts_M, (edges_RJ @ weights_J) * counts_R]
-        number = counts_M.sum() + counts_R.sum()
-        return torch.cat([*rows, self.ridge * weights_N]) / number.sqrt()
+        rows = [unit * left_M * scales_M, (edges_RJ @ weights_J) * scales_R]
+        return torch.cat([*rows, self.ridge * scales_M.max() * weights_N])
 
     def parts(
         self,
@@ -294,8 +313,8 @@ class _Rows:
         jets_MDJ: Tensor,
         source_M: Tensor,
         edges_RJ: Tensor,
-        counts_M: Tensor,
-        counts_R: Tensor,
+        scales_M: Tensor,
+        scales_R: Tensor,
         coefficients_P: Tensor,
         unit: Tensor,
     ) -> Parts:
@@ -305,23 +324,23 @@ class _Rows:
         D numbers in a point instead of N weights.
         """
         rows = self(
-            weights_N, jets_MDJ, source_M, edges_RJ, counts_M, counts_R, coefficients_P, unit
+            weights_N, jets_MDJ, source_M, edges_RJ, scales_M, scales_R, coefficients_P, unit
         )
-        number = (counts_M.sum() + counts_R.sum()).sqrt()
-        points_M, ends_R = rows[: len(counts_M)], rows[len(counts_M) : -len(weights_N)]
-        scale_M, basis_MDN = unit * counts_M / number, jets_MDJ[:, :, 1:]
+        ridge = self.ridge * scales_M.max()
+        points_M, ends_R = rows[: len(scales_M)], rows[len(scales_M) : -len(weights_N)]
+        units_M, basis_MDN = unit * scales_M, jets_MDJ[:, :, 1:]
         weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
         values_DM = (jets_MDJ @ weights_J).mT
 
         def at_points(values_DM: Tensor) -> Tensor:
             left_M = self.equation.residual(values_DM, coefficients_P.unbind(0))
-            return left_M * scale_M
+            return left_M * units_M
 
         slopes_DM = grad(lambda values: at_points(values).sum())(values_DM)
         jacobian_MN = torch.einsum("dm,mdn->mn", slopes_DM, basis_MDN)
-        ends_RN = edges_RJ[:, 1:] * counts_R[:, None] / number
+        ends_RN = edges_RJ[:, 1:] * scales_R[:, None]
         matrix_NN = jacobian_MN.mT @ jacobian_MN + ends_RN.mT @ ends_RN
-        matrix_NN = matrix_NN + (self.ridge / number) ** 2 * torch.eye(
+        matrix_NN = matrix_NN + ridge**2 * torch.eye(
             len(weights_N), dtype=rows.dtype, device=rows.device
         )
         if curvature == "exact":
@@ -329,7 +348,7 @@ class _Rows:
             bent_MDN = torch.einsum("dem,men->mdn", curvatures * points_M, basis_MDN)
             matrix_NN = matrix_NN + torch.einsum("mdn,mdk->nk", basis_MDN, bent_MDN)
         gradient_N = points_M @ jacobian_MN + ends_R @ ends_RN
-        gradient_N = gradient_N + rows[-len(weights_N) :] * self.ridge / number
+        gradient_N = gradient_N + rows[-len(weights_N) :] * ridge
         return matrix_NN, (gradient_N, rows.square().sum() / 2)
 
 

@@ -276,7 +276,7 @@ def test_built_in_groups_hold_what_they_say() -> None:
     for task in select_tasks(["stability"], tasks):
         assert task.rollout_frames + task.free_frames > 400
         assert task.length <= load_card(task.corpus).frames
-    others = {"zero_shot", "steady", "steady_shift"}
+    others = {"zero_shot", "steady", "steady_shift", "constrained"}
     assert set(corpora) | others == set(group_names(tasks.values()))
 
 
