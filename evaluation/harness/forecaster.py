@@ -29,12 +29,14 @@ class Forecaster:
         forecast: context and number of frames in, (B, steps, C, H, W) out.
         layout: grid and channels it takes; None for a floor, which takes any.
         context_frames: how many frames it takes; None for a floor.
+        boxes: in which it solves an equation, along time and each axis; empty without one.
     """
 
     facts: ModelFacts
     forecast: Callable[[Batch, int], Tensor]
     layout: ModelLayout | None = None
     context_frames: int | None = None
+    boxes: tuple[int, ...] = ()
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -88,7 +90,8 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         return rollout(model, batch, steps)
 
     layout = config.layout
-    return Forecaster(facts, forecast, layout, config.context_frames)
+    boxes = () if config.constraint is None else config.constraint.splits
+    return Forecaster(facts, forecast, layout, config.context_frames, boxes)
 
 
 def _flops_per_frame(config: ModelConfig) -> int:

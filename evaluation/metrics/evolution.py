@@ -25,11 +25,11 @@ def has_evolution(setting: Setting) -> bool:
     return is_line == (EVOLUTIONS[equation].dimensions == 1) and min(setting.grid[-1:]) > 3
 
 
-def residual_per_frame(forecast: Forecast) -> Tensor:
-    """`|u_t - L(u)|` of each frame, times the duration of the forecast, relative to the truth.
+def residual_fields(forecast: Forecast) -> Tensor:
+    """`u_t - L(u)` at every point, times the duration of the forecast, relative to the truth.
 
     Returns:
-        (B, T), root mean squares over cells in that of the true frames; dimensionless.
+        (B, T, H, W), in the root mean square of the true frames; dimensionless.
     """
     setting = forecast.setting
     equation = EVOLUTIONS[OF_CORPORA[setting.pde]]
@@ -46,11 +46,19 @@ def residual_per_frame(forecast: Forecast) -> Tensor:
     ]
     values = equation.derivatives(fields[:, None], Steps(dt_B, known(sides)))[:, 0]
     left = residual_of(equation, values, known(coefficients), fields.shape[2:])
-    asked = equation.inner(fields.shape[1:])[1].flatten().to(fields.device)
-    left_BT = left[:, 1:].flatten(2)[..., asked].square().mean(2).sqrt()
     size_B = forecast.true_BTCHW[:, :, 0].double().flatten(1).square().mean(1).sqrt()
-    duration_B = dt_B * (fields.shape[1] - 1)
-    return left_BT * (duration_B / size_B)[:, None]
+    scale_B = dt_B * (fields.shape[1] - 1) / size_B
+    left_BTHW = left[:, 1:].reshape(forecast.pred_BTCHW[:, :, 0].shape)
+    return left_BTHW * scale_B[:, None, None, None]
+
+
+def residual_per_frame(forecast: Forecast) -> Tensor:
+    """Root mean squares of `residual_fields` over cells at which the equation is asked, (B, T)."""
+    equation = EVOLUTIONS[OF_CORPORA[forecast.setting.pde]]
+    left = residual_fields(forecast)
+    shape = (left.shape[1] + 1, *left.shape[-equation.dimensions :])
+    asked = equation.inner(shape)[1].flatten().to(left.device)
+    return left.flatten(2)[..., asked].square().mean(2).sqrt()
 
 
 def evolution_residual(forecast: Forecast) -> Tensor:
