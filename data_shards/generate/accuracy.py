@@ -16,6 +16,7 @@ from data_shards.card import CorpusCard, ProfileName
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
+    burgers,
     compressible,
     diffusion_sorption,
     elliptic,
@@ -48,6 +49,7 @@ REFINEMENTS: Mapping[str, Refinement] = {
     "porous": porous.REFINED,
     "spin_chain": spin_chain.REFINED,
     "particle": particle.REFINED,
+    "burgers": burgers.REFINED,
 }
 
 

@@ -4,15 +4,18 @@ Axes: T frames, W cells along x; as fields (T, 1, 1, W).
 In: u_t = D / R(u) u_xx with the retardation of Freundlich's isotherm,
 R(u) = 1 + (1 - porosity) / porosity * density * k n (u + 1e-6)^(n - 1), saturated
 at the left end, u(0) = 1, and leaving at the right one, u(1) = -D u_x(1).
-Source: PDEBench (arXiv:2210.07182), its constants. Departures: the conditions hold
-on the ends themselves instead of half a cell outside, and time steps are implicit
+Source: PDEBench (arXiv:2210.07182), its constants. Addition: starts that vary in
+space (`waves`). Departures: the conditions hold on the ends themselves instead of half
+a cell outside, and time steps are implicit
 (LSODA on the tridiagonal system). The paper prints the right end's condition
 without the sign that its generator has; only with it is the problem stable.
 """
 
+from math import pi
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.integrate import solve_ivp
 
 from data_shards.card import CorpusCard
@@ -47,7 +50,8 @@ class DiffusionSorptionOptions(Isotherm):
     """Equation, initial data and accuracy."""
 
     diffusion: PositiveFloat = 5e-4
-    initial: tuple[float, float] = (0.0, 0.2)  # range of the uniform concentration at t = 0
+    initial: tuple[float, float] = (0.0, 0.2)  # range of the concentration at t = 0
+    waves: NonNegativeInt = 0  # along x at t = 0; none: uniform, as published
     solver_resolution: PositiveInt = 1024
     tolerance: PositiveFloat = 1e-6  # of the time integration, relative; absolute: a hundredth
 
@@ -60,10 +64,10 @@ def generate(
 ) -> Solution:
     """One trajectory at t = 0, 5, ..., 500; only its initial level is random."""
     options = DiffusionSorptionOptions.read(card.generator_options, f"card {card.name}")
-    level = float(rng.uniform(*options.initial))
     factor = refinement(resolution, options.solver_resolution)
+    start = draw_start(rng, options, resolution * factor)
     frames = solve(
-        np.full(resolution * factor, level),
+        start,
         times=np.arange(card.frames) * (card.dt_s or 5.0),
         diffusion=options.diffusion,
         isotherm=options,
@@ -71,7 +75,26 @@ def generate(
     )
     fields = frames.reshape(card.frames, 1, 1, resolution, factor).mean(axis=-1)
     medium = options.model_dump(include=set(Isotherm.model_fields))
-    return Solution(fields, {"diffusion": options.diffusion, "initial_level": level, **medium})
+    return Solution(
+        fields, {"diffusion": options.diffusion, "initial_level": float(start.mean()), **medium}
+    )
+
+
+def draw_start(rng: np.random.Generator, options: DiffusionSorptionOptions, cells: int) -> Array:
+    """The concentration at t = 0 (cells,): a level, or waves between two of them."""
+    low, high = options.initial
+    if options.waves == 0:
+        return np.full(cells, float(rng.uniform(low, high)))
+    number = np.arange(1, options.waves + 1)[:, None]
+    heights, phases = (
+        rng.standard_normal(number.shape) / number,
+        rng.uniform(0, 2 * pi, number.shape),
+    )
+    x = (np.arange(cells) + 0.5) / cells
+    profile = (heights * np.cos(pi * number * x + phases)).sum(0)
+    # Heights bound the waves at every resolution alike.
+    share = 0.5 + 0.5 * profile / np.abs(heights).sum()
+    return np.asarray(low + (high - low) * share)
 
 
 def solve(

@@ -12,6 +12,7 @@ import numpy as np
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError, unknown_name
 from data_shards.generate import (
+    burgers,
     compressible,
     diffusion_sorption,
     elliptic,
@@ -44,6 +45,7 @@ GENERATORS: dict[str, Callable[..., Solution]] = {
     "porous": porous.generate,
     "spin_chain": spin_chain.generate,
     "particle": particle.generate,
+    "burgers": burgers.generate,
 }
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable

@@ -30,6 +30,7 @@ class Forecaster:
         layout: grid and channels it takes; None for a floor, which takes any.
         context_frames: how many frames it takes; None for a floor.
         reconstructs: whether it answers with the frames that it is given.
+        boxes: in which it solves an equation, along time and each axis; empty without one.
     """
 
     facts: ModelFacts
@@ -37,6 +38,7 @@ class Forecaster:
     layout: ModelLayout | None = None
     context_frames: int | None = None
     reconstructs: bool = False
+    boxes: tuple[int, ...] = ()
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -91,7 +93,8 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         return rollout(model, batch, steps)
 
     layout = config.layout
-    return Forecaster(facts, forecast, layout, config.context_frames, config.reconstructs)
+    boxes = () if config.constraint is None else config.constraint.splits
+    return Forecaster(facts, forecast, layout, config.context_frames, config.reconstructs, boxes)
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

@@ -32,6 +32,7 @@ from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.scored_grid import cut_forecast, scored_stride
 from evaluation.metrics import Forecast, MetricName, measure
+from evaluation.metrics.evolution import has_evolution, residual_fields
 from evaluation.records.predictions import Precision, PredictionWriter
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import Provenance, Record, aggregate_all, along_parameter
@@ -154,7 +155,9 @@ class _Run:
             values={name: _array(value) for name, value in values.items()},
             per_frame=_array(forecast.per_frame_BT),
             non_finite=int((~finite_B).sum()),
-            picture=_picture(forecast) if number == 0 and settings.pictures else None,
+            picture=_picture(forecast, self.forecaster.boxes)
+            if number == 0 and settings.pictures
+            else None,
             predictions=torch.cat(kept, dim=1).cpu().numpy() if settings.predictions else None,
             parameters=_on_ladder(self.corpus.card.shift, batch.origins),
         )
@@ -235,7 +238,7 @@ def _on_ladder(shift: Shift | None, origins: Sequence[Origin]) -> dict[str, NDAr
     return {shift.parameter: np.array([own[shift.parameter] for own in known], float)}
 
 
-def _picture(forecast: Forecast) -> Picture:
+def _picture(forecast: Forecast, boxes: tuple[int, ...]) -> Picture:
     """First to last predicted frame, evenly spread, of the first sample."""
     steps = forecast.setting.frames
     frames = np.unique(np.linspace(0, steps - 1, min(PICTURED_FRAMES, steps)).round().astype(int))
@@ -245,4 +248,13 @@ def _picture(forecast: Forecast) -> Picture:
         truth=forecast.true_BTCHW[0].cpu()[chosen].float().numpy(),
         prediction=forecast.pred_BTCHW[0].cpu()[chosen].float().numpy(),
         fluid=forecast.points_B1CHW[0, 0, 0].cpu().numpy(),
+        residual=_residual(forecast),
+        boxes=np.array(boxes) if boxes else None,
     )
+
+
+def _residual(forecast: Forecast) -> NDArray[np.float32] | None:
+    """Of the first sample, where an equation of evolution is known."""
+    if not has_evolution(forecast.setting):
+        return None
+    return residual_fields(forecast)[0].cpu().float().numpy()

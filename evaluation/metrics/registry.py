@@ -1,7 +1,7 @@
 """All metrics by name: what each is, which way is better, where it applies.
 
-`l2re_frame_N` and `drift_QUANTITY` are families: every frame and every conserved
-quantity has its own. A metric that does not apply to a task is left out of its
+`l2re_frame_N`, `l2re_frames_M_N` and `drift_QUANTITY` are families: every frame, run of
+frames and conserved quantity has its own. A metric that does not apply to a task is left out of its
 record; it is never 0.
 """
 
@@ -15,6 +15,7 @@ from data_shards.errors import unknown_name
 from evaluation.metrics import horizon, relative, staggered, states
 from evaluation.metrics.conservation import drift
 from evaluation.metrics.divergence import divergence
+from evaluation.metrics.evolution import evolution_residual, has_evolution, residual_per_frame
 from evaluation.metrics.forecast import Forecast, Setting
 from evaluation.metrics.residual import equation_residual, has_residual
 from evaluation.metrics.sides import boundary_error
@@ -24,6 +25,7 @@ from evaluation.metrics.stability import growth, stable_frames
 MetricName = str
 
 _FRAME = re.compile(r"l2re_frame_([1-9][0-9]*)")
+_FRAMES = re.compile(r"(l2re|evolution_residual)_frames_([1-9][0-9]*)_([1-9][0-9]*)")
 _DRIFT = re.compile(r"drift_([a-z][a-z0-9_]*)")
 
 
@@ -102,6 +104,24 @@ def _observable(name: str, meaning: str, of_state: states.Observable) -> dict[st
             applies=states.is_of_spins,
         ),
     }
+
+
+def _frames(name: str, first: int, last: int) -> Metric:
+    part = slice(first - 1, last)
+    if name == "l2re":
+        return Metric(
+            title=f"L2RE of frames {first} to {last}",
+            meaning=f"mean over predicted frames {first} to {last} of the L2RE of each",
+            measure=lambda forecast: forecast.per_frame_BT[:, part].mean(1),
+            applies=lambda setting: first <= last <= setting.frames,
+            from_curve=lambda curve_BT, threshold: curve_BT[:, part].mean(1),
+        )
+    return Metric(
+        title=f"evolution residual of frames {first} to {last}",
+        meaning=f"evolution residual of predicted frames {first} to {last}, root mean square",
+        measure=lambda forecast: residual_per_frame(forecast)[:, part].square().mean(1).sqrt(),
+        applies=lambda setting: first <= last <= setting.frames and has_evolution(setting),
+    )
 
 
 METRICS: dict[MetricName, Metric] = {
@@ -187,6 +207,12 @@ METRICS: dict[MetricName, Metric] = {
         measure=equation_residual,
         applies=has_residual,
     ),
+    "evolution_residual": Metric(
+        title="evolution residual",
+        meaning="what the equation of evolution leaves of the forecast, over its duration",
+        measure=evolution_residual,
+        applies=has_evolution,
+    ),
     "boundary_error": Metric(
         title="boundary error",
         meaning="error in the cells at the sides, relative to the truth in the whole domain",
@@ -234,6 +260,8 @@ def find_metric(name: MetricName) -> Metric:
         return METRICS[name]
     if match := _FRAME.fullmatch(name):
         return _frame(int(match[1]))
+    if match := _FRAMES.fullmatch(name):
+        return _frames(match[1], int(match[2]), int(match[3]))
     if match := _DRIFT.fullmatch(name):
         return _drift(match[1])
     raise unknown_name("metric", name, [*METRICS, "l2re_frame_1"])

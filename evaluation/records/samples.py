@@ -34,12 +34,17 @@ class Picture:
         truth: (F, C, H, W), the scored channels on the scored points.
         prediction: of the same shape.
         fluid: (H, W), 1 in the fluid.
+        residual: (T, H, W), what the equation of evolution leaves of every predicted frame, over
+            the duration, in the size of the truth; None where no equation is known.
+        boxes: of the model's constraint along time and each axis; None without one.
     """
 
     frames: NDArray[np.int64]
     truth: NDArray[np.float32]
     prediction: NDArray[np.float32]
     fluid: NDArray[np.float32]
+    residual: NDArray[np.float32] | None = None
+    boxes: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class SampleValues:
         named |= {f"{prefix}/value/{name}": array for name, array in self.values.items()}
         named |= {f"{prefix}/parameter/{name}": array for name, array in self.parameters.items()}
         if self.picture is not None:
-            named |= {f"{prefix}/picture/{k}": v for k, v in vars(self.picture).items()}
+            own = {key: part for key, part in vars(self.picture).items() if part is not None}
+            named |= {f"{prefix}/picture/{key}": part for key, part in own.items()}
         return named
 
 
@@ -90,12 +96,12 @@ def read_samples(path: Path, position: int, record: Record | None = None) -> Sam
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             prefix = f"{position if record is None else _place(stored, position, record)}/"
             arrays = _below(prefix, stored)
-        picture = {k: arrays[f"picture/{k}"] for k in Picture.__annotations__ if _pictured(arrays)}
+        picture = {k: arrays.get(f"picture/{k}") for k in Picture.__annotations__}
         samples = SampleValues(
             keys=tuple(map(str, arrays["keys"])),
             values=_below("value/", arrays),
             per_frame=arrays["per_frame"],
-            picture=Picture(**picture) if picture else None,
+            picture=_picture(picture),
             parameters=_below("parameter/", arrays),
         )
         _check(samples, record)
@@ -144,5 +150,9 @@ def _check(samples: SampleValues, record: Record | None) -> None:
         raise ValueError("arrays of different lengths")
 
 
-def _pictured(arrays: dict[str, NDArray[Any]]) -> bool:
-    return "picture/truth" in arrays
+def _picture(parts: dict[str, Any]) -> Picture | None:
+    if parts["truth"] is None:
+        return None
+    if missing := [key for key in ("frames", "prediction", "fluid") if parts[key] is None]:
+        raise ValueError(f"a picture without {', '.join(missing)}")
+    return Picture(**parts)

@@ -36,6 +36,9 @@ class ConstraintConfig(Config):
     # Rows of the initial frame and of the ends: of the whole domain in every box, as published,
     # or in those boxes alone in which they lie.
     rows: Literal["whole", "own"] = "whole"
+    # Rows of the equation, of the initial frame and of the ends: every row alike, as published, or
+    # the mean of every kind, without which few rows at the ends are outvoted.
+    weighed: Literal["rows", "kinds"] = "kinds"
     # The initial frame by rows of the least squares (diffusion-sorption as published), or exactly,
     # by basis fields that grow from zero with time (Navier-Stokes as published).
     initial: Literal["rows", "exact"] = "exact"

@@ -8,16 +8,18 @@ Derivatives are taken once, of the basis fields in the whole domain, before it i
 need no one-sided stencils, and a step of a solver costs products of (M x J) alone.
 Source: PI-HC-MoE (ICLR 2024). Departures, named where they are set (`ConstraintConfig`): rows of
 the equation count in units of the forecast's duration, weights of the initial frame and the ends
-can be left to the boxes in which they lie, boxes can overlap. One has no name: a row counts as
-one over the root of their number, so that a tolerance means the same whatever the points.
+can be left to the boxes in which they lie, boxes can overlap, kinds of rows weigh alike. One has
+no name: the sum of squares is a mean, so that a tolerance means the same whatever the points.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import grad, jvp, vmap
 from torch.nn import functional as F
 
 from data_shards.errors import UserError
@@ -25,6 +27,7 @@ from data_shards.stream.origin import Origin
 from foundation.constraint.bank import BoxBank
 from foundation.constraint.boxes import box_windows, drawn_points, scattered_windows
 from foundation.constraint.config import ConstraintConfig
+from foundation.constraint.levenberg_marquardt import Curvature, Parts
 from foundation.physics.evolution import Evolution, Steps, residual_of
 
 _LEAST_LEVEL = 1e-3  # of an initial frame by which its rows are divided
@@ -100,7 +103,9 @@ class ConstraintLayer(nn.Module):
         jets_BJDTS = equation.derivatives(fields_BJTS, problem.steps)
         edges_BRJ, points_R, num_initial = self._edges(fields_BJTS, first_BS.double(), problem)
         windows_KP = self._windows().flatten(1).to(first_BS.device)
-        weights_BKJ, terms = self._weights(jets_BJDTS, edges_BRJ, points_R, windows_KP, problem)
+        weights_BKJ, terms = self._weights(
+            jets_BJDTS, edges_BRJ, points_R, windows_KP, num_initial, problem
+        )
         blend_BJP = torch.einsum("bkj,kp->bjp", weights_BKJ, windows_KP)
         whole_BTS = (blend_BJP * fields_BJTS.flatten(2)).sum(1).view(-1, *self.shape)
         if config.judged == "boxes":
@@ -195,6 +200,7 @@ class ConstraintLayer(nn.Module):
         edges_BRJ: Tensor,
         points_R: Tensor,
         windows_KP: Tensor,
+        num_initial: int,
         problem: _Problem,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Weights of all fields in every box (B, K, J), and how their solves ended."""
@@ -214,12 +220,12 @@ class ConstraintLayer(nn.Module):
         counts_KR = self._learnt(points_R).expand(shape[1], -1)
         if config.rows == "own":
             counts_KR = counts_KR * (windows_KP[:, points_R] > 0)
-        per_box = (counts_KM, counts_KR)
+        per_box = self._scales(counts_KM, counts_KR, num_initial)
         own = (
             jets_BKMDJ,
             source_BKM,
             edges_BRJ[:, None].expand(-1, shape[1], -1, -1),
-            *(counts.expand(shape[0], *counts.shape) for counts in per_box),
+            *(scales.expand(shape[0], *scales.shape) for scales in per_box),
             problem.coefficients_BP[:, None].expand(-1, shape[1], -1),
             problem.unit_B[:, None].expand(-1, shape[1]),
         )
@@ -245,6 +251,20 @@ class ConstraintLayer(nn.Module):
         positions_KM, counts_KM = (part.to(windows_KP.device) for part in drawn)
         return positions_KM, counts_KM
 
+    def _scales(
+        self, counts_KM: Tensor, counts_KR: Tensor, num_initial: int
+    ) -> tuple[Tensor, Tensor]:
+        """One over the root of the number of rows, of all or of each kind."""
+        initial_KR, boundary_KR = counts_KR[:, :num_initial], counts_KR[:, num_initial:]
+        kinds = [counts_KM, initial_KR, boundary_KR]
+        numbers = [kind.sum(1, keepdim=True) for kind in kinds]
+        if self.config.weighed == "rows":
+            numbers = [torch.stack(numbers).sum(0)] * len(kinds)
+        points, initial, boundary = (
+            kind / number.clamp(min=1).sqrt() for kind, number in zip(kinds, numbers, strict=True)
+        )
+        return points, torch.cat([initial, boundary], 1)
+
     def _learnt(self, points: Tensor) -> Tensor:
         """1 for points of frames that count: in training those that are learnt, else all."""
         frames = points // (torch.Size(self.shape[1:]).numel())
@@ -261,7 +281,10 @@ class ConstraintLayer(nn.Module):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Residuals of one box: of the equation, of its conditions and of the ridge."""
+    """Residuals of one box: of the equation, of its conditions and of the ridge.
+
+    Rows come with their scales, zero for those that do not count.
+    """
 
     equation: Evolution
     ridge: float
@@ -272,17 +295,70 @@ class _Rows:
         jets_MDJ: Tensor,
         source_M: Tensor,
         edges_RJ: Tensor,
-        counts_M: Tensor,
-        counts_R: Tensor,
+        scales_M: Tensor,
+        scales_R: Tensor,
         coefficients_P: Tensor,
         unit: Tensor,
     ) -> Tensor:
         weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
         values_DM = (jets_MDJ @ weights_J).mT
         left_M = self.equation.residual(values_DM, coefficients_P.unbind(0)) - source_M
-        rows = [unit * left_M * counts_M, (edges_RJ @ weights_J) * counts_R]
-        number = counts_M.sum() + counts_R.sum()
-        return torch.cat([*rows, self.ridge * weights_N]) / number.sqrt()
+        rows = [unit * left_M * scales_M, (edges_RJ @ weights_J) * scales_R]
+        return torch.cat([*rows, self.ridge * scales_M.max() * weights_N])
+
+    def parts(
+        self,
+        curvature: Curvature,
+        weights_N: Tensor,
+        jets_MDJ: Tensor,
+        source_M: Tensor,
+        edges_RJ: Tensor,
+        scales_M: Tensor,
+        scales_R: Tensor,
+        coefficients_P: Tensor,
+        unit: Tensor,
+    ) -> Parts:
+        """Second derivatives, gradient and objective, by the few derivatives of a point.
+
+        The same as `torch.func` finds, several times as fast: the equation is differentiated by
+        D numbers in a point instead of N weights.
+        """
+        rows = self(
+            weights_N, jets_MDJ, source_M, edges_RJ, scales_M, scales_R, coefficients_P, unit
+        )
+        ridge = self.ridge * scales_M.max()
+        points_M, ends_R = rows[: len(scales_M)], rows[len(scales_M) : -len(weights_N)]
+        units_M, basis_MDN = unit * scales_M, jets_MDJ[:, :, 1:]
+        weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
+        values_DM = (jets_MDJ @ weights_J).mT
+
+        def at_points(values_DM: Tensor) -> Tensor:
+            left_M = self.equation.residual(values_DM, coefficients_P.unbind(0))
+            return left_M * units_M
+
+        slopes_DM = grad(lambda values: at_points(values).sum())(values_DM)
+        jacobian_MN = torch.einsum("dm,mdn->mn", slopes_DM, basis_MDN)
+        ends_RN = edges_RJ[:, 1:] * scales_R[:, None]
+        matrix_NN = jacobian_MN.mT @ jacobian_MN + ends_RN.mT @ ends_RN
+        matrix_NN = matrix_NN + ridge**2 * torch.eye(
+            len(weights_N), dtype=rows.dtype, device=rows.device
+        )
+        if curvature == "exact":
+            curvatures = _curvatures(at_points, values_DM)
+            bent_MDN = torch.einsum("dem,men->mdn", curvatures * points_M, basis_MDN)
+            matrix_NN = matrix_NN + torch.einsum("mdn,mdk->nk", basis_MDN, bent_MDN)
+        gradient_N = points_M @ jacobian_MN + ends_R @ ends_RN
+        gradient_N = gradient_N + rows[-len(weights_N) :] * ridge
+        return matrix_NN, (gradient_N, rows.square().sum() / 2)
+
+
+def _curvatures(rows: Callable[[Tensor], Tensor], values_DM: Tensor) -> Tensor:
+    """Second derivatives of every row by the values in its point, (D, D, M)."""
+    gradient = grad(lambda values: rows(values).sum())
+    directions = torch.eye(len(values_DM), dtype=values_DM.dtype, device=values_DM.device)
+    along = directions[:, :, None].expand(-1, -1, values_DM.shape[1])
+    found: Tensor = vmap(lambda direction: jvp(gradient, (values_DM,), (direction,))[1])(along)
+    return found
 
 
 def _less(rows_BJR: Tensor, levels: Tensor) -> Tensor:

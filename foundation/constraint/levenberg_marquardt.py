@@ -14,6 +14,7 @@ problem is solved to round-off though the normal equations square its condition.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -26,7 +27,7 @@ from data_shards.config import Config
 Residual = Callable[..., Tensor]  # of one box: weights (N,) and its own tensors in, (M,) out
 # Second derivatives of the objective: J^T J with the curvature of F, or without.
 Curvature = Literal["exact", "gauss_newton"]
-_Parts = tuple[Tensor, tuple[Tensor, Tensor]]  # second derivatives; gradient and objective
+Parts = tuple[Tensor, tuple[Tensor, Tensor]]  # second derivatives; gradient and objective
 
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-16, 1e12
 _NOISE = 64  # round-offs of the objective within which a decrease means nothing
@@ -73,8 +74,8 @@ class _State:
     def at(
         cls, residual: Residual, weights_BN: Tensor, own: list[Tensor], curvature: Curvature
     ) -> "_State":
-        parts = _whole if curvature == "exact" else _without_curvature
-        matrix_BNN, (gradient_BN, objective_B) = vmap(parts(residual))(weights_BN, *own)
+        parts = _parts_of(residual, curvature)
+        matrix_BNN, (gradient_BN, objective_B) = vmap(parts)(weights_BN, *own)
         return cls(weights_BN, objective_B, gradient_BN, matrix_BNN)
 
     @property
@@ -99,25 +100,31 @@ def objective_of(residual: Residual) -> Residual:
 
 def second_derivatives(residual: Residual, curvature: Curvature) -> Residual:
     """Those of the objective by the weights, (N, N)."""
-    parts = _whole if curvature == "exact" else _without_curvature
-    return lambda weights_N, *own: parts(residual)(weights_N, *own)[0]
+    return lambda weights_N, *own: _parts_of(residual, curvature)(weights_N, *own)[0]
 
 
-def _whole(residual: Residual) -> Callable[..., _Parts]:
+def _parts_of(residual: Residual, curvature: Curvature) -> Callable[..., Parts]:
+    """By the residual's own `parts`, if it knows its structure, else by `torch.func`."""
+    if own := getattr(residual, "parts", None):
+        return partial(own, curvature)
+    return _whole(residual) if curvature == "exact" else _without_curvature(residual)
+
+
+def _whole(residual: Residual) -> Callable[..., Parts]:
     def slope(weights_N: Tensor, *own: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         gradient_N, objective = grad_and_value(objective_of(residual))(weights_N, *own)
         return gradient_N, (gradient_N, objective)
 
-    parts: Callable[..., _Parts] = jacfwd(slope, has_aux=True)
+    parts: Callable[..., Parts] = jacfwd(slope, has_aux=True)
     return parts
 
 
-def _without_curvature(residual: Residual) -> Callable[..., _Parts]:
+def _without_curvature(residual: Residual) -> Callable[..., Parts]:
     def twice(weights_N: Tensor, *own: Tensor) -> tuple[Tensor, Tensor]:
         rows_M = residual(weights_N, *own)
         return rows_M, rows_M
 
-    def parts(weights_N: Tensor, *own: Tensor) -> _Parts:
+    def parts(weights_N: Tensor, *own: Tensor) -> Parts:
         jacobian_MN, rows_M = jacfwd(twice, has_aux=True)(weights_N, *own)
         return jacobian_MN.mT @ jacobian_MN, (rows_M @ jacobian_MN, rows_M.square().sum() / 2)
 

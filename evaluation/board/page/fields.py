@@ -7,6 +7,7 @@ from data_shards.catalogue import card_names, load_card
 from evaluation.board.groups import ColumnGroup
 from evaluation.board.page.elements import Figure
 from evaluation.board.page.film import draw_film
+from evaluation.board.page.residual_map import draw_residual
 from evaluation.records.samples import Picture
 
 MAX_BYTES = 1_200_000  # of all films together
@@ -60,8 +61,9 @@ def films_of(
 
 
 def _size(figure: Figure) -> int:
-    """Bytes of its film in the page."""
-    return 0 if figure.film is None else len(figure.film.strip.address)
+    """Bytes of its film or drawings in the page."""
+    film = 0 if figure.film is None else len(figure.film.strip.address)
+    return film + sum(map(len, figure.drawings))
 
 
 def _films(group: ColumnGroup, pictures: Mapping[str, PicturedModel], cells: int) -> list[Figure]:
@@ -71,6 +73,10 @@ def _films(group: ColumnGroup, pictures: Mapping[str, PicturedModel], cells: int
             caption = f"{shown.label}: {_first_channel(column.task.corpus)}, first test trajectory"
             film = draw_film(shown.picture, 0, column.title, cells)
             films.append(Figure(column.title, caption, film=film))
+            if shown.picture.residual is not None:
+                drawn = draw_residual(shown.picture, column.title)
+                caption = f"{shown.label}: what the equation leaves; lines are faces of boxes"
+                films.append(Figure(column.title, caption, drawings=[drawn]))
     return films
 
 

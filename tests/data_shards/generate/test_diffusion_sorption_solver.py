@@ -10,7 +10,12 @@ from scipy.optimize import brentq
 
 from data_shards.catalogue import load_card
 from data_shards.generate import diffusion_sorption
-from data_shards.generate.diffusion_sorption import DiffusionSorptionOptions, Isotherm, generate
+from data_shards.generate.diffusion_sorption import (
+    DiffusionSorptionOptions,
+    Isotherm,
+    draw_start,
+    generate,
+)
 from data_shards.generate.solution import Array
 
 D = 5e-4
@@ -122,3 +127,14 @@ def test_coarse_trajectories_are_averages_of_fine_ones():
     averages = fine.fields.reshape(101, 1, 1, 64, 16).mean(axis=-1)
     np.testing.assert_allclose(averages, coarse.fields, atol=1e-12)
     np.testing.assert_allclose(fine.fields[0], fine.parameters["initial_level"], rtol=1e-12)
+
+
+def test_starts_that_vary_do_so_within_the_range_and_alike_at_every_resolution():
+    options = DiffusionSorptionOptions(initial=(0.05, 0.15), waves=4)
+    coarse, fine = (draw_start(np.random.default_rng(2), options, cells) for cells in (32, 96))
+    assert 0.05 <= fine.min() < fine.max() <= 0.15
+    assert np.ptp(fine) > 0.02
+    # cells share their centres
+    np.testing.assert_allclose(fine[1::3], coarse, rtol=1e-12)
+    level = draw_start(np.random.default_rng(2), DiffusionSorptionOptions(), 8)
+    assert (level == np.random.default_rng(2).uniform(0, 0.2)).all()
