@@ -21,7 +21,8 @@ def cheap(name: str) -> CorpusCard:
     if "solver_resolution" in options:
         options["solver_resolution"] = 64 if card.generator == "vorticity" else 16
     if card.is_box:
-        options |= {key: 0.1 for key in ("spin_up", "settle") if key in options}
+        fast = {"spin_up": 0.1, "settle": 0.1, "steps_per_frame": 1}
+        options |= {key: value for key, value in fast.items() if key in options}
         options |= {"frame_interval": options["frame_interval"] / 2}
     changes = {"generator_options": options}
     if card.rollout_frames:  # not steady
