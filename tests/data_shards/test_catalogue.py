@@ -37,7 +37,8 @@ def test_every_generated_corpus_has_a_published_and_a_small_profile(name):
     assert set(small.trajectories) == set(get_args(Split))
     # Enough to be scored, few enough to be made while one waits.
     assert min(small.trajectories.values()) >= 1
-    assert sum(small.trajectories.values()) <= 100
+    most = 100 if card.frames > 1 else 2000  # steady states are made in no time
+    assert sum(small.trajectories.values()) <= most
     assert card.splits["train"] > small.trajectories["train"]
 
 
@@ -75,8 +76,8 @@ def test_merging_replaces_leaves_and_changes_neither_argument():
 
 
 def test_all_are_the_planes_with_a_generator_and_a_future_and_names_stand_once():
-    apart = ("elliptic_", "open_channel_3d", "porous_3d")  # steady problems, boxes
-    forecast = [name for name in GENERATED if not name.startswith(apart)]
+    cards = map(load_card, GENERATED)
+    forecast = [card.name for card in cards if card.window == "next" and not card.is_box]
     assert expand(["all"]) == forecast
     assert expand(["mixture_6", "pdebench_dr", "all"])[:6] == expand(["mixture_6"])
     assert len(expand(["mixture_6", "all"])) == len(forecast)

@@ -50,9 +50,10 @@ def test_trajectory_follows_its_card_and_its_arguments_alone(name):
     assert (first.corpus, first.index, first.seed) == (name, 0, 0)
     sides = {"left", "right", "bottom", "top"} | ({"front", "back"} if card.is_box else set())
     assert set(first.boundary) == sides
+    least = 1e-4 if card.axis == "states" else 1e-3  # ground states hardly move in their range
     for changes in ({"seed": 1}, {"split": "test"}, {"index": 3}):
         other = one(card, **changes)
-        assert np.abs(other.fields - first.fields).max() > 1e-3 * np.abs(first.fields).max()
+        assert np.abs(other.fields - first.fields).max() > least * np.abs(first.fields).max()
 
 
 def test_every_number_on_the_card_of_a_parameter_is_used():
