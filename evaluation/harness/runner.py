@@ -248,7 +248,7 @@ def _picture(forecast: Forecast, boxes: tuple[int, ...]) -> Picture:
         truth=forecast.true_BTCHW[0].cpu()[chosen].float().numpy(),
         prediction=forecast.pred_BTCHW[0].cpu()[chosen].float().numpy(),
         fluid=forecast.points_B1CHW[0, 0, 0].cpu().numpy(),
-        residual=_residual(forecast),
+        residual=_residual(forecast) if boxes else None,
         boxes=np.array(boxes) if boxes else None,
     )
 

@@ -11,9 +11,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from data_shards.errors import UserError
+from data_shards.stream.origin import Origin
 from evaluation.metrics.forecast import Forecast, Setting
 from evaluation.metrics.points import or_inf
-from foundation.physics.evolution import EVOLUTIONS, OF_CORPORA, Steps, residual_of
+from foundation.physics.evolution import EVOLUTIONS, OF_CORPORA, Evolution, Steps, residual_of
 
 
 def has_evolution(setting: Setting) -> bool:
@@ -40,16 +42,23 @@ def residual_fields(forecast: Forecast) -> Tensor:
     known = partial(torch.tensor, dtype=torch.float64, device=fields.device)
     dt_B = known([origin.dt_s for origin in forecast.origins])
     sides = [(o.extent[1] - o.extent[0], o.extent[3] - o.extent[2]) for o in forecast.origins]
-    coefficients = [
-        [(origin.parameters or {})[name] for name in equation.parameters]
-        for origin in forecast.origins
-    ]
+    coefficients = [_coefficients(origin, equation) for origin in forecast.origins]
     values = equation.derivatives(fields[:, None], Steps(dt_B, known(sides)))[:, 0]
     left = residual_of(equation, values, known(coefficients), fields.shape[2:])
     size_B = forecast.true_BTCHW[:, :, 0].double().flatten(1).square().mean(1).sqrt()
     scale_B = dt_B * (fields.shape[1] - 1) / size_B
     left_BTHW = left[:, 1:].reshape(forecast.pred_BTCHW[:, :, 0].shape)
     return left_BTHW * scale_B[:, None, None, None]
+
+
+def _coefficients(origin: Origin, equation: Evolution) -> list[float]:
+    known = origin.parameters or {}
+    if missing := [name for name in equation.parameters if name not in known]:
+        raise UserError(
+            f"evolution_residual: the trajectories do not say {', '.join(missing)}, which their "
+            "equation has; leave the metric out, or build the corpus again"
+        )
+    return [known[name] for name in equation.parameters]
 
 
 def residual_per_frame(forecast: Forecast) -> Tensor:

@@ -61,7 +61,6 @@ class ConstraintLayer(nn.Module):
     """Solves for the weights of basis fields; has no parameters."""
 
     step: Tensor
-    windows_KTS: Tensor
 
     def __init__(self, config: ConstraintConfig, shape: tuple[int, ...]) -> None:
         """Plan the boxes.
@@ -115,13 +114,11 @@ class ConstraintLayer(nn.Module):
             values_BDTS = equation.derivatives(whole_BTS[:, None], problem.steps)[:, 0]
         terms = {**self._residual_term(values_BDTS, problem), **terms}
         blend_BRJ = blend_BJP[:, :, points_R].mT
-        misses_BR = (blend_BRJ * edges_BRJ).sum(2) * self._learnt(points_R)
-        for name, part in (
-            ("initial", misses_BR[:, :num_initial]),
-            ("boundary", misses_BR[:, num_initial:]),
-        ):
-            if part.shape[1]:
-                terms[name] = _root_mean_square(part)
+        misses_BR, learnt_R = (blend_BRJ * edges_BRJ).sum(2), self._learnt(points_R) > 0
+        is_initial_R = torch.arange(len(points_R), device=points_R.device) < num_initial
+        for name, kind_R in (("initial", is_initial_R), ("boundary", ~is_initial_R)):
+            if kind_R.any():
+                terms[name] = _root_mean_square(misses_BR[:, kind_R & learnt_R])
         return Constrained(whole_BTS[:, 1:], terms)
 
     def _problem(self, origins: tuple[Origin, ...], like: Tensor) -> _Problem:
@@ -157,7 +154,7 @@ class ConstraintLayer(nn.Module):
             basis = basis - basis.mean(space, keepdim=True)
         known_B1TS = first_BS[:, None, None].expand(-1, 1, self.shape[0], *self.shape[1:])
         if config.initial == "exact":
-            grown_T = torch.linspace(0, 1, self.shape[0]).to(basis)
+            grown_T = torch.linspace(0, 1, self.shape[0], dtype=torch.float64).to(basis)
             basis = basis * grown_T.view(-1, *(1,) * len(space))
         else:
             known_B1TS = torch.zeros_like(known_B1TS)

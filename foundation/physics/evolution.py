@@ -20,6 +20,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from data_shards.errors import UserError
 from foundation.physics.operators import derivative, from_waves, laplacian, to_waves, wave_numbers
 
 _OFFSET = 1e-6  # under the power of the isotherm, as in the generator
@@ -113,7 +114,16 @@ def _burgers_residual(values: Tensor, coefficients: Sequence[Tensor]) -> Tensor:
 
 
 def _vorticity_derivatives(fields: Tensor, steps: Steps) -> Tensor:
-    """w_t, w_x, w_y, lap w, u, v on a periodic square of side one; u = psi_y, -lap psi = w."""
+    """w_t, w_x, w_y, lap w, u, v on a periodic square of side one; u = psi_y, -lap psi = w.
+
+    Raises:
+        UserError: the square has another side.
+    """
+    if not torch.allclose(steps.lengths_BA, torch.ones_like(steps.lengths_BA)):
+        raise UserError(
+            f"vorticity: sides of {steps.lengths_BA[0].tolist()}; wanted the unit square, scale "
+            "the fields and their viscosity"
+        )
     lengths = (1.0, 1.0)
     kx, ky = (k.to(fields.device) for k in wave_numbers(fields.shape[-2:], lengths))
     squared = kx**2 + ky**2

@@ -223,7 +223,7 @@ def test_everything_that_applies_is_measured_and_nothing_else(corpus: Open) -> N
     common = {"l2re", "nrmse", "vrmse", "max_error", "spectral_low", "valid_frames", "valid_time"}
     common |= {"stable_frames", "growth"}
     own = {
-        "fno_ns_1e-5": {"drift_circulation"},
+        "fno_ns_1e-5": {"drift_circulation", "evolution_residual"},
         "pdebench_cns_m0.1": {"drift_mass", "drift_momentum", "drift_energy"},
         "cfdbench": {"divergence", "boundary_error"},
     }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from data_shards.errors import UserError
 from data_shards.generate.diffusion_sorption import Isotherm, solve
 from foundation.physics.evolution import EVOLUTIONS, Steps, by_time, residual_of
 
@@ -73,6 +74,11 @@ def test_velocity_is_that_whose_curl_is_the_vorticity_and_turns_the_right_way():
     # curl = v_x - u_y: u = cos(2 pi y) / 2 pi and v = sin(6 pi x) / 6 pi
     torch.testing.assert_close(u, (at.cos() / (2 * pi))[:, None].expand(16, 16))
     torch.testing.assert_close(v, ((3 * at).sin() / (6 * pi)).expand(16, 16))
+
+
+def test_a_flow_on_another_square_is_refused():
+    with pytest.raises(UserError, match="wanted the unit square"):
+        left_of("vorticity", torch.zeros(4, 8, 8).double(), 1.0, (0.1, 0.0), (2.0, 2.0))
 
 
 def test_forcing_that_viscosity_balances_leaves_nothing():
