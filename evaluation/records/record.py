@@ -189,11 +189,16 @@ def along_parameter(
         if len(groups) > 1:
             return Along(
                 parameter=parameter,
-                values=tuple(float(places_N[group].mean()) for group in groups),
-                errors=tuple(_central(values_N[group], how) for group in groups),
+                values=tuple(_drawn(places_N[group].mean()) for group in groups),
+                errors=tuple(_drawn(_central(values_N[group], how)) for group in groups),
                 samples=tuple(map(len, groups)),
             )
     return None
+
+
+def _drawn(value: float) -> float:
+    """To six digits: it is drawn, and files of records are kept small."""
+    return float(f"{value:.6g}")
 
 
 def check_record(record: Record, where: str) -> None:
