@@ -25,6 +25,7 @@ def on_nodes_of_two(what: Measurement):
     return measure_links(1, what)
 
 
+@pytest.mark.slow
 def test_a_launched_group_is_measured_within_nodes_and_between_them(tmp_path, capsys):
     first, *others = on_ranks(4, on_nodes_of_two, LITTLE)
     assert others == [None] * 3

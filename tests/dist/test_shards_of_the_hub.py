@@ -50,6 +50,7 @@ def pretrain_at(url: str, home: Path, output: Path) -> int:
     return pretrain(url, output, ep_size=2, extra=SHORT)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_shards_at_a_url_train_as_their_folder_does_and_come_once_for_all_ranks(waves, tmp_path):
     with serving(waves) as server:
         server.faults.add("drop_once")

@@ -116,6 +116,7 @@ def run_bench(path: str) -> int:
     return ratios.main(["--only", "inference", "--rounds", "1", "--output", path])
 
 
+@pytest.mark.slow
 def test_the_record_holds_what_was_measured_and_how(tmp_path):
     path = tmp_path / "records" / "ratios.json"
     assert on_ranks(1, run_bench, str(path)) == [0]

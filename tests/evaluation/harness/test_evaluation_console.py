@@ -200,7 +200,7 @@ def test_numbers_are_checked_at_the_edge(
     [
         ("few_shot", "foundation transfer CHECKPOINT --task few_shot_"),
         ("few_shot_wave_layer", "foundation transfer CHECKPOINT --task few_shot_wave_layer"),
-        ("routing", "foundation routing CHECKPOINT --task routing_mixture_6"),
+        ("routing", "foundation routing CHECKPOINT --task routing_"),
         ("routing_mixture_6", "foundation routing CHECKPOINT --task routing_mixture_6"),
     ],
 )
