@@ -9,10 +9,10 @@ the amplitudes say. That velocity vanishes along walls without slip is learned. 
 are decoded as they are. Source: the parameterisation of Shodh-MoE (arXiv 2605.15179), of which
 only the abstract was read; everything else here is ours.
 How the curl is kept out of solids, `velocity`: `potential` takes a potential of zero on all edges
-at solids, which carries no flow through their holes: of the corpus `porous_3d` 4 % of the speed
-among spheres and 17 to 22 % in random fields is beyond it, whatever the weights. `projected` takes
-any potential and projects its curl, one Poisson solve a frame, and reaches every flow. `free`
-decodes velocity as it is, for comparison.
+at solids, which carries no flow through their holes: of the corpus `porous_3d` 2 to 6 % of the
+speed among spheres and 10 to 29 % in random fields (ten frames, best fits) is beyond any weights.
+`projected` takes any potential and projects its curl, one Poisson solve a frame, and reaches every
+flow. `free` decodes velocity as it is, for comparison.
 """
 
 from collections import OrderedDict
