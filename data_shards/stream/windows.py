@@ -71,6 +71,7 @@ def load_windows(
     context_frames: int,
     target_frames: int,
     start: int | Sequence[int] = 0,
+    learnt: Sequence[str] = (),
 ) -> Batch:
     """Read windows of some trajectories.
 
@@ -81,6 +82,8 @@ def load_windows(
         context_frames: frames given.
         target_frames: frames asked.
         start: first given frame, of all or of each.
+        learnt: corpora of the model's training, in their order, among which a sample is numbered;
+            others have number 0.
 
     Raises:
         UserError: the corpus does not fit into the layout.
@@ -88,8 +91,11 @@ def load_windows(
     starts = [start] * len(trajectories) if isinstance(start, int) else start
     placement = placement_of(corpus.card, layout)
     frames = context_frames, target_frames
+    number = learnt.index(corpus.name) if corpus.name in learnt else 0
     windows = [
-        read_window(corpus, i, first, layout, placement, frames, f"{corpus.keys[i]}@{first}")
+        read_window(
+            corpus, i, first, layout, placement, frames, f"{corpus.keys[i]}@{first}", number
+        )
         for i, first in zip(trajectories, starts, strict=True)
     ]
     return to_batch(windows, layout)

@@ -30,6 +30,7 @@ class Forecaster:
         layout: grid and channels it takes; None for a floor, which takes any.
         context_frames: how many frames it takes; None for a floor.
         reconstructs: whether it answers with the frames that it is given.
+        learnt: corpora of its training, in their order.
         boxes: in which it solves an equation, along time and each axis; empty without one.
     """
 
@@ -39,6 +40,7 @@ class Forecaster:
     context_frames: int | None = None
     reconstructs: bool = False
     boxes: tuple[int, ...] = ()
+    learnt: tuple[str, ...] = ()
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -94,7 +96,9 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
 
     layout = config.layout
     boxes = () if config.constraint is None else config.constraint.splits
-    return Forecaster(facts, forecast, layout, config.context_frames, config.reconstructs, boxes)
+    learnt = tuple(model.about.get("corpora", ()))
+    frames = config.context_frames
+    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt)
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

@@ -142,6 +142,7 @@ class _Run:
             context_frames=self.task.context_frames,
             target_frames=self.task.rollout_frames,
             start=starts,
+            learnt=self.forecaster.learnt,
         ).to(self.settings.device)
         stride = scored_stride(self.layout, self.corpus)
         pred = _forecast(self.forecaster, batch, self.task)
@@ -239,18 +240,25 @@ def _on_ladder(shift: Shift | None, origins: Sequence[Origin]) -> dict[str, NDAr
 
 
 def _picture(forecast: Forecast, boxes: tuple[int, ...]) -> Picture:
-    """First to last predicted frame, evenly spread, of the first sample."""
+    """First to last predicted frame, evenly spread, of the first sample; of a box a slice."""
     steps = forecast.setting.frames
     frames = np.unique(np.linspace(0, steps - 1, min(PICTURED_FRAMES, steps)).round().astype(int))
     chosen = torch.from_numpy(frames)
     return Picture(
         frames=frames + 1,
-        truth=forecast.true_BTCHW[0].cpu()[chosen].float().numpy(),
-        prediction=forecast.pred_BTCHW[0].cpu()[chosen].float().numpy(),
-        fluid=forecast.points_B1CHW[0, 0, 0].cpu().numpy(),
+        truth=_plane(forecast.true_BTCHW[0].cpu()[chosen], forecast.setting.grid),
+        prediction=_plane(forecast.pred_BTCHW[0].cpu()[chosen], forecast.setting.grid),
+        fluid=_plane(forecast.points_B1CHW[0, 0, 0].cpu(), forecast.setting.grid),
         residual=_residual(forecast) if boxes else None,
         boxes=np.array(boxes) if boxes else None,
     )
+
+
+def _plane(fields: Tensor, grid: tuple[int, ...]) -> NDArray[np.float32]:
+    """Fields (..., *S) of a plane, or the middle slice of those of a box."""
+    shown = fields if len(grid) < 3 else fields[..., grid[0] // 2, :, :]
+    plane: NDArray[np.float32] = shown.float().numpy()
+    return plane
 
 
 def _residual(forecast: Forecast) -> NDArray[np.float32] | None:

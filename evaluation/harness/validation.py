@@ -32,6 +32,7 @@ class Validator:
         horizon: int,
         limit: int,
         batch_size: int,
+        learnt: Sequence[str] = (),
     ) -> None:
         """Plan which trajectories are judged; nothing is read yet.
 
@@ -42,6 +43,7 @@ class Validator:
             horizon: frames to roll out.
             limit: at most this many trajectories per corpus, the first ones.
             batch_size: per rank.
+            learnt: corpora of the training, in their order.
 
         Raises:
             UserError: trajectories too short, a corpus that does not fit into the model, or
@@ -60,6 +62,7 @@ class Validator:
         self._context_frames, self._horizon = context_frames, horizon
         self._counts = tuple(min(limit, corpus.num_trajectories) for corpus in corpora)
         self._batch_size = batch_size
+        self._learnt = tuple(learnt)
 
     @torch.no_grad()
     def __call__(
@@ -124,6 +127,7 @@ class Validator:
             self._layout,
             context_frames=self._context_frames,
             target_frames=asked,
+            learnt=self._learnt,
         ).to(device)
         points = scored_points(
             batch.asked_mask, batch.valid_mask, scored_stride(self._layout, corpus)

@@ -7,11 +7,11 @@ sample (`samples.py`), from which each record can be aggregated again.
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
 from data_shards.config import Config
 from data_shards.errors import UserError
@@ -85,6 +85,12 @@ class Along(_Stored):
     values: tuple[float, ...]  # rising; means of it over the groups of samples
     errors: tuple[float, ...]  # headline of each group, aggregated as the task says
     samples: tuple[PositiveInt, ...]  # in each group
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if not len(self.values) == len(self.errors) == len(self.samples):
+            raise ValueError("values, errors and samples are not as many; evaluate again")
+        return self
 
 
 class Record(_Stored):
@@ -178,9 +184,11 @@ def along_parameter(
         how: mean or median.
 
     Returns:
-        None where all samples have one value.
+        None where all samples have one value, or where one has none.
     """
     for parameter, places_N in parameters.items():
+        if not np.isfinite(places_N).all():
+            return None
         distinct = np.unique(places_N)
         if len(distinct) > DISTINCT_VALUES:
             groups = np.array_split(np.argsort(places_N, kind="stable"), SHARES)

@@ -126,7 +126,9 @@ def collect_routes(
     probabilities, weights = [], []
     for first in range(0, len(windows), batch_size):
         chosen = windows[first : first + batch_size]
-        batch = load_contexts(corpus, chosen, layout, config.context_frames)
+        batch = load_contexts(
+            corpus, chosen, layout, config.context_frames, model.about.get("corpora", ())
+        )
         routing = _routing(model, batch.to(device))
         probabilities.append(
             _stacked([(block.logits_BE / temperature).softmax(-1) for block in routing])

@@ -4,6 +4,7 @@ Windows are spread evenly over the whole split, since files are often sorted by 
 or a geometry; start frames are drawn apart for every trajectory, without replacement.
 """
 
+from collections.abc import Sequence
 from zlib import crc32
 
 import numpy as np
@@ -52,7 +53,11 @@ def choose_windows(
 
 
 def load_contexts(
-    corpus: ShardedCorpus, windows: list[Window], layout: ModelLayout, context_frames: int
+    corpus: ShardedCorpus,
+    windows: list[Window],
+    layout: ModelLayout,
+    context_frames: int,
+    learnt: Sequence[str] = (),
 ) -> Batch:
     """Windows as a batch without a target.
 
@@ -61,6 +66,7 @@ def load_contexts(
         windows: (trajectory, start frame).
         layout: grid and channels of the model.
         context_frames: frames of a window.
+        learnt: corpora of the model's training, in their order.
     """
     trajectories, starts = zip(*windows, strict=True)
     return load_windows(
@@ -70,4 +76,5 @@ def load_contexts(
         context_frames=context_frames,
         target_frames=0,
         start=starts,
+        learnt=learnt,
     )

@@ -100,7 +100,7 @@ def check_folder(folder: Path) -> tuple[ModelConfig, dict[str, Any], dict[str, S
             "in all; the files do not belong together"
         ) from None
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise UserError(f"{folder / CONFIG}: no network of such sizes ({reason})") from None
     _check_names(folder, set(stored), set(outline))
     for name, tensor in outline.items():

@@ -309,13 +309,14 @@ class Surrogate(nn.Module):
         fits = (
             context.ndim == 3 + len(layout.grid)
             and context.shape[1] >= frames
-            and 1 <= context.shape[2] <= layout.channels
+            and self.config.least_channels <= context.shape[2] <= layout.channels
             and tuple(context.shape[3:]) == layout.grid
         )
         if not fits:
             raise UserError(
                 f"context is {tuple(context.shape)}; this model takes (B, T, C, H, W) with "
-                f"T >= {frames}, C <= {layout.channels}, (H, W) = {layout.grid}"
+                f"T >= {frames}, {self.config.least_channels} <= C <= {layout.channels}, the grid "
+                f"{layout.grid}"
             )
         count, _, channels = context.shape[:3]
         device = next(self.parameters()).device

@@ -141,6 +141,11 @@ class FieldConfig(Config):
         return not self.slots and self.num_asked == self.channels
 
     @property
+    def least_channels(self) -> int:
+        """Of those given by place, fewer than which say nothing."""
+        return 1
+
+    @property
     def reconstructs(self) -> bool:
         """Whether what is asked are the given frames themselves, whatever a card says."""
         return False

@@ -23,6 +23,10 @@ class FlowConfig(FieldConfig):
     out_frames: Literal[1] = 1
     autoencoder: FlowAutoencoderConfig = FlowAutoencoderConfig()
 
+    @property
+    def least_channels(self) -> int:
+        return _VELOCITY
+
     @model_validator(mode="after")
     def _is_of_flow(self) -> Self:
         if self.channels < _VELOCITY or not self.feeds_back:

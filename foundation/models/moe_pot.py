@@ -9,10 +9,10 @@ floor. Additions, off in the paper's presets: `instance_norm` and `target`, see
 network.py.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, model_validator
 from torch import Tensor, nn
 
 from foundation.models.operator_transformer import (
@@ -36,6 +36,14 @@ class MoEPOTConfig(OperatorTransformerConfig):
     model_type: Literal["moe_pot"] = "moe_pot"
     num_shared: NonNegativeInt = 2
     router: RouterConfig = RouterConfig()
+
+    @model_validator(mode="after")
+    def _gate_routes(self) -> Self:
+        if self.router.by != "gate" or self.router.neighbourhood > 1:
+            raise ValueError(
+                "router.by and router.neighbourhood are of networks of boxes; leave them out"
+            )
+        return self
 
     @property
     def num_routed(self) -> int:

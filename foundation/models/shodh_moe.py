@@ -65,6 +65,11 @@ class ShodhMoEConfig(FlowConfig):
         ):
             if whole % part:
                 raise ValueError(f"{name}: {whole} is not divisible by {part}; change one of them")
+        if self.router.neighbourhood > self.side:
+            raise ValueError(
+                f"router.neighbourhood={self.router.neighbourhood} exceeds the {self.side} tokens "
+                "along a side; lower it"
+            )
         return self
 
     @property
@@ -132,7 +137,8 @@ class ShodhMoE(FlowNetwork):
         if self.training:  # what is asked is there, and is the next frame
             with torch.no_grad():
                 truth = self.autoencoder.encode(batch.asked[:, :1], flow)
-            terms["latent"] = _relative_square(following, truth[:, 0])
+            labelled_B = batch.asked_mask.amax(1)  # of others the next frame is not shown
+            terms["latent"] = labelled_B * _relative_square(following, truth[:, 0])
         fields = self.autoencoder.decode(following[:, None], flow)
         return Prediction(fields, routing, batch.given.new_empty(len(batch), 0), terms)
 

@@ -138,7 +138,10 @@ def pooled(by_token: Routing, samples: int) -> PooledRouting:
         for of_token in (by_token.probabilities_BE, by_token.weights_BE, by_token.shares_BE)
     )
     ordered = weights_BE.sort(dim=1, descending=True)
-    return PooledRouting(probabilities_BE.log(), ordered.indices, ordered.values, shares_BE)
+    tiny = torch.finfo(probabilities_BE.dtype).tiny  # a slope at zero would be infinite
+    return PooledRouting(
+        probabilities_BE.clamp(min=tiny).log(), ordered.indices, ordered.values, shares_BE
+    )
 
 
 def assigned(config: RouterConfig, batch: Batch) -> Tensor | None:

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,14 +43,14 @@ from foundation.physics.staggered import (
 _NORM_GROUPS = 4
 _LEAST_SPEED = 1e-6  # what a flow at rest is divided by
 _SIDES = (("left", "right"), ("bottom", "top"), ("front", "back"))
-_KEPT_BYTES = 1 << 30  # of harmonic fields of geometries that were met
+_KEPT_BYTES = 1 << 30  # of geometries that were met
 
 
 class FlowAutoencoderConfig(Config):
     """Sizes of encoder and decoder."""
 
     width: PositiveInt = 16  # features at full resolution; doubled by every halving
-    levels: PositiveInt = 2  # halvings of the grid
+    levels: int = Field(default=2, ge=1, le=9)  # halvings of the grid
     latent_channels: PositiveInt = 8
     velocity: Literal["potential", "projected", "free"] = "potential"
 
@@ -250,7 +250,7 @@ class _Geometry:
 class _Geometries:
     """Those met last, as solving for their harmonic fields takes longer than all else."""
 
-    kept: OrderedDict[tuple[bytes, bytes], _Geometry] = field(default_factory=OrderedDict)
+    kept: OrderedDict[tuple[bytes, bytes, str], _Geometry] = field(default_factory=OrderedDict)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # keyed by values, on the host
     @torch.no_grad()
@@ -259,12 +259,13 @@ class _Geometries:
         found = []
         for sample, (faces, spacing) in enumerate(zip(flow.open, flow.spacing_B3, strict=True)):
             bits = np.packbits(faces.bool().cpu().numpy()).tobytes()
-            key = bits, spacing.cpu().numpy().tobytes()
+            key = bits, spacing.cpu().numpy().tobytes(), str(faces.device)
             if key not in self.kept:
                 self.kept[key] = _geometry(flow, sample)
             self.kept.move_to_end(key)
             found.append(self.kept[key])
-        while len(self.kept) * found[0].harmonic.nbytes > _KEPT_BYTES and len(self.kept) > 1:
+        each = 3 * found[0].harmonic.nbytes  # projections take somewhat more than the fields
+        while len(self.kept) * each > _KEPT_BYTES and len(self.kept) > 1:
             self.kept.popitem(last=False)
         return found
 

@@ -160,8 +160,9 @@ def _structure(prediction: Prediction, batch: Batch, config: LossConfig) -> Tens
     error_BC = relative_l2(pred, true)
     error_BC = error_BC + config.slopes * relative_l2(_differences(pred), _differences(true))
     error_BC = error_BC + config.spectrum * relative_l2(_amplitudes(pred), _amplitudes(true))
-    counted = batch.asked.shape[2] if config.mask == "reference" else batch.asked_mask.sum(1)
-    return error_BC.sum(1) / counted
+    if config.mask == "reference":
+        return error_BC.mean(1)
+    return error_BC.sum(1) / batch.asked_mask.sum(1).clamp(min=1)
 
 
 def _differences(fields: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def with_tokenizer(job: Job) -> Job:
                 f"tokenizer {name}: its {what} is {other}, the model's {own}; make them equal"
             )
     values = model.model_dump() | {"autoencoder": theirs.autoencoder.model_dump()}
-    run = job.run.model_copy(update={"model": type(model).model_validate(values)})
+    run = job.run.model_copy(update={"model": type(model).read(values, f"tokenizer {name}")})
     return replace(
         job,
         run=run,

@@ -254,6 +254,7 @@ def _validator(run: RunConfig, corpora: Sequence[ShardedCorpus], world: int) -> 
         stopping.held_out if stopping else run.validation.horizon,
         run.validation.limit,
         batch_size=run.step_on(world).micro_batch,
+        learnt=run.data.corpora,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from box_flows import BOXES, SIDE
+from box_flows import BOXES, SEMANTIC, SIDE
 from box_shards import CHANNEL, PORES, write_boxes
 from group import on_ranks
 from runs import curve, pretrain, rows
@@ -110,6 +110,21 @@ def test_both_are_judged_by_the_tasks_of_boxes(boxes, tokenizer, whole, tmp_path
             scores = record["scores"]
             assert scores["face_divergence"]["value"] < 1e-6  # what float32 leaves
             assert {"l2re", "spectral_low", "mean_flow_error"} <= scores.keys()
+    assert main(["leaderboard", str(tmp_path), "--output", str(tmp_path / "board")]) == 0
+    assert (tmp_path / "board" / "index.html").stat().st_size > 10_000
+
+
+def test_an_oracle_is_judged_on_the_experts_that_it_learnt_with(boxes, tokenizer, tmp_path):
+    output = tmp_path / "oracle"
+    router = {**SEMANTIC, "by": "corpus"}
+    settings = latent(tokenizer, router=router)
+    assert on_ranks(1, pretrain, boxes, output, 1, None, settings) == [0]
+    command = ["routing", str(output / "model"), "--task", "routing_boxes", "--shards", str(boxes)]
+    assert main([*command, "--output", str(tmp_path / "routing.json")]) == 0
+    (record,) = json.loads((tmp_path / "routing.json").read_text())["records"]
+    blocks = record["findings"]["specialisation"]
+    assert [block["purity"] for block in blocks] == pytest.approx([1, 1])
+    assert [block["mutual_information_bits"] for block in blocks] == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,15 @@ BOXES = {
     "flow_tokenizer": {"autoencoder": _AUTOENCODER},
     "shodh_moe": {"autoencoder": _AUTOENCODER, "width": 16, "blocks": 2, "heads": 2},
 }
+# One expert of two for every token, by cosine to prototypes.
+SEMANTIC = {
+    "num_experts": 2,
+    "top_k": 1,
+    "unit": "token",
+    "gate": "prototypes",
+    "weights": "probability",
+    "temperature": {"start": 1.0, "decay": 1.0, "floor": 1.0},
+}
 CUBES = (1.0, 1.0, 1.0)
 WALLS = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]])  # across y in the second sample
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from box_flows import BOXES, CUBES, SIDE, box_config, box_network, faces_of, flow_batch
+from box_flows import BOXES, CUBES, SEMANTIC, SIDE, box_config, box_network, faces_of, flow_batch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -86,16 +86,6 @@ def test_a_forecast_is_incompressible_frame_by_frame(generator):
         assert (moment[:, :3][faces_of(batch) == 0] == 0).all()
 
 
-SEMANTIC = {
-    "num_experts": 2,
-    "top_k": 1,
-    "unit": "token",
-    "gate": "prototypes",
-    "weights": "probability",
-    "temperature": {"start": 1.0, "decay": 1.0, "floor": 1.0},
-}
-
-
 def test_a_tokenizer_reconstructs_and_forecasts_nothing(generator):
     model = Surrogate(box_network("flow_tokenizer").eval(), box_config("flow_tokenizer"), {})
     batch = flow_batch(generator)
@@ -175,3 +165,18 @@ def test_what_no_flow_is_made_of_is_refused(name, options, message):
 def test_tokens_must_tile_the_latents():
     with pytest.raises(UserError, match="latents along a side by patch: 4 is not divisible by 3"):
         box_config("shodh_moe", patch=3)
+
+
+def test_too_few_channels_are_no_flow(generator):
+    batch = flow_batch(generator)
+    model = Surrogate(box_network("flow_tokenizer").eval(), box_config("flow_tokenizer"), {})
+    with pytest.raises(UserError, match="3 <= C <= 4"):
+        model.reconstruct(batch.given[:, 0, :2], batch.valid_mask)
+
+
+def test_latents_of_what_is_not_asked_are_not_learnt(generator):
+    batch = flow_batch(generator, 2)
+    hidden = batch.asked_mask.clone()
+    hidden[1] = 0
+    latent = box_network("shodh_moe")(replace(batch, asked_mask=hidden)).terms["latent"]
+    assert (latent > 0).tolist() == [True, False, True]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from architectures import config_of
 from pydantic import ValidationError
 
 from data_shards.errors import UserError
@@ -68,3 +69,8 @@ def test_more_choices_than_experts_is_refused():
         RouterConfig(num_experts=4, top_k=5)
     with pytest.raises(UserError, match="did you mean 'top_k'"):
         RouterConfig.read({"topk": 2}, "router")
+
+
+def test_a_mixture_of_planes_asks_its_gate():
+    with pytest.raises(UserError, match="are of networks of boxes"):
+        config_of("moe_pot", router={"by": "corpus", "top_k": 1})

@@ -223,3 +223,10 @@ def test_a_residual_is_the_sum_of_what_the_network_finds_of_its_equation(generat
     assert torch.equal(found, terms["residual"] + terms["initial"])
     with pytest.raises(UserError, match=r"knows no equation; set model\.constraint"):
         objective("residual", asked.asked, asked)
+
+
+def test_structure_of_a_sample_of_which_nothing_is_asked_is_zero(generator):
+    asked = batch_on((3, 5), generator)
+    hidden = replace(asked, asked_mask=asked.asked_mask * torch.tensor([[1.0], [0], [1], [1]]))
+    found = objective("structure", torch.zeros_like(asked.asked), hidden)
+    assert (found > 0).tolist() == [True, False, True, True]
