@@ -15,6 +15,7 @@ no name: the sum of squares is a mean, so that a tolerance means the same whatev
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf, isfinite
 from typing import NamedTuple
 
 import torch
@@ -136,7 +137,16 @@ class ConstraintLayer(nn.Module):
                     f"constraint {self.config.equation}: the sample's parameters lack "
                     f"{', '.join(missing)}; take a corpus whose card gives them"
                 )
-            rows.append([own[name] for name in names])
+            row = [own[name] for name in names]
+            x_0, x_1, y_0, y_1 = origin.extent[:4]
+            steps = origin.dt_s, x_1 - x_0, y_1 - y_0
+            if not (isfinite(sum(row)) and all(0 < step < inf for step in steps)):
+                raise UserError(
+                    f"constraint {self.config.equation}: time step and sides {steps}, "
+                    f"{dict(zip(names, row, strict=True))}: wanted positive steps and sides, and "
+                    "numbers"
+                )
+            rows.append(row)
         known = partial(torch.tensor, dtype=torch.float64, device=like.device)
         dt_B = known([origin.dt_s for origin in origins])
         sides = [(o.extent[1] - o.extent[0], o.extent[3] - o.extent[2]) for o in origins]

@@ -54,10 +54,10 @@ class FieldConfig(Config):
     def _constrained_is_one_field_after_its_first_frame(self) -> Self:
         if self.constraint is None:
             return self
-        if self.num_asked != 1 or self.out_frames < 2:
+        if self.num_asked != 1 or not 2 <= self.out_frames < MOST_CELLS:
             raise ValueError(
-                f"constraint: asks one channel and two frames or more, not {self.num_asked} and "
-                f"{self.out_frames}; set asked_channels=1 and out_frames"
+                f"constraint: asks one channel and two frames or more, below {MOST_CELLS}, not "
+                f"{self.num_asked} and {self.out_frames}; set asked_channels=1 and out_frames"
             )
         if self.instance_norm or self.scales or self.target != "frame" or self.dimensions != 2:
             raise ValueError(

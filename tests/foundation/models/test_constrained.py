@@ -219,3 +219,18 @@ def test_networks_of_squares_say_how_many_frames_make_one():
     values = constrained_config("moe_pot").model_dump(mode="json") | {"out_frames": 9}
     with pytest.raises(UserError, match="takes a square of frames and 16 cells; set out_frames=15"):
         read_model_config(values, "test")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dt_s": 0.0}, {"dt_s": float("nan")}, {"dt_s": -1.0}, {"parameters": {"viscosity": "nan"}}],
+)
+def test_no_equation_is_solved_without_its_numbers(changes):
+    batch = first_frames("burgers")
+    origin = batch.origins[0]
+    if "parameters" in changes:
+        own = {name: float("nan") for name in origin.parameters}
+        changes = {"parameters": own}
+    spoilt = replace(batch, origins=(replace(origin, **changes), *batch.origins[1:]))
+    with pytest.raises(UserError, match="wanted positive steps and sides"):
+        constrained_network("fno", "burgers")(spoilt)
