@@ -315,8 +315,8 @@ class Surrogate(nn.Module):
         if not fits:
             raise UserError(
                 f"context is {tuple(context.shape)}; this model takes (B, T, C, H, W) with "
-                f"T >= {frames}, {self.config.least_channels} <= C <= {layout.channels}, the grid "
-                f"{layout.grid}"
+                f"T >= {frames}, {self.config.least_channels} <= C <= {layout.channels}, "
+                f"grid = {layout.grid}"
             )
         count, _, channels = context.shape[:3]
         device = next(self.parameters()).device
