@@ -11,13 +11,15 @@ from pathlib import Path
 from textwrap import fill
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from numpy.typing import NDArray
 
 from data_shards.atomic import replace_file
 from data_shards.card import CorpusCard
-from data_shards.pictures.view import SOLID, Caption, View, label, view_of
+from data_shards.pictures.view import SOLID, Caption, Scale, View, label, view_of
 from data_shards.trajectory import Trajectory
 
 _PANEL_AREA = 2.6  # square inches
@@ -70,11 +72,20 @@ def planes_sheet(view: View, captions: Mapping[int, Caption]) -> bytes:
 
 def draw_plane(axes: Axes, view: View, frame: int, channel: int) -> AxesImage:
     """One frame of one channel in its colours, without ticks."""
-    scale = view.scales[channel]
+    return draw_values(axes, view.frames[frame, channel], view.extent, view.scales[channel])
+
+
+def draw_values(
+    axes: Axes,
+    values: NDArray[np.floating],
+    extent: tuple[float, float, float, float],
+    scale: Scale,
+) -> AxesImage:
+    """Values (rows, columns) in the colours of a scale, without ticks."""
     image = axes.imshow(
-        view.frames[frame, channel],
+        values,
         origin="lower",
-        extent=view.extent,
+        extent=extent,
         cmap=matplotlib.colormaps[scale.colours].with_extremes(bad=SOLID),
         vmin=scale.low,
         vmax=scale.high,

@@ -9,7 +9,6 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure, FigureBase
 from mpl_toolkits.mplot3d import Axes3D
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from data_shards.atomic import replace_file
 from data_shards.card import CorpusCard
-from data_shards.pictures.view import SOLID, label, scale_of, title_of
+from data_shards.pictures.sheet import draw_values
+from data_shards.pictures.view import label, scale_of, title_of
 from data_shards.trajectory import Trajectory
 
 Array = NDArray[np.floating]
@@ -63,18 +63,9 @@ def _draw_slices(figure: FigureBase, trajectory: Trajectory, card: CorpusCard) -
         scale = scale_of(values)
         for axes, (name, (across, up), cut) in zip(row, _SLICES, strict=True):
             plane = np.take(values, values.shape[cut] // 2, cut)
-            x, y = trajectory.extent[2 * across :][:2], trajectory.extent[2 * up :][:2]
-            image = axes.imshow(
-                plane.T if cut == 2 else plane,
-                origin="lower",
-                extent=(*x, *y),
-                cmap=matplotlib.colormaps[scale.colours].with_extremes(bad=SOLID),
-                vmin=scale.low,
-                vmax=scale.high,
-                interpolation="nearest",
-            )
-            axes.set_xticks([])
-            axes.set_yticks([])
+            x_0, x_1 = trajectory.extent[2 * across :][:2]
+            y_0, y_1 = trajectory.extent[2 * up :][:2]
+            image = draw_values(axes, plane.T if cut == 2 else plane, (x_0, x_1, y_0, y_1), scale)
             axes.set_xlabel(name.split(", ")[0], fontsize=8)
             axes.set_ylabel(name.split(", ")[1], fontsize=8)
         bar = figure.colorbar(image, ax=list(row), extend=scale.extend, pad=0.01, shrink=0.9)

@@ -20,7 +20,7 @@ from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.windows import load_windows
-from evaluation.harness.compatible import own_layout
+from evaluation.harness.compatible import as_asked, own_layout
 from evaluation.harness.scored_grid import cut_forecast
 from evaluation.metrics import MetricName, find_metric, measure
 from evaluation.records.predictions import PredictionReader
@@ -182,7 +182,7 @@ def _from_predictions(
     shards: str | Path,
 ) -> Values:
     split = (record.task.corpus, record.task.split)
-    corpus = ShardedCorpus.open(find_shards(shards, [split]), *split)
+    corpus = as_asked(record.task, ShardedCorpus.open(find_shards(shards, [split]), *split))
     origin = record.provenance
     if corpus.fingerprint != origin.shard_fingerprint:
         raise UserError(

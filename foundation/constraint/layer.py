@@ -307,7 +307,7 @@ class _Rows:
         coefficients_P: Tensor,
         unit: Tensor,
     ) -> Tensor:
-        weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
+        weights_J = _with_known(weights_N)
         values_DM = (jets_MDJ @ weights_J).mT
         left_M = self.equation.residual(values_DM, coefficients_P.unbind(0)) - source_M
         rows = [unit * left_M * scales_M, (edges_RJ @ weights_J) * scales_R]
@@ -336,8 +336,7 @@ class _Rows:
         ridge = self.ridge * scales_M.max()
         points_M, ends_R = rows[: len(scales_M)], rows[len(scales_M) : -len(weights_N)]
         units_M, basis_MDN = unit * scales_M, jets_MDJ[:, :, 1:]
-        weights_J = torch.cat([torch.ones_like(weights_N[:1]), weights_N])
-        values_DM = (jets_MDJ @ weights_J).mT
+        values_DM = (jets_MDJ @ _with_known(weights_N)).mT
 
         def at_points(values_DM: Tensor) -> Tensor:
             left_M = self.equation.residual(values_DM, coefficients_P.unbind(0))
@@ -366,6 +365,11 @@ def _curvatures(rows: Callable[[Tensor], Tensor], values_DM: Tensor) -> Tensor:
     along = directions[:, :, None].expand(-1, -1, values_DM.shape[1])
     found: Tensor = vmap(lambda direction: jvp(gradient, (values_DM,), (direction,))[1])(along)
     return found
+
+
+def _with_known(weights_N: Tensor) -> Tensor:
+    """Weights (J,) with that of the known field, which is one, before them."""
+    return torch.cat([torch.ones_like(weights_N[:1]), weights_N])
 
 
 def _less(rows_BJR: Tensor, levels: Tensor) -> Tensor:

@@ -8,12 +8,9 @@ import torch
 from group import on_ranks
 from runs import curve, pretrain, rows
 from steady import COUNTS, SIDE
+from written import write_generated
 
-from data_shards.catalogue import load_card
-from data_shards.generate.driver import generate_corpus
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import Provenance
-from data_shards.shards.writer import write_corpus
 from data_shards.stream.windows import origin_of
 from foundation import Surrogate
 from launchers.cli import main
@@ -49,19 +46,7 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, card = tmp_path_factory.mktemp("lines"), load_card("burgers")
-    for split, count in COUNTS.items():
-        write_corpus(
-            lambda first, s=split, n=count: generate_corpus(
-                card, split=s, count=n, resolution=SIDE, seed=0, first=first
-            ),
-            card,
-            split=split,
-            out=folder,
-            count=count,
-            provenance=Provenance(producer="burgers", version=1, seed=0, grid=(1, SIDE)),
-        )
-    return folder
+    return write_generated(tmp_path_factory.mktemp("lines"), "burgers", COUNTS, SIDE)
 
 
 @pytest.fixture(scope="module")

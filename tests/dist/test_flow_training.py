@@ -12,6 +12,11 @@ from group import on_ranks
 from runs import curve, pretrain, rows
 from safetensors.torch import load_file
 
+from data_shards.shards.corpus import ShardedCorpus
+from evaluation.harness.forecaster import open_forecaster
+from evaluation.harness.rescore import Rescoring, rescore
+from evaluation.harness.runner import RunSettings, run_task
+from evaluation.tasks.task import load_tasks
 from foundation import Surrogate
 from launchers.cli import main
 
@@ -179,3 +184,16 @@ def test_routers_tell_how_purely_the_corpora_part(boxes, whole, tmp_path):
             assert 0.5 <= block["purity"] <= 1
         for usage in record["findings"]["usage"]:
             assert [sum(row) for row in usage["weight"]] == pytest.approx([1, 1])
+
+
+def test_what_is_rescored_of_a_reconstruction_is_what_a_run_measures(boxes, tokenizer, tmp_path):
+    """`growth` needs the truth: the frame that was given, not the one after."""
+    output = tmp_path / "run.json"
+    command = ["evaluate", str(tokenizer), "--shards", str(boxes), "--save-predictions"]
+    tasks = "reconstruction_porous_3d"
+    assert main([*command, "--tasks", tasks, "--output", str(output)]) == 0
+    ((again, _),) = rescore(output, Rescoring(metrics=("growth",)), boxes)
+    task = load_tasks()[tasks].model_copy(update={"metrics": ("l2re", "growth")})
+    forecaster = open_forecaster(str(tokenizer), torch.device("cpu"))
+    direct, _ = run_task(forecaster, task, ShardedCorpus.open(boxes, PORES, "test"), RunSettings())
+    assert again.scores["growth"].value == pytest.approx(direct.scores["growth"].value, rel=1e-5)

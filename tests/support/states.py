@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from written import write_generated
 
 from data_shards.card import Split
 from data_shards.catalogue import load_card
-from data_shards.generate.driver import generate_corpus
 from data_shards.generate.ground_state import ground_state
 from data_shards.generate.spin_chain import hamiltonian
-from data_shards.shards.manifest import Provenance
-from data_shards.shards.writer import write_corpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.origin import Origin
 from foundation.models.pg_moe import PGMoE
@@ -74,16 +72,5 @@ def _batch(given: torch.Tensor, asked: torch.Tensor, origins: tuple[Origin, ...]
 def write_states(folder: Path, *names: str, split: Split = "train", count: int = 4) -> Path:
     """Shards of some corpora of chains."""
     for name in names:
-        card = load_card(name)
-        cells = card.native_grid[-1]
-        write_corpus(
-            lambda first, c=card, r=cells: generate_corpus(
-                c, split=split, count=count, resolution=r, seed=0, first=first
-            ),
-            card,
-            split=split,
-            out=folder,
-            count=count,
-            provenance=Provenance(producer="spin_chain", version=1, seed=0, grid=(1, cells)),
-        )
+        write_generated(folder, name, {split: count}, load_card(name).native_grid[-1])
     return folder

@@ -3,12 +3,9 @@
 from pathlib import Path
 
 from architectures import config_of
+from written import write_generated
 
 from data_shards.card import Split
-from data_shards.catalogue import load_card
-from data_shards.generate.driver import generate_corpus
-from data_shards.shards.manifest import Provenance
-from data_shards.shards.writer import write_corpus
 from foundation.models.registry import ModelConfig
 
 SLOTS = ("source", "k11", "k22", "k12")
@@ -20,18 +17,7 @@ SIDE = 16
 def write_steady(folder: Path, *corpora: str) -> Path:
     """Shards of all splits of some steady corpora."""
     for name in corpora:
-        card = load_card(name)
-        for split, count in COUNTS.items():
-            write_corpus(
-                lambda first, c=card, s=split, n=count: generate_corpus(
-                    c, split=s, count=n, resolution=SIDE, seed=0, first=first
-                ),
-                card,
-                split=split,
-                out=folder,
-                count=count,
-                provenance=Provenance(producer="elliptic", version=1, seed=0, grid=(SIDE, SIDE)),
-            )
+        write_generated(folder, name, COUNTS, SIDE)
     return folder
 
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from written import write_closed_forms
 
 from data_shards.card import Channel, CorpusCard, Range
-from data_shards.shards.manifest import Provenance
-from data_shards.shards.writer import write_corpus
 from data_shards.trajectory import Trajectory
 
 CORPORA = ("toy_wave", "toy_duct")
@@ -61,15 +60,5 @@ def write_waves(folder: Path) -> Path:
     """All splits of both corpora in one folder."""
     for name in CORPORA:
         card = wave_card(name)
-        for seed, (split, count) in enumerate(card.splits.items()):
-            write_corpus(
-                lambda first, card=card, seed=seed, count=count: (
-                    wave(card, i, seed) for i in range(first, count)
-                ),
-                card,
-                split=split,
-                out=folder,
-                count=count,
-                provenance=Provenance(producer="closed form", version=1, seed=seed),
-            )
+        write_closed_forms(folder, card, card.splits, wave)
     return folder

@@ -10,7 +10,10 @@ import pytest
 import torch
 from handmade_routes import MIXTURE
 from travelling_waves import CORPORA
+from written import write_closed_forms
 
+from data_shards.card import CorpusCard
+from data_shards.trajectory import Trajectory
 from evaluation.records.kinds import RecordFolder
 from evaluation.records.results import read_results
 from evaluation.routing.fingerprints import read_fingerprints
@@ -219,27 +222,15 @@ def shards_of_three(waves: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
     from travelling_waves import wave, wave_card
 
-    from data_shards.shards.manifest import Provenance
-    from data_shards.shards.writer import write_corpus
-
     folder = tmp_path_factory.mktemp("three")
     shutil.copytree(waves, folder, dirs_exist_ok=True)
     card = wave_card("toy_third").model_copy(update={"splits": {"train": 2, "test": 2}})
 
-    def steeper(index: int, seed: int):  # type: ignore[no-untyped-def]
+    def steeper(card: CorpusCard, index: int, seed: int) -> Trajectory:
         trajectory = wave(card, index, seed)
         return replace(trajectory, fields=trajectory.fields**3 + 4)
 
-    for seed, (split, count) in enumerate(card.splits.items()):
-        write_corpus(
-            lambda first, seed=seed, count=count: (steeper(i, seed) for i in range(first, count)),
-            card,
-            split=split,
-            out=folder,
-            count=count,
-            provenance=Provenance(producer="closed form", version=1, seed=seed),
-        )
-    return folder
+    return write_closed_forms(folder, card, card.splits, steeper)
 
 
 def test_several_checkpoints_of_a_run_give_a_curve(waves: Path, tmp_path: Path) -> None:
