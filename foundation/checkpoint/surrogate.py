@@ -155,7 +155,7 @@ class Surrogate(nn.Module):
             context: past frames (B, T, C, H, W) on the model's grid, physical
                 units; more frames than the model takes are cut to the last ones.
             steps: frames wanted.
-            mask: (B, 1, H, W) or (H, W), 1 in the fluid, 0 in solid cells, their share where a
+            mask: (B, 1, *S) or (*S), 1 in the fluid, 0 in solid cells, their share where a
                 cell holds both (as `data_shards.stream.layout.resize_mask` gives); it also
                 follows the fields as a channel, as in training on obstacle corpora.
             origins: time step, extent and parameters of every sample (B), which a model under an
@@ -237,6 +237,8 @@ class Surrogate(nn.Module):
                     f"{name} is {tuple(field.shape)}; this model takes (B, "
                     f"{', '.join(map(str, layout.grid))}), with one B for all fields"
                 )
+            if name in self.config.numbers and (field.flatten(1)[:, 0] != field.flatten(1).T).any():
+                raise UserError(f"{name} varies over a sample; it is one number of each")
         device = next(self.parameters()).device
         none = torch.empty(count, 0, *layout.grid, device=device)
         columns = [none, *(field[:, None].to(device) for field in fields.values())]
@@ -306,19 +308,24 @@ class Surrogate(nn.Module):
                 f"this {self.config.model_type} knows its channels by name; call solve(fields, "
                 "parameters)"
             )
+        if not isinstance(context, Tensor):
+            raise UserError(f"context is {type(context).__name__}; wanted a tensor")
         fits = (
             context.ndim == 3 + len(layout.grid)
+            and len(context) > 0
             and context.shape[1] >= frames
             and self.config.least_channels <= context.shape[2] <= layout.channels
             and tuple(context.shape[3:]) == layout.grid
         )
         if not fits:
             raise UserError(
-                f"context is {tuple(context.shape)}; this model takes (B, T, C, H, W) with "
-                f"T >= {frames}, {self.config.least_channels} <= C <= {layout.channels}, "
+                f"context is {tuple(context.shape)}; this model takes (B, T, C, *grid) with "
+                f"B >= 1, T >= {frames}, {self.config.least_channels} <= C <= {layout.channels}, "
                 f"grid = {layout.grid}"
             )
         count, _, channels = context.shape[:3]
+        if len(origins) not in (0, count):
+            raise UserError(f"{len(origins)} origins for {count} samples; wanted one each, or none")
         device = next(self.parameters()).device
         fluid = None if mask is None else self._fluid(mask, count).to(device)
         samples = Samples(
@@ -332,9 +339,13 @@ class Surrogate(nn.Module):
         return to_batch([samples], layout)
 
     def _fluid(self, mask: Tensor, count: int) -> Tensor:
-        """A mask (H, W) or (B, 1, H, W) for every sample, (B, H, W)."""
+        """A mask (*S) or (B, 1, *S) for every sample, (B, *S)."""
         grid = self.config.layout.grid
-        if tuple(mask.shape[-len(grid) :]) != grid:
+        shapes = (grid, (1, *grid), (1, 1, *grid), (count, 1, *grid))
+        if not isinstance(mask, Tensor) or tuple(mask.shape) not in shapes:
             wanted = ", ".join(map(str, grid))
-            raise UserError(f"mask is {tuple(mask.shape)}, wanted (..., {wanted})")
+            shape = tuple(getattr(mask, "shape", ())) or type(mask).__name__
+            raise UserError(
+                f"mask is {shape}; wanted a tensor ({wanted}) or ({count}, 1, {wanted})"
+            )
         return mask.reshape(-1, *grid).expand(count, *grid)

@@ -146,6 +146,11 @@ class FieldConfig(Config):
         return 1
 
     @property
+    def numbers(self) -> tuple[str, ...]:
+        """Slots that hold one number per sample, whatever a field might hold."""
+        return ()
+
+    @property
     def reconstructs(self) -> bool:
         """Whether what is asked are the given frames themselves, whatever a card says."""
         return False

@@ -58,7 +58,7 @@ class PGMoEConfig(FieldConfig):
     amplitudes: Literal["experts", "classes", "states"] = "experts"
     partition: Literal["hamming_weight", "domain_walls", "region", "none"] = "hamming_weight"
     width: PositiveInt = 8
-    layers: PositiveInt = 2  # hidden
+    layers: int = Field(default=2, ge=1, le=64)  # hidden
     # Farthest sites whose correlation is a feature of a chain's state; None: half the chain.
     distances: PositiveInt | None = None
     regions: PositiveInt = 4  # of a box, along each axis
@@ -108,6 +108,11 @@ class PGMoEConfig(FieldConfig):
     def is_chain(self) -> bool:
         """Whether the states are those of spins; else points of a box."""
         return self.slots == (FIELD,)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The strength of the chain's field, which is the same for all states."""
+        return self.slots if self.is_chain else ()
 
     @property
     def chain(self) -> SpinChain:

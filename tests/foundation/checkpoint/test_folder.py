@@ -12,6 +12,7 @@ from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import square
+from data_shards.stream.origin import Origin
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
 from foundation.models.registry import build_model, read_model_config
@@ -97,19 +98,27 @@ def test_forecast_sees_an_obstacle_as_training_and_evaluation_do(folder, generat
     assert torch.equal(model.forecast(fields[None], 3, mask), judged[:, :, :2])
 
 
-def test_numbers_and_masks_out_of_range_are_the_users_error(folder):
-    model = Surrogate.from_pretrained(folder)
-    with pytest.raises(UserError, match="steps=0"):
-        model.forecast(torch.zeros(1, 10, 4, 16, 16), 0)
-    with pytest.raises(UserError, match="mask is"):
-        model.forecast(torch.zeros(1, 10, 4, 16, 16), 1, torch.ones(8, 8))
+CONTEXT = torch.zeros(2, 10, 4, 16, 16)
 
 
-def test_a_context_of_another_shape_is_refused(folder):
-    with pytest.raises(UserError, match=r"this model takes .*= \(16, 16\)"):
-        Surrogate.from_pretrained(folder).forecast(torch.zeros(1, 10, 4, 32, 32), 1)
-    with pytest.raises(UserError, match="T >= 10"):
-        Surrogate.from_pretrained(folder).forecast(torch.zeros(1, 9, 4, 16, 16), 1)
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ((CONTEXT, 0), "steps=0"),
+        ((CONTEXT, 1, torch.ones(8, 8)), r"mask is \(8, 8\); wanted a tensor \(16, 16\) or \(2, 1"),
+        ((CONTEXT, 1, torch.ones(3, 1, 16, 16)), r"mask is \(3, 1, 16, 16\)"),
+        ((CONTEXT, 1, torch.ones(2, 4, 16, 16)), r"mask is \(2, 4, 16, 16\)"),
+        ((CONTEXT, 1, CONTEXT[0, 0, 0].numpy()), "wanted a tensor"),
+        ((CONTEXT, 1, None, (Origin(),) * 3), "3 origins for 2 samples"),
+        ((CONTEXT.numpy(), 1), "context is ndarray"),
+        ((CONTEXT[:0], 1), "B >= 1"),
+        ((CONTEXT[:, :9], 1), "T >= 10"),
+        ((torch.zeros(1, 10, 4, 32, 32), 1), r"this model takes .*= \(16, 16\)"),
+    ],
+)
+def test_what_is_no_context_of_this_model_is_the_users_error(folder, arguments, fault):
+    with pytest.raises(UserError, match=fault):
+        Surrogate.from_pretrained(folder).forecast(*arguments)
 
 
 def spoil_config(folder: Path, **changes) -> None:

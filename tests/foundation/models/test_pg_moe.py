@@ -191,6 +191,8 @@ def test_a_saved_network_is_asked_by_numbers(tmp_path):
     assert torch.equal(loaded.solve(given.given[:, 0, 0]), states)
     with pytest.raises(UserError, match="no field is given"):
         loaded.solve({}, {})
+    with pytest.raises(UserError, match="field varies over a sample"):
+        loaded.solve(given.given[:, 0, 0] + torch.arange(16.0))
 
 
 def test_samples_of_another_chain_are_refused():
@@ -208,6 +210,7 @@ def test_samples_of_another_chain_are_refused():
         ({"resolution": 1 << 15}, "less than or equal to 16384"),
         ({"partition": "region"}, "of a box"),
         ({"distances": 5}, "has 5 sites"),
+        ({"layers": 1 << 40}, "less than or equal to 64"),
         ({"slots": ("heat",)}, "wanted"),
         ({"context_frames": 3}, "one frame is given"),
         ({"slots": ("potential",)}, "no spins"),
