@@ -146,13 +146,30 @@ def _check(samples: SampleValues, record: Record | None) -> None:
             raise ValueError(f"no values of {', '.join(missing)}")
         if count != record.num_samples:
             raise ValueError(f"{count} samples, the record has {record.num_samples}")
-    if any(len(column) != count for column in columns):
-        raise ValueError("arrays of different lengths")
+    if any(len(column) != count or column.dtype.kind not in "fiu" for column in columns):
+        raise ValueError("arrays of different lengths, or of no numbers")
+    if samples.per_frame.ndim != 2 or any(column.ndim != 1 for column in columns[1:]):
+        raise ValueError("a value of more or fewer axes than samples have")
 
 
 def _picture(parts: dict[str, Any]) -> Picture | None:
-    if parts["truth"] is None:
+    """A stored picture, whose parts fit each other, as a drawing takes for granted."""
+    truth = parts["truth"]
+    if truth is None:
         return None
     if missing := [key for key in ("frames", "prediction", "fluid") if parts[key] is None]:
         raise ValueError(f"a picture without {', '.join(missing)}")
+    if truth.ndim != 4 or 0 in truth.shape:
+        raise ValueError(f"a picture of {truth.shape}, wanted (F, C, H, W)")
+    plane = truth.shape[2:]
+    wanted = {"frames": truth.shape[:1], "prediction": truth.shape, "fluid": plane}
+    if parts["residual"] is not None:
+        wanted["residual"] = (*parts["residual"].shape[:1], *plane)
+    if parts["boxes"] is not None:
+        wanted["boxes"] = (1 + sum(side > 1 for side in plane),)
+    for name, shape in wanted.items():
+        if parts[name].shape != shape or parts[name].dtype.kind not in "fiu":
+            raise ValueError(f"a picture's {name} is {parts[name].shape}, wanted numbers {shape}")
+    if (parts["boxes"] is not None) and (parts["boxes"] < 1).any():
+        raise ValueError("a picture of fewer than one box")
     return Picture(**parts)

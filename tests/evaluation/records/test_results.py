@@ -204,12 +204,20 @@ def test_values_are_found_by_what_they_are_of_and_those_of_others_are_refused(
 
 def test_values_that_do_not_fit_their_record_are_refused(judged: Judged, tmp_path: Path) -> None:
     (record, values), _ = judged
+    picture = values.picture
+    assert picture is not None
     scores = dict(values.values)
     del scores["l2re"]
     for changed, message in (
         (replace(values, values=scores), "no values of l2re"),
         (replace(values, keys=values.keys[1:]), "samples, the record has"),
         (replace(values, per_frame=values.per_frame[1:]), "arrays of different lengths"),
+        (replace(values, per_frame=values.per_frame[:, 0]), "more or fewer axes"),
+        (replace(values, picture=replace(picture, truth=picture.truth[0])), r"wanted \(F, C"),
+        (replace(values, picture=replace(picture, fluid=picture.fluid[1:])), "fluid is"),
+        (replace(values, picture=replace(picture, frames=picture.frames[:0])), "frames is"),
+        (replace(values, picture=replace(picture, boxes=np.array([2, 0, 2]))), "than one box"),
+        (replace(values, picture=replace(picture, boxes=np.array(["a"] * 3))), "boxes is"),
     ):
         save_results(tmp_path / "run.json", [(record, changed)])
         with pytest.raises(UserError, match=message):
