@@ -114,7 +114,15 @@ def test_both_are_judged_by_the_tasks_of_boxes(boxes, tokenizer, whole, tmp_path
         for record in records:
             scores = record["scores"]
             assert scores["face_divergence"]["value"] < 1e-6  # what float32 leaves
-            assert {"l2re", "spectral_low", "mean_flow_error"} <= scores.keys()
+            assert {
+                "l2re",
+                "spectral_low",
+                "mean_flow_error",
+                "slip",
+                "slip_exact",
+            } <= scores.keys()
+            exact, stored = (scores[f"max_divergence{kept}"]["value"] for kept in ("", "_stored"))
+            assert exact < 1e-11 < 1e-8 < stored < 1e-3
     assert main(["leaderboard", str(tmp_path), "--output", str(tmp_path / "board")]) == 0
     assert (tmp_path / "board" / "index.html").stat().st_size > 10_000
 
@@ -179,7 +187,11 @@ def test_routers_tell_how_purely_the_corpora_part(boxes, whole, tmp_path):
     output = tmp_path / "routing.json"
     command = ["routing", str(whole / "model"), "--untrained", "--task", "routing_boxes"]
     assert main([*command, "--shards", str(boxes), "--output", str(output)]) == 0
-    for record in json.loads(output.read_text())["records"]:
+    records = json.loads(output.read_text())["records"]
+    floors = [record["untrained_purity"] for record in records]
+    assert floors[0] == floors[1]  # whatever the routers have learnt
+    assert 0.5 <= floors[0] <= 1
+    for record in records:
         for block in record["findings"]["specialisation"]:
             assert 0.5 <= block["purity"] <= 1
         for usage in record["findings"]["usage"]:
