@@ -17,10 +17,10 @@ from scipy.cluster.vq import kmeans, vq
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.routing.routes import over_trajectories
 from evaluation.routing.sampling import Window, load_contexts
-from evaluation.routing.usage import purity
 from foundation import Surrogate
 from foundation.models.flow import FlowNetwork
 from foundation.models.registry import build_model
+from foundation.moe.purity import purity
 from foundation.nn.flow_autoencoder import flow_of
 
 _STARTS = 20  # of k-means, of which the one of the least sum of squares counts
@@ -68,7 +68,7 @@ def cluster_purity(
         over_trajectories(np.eye(len(centres))[vq(own, centres)[0]], numbers).mean(axis=0)
         for own, numbers in zip(features, trajectories, strict=True)
     ]
-    return float(purity(np.stack(usage_KE)))
+    return float(purity(torch.from_numpy(np.stack(usage_KE))))
 
 
 def _centres(points: NDArray[np.float64], count: int, seed: int) -> NDArray[np.float64]:

@@ -11,11 +11,13 @@ it is scatter.
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import entr
 
 from data_shards.config import Config
 from evaluation.routing.routes import Routes, over_trajectories
+from foundation.moe.purity import purity
 
 SHUFFLES = 100  # their mean is then known to a tenth of their spread
 _SEED = 51
@@ -37,7 +39,9 @@ class Specialisation(Config):
     mutual_information_bits: float  # of expert and corpus, at most log2 of their numbers
     shuffled_bits: float  # the same without any relation between the two
     load_entropy_bits: float  # of the mean weights over corpora; log2 E if all work alike
-    purity: float | None = None  # see there; None of records from before it was measured
+    purity: float | None = (
+        None  # see `foundation.moe.purity`; None of records from before it was measured
+    )
 
 
 def corpus_usage(routes: Routes, seen: bool) -> CorpusUsage:
@@ -73,7 +77,7 @@ def specialise(seen: Sequence[Routes]) -> tuple[Specialisation, ...]:
             mutual_information_bits(usage_KLE),
             shuffled_L,
             entropy_bits(usage_KLE.mean(axis=0)),
-            purity(usage_KLE),
+            purity(torch.from_numpy(usage_KLE)),
             strict=True,
         )
     )
@@ -91,19 +95,6 @@ def mutual_information_bits(usage_KLE: NDArray[np.float64]) -> NDArray[np.float6
     information = entropy_bits(usage_KLE.mean(axis=0)) - entropy_bits(usage_KLE).mean(axis=0)
     positive: NDArray[np.float64] = np.maximum(information, 0.0)  # rounding may leave -1e-16
     return positive
-
-
-def purity(usage_KLE: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of routes that are of the corpus which uses their expert most, corpora weighing alike.
-
-    Args:
-        usage_KLE: p(e | k), distributions over the last axis.
-
-    Returns:
-        (L,): 1 if no two corpora share an expert, 1 / K if all use them alike.
-    """
-    share: NDArray[np.float64] = usage_KLE.max(axis=0).sum(axis=-1) / len(usage_KLE)
-    return share
 
 
 def entropy_bits(distributions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,6 +63,8 @@ class Reporter:
         for block, load in enumerate(row["expert_load"]):
             for expert, share in enumerate(load):
                 self._board.add_scalar(f"expert_load/block{block}/expert{expert:02d}", share, step)
+        for block, share in enumerate(row.get("expert_purity", ())):
+            self._board.add_scalar(f"expert_purity/block{block}", share, step)
         self._progress(row)
         if usage_LKE is not None:
             self._board.add_figure("expert_usage", usage_figure(usage_LKE, self._corpora), step)

@@ -11,6 +11,7 @@ from box_shards import CHANNEL, PORES, write_boxes
 from group import on_ranks
 from runs import curve, pretrain, rows
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.harness.forecaster import open_forecaster
@@ -79,6 +80,23 @@ def test_latents_are_learnt_and_the_tokenizer_is_left_as_it_was(whole, tokenizer
     assert all(torch.equal(own[name], before[name]) for name in own)
     about = json.loads((whole / "model" / "config.json").read_text())["about"]
     assert about["tokenizer_sha256"] == Surrogate.from_pretrained(tokenizer).fingerprint
+
+
+def test_a_run_shows_how_the_corpora_part(whole):
+    """Which share of each corpus's tokens goes to which expert, block by block, over training."""
+    drawn = [row["expert_usage"] for row in rows(whole) if "expert_usage" in row]
+    board = EventAccumulator(str(whole / "tensorboard"))
+    board.Reload()
+    assert len(board.Images("expert_usage")) == len(drawn) > 1
+    for usage in drawn:
+        assert set(usage) == {CHANNEL, PORES}
+        for shares in usage.values():
+            assert len(shares) == 2  # blocks
+            assert all(sum(block) == pytest.approx(1) or not any(block) for block in shares)
+    purities = [row["expert_purity"] for row in rows(whole) if "expert_purity" in row]
+    assert purities
+    assert all(0.5 <= share <= 1 for blocks in purities for share in blocks)
+    assert board.Scalars("expert_purity/block0")
 
 
 def test_two_ranks_with_an_expert_each_follow_the_curve_of_one(boxes, tokenizer, whole, tmp_path):

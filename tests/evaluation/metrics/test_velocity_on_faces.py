@@ -143,3 +143,13 @@ def test_what_runs_along_solids_is_what_the_solver_mirrors_in_them(rng) -> None:
     beside = along_walls((~solid).double()[None], walls, nowhere)[0]
     assert 0 < beside.sum() < box.open.sum()
     assert torch.equal(beside, (box.mirrors > 0) * box.open)
+
+
+def test_a_flow_that_is_not_finite_is_infinitely_wrong(generator: torch.Generator) -> None:
+    broken = _random(generator)
+    broken[0, 1, 0, 3] = torch.nan
+    found = measure(DIVERGENCES, _made(broken))
+    found |= {
+        "slip": torch.tensor(_between(broken, _random(generator), "no_slip", "no_slip")["slip"])
+    }
+    assert all(float(value) == torch.inf for value in found.values())
