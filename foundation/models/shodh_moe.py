@@ -26,7 +26,6 @@ from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule, as
 from foundation.nn.flow_autoencoder import (
     Flow,
     coarsened,
-    coding_kept,
     decoding_products,
     encoding_products,
     flow_of,
@@ -153,7 +152,9 @@ class ShodhMoE(FlowNetwork):
                 truth = self.autoencoder.encode(batch.asked[:, :1], flow)
             labelled_B = batch.asked_mask.amax(1)  # of others the next frame is not shown
             terms["latent"] = labelled_B * _relative_square(following, truth[:, 0])
-        fields = self.autoencoder.decode(following[:, None], flow)
+        fields = batch.given.new_empty(len(batch), 0)
+        if self.fields_wanted or not self.training:  # decoding takes most of a step
+            fields = self.autoencoder.decode(following[:, None], flow)
         return Prediction(fields, routing, batch.given.new_empty(len(batch), 0), terms)
 
     def next_latents(
@@ -205,7 +206,8 @@ def _unpatched(tokens: Tensor, size: int, side: int) -> Tensor:
 def work(config: ShodhMoEConfig) -> Work:
     """Of a forward pass on one sample.
 
-    The autoencoder is frozen, and gradients are those of the next latents: none passes it.
+    The autoencoder is frozen, and what is learnt are the next latents: a training step encodes,
+    without gradients, and decodes nothing.
     """
     sizes = config.autoencoder, config.channels, config.resolution
     tokens, width, router = config.side**3, config.width, config.router
@@ -217,18 +219,18 @@ def work(config: ShodhMoEConfig) -> Work:
     computed = router.top_k + config.num_shared
     mixture = tokens * features * (width * (1 + computed) + router.num_experts)
     block_kept = tokens * (10 * width + 2 * features + computed * width)
-    encoding = encoding_products(*sizes)
-    coding = config.context_frames * encoding + decoding_products(*sizes)
+    encoding, decoding = encoding_products(*sizes), decoding_products(*sizes)
+    coding = config.context_frames * encoding + decoding
     in_blocks = config.blocks * (attention + mixture)
     between = tokens * width * (config.blocks + 2)
     return Work(
         products=2 * (ends + in_blocks + coding),
         block_products=2 * in_blocks,
-        kept=coding_kept(*sizes) + between + config.blocks * block_kept,
-        between=coding_kept(*sizes) + between,
+        kept=between + config.blocks * block_kept,
+        between=between,
         largest_block=block_kept,
         depth=config.blocks,
         fixed_products=2 * entry,
         frozen_products=2 * coding,
-        taught_products=2 * encoding,
+        taught_products=2 * (encoding - decoding),
     )

@@ -30,8 +30,8 @@ class Work:
             or the matrix of a transform.
         frozen_products: of the products, those of which nothing is learnt and that no gradient
             passes.
-        taught_products: FLOPs of products that a training step has besides, forward alone, to make
-            of a later frame what is to be learnt.
+        taught_products: FLOPs of products that a training step has more than a forecast, forward
+            alone: what is learnt is made of a later frame, what is not wanted is left out.
         passing: numbers that the way back through the widest maps needs for a moment.
     """
 

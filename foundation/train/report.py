@@ -55,8 +55,9 @@ class Reporter:
         for name in _SCALARS:
             if row.get(name) is not None:
                 self._board.add_scalar(f"train/{name}", row[name], step)
+        of = row.get("corpus_loss_of", "l2re")
         for corpus, loss in row["corpus_loss"].items():
-            self._board.add_scalar(f"train_l2re/{corpus}", loss, step)
+            self._board.add_scalar(f"train_{of}/{corpus}", loss, step)
         for term, mean in row.get("terms", {}).items():
             if mean is not None:
                 self._board.add_scalar(f"train_terms/{term}", mean, step)

@@ -218,6 +218,8 @@ class Trainer:
             row["expert_usage"] = dict(
                 zip(self._corpora, drawn.movedim(1, 0).tolist(), strict=True)
             )
+        if not self.run.loss.wants_fields:
+            row["corpus_loss_of"] = "terms"
         if terms := step.term_means():
             row["terms"] = {name: finite_or_none(mean) for name, mean in terms.items()}
         reporter.training(row, drawn)

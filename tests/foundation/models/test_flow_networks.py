@@ -66,6 +66,17 @@ def test_a_transformer_learns_latents_and_leaves_the_autoencoder_alone(generator
             assert parameter.grad.abs().max() > 0, path
 
 
+def test_what_decodes_its_fields_does_so_in_training_only_if_they_are_wanted(generator):
+    network, batch = box_network("shodh_moe"), flow_batch(generator, 2)
+    whole = network(batch)
+    network.fields_wanted = False
+    terms = network(batch)
+    assert terms.fields.shape == (3, 0)
+    assert torch.equal(terms.terms["latent"], whole.terms["latent"])
+    later = network.eval()(batch).fields
+    torch.testing.assert_close(later.float(), whole.fields, rtol=1e-4, atol=1e-5)
+
+
 def test_the_latent_error_of_the_truth_is_zero(generator):
     """With a last map of zeros the next latents are the last ones, here the very truth."""
     network = box_network("shodh_moe")
@@ -152,6 +163,7 @@ def test_a_training_step_passes_nothing_back_through_a_frozen_encoder(name, gene
     one_expert = {"router": {**SEMANTIC, "num_experts": 1}} if name == "shodh_moe" else {}
     network = box_network(name, **one_expert)
     batch = sample_of(flow_batch(generator, frames_of(name)), 0)
+    network.fields_wanted = name != "shodh_moe"  # as the presets' objectives say
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         prediction = network(batch)
         prediction.terms.get("latent", prediction.fields).sum().backward()
