@@ -76,33 +76,39 @@ def bench_boxes(options: argparse.Namespace) -> None:
     assert isinstance(config, FlowConfig)
     free = config.autoencoder.model_copy(update={"velocity": "free"})
     twin = config.model_copy(update={"autoencoder": free})
-    fields = [
-        passed(each, geometry, device)
-        for geometry in options.geometry or GEOMETRIES
-        for each in (config, twin)
-    ]
-    for field in fields:
-        print(
-            f"{field['geometry']:<8} {field['velocity']:<10} max |div| "
-            f"{field['max_divergence']:.2e}, {field['max_divergence_stored']:.2e} in float32; "
-            f"{field['seconds_first']:.1f} s, then {field['seconds_again']:.1f} s; "
-            f"tensors of {field['tensor_gib']:.2f} GiB"
-        )
-    record = {
+    fields: list[dict[str, Any]] = []
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    for geometry in options.geometry or GEOMETRIES:
+        for each in (config, twin):
+            fields.append(passed(each, geometry, device))
+            _tell(fields[-1])
+            record = {**_conditions(options.preset, config, device), "fields": fields}
+            replace_file(options.output, f"{json.dumps(record, indent=1)}\n".encode())
+
+
+def _tell(field: dict[str, Any]) -> None:
+    print(
+        f"{field['geometry']:<8} {field['velocity']:<10} max |div| "
+        f"{field['max_divergence']:.2e}, {field['max_divergence_stored']:.2e} in float32; "
+        f"{field['seconds_first']:.1f} s, then {field['seconds_again']:.1f} s; "
+        f"tensors of {field['tensor_gib']:.2f} GiB",
+        flush=True,
+    )
+
+
+def _conditions(preset: str, config: FlowConfig, device: torch.device) -> dict[str, Any]:
+    return {
         **provenance(device),
-        "preset": options.preset,
+        "preset": preset,
         "grid": list(config.grid),
         "threads": torch.get_num_threads(),
         "norm": "largest |div v| in a fluid cell, for rms speed 1 in a box of side 1",
         "weights": "fresh, seed 0: the divergence is that of any weights",
         "seconds": "single calls, on a machine with other work at the same time",
+        "tensors": "most at once in the second call, beside weights and what is kept of a geometry",
         # In KiB on Linux.
         "process_peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-        "tensors": "most at once in a third call, beside weights and what is known of the geometry",
-        "fields": fields,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(options.output, f"{json.dumps(record, indent=1)}\n".encode())
 
 
 def passed(config: ModelConfig, geometry: str, device: torch.device) -> dict[str, Any]:
@@ -112,16 +118,19 @@ def passed(config: ModelConfig, geometry: str, device: torch.device) -> dict[str
     fluid, origin = box_of(geometry, config.resolution)
     frames = flow_in(fluid, origin, seed=0).float()[None].to(device)
 
-    def reconstruct() -> Tensor:
-        return model.reconstruct(frames, fluid, (origin,))
+    seconds: list[float] = []
+    decoded = frames
 
-    seconds = []
-    for _ in range(2):
+    def reconstruct() -> None:
+        nonlocal decoded
         began = time.perf_counter()
-        decoded = reconstruct()
+        decoded = model.reconstruct(frames, fluid, (origin,))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
+
+    reconstruct()
+    tensors = most_bytes(reconstruct, device)
     divergences = measure(_DIVERGENCES, _as_forecast(decoded.cpu(), fluid, origin))
     return {
         "geometry": geometry,
@@ -130,7 +139,7 @@ def passed(config: ModelConfig, geometry: str, device: torch.device) -> dict[str
         **{name: float(value) for name, value in divergences.items()},
         "seconds_first": seconds[0],
         "seconds_again": seconds[1],
-        "tensor_gib": most_bytes(reconstruct, device) / 2**30,
+        "tensor_gib": tensors / 2**30,
     }
 
 
