@@ -31,6 +31,7 @@ from evaluation.routing.fingerprints import (
     save_fingerprints,
 )
 from foundation.checkpoint.folder import fingerprint_of, read_config
+from foundation.models.flow import FlowConfig
 from foundation.models.registry import ModelConfig, outline_model
 
 CARD = "README.md"
@@ -81,6 +82,27 @@ amplitudes = model.solve(torch.full((1, {grid}), 0.5))
 `{first}` is (B, {grid}), alike in all states if it is one number; so are the amplitudes, whose
 squares sum to one. Neither their sign nor a phase means anything.
 """
+_FRAMES = """## How to use it
+
+```python
+import torch
+
+from foundation import Surrogate  # pip install moe-pot
+
+model = Surrogate.from_pretrained("{name}")  # this folder, or its name on the Hub
+{given} = torch.randn({given_shape})  # u, v, w on the lower faces of their cells{others}
+mask = torch.ones({grid})  # 0 in solid cells
+{call}  # {asked_shape}
+```
+
+Fields are in physical units, {least} to {channels} channels, slices along z, rows along y, columns
+along x. {holds}
+An axis has walls if nothing passes its first plane of faces, unless `origins=` says where they are.
+"""
+_BY_CONSTRUCTION = """By construction, of any weights, trained or not, the velocity that comes out
+crosses no wall and no solid and has no divergence beyond round-off: for rms speed 1 in a box of
+side 1 its largest `|div|` is below 1e-11 in float64, as it comes, some 1e-5 once in float32."""
+_FREELY = "That its velocity has no divergence and enters no solid is learnt, and true of no frame."
 _UNLABELLED = (
     "Of {corpora} it has seen parameters without labels: what is measured there is transductive."
 )
@@ -272,6 +294,10 @@ def _summary(config: ModelConfig, fingerprint: str) -> str:
         rows.insert(3, ("routed experts per block", str(config.num_routed)))
     text = "It continues simulations of partial differential equations: past frames in, later\n"
     text += "frames out."
+    if isinstance(config, FlowConfig):
+        text = "It continues flows in boxes: past frames in, later frames out, by way of latents."
+    if config.reconstructs:
+        text = "It is a tokenizer of flows in boxes: a frame in, the same out, by way of latents."
     if config.model_type in _OF_STATES:
         text = "It predicts ground states: a field or a potential in, amplitudes of all states out."
     elif config.layout.slots:
@@ -292,11 +318,35 @@ def _use(name: str, config: ModelConfig) -> str:
             slots=", ".join(f"`{slot}`" for slot in slots),
             side=config.resolution,
         )
+    if isinstance(config, FlowConfig):
+        return _use_of_boxes(name, config)
     return _USE.format(
         name=name,
         frames=config.context_frames,
         side=config.resolution,
         channels=config.channels,
+    )
+
+
+def _use_of_boxes(name: str, config: FlowConfig) -> str:
+    channels, frames = config.least_channels, config.context_frames
+    grid = ", ".join(map(str, config.grid))
+    given, given_shape = "context", f"1, {frames}, {channels}, {grid}"
+    call, asked_shape = "future = model.forecast(context, 10, mask)", f"(1, 10, {channels}, {grid})"
+    if config.reconstructs:
+        given, given_shape = "frames", f"1, {channels}, {grid}"
+        call, asked_shape = "same = model.reconstruct(frames, mask)", f"({given_shape})"
+    return _FRAMES.format(
+        name=name,
+        given=given,
+        given_shape=given_shape,
+        call=call,
+        asked_shape=asked_shape,
+        grid=grid,
+        least=channels,
+        channels=config.channels,
+        others="; others may follow" if config.channels > channels else "",
+        holds=_FREELY if config.autoencoder.velocity == "free" else _BY_CONSTRUCTION,
     )
 
 

@@ -145,8 +145,9 @@ class _Run:
             learnt=self.forecaster.learnt,
         ).to(self.settings.device)
         stride = scored_stride(self.layout, self.corpus)
-        pred = _forecast(self.forecaster, batch, self.task)
-        forecast = cut_forecast(pred, batch, self.corpus, self.task, self.layout, stride)
+        made = _forecast(self.forecaster, batch, self.task)
+        pred = made.to(batch.asked.dtype)
+        forecast = cut_forecast(pred, batch, self.corpus, self.task, self.layout, stride, made)
         finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
         values = measure(self.task.measured, forecast)
         settings = self.settings
@@ -206,7 +207,7 @@ def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
     taken = forecaster.context_frames or task.context_frames
     shortened = replace(batch, given=batch.given[:, -taken:])
     steps = task.rollout_frames + task.free_frames
-    return forecaster.forecast(shortened, steps).to(batch.asked.dtype)
+    return forecaster.forecast(shortened, steps)
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

@@ -44,6 +44,7 @@ def cut_forecast(
     task: Task,
     layout: ModelLayout,
     stride: int,
+    made: Tensor | None = None,
 ) -> Forecast:
     """A forecast as metrics take it.
 
@@ -55,6 +56,7 @@ def cut_forecast(
         task: the terms.
         layout: of the batch.
         stride: from `scored_stride`.
+        made: the same as `pred` with all digits that the model gave, on the model's grid.
     """
     true = cut(batch.asked, corpus.card, stride)
     if pred.shape[2:] != true.shape[2:]:
@@ -65,7 +67,8 @@ def cut_forecast(
     known = true.shape[1]
     beyond = pred[:, known:] if pred.shape[1] > known else None
     given = given_fields(batch, corpus.card, layout, stride)
-    return Forecast(pred[:, :known], true, points, setting, batch.origins, beyond, given)
+    digits = None if made is None else cut(made[:, :known], corpus.card, stride)
+    return Forecast(pred[:, :known], true, points, setting, batch.origins, beyond, given, digits)
 
 
 def given_fields(

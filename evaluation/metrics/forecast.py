@@ -57,6 +57,7 @@ class Forecast:
         origins: of every sample (B).
         beyond_BTCHW: further predicted frames, of which there is no truth.
         given: given fields by the names of their channels, (B, T_in, H, W) each.
+        made_BTCHW: the prediction with all digits that the model gave; None of what was stored.
     """
 
     pred_BTCHW: Tensor
@@ -66,6 +67,7 @@ class Forecast:
     origins: tuple[Origin, ...]
     beyond_BTCHW: Tensor | None = None
     given: Mapping[str, Tensor] = field(default_factory=dict)
+    made_BTCHW: Tensor | None = None
 
     @cached_property
     def per_frame_BT(self) -> Tensor:

@@ -195,6 +195,30 @@ METRICS: dict[MetricName, Metric] = {
         measure=staggered.face_divergence,
         applies=staggered.is_staggered,
     ),
+    "max_divergence": Metric(
+        title="largest divergence",
+        meaning="of a staggered velocity as predicted, in float64, for rms speed 1 in a unit box",
+        measure=staggered.max_divergence,
+        applies=staggered.is_staggered,
+    ),
+    "max_divergence_stored": Metric(
+        title="largest divergence in float32",
+        meaning="the same of the predicted velocity as a file in float32 keeps it",
+        measure=staggered.max_divergence_stored,
+        applies=staggered.is_staggered,
+    ),
+    "slip": Metric(
+        title="slip at walls",
+        meaning="predicted speed along walls half a cell away, in the truth's rms speed",
+        measure=staggered.slip,
+        applies=staggered.has_walls,
+    ),
+    "slip_exact": Metric(
+        title="exact slip at walls",
+        meaning="the same of the truth: what shear makes of half a cell",
+        measure=staggered.slip_exact,
+        applies=staggered.has_walls,
+    ),
     "mean_flow_error": Metric(
         title="mean flow error",
         meaning="error of the mean velocity of the box, relative to the truth's",

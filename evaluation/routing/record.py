@@ -44,6 +44,9 @@ class RoutingRecord(Config):
     task_hash: str
     fingerprints: Fingerprints  # of the seen corpora
     findings: Findings
+    # Purity of clusters of latents before any training (`clusters.py`), a floor under that of the
+    # routers; None of networks without latents.
+    untrained_purity: float | None = None
     shards: dict[str, str]  # "CORPUS/SPLIT": fingerprint of its shards
     seconds: float
     provenance: Provenance

@@ -17,6 +17,7 @@ from data_shards.stream.layout import check_fits
 from data_shards.stream.windows import check_long_enough
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import ModelFacts, Provenance
+from evaluation.routing.clusters import untrained_purity
 from evaluation.routing.fingerprints import Fingerprints
 from evaluation.routing.record import RoutingRecord, SplitName, find, shards_hash, splits_of
 from evaluation.routing.routes import Routes, check_routed, collect_routes, temperature_of
@@ -154,6 +155,7 @@ def run_routing(
     """
     began = time.perf_counter()
     temperature = temperature_of(routed.model, task.temperature)
+    planned = plan_windows(routed, task, corpora)
     routes = {
         place: collect_routes(
             routed.model,
@@ -163,10 +165,11 @@ def run_routing(
             batch_size=settings.batch_size,
             advance=advance,
         )
-        for place, windows in plan_windows(routed, task, corpora).items()
+        for place, windows in planned.items()
     }
     shards = {place: corpora[place].fingerprint for place in routes}
     findings = find(routes, shards, task)
+    tested = [(name, task.test_split) for name in task.corpora]
     record = RoutingRecord(
         model=routed.facts,
         training_step=routed.training_step,
@@ -181,6 +184,12 @@ def run_routing(
             corpora=findings.seen,
         ),
         findings=findings,
+        untrained_purity=untrained_purity(
+            routed.model,
+            [(corpora[place], planned[place]) for place in tested],
+            task.seed,
+            settings.batch_size,
+        ),
         shards={"/".join(place): found for place, found in shards.items()},
         seconds=time.perf_counter() - began,
         provenance=Provenance(

@@ -19,7 +19,8 @@ def block_table(record: RoutingRecord) -> str:
     """One row per block, counted from 1, and one for all of them together.
 
     Accuracy is among the seen corpora. "Among K" is that among seen and unseen ones, each
-    with its fingerprint; "Unseen U" the part of it that is about unseen corpora.
+    with its fingerprint; "Unseen U" the part of it that is about unseen corpora. "Untrained
+    clusters" is the purity of clusters of latents before any training, a floor of that of blocks.
     """
     findings = record.findings
     header = ["Block", "Accuracy", "±", "MI, bits", "shuffled", "Load, bits", "Purity"]
@@ -37,6 +38,10 @@ def block_table(record: RoutingRecord) -> str:
                 "–" if block.purity is None else number(block.purity),
             ]
         )
+    if record.untrained_purity is not None:
+        header.append("Untrained clusters")
+        for row in rows:
+            row.append(number(record.untrained_purity))
     if findings.few_shot is not None:
         seen, everything = len(record.task.corpora), len(findings.few_shot.corpora)
         header += [f"Among {everything}", "±", f"Unseen {everything - seen}", "±"]

@@ -11,11 +11,13 @@ it is scatter.
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import entr
 
 from data_shards.config import Config
 from evaluation.routing.routes import Routes, over_trajectories
+from foundation.moe.purity import purity
 
 SHUFFLES = 100  # their mean is then known to a tenth of their spread
 _SEED = 51
@@ -37,9 +39,9 @@ class Specialisation(Config):
     mutual_information_bits: float  # of expert and corpus, at most log2 of their numbers
     shuffled_bits: float  # the same without any relation between the two
     load_entropy_bits: float  # of the mean weights over corpora; log2 E if all work alike
-    # Share of routes that are of the corpus which uses their expert most: 1 if no two corpora share
-    # an expert, 1 / K if all use them alike. None of records from before it was measured.
-    purity: float | None = None
+    purity: float | None = (
+        None  # see `foundation.moe.purity`; None of records from before it was measured
+    )
 
 
 def corpus_usage(routes: Routes, seen: bool) -> CorpusUsage:
@@ -69,13 +71,13 @@ def specialise(seen: Sequence[Routes]) -> tuple[Specialisation, ...]:
             mutual_information_bits=float(information),
             shuffled_bits=float(baseline),
             load_entropy_bits=float(load),
-            purity=float(pure),
+            purity=float(share),
         )
-        for information, baseline, load, pure in zip(
+        for information, baseline, load, share in zip(
             mutual_information_bits(usage_KLE),
             shuffled_L,
             entropy_bits(usage_KLE.mean(axis=0)),
-            usage_KLE.max(axis=0).sum(axis=-1) / len(usage_KLE),
+            purity(torch.from_numpy(usage_KLE)),
             strict=True,
         )
     )

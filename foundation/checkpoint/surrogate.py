@@ -158,8 +158,9 @@ class Surrogate(nn.Module):
             mask: (B, 1, *S) or (*S), 1 in the fluid, 0 in solid cells, their share where a
                 cell holds both (as `data_shards.stream.layout.resize_mask` gives); it also
                 follows the fields as a channel, as in training on obstacle corpora.
-            origins: time step, extent and parameters of every sample (B), which a model under an
-                equation asks for; others pass them over.
+            origins: of every sample (B): time step, extent, parameters and boundaries. A model
+                under an equation asks for them; one of flow in boxes takes walls and the shape of
+                its cells from them; others pass them over.
 
         Returns:
             (B, steps, C, H, W).
@@ -177,12 +178,15 @@ class Surrogate(nn.Module):
         return rollout(self.network, batch, steps)[:, :, : context.shape[2]]
 
     @torch.no_grad()
-    def reconstruct(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+    def reconstruct(
+        self, frames: Tensor, mask: Tensor | None = None, origins: tuple[Origin, ...] = ()
+    ) -> Tensor:
         """Encode and decode frames, by a tokenizer.
 
         Args:
             frames: (B, C, *S) on the model's grid, physical units.
             mask: as for `forecast`.
+            origins: as for `forecast`.
 
         Returns:
             (B, C, *S); velocity in float64, without divergence to its round-off.
@@ -194,7 +198,7 @@ class Surrogate(nn.Module):
             raise UserError(
                 f"this {self.config.model_type} does not reconstruct frames; call forecast"
             )
-        prediction: Prediction = self.network(self.batch_of(frames[:, None], mask))
+        prediction: Prediction = self.network(self.batch_of(frames[:, None], mask, origins))
         return prediction.fields[:, 0, : frames.shape[1]]
 
     @torch.no_grad()
@@ -262,12 +266,15 @@ class Surrogate(nn.Module):
         return slots[0]
 
     @torch.no_grad()
-    def route(self, context: Tensor, mask: Tensor | None = None) -> tuple[BlockRoute, ...]:
+    def route(
+        self, context: Tensor, mask: Tensor | None = None, origins: tuple[Origin, ...] = ()
+    ) -> tuple[BlockRoute, ...]:
         """How every block routes each sample of a context.
 
         Args:
             context: past frames (B, T, C, H, W), as for `forecast`.
             mask: of an obstacle, as for `forecast`; the routers see it, too.
+            origins: as for `forecast`.
 
         Raises:
             UserError: the network is dense, or the context does not have the model's shape.
@@ -277,7 +284,7 @@ class Surrogate(nn.Module):
                 f"{self.config.model_type} is dense: it routes nothing; routes are a mixture's, "
                 "as of moe_pot"
             )
-        batch = self.batch_of(context, mask)
+        batch = self.batch_of(context, mask, origins)
         # Copies: a replayed graph overwrites what it gave.
         return tuple(
             BlockRoute(r.probabilities_BE, r.experts_BK.clone(), r.weights_BK.clone())
@@ -300,7 +307,8 @@ class Surrogate(nn.Module):
             origins: as for `forecast`.
 
         Raises:
-            UserError: the context or the mask does not have the model's shape.
+            UserError: the context or the mask does not have the model's shape, or there are origins
+                of some samples alone.
         """
         layout, frames = self.config.layout, self.config.context_frames
         if layout.slots:
@@ -325,7 +333,7 @@ class Surrogate(nn.Module):
             )
         count, _, channels = context.shape[:3]
         if len(origins) not in (0, count):
-            raise UserError(f"{len(origins)} origins for {count} samples; wanted one each, or none")
+            raise UserError(f"{len(origins)} origins for {count} samples; give one of each or none")
         device = next(self.parameters()).device
         fluid = None if mask is None else self._fluid(mask, count).to(device)
         samples = Samples(

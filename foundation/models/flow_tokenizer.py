@@ -16,6 +16,7 @@ from foundation.nn.flow_autoencoder import (
     coding_kept,
     decoding_products,
     encoding_products,
+    entry_products,
     flow_of,
 )
 
@@ -54,4 +55,5 @@ def work(config: FlowTokenizerConfig) -> Work:
         between=kept,
         largest_block=0,
         depth=2 * config.autoencoder.levels + 2,
+        fixed_products=2 * entry_products(*sizes),
     )

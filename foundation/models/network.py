@@ -51,6 +51,9 @@ class FieldNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.recompute_blocks = False  # activation checkpointing, set by the trainer
+        # False where nothing but terms is learnt, set likewise: a network that would have to
+        # decode its fields may leave them out in training.
+        self.fields_wanted = True
         self.constraint: ConstraintLayer | None = None
         if config.constraint is not None:
             space = config.grid[-config.constraint.evolution.dimensions :]

@@ -7,7 +7,7 @@ attention and a mixture of experts, token by token, predicts the change of the l
 makes an incompressible flow of them. The next latent state is what is learnt (term `latent`).
 Source: arXiv 2605.15179, of which the abstract was read: top-1 soft-semantic routing of latent
 patches, shared experts. Sizes, positions, normalisation and the target's scale are not stated
-there; they are ours.
+there; they are ours. The router's temperature is constant.
 """
 
 from typing import Literal, Self
@@ -26,7 +26,6 @@ from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule, as
 from foundation.nn.flow_autoencoder import (
     Flow,
     coarsened,
-    coding_kept,
     decoding_products,
     encoding_products,
     flow_of,
@@ -70,7 +69,17 @@ class ShodhMoEConfig(FlowConfig):
                 f"router.neighbourhood={self.router.neighbourhood} exceeds the {self.side} tokens "
                 "along a side; lower it"
             )
+        if (hottest := self.router.temperature.start) > self.router.temperature.floor:
+            raise ValueError(
+                f"router.temperature.start={hottest} lies above floor={self.temperature}: "
+                "shodh_moe routes at one temperature; set both to it"
+            )
         return self
+
+    @property
+    def temperature(self) -> float:
+        """Of the routers' softmax, at every step."""
+        return self.router.temperature.floor
 
     @property
     def num_routed(self) -> int:
@@ -88,7 +97,7 @@ class Block(nn.Module):
     def __init__(self, config: ShodhMoEConfig) -> None:
         super().__init__()
         width = config.width
-        self.heads, self.temperature = config.heads, config.router.temperature.floor
+        self.heads, self.temperature = config.heads, config.temperature
         self.norm_attention = nn.LayerNorm(width)
         self.queries_keys_values = nn.Linear(width, 3 * width)
         self.joined = nn.Linear(width, width)
@@ -127,6 +136,10 @@ class ShodhMoE(FlowNetwork):
         with torch.no_grad():
             nn.init.trunc_normal_(self.position, std=0.02, generator=generator)
 
+    @property
+    def temperature(self) -> float:
+        return self.config.temperature
+
     def forward(self, batch: Batch) -> Prediction:
         """Predict the frame after `batch.given` (B, T, C, D, H, W)."""
         flow = flow_of(batch)
@@ -139,7 +152,9 @@ class ShodhMoE(FlowNetwork):
                 truth = self.autoencoder.encode(batch.asked[:, :1], flow)
             labelled_B = batch.asked_mask.amax(1)  # of others the next frame is not shown
             terms["latent"] = labelled_B * _relative_square(following, truth[:, 0])
-        fields = self.autoencoder.decode(following[:, None], flow)
+        fields = batch.given.new_empty(len(batch), 0)
+        if self.fields_wanted or not self.training:  # decoding takes most of a step
+            fields = self.autoencoder.decode(following[:, None], flow)
         return Prediction(fields, routing, batch.given.new_empty(len(batch), 0), terms)
 
     def next_latents(
@@ -189,24 +204,33 @@ def _unpatched(tokens: Tensor, size: int, side: int) -> Tensor:
 
 
 def work(config: ShodhMoEConfig) -> Work:
-    """Of a forward pass on one sample."""
+    """Of a forward pass on one sample.
+
+    The autoencoder is frozen, and what is learnt are the next latents: a training step encodes,
+    without gradients, and decodes nothing.
+    """
     sizes = config.autoencoder, config.channels, config.resolution
     tokens, width, router = config.side**3, config.width, config.router
     features, latents = width * config.mlp_ratio, config.autoencoder.latent_channels
     patch = config.patch**3
-    ends = tokens * width * patch * (config.context_frames * latents + 3 + latents)
+    entry = tokens * width * patch * (config.context_frames * latents + 3)
+    ends = entry + tokens * width * patch * latents
     attention = 4 * tokens * width * width + 2 * tokens * tokens * width
     computed = router.top_k + config.num_shared
     mixture = tokens * features * (width * (1 + computed) + router.num_experts)
     block_kept = tokens * (10 * width + 2 * features + computed * width)
-    coding = config.context_frames * encoding_products(*sizes) + decoding_products(*sizes)
+    encoding, decoding = encoding_products(*sizes), decoding_products(*sizes)
+    coding = config.context_frames * encoding + decoding
     in_blocks = config.blocks * (attention + mixture)
     between = tokens * width * (config.blocks + 2)
     return Work(
         products=2 * (ends + in_blocks + coding),
         block_products=2 * in_blocks,
-        kept=coding_kept(*sizes) + between + config.blocks * block_kept,
-        between=coding_kept(*sizes) + between,
+        kept=between + config.blocks * block_kept,
+        between=between,
         largest_block=block_kept,
         depth=config.blocks,
+        fixed_products=2 * entry,
+        frozen_products=2 * coding,
+        taught_products=2 * (encoding - decoding),
     )

@@ -16,7 +16,7 @@ class Prediction:
     """What is asked, and how the blocks routed the batch.
 
     Attributes:
-        fields: (B, T_out, C, *S), in physical units.
+        fields: (B, T_out, C, *S), in physical units; (B, 0) where none are wanted.
         routing: one entry per block; empty for a dense model.
         class_logits: (B, classes) of the auxiliary head; (B, 0) of a network without one.
         terms: named values per sample (B,), as a residual, that an objective may weigh; the

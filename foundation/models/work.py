@@ -28,6 +28,10 @@ class Work:
         shared: numbers kept besides, however many samples a batch has.
         fixed_products: of the products, those with a factor that needs no gradient: the frames,
             or the matrix of a transform.
+        frozen_products: of the products, those of which nothing is learnt and that no gradient
+            passes.
+        taught_products: FLOPs of products that a training step has more than a forecast, forward
+            alone: what is learnt is made of a later frame, what is not wanted is left out.
         passing: numbers that the way back through the widest maps needs for a moment.
     """
 
@@ -40,6 +44,8 @@ class Work:
     transforms: int = 0
     shared: int = 0
     fixed_products: int = 0
+    frozen_products: int = 0
+    taught_products: int = 0
     passing: int = 0
 
 

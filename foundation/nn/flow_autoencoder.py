@@ -297,7 +297,12 @@ def encoding_products(config: FlowAutoencoderConfig, channels: int, resolution: 
         for narrow, wide, count in zip(widths[:-1], widths[1:], cells[:-1], strict=True)
     )
     coarse = _residual(widths[-1], cells[-1]) + cells[-1] * widths[-1] * config.latent_channels
-    return 27 * cells[0] * (channels + 3) * widths[0] + stages + coarse
+    return entry_products(config, channels, resolution) + stages + coarse
+
+
+def entry_products(config: FlowAutoencoderConfig, channels: int, resolution: int) -> int:
+    """Multiply-adds of the first convolution, of frames and open faces."""
+    return 27 * resolution**3 * (channels + 3) * config.width
 
 
 def coding_kept(config: FlowAutoencoderConfig, channels: int, resolution: int) -> int:

@@ -25,6 +25,7 @@ from data_shards.box.grid import COMPONENTS, Box, Walls, dim_of, divergence, upw
 from data_shards.box.projection import Projection
 
 __all__ = [
+    "along_walls",
     "curl",
     "divergence",
     "harmonic_fields",
@@ -50,6 +51,36 @@ def open_faces(fluid: Tensor, walls: Tensor) -> Tensor:
         first = face.select(dim_of(axis), 0)
         first.mul_(1 - walls[:, axis, None, None].to(first))
     return torch.stack(faces, 1)
+
+
+def along_walls(fluid: Tensor, walls: Tensor, sticky: Tensor) -> Tensor:
+    """1 on open faces half a cell from a wall without slip or a solid that they run along, else 0.
+
+    There stands the tangential velocity that is next to a wall. A face beside one that lies on a
+    solid's surface, as at its edges, is a cell away and is none.
+
+    Args:
+        fluid: (B, *S), 1 in the fluid, 0 in solid cells.
+        walls: (B, 3), 1 where there are walls across x, y, z.
+        sticky: (B, 3, 2), 1 where the lower and the upper of them is without slip.
+
+    Returns:
+        (B, 3, *S).
+    """
+    faces = open_faces(fluid, walls)
+    beside = torch.zeros_like(faces)
+    for axis in COMPONENTS:
+        dim = dim_of(axis)
+        solid = 1 - fluid
+        inside = solid * solid.roll(1, dim)
+        for across in {*COMPONENTS} - {axis}:
+            for side, (step, edge) in enumerate(((1, 0), (-1, -1))):
+                near = inside.roll(step, dim_of(across))
+                last = near.select(dim_of(across), edge)
+                wall, stuck = walls[:, across, None, None], sticky[:, across, side, None, None]
+                last.copy_(torch.where(wall > 0, stuck.to(last), last))
+                beside[:, axis] = torch.maximum(beside[:, axis], near)
+    return beside * faces
 
 
 def open_edges(faces: Tensor) -> Tensor:

@@ -100,14 +100,16 @@ def cost_of(
 
 def cost_on(config: ModelConfig, spread: Spread) -> Cost:
     """As `cost_of`, of a layout that is there already."""
-    work, (counts, experts) = work_of(config), _parameters(config)
+    work, (counts, experts, frozen) = work_of(config), _parameters(config)
     ep_size, recompute = spread.ep_size, spread.recompute
     given, asked = config.context_frames * config.channels, config.out_frames * config.num_asked
     sample = (given + asked) * prod(config.grid)
     arriving = _arriving(config, ep_size, recompute)
-    memory = _Memory(counts.total - experts, experts // ep_size, sample, work, arriving, spread)
-    forward, dense = work.products + work.transforms, dense_work_of(config)
+    dense = counts.total - experts - frozen
+    memory = _Memory(dense, experts // ep_size, frozen, sample, work, arriving, spread)
+    forward, whole = work.products + work.transforms, dense_work_of(config)
     step = (1 + _BACKWARD) * work.products - work.fixed_products + 2 * work.transforms
+    step += work.taught_products - _BACKWARD * work.frozen_products
     if recompute:
         step += work.block_products + work.transforms
     return Cost(
@@ -115,7 +117,7 @@ def cost_on(config: ModelConfig, spread: Spread) -> Cost:
         expert_parameters=experts,
         rank_parameters=memory.held,
         flops_forward=forward,
-        flops_dense=dense.products + dense.transforms,
+        flops_dense=whole.products + whole.transforms,
         flops_step=step,
         weight_bytes=memory.weights,
         gradient_bytes=memory.gradients,
@@ -138,27 +140,35 @@ def _arriving(config: ModelConfig, ep_size: int, recompute: bool) -> int:
 
 
 @cache
-def _parameters(config: ModelConfig) -> tuple[ParameterCounts, int]:
-    """All and activated, and those of routed experts; plans of many layouts ask again."""
+def _parameters(config: ModelConfig) -> tuple[ParameterCounts, int, int]:
+    """All and activated, those of routed experts, and those that nothing moves; plans of many
+    layouts ask again."""
     model = outline_model(config)
-    experts = (m for m in model.modules() if isinstance(m, ExpertBank))
-    return model.parameter_counts(), sum(p.numel() for bank in experts for p in bank.parameters())
+    banks = (m for m in model.modules() if isinstance(m, ExpertBank))
+    experts = sum(p.numel() for bank in banks for p in bank.parameters())
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    return model.parameter_counts(), experts, frozen
 
 
 @dataclass(frozen=True)
 class _Memory:
-    """Bytes of one rank: parameters that all hold and those of its experts in, parts out."""
+    """Bytes of one rank: parameters that all learn and those of its experts in, parts out."""
 
     dense: int
     local: int
+    frozen: int  # held beside them: no gradient, no place in the optimiser
     sample: int  # numbers of a sample's frames
     work: Work
     arriving: int  # numbers kept of what others sent, per sample
     spread: Spread
 
     @property
-    def held(self) -> int:
+    def learnt(self) -> int:
         return self.dense + self.local
+
+    @property
+    def held(self) -> int:
+        return self.learnt + self.frozen
 
     @property
     def weights(self) -> int:
@@ -168,7 +178,7 @@ class _Memory:
     def gradients(self) -> int:
         """At their most; ZeRO 2 keeps those of a rank's own part."""
         parted = self.spread.zero_stage == 2
-        return self.spread.size * (sum(self._shards) if parted else self.held)
+        return self.spread.size * (sum(self._shards) if parted else self.learnt)
 
     @property
     def optimiser(self) -> int:
@@ -195,7 +205,7 @@ class _Memory:
         """Gradients into the bucket, divided, and back; those of the own part out of it, joined,
         their norm in float64; in bfloat16 looked through and cast; AdamW; weights cast back."""
         size, own = self.spread.size, sum(self._shards)
-        reduced = 6 * size * self.held
+        reduced = 6 * size * self.learnt
         if not self.spread.zero_stage:
             return _ADAMW * own + (reduced if self.spread.world > 1 else 0)
         stepped = 4 * size + (size + 8) + 8 + _ADAMW + (4 + size)
@@ -227,9 +237,9 @@ class _Memory:
     @property
     def _moments(self) -> tuple[int, ...]:
         size, (dense, local) = self.spread.size, self._shards
-        whole = self.held if self.spread.zero_stage == 1 else 0
+        whole = self.learnt if self.spread.zero_stage == 1 else 0
         waiting = size * max(whole - REDUCE_BUCKET, 0)
-        copied = size * max(min(REDUCE_BUCKET, self.held), dense + local)
+        copied = size * max(min(REDUCE_BUCKET, self.learnt), dense + local)
         # Groups step one after the other; gradients of the last one are gone when it does.
         own = size * (dense + local)
         return (

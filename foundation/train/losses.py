@@ -26,7 +26,8 @@ class Losses:
 
     Attributes:
         total: what is minimised, scalar.
-        per_sample: relative L2 error of what is asked (B,), whatever is minimised; detached.
+        per_sample: relative L2 error of what is asked (B,), whatever is minimised, but of
+            `objective=terms` the weighed terms; detached.
         balance: sum over blocks of the balance loss, unweighted, detached scalar.
         terms: the network's own, unweighted, per sample (B,), detached.
     """
@@ -60,10 +61,13 @@ def losses_of(
     minimised = OBJECTIVES[config.objective](prediction, batch, config)
     total = minimised.mean()
     per_sample = minimised.detach()
-    if config.objective != "relative_l2" or config.relative_to != "field":
-        per_sample = relative_error(prediction.fields.detach(), batch, config.mask, "field")
     if config.terms:
         total = total + _weighed(prediction.terms, config, step)
+    if not config.wants_fields:  # there may be none
+        weighed = [ramp.at(step) * prediction.terms[n] for n, ramp in config.terms.items()]
+        per_sample = torch.stack(weighed).sum(0).detach()
+    elif config.objective != "relative_l2" or config.relative_to != "field":
+        per_sample = relative_error(prediction.fields.detach(), batch, config.mask, "field")
     balance = total.new_zeros(())
     if prediction.routing:
         of_blocks = torch.stack([importance_of(r, config.balance) for r in prediction.routing])

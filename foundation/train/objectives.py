@@ -82,6 +82,11 @@ class LossConfig(Config):
     class_weight: NonNegativeFloat = 0.0  # of the auxiliary head; 0 as published
     noise: NonNegativeFloat = 5e-4  # see foundation/train/noise.py
 
+    @property
+    def wants_fields(self) -> bool:
+        """Whether anything is made of a network's fields."""
+        return self.objective != "terms"
+
     @field_validator("objective")
     @classmethod
     def _is_known(cls, name: str) -> str:

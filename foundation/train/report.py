@@ -55,14 +55,17 @@ class Reporter:
         for name in _SCALARS:
             if row.get(name) is not None:
                 self._board.add_scalar(f"train/{name}", row[name], step)
+        of = row.get("corpus_loss_of", "l2re")
         for corpus, loss in row["corpus_loss"].items():
-            self._board.add_scalar(f"train_l2re/{corpus}", loss, step)
+            self._board.add_scalar(f"train_{of}/{corpus}", loss, step)
         for term, mean in row.get("terms", {}).items():
             if mean is not None:
                 self._board.add_scalar(f"train_terms/{term}", mean, step)
         for block, load in enumerate(row["expert_load"]):
             for expert, share in enumerate(load):
                 self._board.add_scalar(f"expert_load/block{block}/expert{expert:02d}", share, step)
+        for block, share in enumerate(row.get("expert_purity", ())):
+            self._board.add_scalar(f"expert_purity/block{block}", share, step)
         self._progress(row)
         if usage_LKE is not None:
             self._board.add_figure("expert_usage", usage_figure(usage_LKE, self._corpora), step)

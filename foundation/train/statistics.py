@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from data_shards.stream.batch import Batch
+from foundation.moe.purity import purity
 from foundation.moe.router import Routing
 from foundation.train.losses import Losses
 
@@ -119,3 +120,15 @@ class ExpertUsage:
         # Each sample counts one: a corpus that was not seen counts nothing.
         shares = usage / usage.sum(-1, keepdim=True).clamp(min=1)
         return shares.cpu(), float(entropy[0] / entropy[1])
+
+
+def purity_of(usage_LKE: Tensor) -> list[float]:
+    """How far corpora part in every block (L,); empty where fewer than two were seen.
+
+    Args:
+        usage_LKE: shares, of a corpus that was not seen zeros.
+    """
+    usage_KLE = usage_LKE.movedim(1, 0)
+    seen = usage_KLE[usage_KLE.sum((1, 2)) > 0]
+    shares: list[float] = purity(seen).tolist() if len(seen) > 1 else []
+    return shares

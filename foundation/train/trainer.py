@@ -24,7 +24,7 @@ from foundation.train.config import RunConfig
 from foundation.train.losses import Losses, losses_of
 from foundation.train.noise import with_noise
 from foundation.train.report import Reporter, finite_or_none
-from foundation.train.statistics import ExpertUsage, StepTotals
+from foundation.train.statistics import ExpertUsage, StepTotals, purity_of
 from foundation.train.stop import StopRequest
 
 Validate = Callable[[nn.Module], dict[str, float]]
@@ -211,9 +211,18 @@ class Trainer:
             "temperature": self.engine.module.temperature,  # in the step that is logged
             "expert_load": [] if usage_LKE is None else _loads(usage_LKE),
         }
+        if usage_LKE is not None and (parted := purity_of(usage_LKE)):
+            row["expert_purity"] = parted
+        drawn = usage_LKE if self._draws_usage() else None
+        if drawn is not None:
+            row["expert_usage"] = dict(
+                zip(self._corpora, drawn.movedim(1, 0).tolist(), strict=True)
+            )
+        if not self.run.loss.wants_fields:
+            row["corpus_loss_of"] = "terms"
         if terms := step.term_means():
             row["terms"] = {name: finite_or_none(mean) for name, mean in terms.items()}
-        reporter.training(row, usage_LKE if self._draws_usage() else None)
+        reporter.training(row, drawn)
 
     def _draws_usage(self) -> bool:
         """Pictures come with validation: they take longer than a step."""

@@ -15,6 +15,7 @@ import torch
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.stream.memory import keep_freed_memory
+from launchers.benchmarks.boxes import add_boxes
 from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures
 from launchers.benchmarks.network import (
@@ -42,6 +43,7 @@ EXAMPLES = """examples:
   python launchers/bench.py --only network --authors ~/MoEPOT    # their own code beside ours
   python launchers/bench.py stream --shards quickstart/shards --output stream.json
   python launchers/bench.py links --output links.json --cluster mine.yaml
+  python launchers/bench.py boxes --preset tokenizer --output tokenizer_128.json
   foundation bench --quick                                    # the same as a verb
 """
 
@@ -82,6 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     subjects = parser.add_subparsers(metavar="SUBJECT", title="measured by themselves")
     add_stream(subjects)
     add_links(subjects)
+    add_boxes(subjects)
 
 
 def bench_ratios(options: argparse.Namespace) -> None:

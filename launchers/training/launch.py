@@ -132,6 +132,7 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     newest = _newest(store.folder, run) if options.resume else None
     model = job.network(run.model)
     model.recompute_blocks = run.recompute
+    model.fields_wanted = run.loss.wants_fields
     if run.compile:
         compile_network(model)
         if ranks.is_first:

@@ -11,6 +11,7 @@ from box_shards import CHANNEL, PORES, write_boxes
 from group import on_ranks
 from runs import curve, pretrain, rows
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.harness.forecaster import open_forecaster
@@ -81,6 +82,23 @@ def test_latents_are_learnt_and_the_tokenizer_is_left_as_it_was(whole, tokenizer
     assert about["tokenizer_sha256"] == Surrogate.from_pretrained(tokenizer).fingerprint
 
 
+def test_a_run_shows_how_the_corpora_part(whole):
+    """Which share of each corpus's tokens goes to which expert, block by block, over training."""
+    drawn = [row["expert_usage"] for row in rows(whole) if "expert_usage" in row]
+    board = EventAccumulator(str(whole / "tensorboard"))
+    board.Reload()
+    assert len(board.Images("expert_usage")) == len(drawn) > 1
+    for usage in drawn:
+        assert set(usage) == {CHANNEL, PORES}
+        for shares in usage.values():
+            assert len(shares) == 2  # blocks
+            assert all(sum(block) == pytest.approx(1) or not any(block) for block in shares)
+    purities = [row["expert_purity"] for row in rows(whole) if "expert_purity" in row]
+    assert purities
+    assert all(0.5 <= share <= 1 for blocks in purities for share in blocks)
+    assert board.Scalars("expert_purity/block0")
+
+
 def test_two_ranks_with_an_expert_each_follow_the_curve_of_one(boxes, tokenizer, whole, tmp_path):
     spread = tmp_path / "spread"
     assert on_ranks(2, pretrain, boxes, spread, 2, None, latent(tokenizer)) == [0, 0]
@@ -114,7 +132,15 @@ def test_both_are_judged_by_the_tasks_of_boxes(boxes, tokenizer, whole, tmp_path
         for record in records:
             scores = record["scores"]
             assert scores["face_divergence"]["value"] < 1e-6  # what float32 leaves
-            assert {"l2re", "spectral_low", "mean_flow_error"} <= scores.keys()
+            assert {
+                "l2re",
+                "spectral_low",
+                "mean_flow_error",
+                "slip",
+                "slip_exact",
+            } <= scores.keys()
+            exact, stored = (scores[f"max_divergence{kept}"]["value"] for kept in ("", "_stored"))
+            assert exact < 1e-11 < 1e-8 < stored < 1e-3
     assert main(["leaderboard", str(tmp_path), "--output", str(tmp_path / "board")]) == 0
     assert (tmp_path / "board" / "index.html").stat().st_size > 10_000
 
@@ -179,7 +205,11 @@ def test_routers_tell_how_purely_the_corpora_part(boxes, whole, tmp_path):
     output = tmp_path / "routing.json"
     command = ["routing", str(whole / "model"), "--untrained", "--task", "routing_boxes"]
     assert main([*command, "--shards", str(boxes), "--output", str(output)]) == 0
-    for record in json.loads(output.read_text())["records"]:
+    records = json.loads(output.read_text())["records"]
+    floors = [record["untrained_purity"] for record in records]
+    assert floors[0] == floors[1]  # whatever the routers have learnt
+    assert 0.5 <= floors[0] <= 1
+    for record in records:
         for block in record["findings"]["specialisation"]:
             assert 0.5 <= block["purity"] <= 1
         for usage in record["findings"]["usage"]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 
 from evaluation.board.page.elements import Chapter, Figure, Part, Table, plain_table
 from evaluation.records.record import Score
@@ -21,6 +22,10 @@ def routing_chapter(records: Sequence[RoutingRecord]) -> Chapter | None:
         by_task[record.task_hash].append(record)
     figures = [each for task in sorted(by_task) for each in _figures(by_task[task])]
     lead = "From the weights of its routers alone: which corpus does a sample come from?"
+    lead += " Purity is the share of routes that are of the corpus which uses their expert most, in"
+    lead += " the mean over blocks."
+    if any(record.untrained_purity is not None for record in records):
+        lead += " Its floor: that of k-means clusters of latents of an untrained encoder."
     if any(len(found) > MOST_MODELS for found in by_task.values()):
         lead += f" Drawn are the {MOST_MODELS} longest trained models of each task."
     ordered = [record for task in sorted(by_task) for record in by_task[task]]
@@ -47,7 +52,10 @@ def _step(record: RoutingRecord) -> int:
 
 def _table(records: Sequence[RoutingRecord]) -> Table:
     distances = sorted({distance for record in records for distance in _unseen(record)})
-    header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Unseen"]
+    header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Purity", "Unseen"]
+    floored = any(record.untrained_purity is not None for record in records)
+    if floored:
+        header.insert(-1, "Untrained clusters")
     header += [f"AUROC by {distance.replace('_', ' ')}" for distance in distances]
     rows = []
     for record in records:
@@ -58,11 +66,24 @@ def _table(records: Sequence[RoutingRecord]) -> Table:
             str(len(inference.corpora)),
             _score(inference.combined.accuracy),
             number(inference.chance),
+            _or_dash(_purity(record)),
+            *([_or_dash(record.untrained_purity)] if floored else []),
             str(len(record.task.unseen)),
             *(_score(found[each]) if each in found else "–" for each in distances),
         ]
         rows.append(cells)
     return plain_table(header, rows)
+
+
+def _purity(record: RoutingRecord) -> float | None:
+    """Mean over blocks."""
+    shares = [block.purity for block in record.findings.specialisation]
+    known = [share for share in shares if share is not None]
+    return fmean(known) if known else None
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else number(value)
 
 
 def _unseen(record: RoutingRecord) -> dict[str, Score]:

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from board_records import TASKS as KNOWN
 from board_records import board_record, save_board_records
+from box_flows import CUBES, SIDE, box_config, box_network
 from huggingface_hub import EvalResultEntry, ModelCard, eval_result_entries_to_yaml
 from runs import write_checkpoint
 
@@ -19,7 +21,8 @@ from evaluation.board.model_card import read_evidence, write_card
 from evaluation.records.record import Record
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints
 from foundation import Surrogate
-from foundation.checkpoint.folder import fingerprint_of
+from foundation.checkpoint.folder import fingerprint_of, save_folder
+from foundation.physics.staggered import divergence
 
 TASKS = [KNOWN[name] for name in ("zero_shot_pdebench_dr", "zero_shot_pdebench_swe")]
 DATASET = "owner/pde-shards"
@@ -198,6 +201,38 @@ def test_somebodys_own_card_stays_and_ours_is_written_anew(folder, records):
     notes = write_card(folder, read_evidence(records), DATASET)
     assert (folder / "README.md").read_text() == "# My words\n"
     assert any("stays as it is" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("flow_tokenizer", "frames"), ("shodh_moe", "context")]
+)
+def test_the_snippet_of_a_model_of_boxes_runs_as_it_stands(tmp_path, name, given, monkeypatch):
+    folder = tmp_path / name
+    save_folder(folder, box_config(name), box_network(name).state_dict(), {})
+    write_card(folder, read_evidence(None))
+    text = (folder / "README.md").read_text()
+    snippet = text.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(snippet, names)
+    result = names["same" if name == "flow_tokenizer" else "future"]
+    assert f"# {tuple(result.shape)}" in snippet
+    assert f"{given} = torch.randn({', '.join(map(str, names[given].shape))})" in snippet
+    assert result.dtype == torch.float64
+    speed = result[..., :3, :, :, :].square().sum(-4).mean().sqrt()
+    assert divergence(result[..., :3, :, :, :], CUBES).abs().max() * SIDE < 1e-11 * speed
+    assert "trained or not" in text
+    assert ("tokenizer of flows" in text) == (name == "flow_tokenizer")
+
+
+def test_a_free_decoder_promises_nothing(tmp_path):
+    free = {"width": 4, "levels": 1, "latent_channels": 3, "velocity": "free"}
+    config, network = (f("flow_tokenizer", autoencoder=free) for f in (box_config, box_network))
+    save_folder(tmp_path / "free", config, network.state_dict(), {})
+    write_card(tmp_path / "free", read_evidence(None))
+    text = (tmp_path / "free" / "README.md").read_text()
+    assert "is learnt" in text
+    assert "By construction" not in text
 
 
 @pytest.mark.parametrize("name", ["dpot", "fno", "unet"])

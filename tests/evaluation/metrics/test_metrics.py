@@ -83,7 +83,10 @@ OF_STATES = {
     *("infidelity", "overlap", "energy_error", "eigen_residual"),
     *("magnetisation", "magnetisation_exact", "correlation", "correlation_exact"),
 }
-OF_FACES = {"face_divergence", "mean_flow_error"}  # test_velocity_on_faces.py
+OF_FACES = {  # test_velocity_on_faces.py
+    *("face_divergence", "max_divergence", "max_divergence_stored", "mean_flow_error"),
+    *("slip", "slip_exact"),
+}
 OF_FIELDS = [name for name in METRICS if name not in OF_STATES | OF_FACES]
 # A residual asks the equation and not the truth: test_residual.py, test_evolution_residual.py.
 OF_EQUATIONS = ("residual", "evolution_residual")

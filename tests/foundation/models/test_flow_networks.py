@@ -10,11 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
+from data_shards.stream.origin import Origin
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
 from foundation.models.registry import outline_model, work_of
 from foundation.moe.experts import Expert
 from foundation.physics.staggered import divergence
+from foundation.plan.cost import cost_of
 
 _PARTS = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
 every_network = pytest.mark.parametrize("name", BOXES)
@@ -62,6 +64,17 @@ def test_a_transformer_learns_latents_and_leaves_the_autoencoder_alone(generator
             assert parameter.grad is None, path
         elif not path.endswith("prototypes"):  # of one expert, whose probability is one
             assert parameter.grad.abs().max() > 0, path
+
+
+def test_what_decodes_its_fields_does_so_in_training_only_if_they_are_wanted(generator):
+    network, batch = box_network("shodh_moe"), flow_batch(generator, 2)
+    whole = network(batch)
+    network.fields_wanted = False
+    terms = network(batch)
+    assert terms.fields.shape == (3, 0)
+    assert torch.equal(terms.terms["latent"], whole.terms["latent"])
+    later = network.eval()(batch).fields
+    torch.testing.assert_close(later.float(), whole.fields, rtol=1e-4, atol=1e-5)
 
 
 def test_the_latent_error_of_the_truth_is_zero(generator):
@@ -145,6 +158,28 @@ def test_work_counts_the_products_that_are_made(name, generator):
     assert work_of(network.config).products == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
+@every_network
+def test_a_training_step_passes_nothing_back_through_a_frozen_encoder(name, generator):
+    one_expert = {"router": {**SEMANTIC, "num_experts": 1}} if name == "shodh_moe" else {}
+    network = box_network(name, **one_expert)
+    batch = sample_of(flow_batch(generator, frames_of(name)), 0)
+    network.fields_wanted = name != "shodh_moe"  # as the presets' objectives say
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        prediction = network(batch)
+        prediction.terms.get("latent", prediction.fields).sum().backward()
+    cost = cost_of(network.config, 1, 1, 1, False, 1)
+    assert cost.flops_step == pytest.approx(counter.get_total_flops(), rel=0.01)
+    learnt = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    assert cost.weight_bytes == 4 * sum(p.numel() for p in network.parameters())
+    assert cost.gradient_bytes == 4 * learnt
+    assert cost.optimiser_bytes == 12 * learnt  # float32 master and two moments
+    unsharded = cost_of(network.config, 1, 1, 0, False, 1)
+    optimiser = torch.optim.AdamW(p for p in network.parameters() if p.requires_grad)
+    optimiser.step()
+    moments = [v for state in optimiser.state.values() for v in state.values() if v.ndim]
+    assert unsharded.optimiser_bytes == pytest.approx(4 * sum(v.numel() for v in moments), rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -165,6 +200,34 @@ def test_what_no_flow_is_made_of_is_refused(name, options, message):
 def test_tokens_must_tile_the_latents():
     with pytest.raises(UserError, match="latents along a side by patch: 4 is not divisible by 3"):
         box_config("shodh_moe", patch=3)
+
+
+def test_a_temperature_that_falls_is_refused_and_a_constant_one_is_the_routers():
+    falling = {"start": 2.0, "decay": 0.99, "floor": 0.5}
+    with pytest.raises(UserError, match=r"start=2.0 lies above floor=0.5: shodh_moe routes at one"):
+        box_config("shodh_moe", router={**SEMANTIC, "temperature": falling})
+    warm = {**SEMANTIC, "temperature": {"start": 3.0, "decay": 1.0, "floor": 3.0}}
+    network = box_network("shodh_moe", router=warm)
+    assert network.temperature == 3
+    assert all(block.temperature == 3 for block in network.blocks)
+
+
+def test_origins_say_where_walls_are_in_a_reconstruction_as_in_a_forecast(generator):
+    batch = flow_batch(generator, 2)
+    sides = dict.fromkeys(("left", "right", "bottom", "top", "front", "back"), "periodic")
+    boundary = {**sides, "front": "no_slip", "back": "no_slip"}
+    origins = (Origin(extent=(0.0, 1.0, 0.0, 1.0, 0.0, 1.0), boundary=boundary),) * 3
+    models = {n: Surrogate(box_network(n).eval(), box_config(n), {}) for n in BOXES}
+    frame = batch.given[:, -1]
+    for said in ((), origins):
+        walled = bool(said)
+        same = models["flow_tokenizer"].reconstruct(frame, batch.valid_mask, said)
+        future = models["shodh_moe"].forecast(batch.given, 1, batch.valid_mask, said)[:, 0]
+        for fields in (same, future):
+            assert bool((fields[:, 2, 0] == 0).all()) == walled
+    assert len(models["shodh_moe"].route(batch.given, batch.valid_mask, origins)) == 2
+    with pytest.raises(UserError, match="2 origins for 3 samples; give one of each or none"):
+        models["flow_tokenizer"].reconstruct(frame, batch.valid_mask, origins[:2])
 
 
 def test_too_few_channels_are_no_flow(generator):

@@ -150,3 +150,13 @@ def test_the_mean_over_ranks_of_their_parts_is_the_loss_of_the_whole_batch(objec
     gradients = [torch.autograd.grad(t, weight, retain_graph=True)[0] for t in (parallel, serial)]
     assert (gradients[1].abs() > 0.01).all()
     torch.testing.assert_close(*gradients)
+
+
+def test_terms_alone_report_themselves_and_need_no_fields():
+    terms = {"latent": torch.tensor([1.0, 5.0]), "other": torch.tensor([2.0, 4.0])}
+    prediction = with_terms(torch.empty(2, 0), **terms)
+    ramps = {"latent": Ramp(end=1.0), "other": Ramp(end=0.5)}
+    config = LossConfig(objective="terms", terms=ramps, balance_weight=0.0)
+    losses = losses_of(prediction, two_samples(), config, lambda x: x)
+    assert losses.per_sample.tolist() == [2.0, 7.0]
+    assert float(losses.total) == 4.5

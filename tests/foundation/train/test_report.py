@@ -72,6 +72,16 @@ def test_terms_of_a_network_are_drawn_and_written_only_if_there_are_any(tmp_path
     assert "train_terms/energy" not in board.Tags()["scalars"], "what is not finite is not drawn"
 
 
+def test_how_far_corpora_part_is_drawn_and_written_where_it_is_known(tmp_path):
+    reporter = Reporter(tmp_path, CORPORA, 0, steps=10)
+    reporter.training({**row(1), "expert_purity": [0.5, 0.875]}, None)
+    reporter.training(row(2), None)
+    reporter.close()
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert [e.value for e in board.Scalars("expert_purity/block1")] == [0.875]
+
+
 def test_a_resumed_run_drops_the_lines_behind_its_checkpoint(tmp_path):
     report(tmp_path, 0, [1, 2, 3])
     with (tmp_path / "metrics.jsonl").open("a") as file:

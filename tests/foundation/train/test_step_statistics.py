@@ -8,7 +8,7 @@ import torch
 from data_shards.stream.batch import Batch
 from foundation.moe.router import Routing
 from foundation.train.losses import Losses
-from foundation.train.statistics import ExpertUsage, StepTotals
+from foundation.train.statistics import ExpertUsage, StepTotals, purity_of
 
 
 def batch(ids: list[int]) -> Batch:
@@ -81,3 +81,10 @@ def test_usage_is_the_share_of_each_expert_in_a_corpuss_routes():
     torch.testing.assert_close(shares, expected)
     assert entropy == pytest.approx(torch.tensor(4.0).log().item())
     assert usage.reduce(lambda x: x) == (None, 0.0)
+
+
+def test_purity_is_of_the_corpora_that_were_seen():
+    apart = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    mixed = torch.tensor([[0.75, 0.25], [0.0, 0.0], [0.25, 0.75]])
+    assert purity_of(torch.stack([apart, mixed])) == [1.0, 0.75]
+    assert purity_of(torch.stack([apart[:2], mixed[:2]])) == []
