@@ -260,12 +260,18 @@ class Surrogate(nn.Module):
         return slots[0]
 
     @torch.no_grad()
-    def route(self, context: Tensor, mask: Tensor | None = None) -> tuple[BlockRoute, ...]:
+    def route(
+        self,
+        context: Tensor,
+        mask: Tensor | None = None,
+        origins: tuple[Origin, ...] = (),
+    ) -> tuple[BlockRoute, ...]:
         """How every block routes each sample of a context.
 
         Args:
             context: past frames (B, T, C, H, W), as for `forecast`.
             mask: of an obstacle, as for `forecast`; the routers see it, too.
+            origins: as for `forecast`.
 
         Raises:
             UserError: the network is dense, or the context does not have the model's shape.
@@ -275,7 +281,7 @@ class Surrogate(nn.Module):
                 f"{self.config.model_type} is dense: it routes nothing; routes are a mixture's, "
                 "as of moe_pot"
             )
-        batch = self.batch_of(context, mask)
+        batch = self.batch_of(context, mask, origins)
         # Copies: a replayed graph overwrites what it gave.
         return tuple(
             BlockRoute(r.probabilities_BE, r.experts_BK.clone(), r.weights_BK.clone())
