@@ -51,8 +51,8 @@ def check_fits(model: Surrogate, simulation: Simulation) -> None:
         )
     if config.is_space_time and simulation.grid[0] != 1:
         raise UserError(
-            f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; name "
-            "the axes by --axes t,x or s,t,x"
+            f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; "
+            "name the axes by --axes t,x or s,t,x"
         )
     if config.constraint is not None:
         _check_known(config.constraint, simulation)

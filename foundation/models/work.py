@@ -29,6 +29,9 @@ class Work:
         fixed_products: of the products, those with a factor that needs no gradient: the frames,
             or the matrix of a transform.
         passing: numbers that the way back through the widest maps needs for a moment.
+        solved: FLOPs of a constraint's least squares in float64, in as many steps as they may take.
+        solved_back: FLOPs of its backward pass.
+        boxed: float64 numbers by which boxes that are solved elsewhere are sent, and their answers.
     """
 
     products: int
@@ -41,6 +44,14 @@ class Work:
     shared: int = 0
     fixed_products: int = 0
     passing: int = 0
+    solved: int = 0
+    solved_back: int = 0
+    boxed: int = 0
+
+
+def flops_of(work: Work) -> int:
+    """Of a forward pass, all kinds together."""
+    return work.products + work.transforms + work.solved
 
 
 def stacked(config: FieldConfig, places: bool = True) -> int:
