@@ -3,8 +3,8 @@
 Axes: K boxes, M points of a box, R rows of conditions, D derivatives, N weights, J = N + 1.
 Of arithmetic, products are counted, exactly: a step evaluates residual, gradient and second
 derivatives once, some 2 M D N^2 FLOPs of them for the whole Hessian. Left out are factors of
-(N x N), and what is done number by number. How often boxes step is theirs to say: counted is the
-most that they may.
+(N x N), transforms by which derivatives are taken, and what is done number by number. How often
+boxes step is theirs to say: counted is the most that they may.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from foundation.physics.evolution import Evolution, Steps
 # conditions. Torch takes three of the former where it can fold axes together.
 _BACKWARD_POINTS, _BACKWARD_ROWS = 5, 3
 _AROUND = 3  # blocks' worth of operations before and after the steps, and backward
+# Numbers kept besides derivatives and boxes: of the fields, and of what they are put together to.
+_KEPT_OF_FIELDS, _KEPT_OF_POINTS = 3, 10
 _WIDTH = 2  # float32 numbers in a float64 one
 
 
@@ -82,8 +84,9 @@ def solve_work(config: ConstraintConfig, shape: tuple[int, ...]) -> SolveWork:
     equation, weights, total = config.evolution, config.basis, prod(shape)
     fields, derivatives = weights + 1, _num_derivatives(equation)
     whole = 2 * fields * derivatives * total if config.judged == "boxes" else 0
+    kept = _WIDTH * total * (_KEPT_OF_FIELDS * fields + _KEPT_OF_POINTS)
     if config.enforced == "soft":
-        return SolveWork(0, 0, 0, 0, 0, whole, whole, 0, 0, _WIDTH * fields * total)
+        return SolveWork(0, 0, 0, 0, 0, whole, whole, 0, 0, kept)
     windows_KP = layer.windows().flatten(1)
     boxes, points = layer.points(windows_KP)[0].shape
     rows = prod(shape[1:]) if config.initial == "rows" else 0
@@ -106,7 +109,7 @@ def solve_work(config: ConstraintConfig, shape: tuple[int, ...]) -> SolveWork:
         blending_backward=2 * whole + shares,
         sent=weights + moved + 2 * points + rows * (fields + 1) + known,
         answered=weights + 3,
-        kept=_WIDTH * (fields * total * (1 + derivatives) + boxes * (moved + rows * fields)),
+        kept=kept + _WIDTH * (fields * derivatives * total + boxes * (moved + rows * fields)),
     )
 
 

@@ -88,6 +88,24 @@ def test_the_whole_hessian_costs_most_and_the_square_of_the_weights():
     assert 4 < many / few < 16
 
 
+def test_what_a_soft_arm_keeps_is_what_autograd_keeps():
+    """Of a solve the derivatives and the boxes' own tensors come besides."""
+    sizes: dict[int, tuple[int, torch.Tensor]] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes(), tensor  # held, so that none is reused
+        return tensor
+
+    layer = constrained_network("fno", "burgers", "soft", basis=16).constraint
+    batch = first_frames("burgers", 2)
+    basis = torch.randn(2, 16, *layer.shape, generator=torch.Generator().manual_seed(0))
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        layer(basis.double().requires_grad_(), batch.given[:, 0, 0, 0], batch.origins)
+    kept = sum(size for size, _ in sizes.values()) / 4 / 2
+    assert solve_work(layer.config, layer.shape).kept == pytest.approx(kept, rel=0.1)
+
+
 def test_boxes_share_points_and_repeat_the_rows_of_the_whole_domain():
     one, four, own = (
         constrained_network("fno", "diffusion_sorption", enforced, points=160, **options)
