@@ -140,8 +140,9 @@ class OnModelGrid:
         device = next(self._model.parameters()).device
         contexts = self.contexts(starts).to(device)
         origins = self.origins(len(starts))
-        predicted = self._model.forecast(contexts, steps, self.fluid, origins).cpu()
-        return predicted.numpy()  # type: ignore[no-any-return]
+        forecast = self._model.forecast(contexts, steps, self.fluid, origins)
+        predicted: Array = forecast.cpu().numpy()
+        return predicted
 
     def origins(self, count: int) -> tuple[Origin, ...]:
         """Where windows come from, for a model under an equation; others do not ask."""

@@ -194,7 +194,7 @@ def _firing(model: Surrogate, placed: OnModelGrid, predicted: Array) -> Firing:
     device = next(model.parameters()).device
     parts = [
         model.route(part.to(device), placed.fluid, placed.origins(len(part)))
-        for part in contexts.split(_BATCH)
+        for part in torch.split(contexts, _BATCH)
     ]
     # One call of the model gives `out` frames, all of them of the same route.
     call_F = np.arange(len(predicted)) // out

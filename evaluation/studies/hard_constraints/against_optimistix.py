@@ -18,12 +18,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 BOXES, POINTS, WEIGHTS = 64, 200, 16
+Solve = Callable[[], tuple[Any, Any]]  # weights (B, N) and steps (B,) out
 TOLERANCE, MOST_STEPS = 1e-9, 200
 
 
@@ -51,7 +53,7 @@ def jacobian(weights_N: Any, jets_M3N: Any, right_M: Any) -> Any:
     )
 
 
-def ours(curvature: str) -> Callable[[], tuple[Any, Any]]:
+def ours(curvature: str) -> Solve:
     import torch
 
     from foundation.constraint.levenberg_marquardt import SolverConfig, least_squares
@@ -88,9 +90,9 @@ def scipys() -> tuple[Any, Any]:
     return np.stack([each.x for each in found]), np.array([each.nfev for each in found])
 
 
-def optimistixs() -> Callable[[], tuple[Any, Any]]:
-    import jax
-    import optimistix
+def optimistixs() -> Solve:
+    import jax  # type: ignore[import-not-found]
+    import optimistix  # type: ignore[import-not-found]
 
     jax.config.update("jax_enable_x64", True)
     solver = optimistix.LevenbergMarquardt(rtol=1e-12, atol=1e-12)
@@ -98,7 +100,7 @@ def optimistixs() -> Callable[[], tuple[Any, Any]]:
 
     def one(jets: Any, right: Any) -> tuple[Any, Any]:
         found = optimistix.least_squares(
-            lambda w, args: residual(w, *args, jax.numpy.sin),
+            lambda w, args: residual(w, args[0], args[1], jax.numpy.sin),
             solver,
             jax.numpy.zeros(WEIGHTS),
             (jets, right),
@@ -116,7 +118,7 @@ def optimistixs() -> Callable[[], tuple[Any, Any]]:
     return solve
 
 
-def measured(solve: Callable[[], tuple[Any, Any]]) -> dict[str, Any]:
+def measured(solve: Solve) -> dict[str, Any]:
     """What one solver finds, and what it takes."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
@@ -137,20 +139,20 @@ def measured(solve: Callable[[], tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def main(name: str, path: Path) -> None:
-    ways = {
-        "ours": {f"ours, {c}": lambda c=c: ours(c) for c in ("exact", "gauss_newton")},
+    ways: dict[str, dict[str, Callable[[], Solve]]] = {
+        "ours": {f"ours, {c}": partial(ours, c) for c in ("exact", "gauss_newton")},
         "scipy": {"scipy": lambda: scipys},
         "optimistix": {"optimistix": optimistixs},
     }
     found = json.loads(path.read_text()) if path.exists() else {}
     for way, prepare in ways[name].items():
         found[way] = measured(prepare())
-    least = np.min([each["objectives"] for each in found.values()], axis=0)
-    for each in found.values():
-        above = np.array(each["objectives"]) / least - 1
-        each["boxes_at_the_least"] = int((above < 1e-9).sum())
-        each["most_above_the_least"] = float(above.max())
-    path.write_text(json.dumps(found, indent=1) + "\n")
+        least = np.min([each["objectives"] for each in found.values()], axis=0)
+        for each in found.values():
+            above = np.array(each["objectives"]) / least - 1
+            each["boxes_at_the_least"] = int((above < 1e-9).sum())
+            each["most_above_the_least"] = float(above.max())
+        path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
