@@ -35,7 +35,7 @@ _EXAMPLES = """examples:
       --output wake_forecast.mat
   foundation predict runs/poisson/model plate.npz --output answer.npz \\
       --channels source=heat --parameters k11=0.02,k22=0.05       # a steady problem
-  foundation predict runs/burgers/model start.npz --steps 31 --output later.npz \
+  foundation predict runs/burgers/model start.npz --steps 31 --output later.npz \\
       --parameters viscosity=0.01,advection=1 --time-step 0.03    # under an equation
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
