@@ -55,8 +55,8 @@ def letter_of(name: str) -> str:
     return next((letter for letter, names in _NAMES.items() if plain in names), "")
 
 
-def read_axes(text: str, shape: tuple[int, ...], where: str) -> str:
-    """The user's own word on the axes: "t,y,x,c".
+def read_axes(text: str, shape: tuple[int, ...], where: str, line: bool = False) -> str:
+    """The user's own word on the axes: "t,y,x,c"; of a line, "t,x" will do.
 
     Raises:
         UserError: unknown or missing letters, or another number of them than axes.
@@ -70,7 +70,7 @@ def read_axes(text: str, shape: tuple[int, ...], where: str) -> str:
         )
     if set(letters) - set(LETTERS) or len(set(letters)) < len(letters):
         raise UserError(f"--axes {text}: {wanted}, each once")
-    if not set("tyx") <= set(letters):
+    if not set("tx" if line else "tyx") <= set(letters):
         raise UserError(f"--axes {text}: {wanted}")
     if len(letters) != len(shape):
         raise UserError(f"--axes {text}: {len(letters)} letters, {where} has {_shown(shape)}")

@@ -25,6 +25,7 @@ class Found:
 
     place: Coordinate
     notes: list[str]
+    is_measured: bool = False  # by the file, not counted
 
     def reversed(self) -> Coordinate:
         """The other way round."""
@@ -100,7 +101,7 @@ def coordinate(
             f"{array.name!r} is uneven (steps of {abs(steps).min():.4g} to "
             f"{abs(steps).max():.4g}); the model takes it as even"
         )
-    return Found(Coordinate(array.name, values, array.attributes), notes)
+    return Found(Coordinate(array.name, values, array.attributes), notes, is_measured=True)
 
 
 def is_falling(values: NDArray[np.float64]) -> bool:

@@ -5,6 +5,7 @@ words. What cannot be known is asked for, with the candidates, and never guessed
 Axes: T frames, C channels, H rows (y, upwards), W columns (x).
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Reading:
         sample: number of the run, where the file holds several.
         boundary: across which sides the fields go on.
         frames: fewest frames that are of use.
+        line: fields lie on a line, which becomes a plane of one row; arrays are over (t, x).
     """
 
     axes: str | None = None
@@ -47,6 +49,7 @@ class Reading:
     boundary: Boundary | None = None
     frames: int = 2
     mask_files: bool = True
+    line: bool = False
 
 
 def read_simulation(path: str | Path, reading: Reading | None = None) -> Simulation:
@@ -77,13 +80,17 @@ class _Reader:
         """Everything, checked."""
         chosen = self._choose()
         axes = self._axes(chosen)
-        size = dict(zip(axes, chosen[0].shape, strict=True))
+        size = {"y": 1} | dict(zip(axes, chosen[0].shape, strict=True))  # a line has one row
         fields = self._fields(chosen, axes, size)
         names = self._channel_names(chosen, size.get("c", 1))
         axis_names = dict.fromkeys(axes, "") | dict(zip(axes, chosen[0].axes, strict=False))
         places = {
             letter: coordinate(
-                self._places.get(letter), letter, size[letter], self._path, axis_names[letter]
+                self._places.get(letter),
+                letter,
+                size[letter],
+                self._path,
+                axis_names.get(letter, ""),
             )
             for letter in "tyx"
         }
@@ -120,6 +127,8 @@ class _Reader:
             mask=None if mask is None else np.ascontiguousarray(mask),
             assumed=tuple(self._assumed),
             samples=size.get("s", 1),
+            numbers=self._numbers(chosen),
+            measured="".join(letter for letter in "tyx" if places[letter].is_measured),
         )
 
     def _choose(self) -> list[FileArray]:
@@ -153,7 +162,8 @@ class _Reader:
             for name, array in self._found.arrays.items()
             if name not in aside and (not letter_of(name) or len(array.shape) > 2)
         ]
-        deep = [array for array in left if len(array.shape) > 2]
+        fewest = 2 if self._reading.line else 3
+        deep = [a for a in left if len(a.shape) >= fewest and math.prod(a.shape) > 1]
         chosen = sorted((a for a in deep if a.dtype.kind == "f"), key=_in_words)
         if chosen:
             others = [array.name for array in deep if array.dtype.kind != "f"]
@@ -190,7 +200,9 @@ class _Reader:
         array, reading = chosen[0], self._reading
         where = f"{self._path}: array {array.name!r}"
         if reading.axes:
-            return read_axes(reading.axes, array.shape, f"array {array.name!r}")
+            return read_axes(reading.axes, array.shape, f"array {array.name!r}", reading.line)
+        if reading.line and len(array.shape) == 2:
+            return self._axes_of_line(array)
         depth = next((a for a in self._found.arrays.values() if letter_of(a.name) == "z"), None)
         if (
             len(array.shape) > 3
@@ -224,6 +236,32 @@ class _Reader:
         self._assumed.append(told)
         return axes
 
+    def _axes_of_line(self, array: FileArray) -> str:
+        """Time first, unless the file's names or coordinates say otherwise."""
+        named = "".join(letter_of(name) for name in array.axes)
+        lengths = {letter: max(place.shape) for letter, place in self._places.items()}
+        fits = [
+            order
+            for order in ("tx", "xt")
+            if all(lengths.get(a, n) == n for a, n in zip(order, array.shape, strict=True))
+        ]
+        axes = named if named in ("tx", "xt") else next(iter(fits), "tx")
+        size = dict(zip(axes, array.shape, strict=True))
+        self._assumed.append(
+            f"{array.name} read as ({', '.join(axes)}): {size['t']} frames of {size['x']} cells; "
+            "if that is wrong, --axes"
+        )
+        return axes
+
+    def _numbers(self, chosen: Sequence[FileArray]) -> dict[str, float]:
+        """Arrays of a single number."""
+        alone = [a for a in self._found.arrays.values() if a.is_number and math.prod(a.shape) == 1]
+        return {
+            a.name.rpartition("/")[2]: float(np.asarray(a.take(...), np.float64).reshape(()))
+            for a in alone
+            if a not in chosen
+        }
+
     def _fields(
         self, chosen: Sequence[FileArray], axes: str, size: dict[str, int]
     ) -> NDArray[np.floating]:
@@ -233,6 +271,8 @@ class _Reader:
         left = axes.replace("s", "")
         order = [left.index(letter) for letter in "tcyx" if letter in left]
         parts = [array.take(key).transpose(order) for array in chosen]
+        if "y" not in left:
+            parts = [part[..., None, :] for part in parts]
         if "c" in left:
             return np.concatenate(parts, axis=1)
         return np.stack(parts, axis=1)
@@ -271,6 +311,10 @@ class _Reader:
     def _mask(self, axes: str, size: dict[str, int]) -> NDArray[np.float32] | None:
         name = self._reading.mask
         arrays = self._found.arrays
+        if "y" not in axes:
+            if name is not None:
+                raise UserError(f"{self._path}: --mask {name}: a line has no solid cells")
+            return None
         if name is None:
             shape = {(size["y"], size["x"]), (size["x"], size["y"])}
             name = next((n for n in _MASKS if n in arrays and arrays[n].shape in shape), None)

@@ -3,6 +3,7 @@
 Axes: T frames, C channels, H rows (y, upwards), W columns (x).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -67,6 +68,9 @@ class Simulation:
         mask: float32 (H, W), 1 in the fluid, 0 in solid cells; None: all is fluid.
         assumed: what was taken for granted, in plain words.
         samples: runs that the file holds; this is one of them.
+        numbers: that stand alone in the file, by name; the parameters of an equation among them.
+        measured: letters of t, y, x whose places the file gives; others are counted.
+        said_step: time between frames, where somebody says it beside the file.
     """
 
     fields: NDArray[np.float32]
@@ -80,6 +84,9 @@ class Simulation:
     mask: NDArray[np.float32] | None = None
     assumed: tuple[str, ...] = ()
     samples: int = 1
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    measured: str = ""
+    said_step: float | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -91,6 +98,14 @@ class Simulation:
         """Whether rows and columns go on across their ends."""
         whole = self.boundary == "periodic"
         return whole or self.boundary == "periodic-y", whole or self.boundary == "periodic-x"
+
+    @property
+    def time_step(self) -> float | None:
+        """Between the last frames, as said or as the file gives it; None if nobody does."""
+        times = self.times.values
+        if self.said_step is not None or "t" not in self.measured or len(times) < 2:
+            return self.said_step
+        return float(times[-1] - times[-2])
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

@@ -75,6 +75,8 @@ def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:
         letters = "tcyx"
         if "c" not in layout.axes:
             part, letters = part[:, 0], "tyx"
+        if "y" not in layout.axes:  # a line
+            part, letters = part[..., 0, :], letters.replace("y", "")
         if "t" not in layout.axes:  # a steady problem
             part, letters = part[0], letters.removeprefix("t")
         if "s" in layout.axes:

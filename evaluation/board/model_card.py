@@ -14,10 +14,13 @@ from typing import Any
 import yaml
 
 from data_shards.atomic import replace_file
+from data_shards.card import CorpusCard
+from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.handbook import table
 from data_shards.remote.find import find_shards
 from data_shards.shards.manifest import CorpusEntry, Manifest, read_manifest
+from data_shards.stream.origin import Origin
 from evaluation.board.hub_results import HUB_TASK, eval_results, model_index
 from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record
@@ -31,6 +34,7 @@ from evaluation.routing.fingerprints import (
     save_fingerprints,
 )
 from foundation.checkpoint.folder import fingerprint_of, read_config
+from foundation.constraint.config import ConstraintConfig
 from foundation.models.flow import FlowConfig
 from foundation.models.registry import ModelConfig, outline_model
 
@@ -65,6 +69,25 @@ solution = model.solve({first}, {{{others}}})
 
 `{first}` is (B, {side}, {side}), as is every channel of the solution; coefficients are numbers, or
 one of each sample. Slots: {slots}; what is not given is zero. The domain is periodic.
+"""
+
+_CONSTRAINED = """## How to use it
+
+```python
+import torch
+
+from data_shards.stream.origin import Origin
+from foundation import Surrogate  # pip install moe-pot
+
+model = Surrogate.from_pretrained("{name}")  # this folder, or its name on the Hub
+first = torch.rand(1, {frames}, 1, {grid})
+origin = {origin}
+future = model.forecast(first, {steps}, origins=(origin,))
+```
+
+Every sample has an origin: seconds between frames, x_min, x_max, y_min, y_max, and the numbers of
+the equation, {equation}; these ones are {whence}. `future` is (1, {steps}, 1, {grid}), in physical
+units: the sum of the network's fields that solves the equation best.
 """
 
 _OF_STATES = ("pg_moe",)  # architectures
@@ -219,7 +242,7 @@ def model_card(
     parts = [
         f"---\n{MARK}\n{_yaml(front)}---\n\n# {name}\n",
         _summary(config, fingerprint),
-        _use(name, config),
+        _use(name, config, about.get("corpora") or ()),
         _training(about, evidence.manifest),
         _making(about, evidence.records),
         _results(evidence.records),
@@ -305,7 +328,7 @@ def _summary(config: ModelConfig, fingerprint: str) -> str:
     return f"{text}\n\n{table(('', ''), rows)}"
 
 
-def _use(name: str, config: ModelConfig) -> str:
+def _use(name: str, config: ModelConfig, corpora: Sequence[str]) -> str:
     if config.model_type in _OF_STATES:
         grid = ", ".join(map(str, config.grid))
         return _STATES.format(name=name, first=config.layout.slots[0], grid=grid)
@@ -320,6 +343,8 @@ def _use(name: str, config: ModelConfig) -> str:
         )
     if isinstance(config, FlowConfig):
         return _use_of_boxes(name, config)
+    if config.constraint is not None:
+        return _use_of_constraint(name, config, config.constraint, corpora)
     return _USE.format(
         name=name,
         frames=config.context_frames,
@@ -348,6 +373,36 @@ def _use_of_boxes(name: str, config: FlowConfig) -> str:
         others="; others may follow" if config.channels > channels else "",
         holds=_FREELY if config.autoencoder.velocity == "free" else _BY_CONSTRUCTION,
     )
+
+
+def _use_of_constraint(
+    name: str, config: ModelConfig, constraint: ConstraintConfig, corpora: Sequence[str]
+) -> str:
+    card = _card_of(corpora)
+    origin = Origin(parameters=dict.fromkeys(constraint.evolution.parameters, 1.0))
+    if card is not None and card.dt_s is not None and card.extent is not None:
+        middles = {key: (limits.low + limits.high) / 2 for key, limits in card.parameters.items()}
+        own = {key: middles.get(key, 1.0) for key in constraint.evolution.parameters}
+        origin = Origin(card.dt_s, card.extent, own)
+    return _CONSTRAINED.format(
+        name=name,
+        frames=config.context_frames,
+        grid=", ".join(map(str, config.grid)),
+        origin=f"Origin({origin.dt_s}, {origin.extent}, {origin.parameters})",
+        steps=config.out_frames,
+        equation=constraint.equation,
+        whence="to be replaced" if card is None else f"those of {card.name}",
+    )
+
+
+def _card_of(corpora: Sequence[str]) -> CorpusCard | None:
+    """Of the first corpus that has one here."""
+    for corpus in corpora:
+        try:
+            return load_card(corpus)
+        except UserError:  # a corpus of the user's own
+            continue
+    return None
 
 
 def _training(about: dict[str, Any], manifest: Manifest | None) -> str:

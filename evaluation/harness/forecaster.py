@@ -16,6 +16,7 @@ from evaluation.records.record import ModelFacts
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
+from foundation.models.work import flops_of
 
 FLOOR_PREFIX = "floor:"
 
@@ -113,5 +114,4 @@ def said_of(name: str, unlabelled: Sequence[str] | None) -> str:
 
 def _flops_per_frame(config: ModelConfig) -> int:
     """Of one forward pass, shared by the frames that it predicts."""
-    work = work_of(config)
-    return round((work.products + work.transforms) / config.out_frames)
+    return round(flops_of(work_of(config)) / config.out_frames)

@@ -125,6 +125,7 @@ def _routes(
     model: Surrogate, placed: OnModelGrid, starts: list[int], temperature: float
 ) -> NDArray[np.float32]:
     """Distributions over all experts (B, L, E)."""
-    prediction: Prediction = model(model.batch_of(placed.contexts(starts), placed.fluid))
+    batch = model.batch_of(placed.contexts(starts), placed.fluid, placed.origins(len(starts)))
+    prediction: Prediction = model(batch)
     logits = torch.stack([block.logits_BE for block in prediction.routing], dim=1)
     return (logits / temperature).softmax(-1).float().cpu().numpy()

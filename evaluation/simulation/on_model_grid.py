@@ -23,7 +23,9 @@ from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.regrid import regrid, regrid_fluid, regrid_mask
 from data_shards.stream.layout import resize_mask
+from data_shards.stream.origin import Origin
 from foundation import Surrogate
+from foundation.constraint.config import ConstraintConfig
 
 Array = NDArray[np.float32]
 
@@ -32,7 +34,8 @@ def check_fits(model: Surrogate, simulation: Simulation) -> None:
     """Refuse a simulation that the model cannot continue.
 
     Raises:
-        UserError: too few frames, or too many channels.
+        UserError: too few frames, too many channels, planes where it takes lines, or nothing of
+            what its equation asks for.
     """
     config = model.config
     frames, channels = simulation.fields.shape[:2]
@@ -45,6 +48,34 @@ def check_fits(model: Surrogate, simulation: Simulation) -> None:
         raise UserError(
             f"{simulation.source}: {channels} channels ({', '.join(simulation.channels)}), the "
             f"model takes {config.channels}; choose by --channels"
+        )
+    if config.is_space_time and simulation.grid[0] != 1:
+        raise UserError(
+            f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; "
+            "name the axes by --axes t,x or s,t,x"
+        )
+    if config.constraint is not None:
+        _check_known(config.constraint, simulation)
+
+
+def _check_known(constraint: ConstraintConfig, simulation: Simulation) -> None:
+    """Refuse a simulation that does not say what its equation is made of."""
+    source, equation = simulation.source, constraint.equation
+    if missing := [n for n in constraint.evolution.parameters if n not in simulation.numbers]:
+        raise UserError(
+            f"{source}: the model solves {equation}, whose {', '.join(missing)} the file does not "
+            f"say; save it there as a number, or give --parameters {missing[0]}=VALUE"
+        )
+    space = "xy"[: constraint.evolution.dimensions]
+    if missing := [letter for letter in space if letter not in simulation.measured]:
+        raise UserError(
+            f"{source}: the model solves {equation}, which asks for lengths; save the places of "
+            f"the cells as coordinate {missing[0]}"
+        )
+    if simulation.time_step is None:
+        raise UserError(
+            f"{source}: the model solves {equation}, which asks for the time between frames; save "
+            "their times as coordinate t, or give --time-step"
         )
 
 
@@ -69,7 +100,7 @@ def forecast(model: Surrogate, simulation: Simulation, steps: int) -> Simulation
     starts = [count - model.config.context_frames]
     fields = placed.forecast(starts, steps)[0]
     times = simulation.times
-    step = times.values[-1] - times.values[-2] if count > 1 else 1.0
+    step = simulation.time_step or (times.values[-1] - times.values[-2] if count > 1 else 1.0)
     later = times.values[-1] + step * np.arange(1, steps + 1)
     return replace(simulation, fields=fields, times=replace(times, values=later))
 
@@ -108,8 +139,17 @@ class OnModelGrid:
         """What follows some windows (B, steps, C, R, R), on the model's grid."""
         device = next(self._model.parameters()).device
         contexts = self.contexts(starts).to(device)
-        predicted: Array = self._model.forecast(contexts, steps, self.fluid).cpu().numpy()
+        origins = self.origins(len(starts))
+        forecast = self._model.forecast(contexts, steps, self.fluid, origins)
+        predicted: Array = forecast.cpu().numpy()
         return predicted
+
+    def origins(self, count: int) -> tuple[Origin, ...]:
+        """Where windows come from, for a model under an equation; others do not ask."""
+        simulation = self._simulation
+        if self._model.config.constraint is None or simulation.time_step is None:
+            return ()
+        return (Origin(simulation.time_step, simulation.extent, simulation.numbers),) * count
 
     @property
     def fluid(self) -> torch.Tensor | None:

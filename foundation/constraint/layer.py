@@ -102,7 +102,7 @@ class ConstraintLayer(nn.Module):
         fields_BJTS = self._with_known(basis_BNTS.double(), first_BS.double())
         jets_BJDTS = equation.derivatives(fields_BJTS, problem.steps)
         edges_BRJ, points_R, num_initial = self._edges(fields_BJTS, first_BS.double(), problem)
-        windows_KP = self._windows().flatten(1).to(first_BS.device)
+        windows_KP = self.windows().flatten(1).to(first_BS.device)
         weights_BKJ, terms = self._weights(
             jets_BJDTS, edges_BRJ, points_R, windows_KP, num_initial, problem
         )
@@ -195,7 +195,8 @@ class ConstraintLayer(nn.Module):
         num_initial = cells if config.initial == "rows" else 0
         return torch.cat(rows, 2).mT, torch.cat(points), num_initial
 
-    def _windows(self) -> Tensor:
+    def windows(self) -> Tensor:
+        """Shares of all points, (K, T, *S)."""
         config = self.config
         if config.scattered:
             return scattered_windows(self.shape, config.num_boxes, _SEED)
@@ -216,7 +217,7 @@ class ConstraintLayer(nn.Module):
         one_BK1 = jets_BJDTS.new_ones(*shape[:2], 1)
         if config.enforced == "soft":
             return torch.cat([one_BK1, one_BK1.expand(shape)], 2), {}
-        positions_KM, counts_KM = self._points(windows_KP)
+        positions_KM, counts_KM = self.points(windows_KP)
         jets_BKMDJ = jets_BJDTS.flatten(3)[..., positions_KM].permute(0, 3, 4, 2, 1)
         if config.evolution.source is not None:
             source_BS = config.evolution.source(problem.coefficients_BP, self.shape[1:])
@@ -246,7 +247,7 @@ class ConstraintLayer(nn.Module):
         }
         return torch.cat([one_BK1, ending.weights_BN], 2), terms
 
-    def _points(self, windows_KP: Tensor) -> tuple[Tensor, Tensor]:
+    def points(self, windows_KP: Tensor) -> tuple[Tensor, Tensor]:
         """Where the boxes are solved: anew in every step of training, always there at test."""
         config = self.config
         usable_P = config.evolution.inner(self.shape).flatten()

@@ -5,13 +5,15 @@ A new one is a file beside this one and its entry in `ARCHITECTURES`.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar
 
 import torch
 from pydantic import PlainValidator, SerializeAsAny
 
 from data_shards.errors import UserError, unknown_name
+from foundation.constraint.config import ConstraintConfig
+from foundation.constraint.work import solve_work
 from foundation.models import dpot, flow_tokenizer, fno, moe_pot, pg_moe, shodh_moe, unet
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
@@ -85,7 +87,23 @@ ModelConfig = Annotated[SerializeAsAny[FieldConfig], PlainValidator(_of_its_type
 
 def work_of(config: ModelConfig) -> Work:
     """Work of a forward pass on one sample."""
-    return ARCHITECTURES[config.model_type].work(config)
+    work = ARCHITECTURES[config.model_type].work(config)
+    return work if config.constraint is None else _constrained(work, config, config.constraint)
+
+
+def _constrained(work: Work, config: ModelConfig, constraint: ConstraintConfig) -> Work:
+    """With the work of the constraint besides."""
+    space = config.grid[-constraint.evolution.dimensions :]
+    boxes = solve_work(constraint, (config.out_frames + 1, *space))
+    return replace(
+        work,
+        kept=work.kept + boxes.kept,
+        between=work.between + boxes.kept,
+        depth=work.depth + boxes.depth(constraint.solver.iterations),
+        solved=boxes.forward(constraint.solver.iterations),
+        solved_back=boxes.back,
+        boxed=boxes.boxes * (boxes.sent + boxes.answered),
+    )
 
 
 def outline_model(config: ModelConfig, most_parts: int | None = None) -> FieldNetwork:

@@ -33,6 +33,9 @@ class Work:
         taught_products: FLOPs of products that a training step has more than a forecast, forward
             alone: what is learnt is made of a later frame, what is not wanted is left out.
         passing: numbers that the way back through the widest maps needs for a moment.
+        solved: FLOPs of a constraint's least squares in float64, in as many steps as they may take.
+        solved_back: FLOPs of its backward pass.
+        boxed: float64 numbers by which boxes that are solved elsewhere are sent, and their answers.
     """
 
     products: int
@@ -47,6 +50,14 @@ class Work:
     frozen_products: int = 0
     taught_products: int = 0
     passing: int = 0
+    solved: int = 0
+    solved_back: int = 0
+    boxed: int = 0
+
+
+def flops_of(work: Work) -> int:
+    """Of a forward pass, all kinds together."""
+    return work.products + work.transforms + work.solved
 
 
 def stacked(config: FieldConfig, places: bool = True) -> int:

@@ -62,6 +62,16 @@ def circulated(cluster: Cluster, group: RankGroup, sent: float, passes: int, cal
     return Load(each * (group.per_node - 1), each * rounds, sent - between, between)
 
 
+def sent_flat(group: RankGroup, sent: float, calls: int) -> Load:
+    """Load of exchanges in which every rank sends to every other, to all alike."""
+    if group.ranks == 1:
+        return Load(0, 0, 0, 0)
+    others, neighbours = group.ranks - 1, group.per_node - 1
+    far = others - neighbours
+    between = sent * far / others
+    return Load(calls * neighbours, calls * far, sent - between, between)
+
+
 def exchanged(
     config: MoEPOTConfig, group: RankGroup, sent: float, calls: int, hierarchical: bool
 ) -> Load:
@@ -74,13 +84,9 @@ def exchanged(
         calls: exchanges that the bytes are cut into.
         hierarchical: once to a node and on from there, instead of rank to rank.
     """
-    if group.ranks == 1:
-        return Load(0, 0, 0, 0)
+    if not hierarchical or group.ranks == 1:
+        return sent_flat(group, sent, calls)
     others, neighbours = group.ranks - 1, group.per_node - 1
-    if not hierarchical:
-        far = others - neighbours
-        between = sent * far / others
-        return Load(calls * neighbours, calls * far, sent - between, between)
     ranks, nodes = (expected_ranks(config, n) for n in (group.ranks, group.nodes))
     return Load(
         messages_inside=calls * neighbours,

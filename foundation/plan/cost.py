@@ -17,7 +17,7 @@ from math import prod
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model, work_of
 from foundation.models.types import ParameterCounts
-from foundation.models.work import Work
+from foundation.models.work import Work, flops_of
 from foundation.moe.experts import ExpertBank
 from foundation.plan.mixture_work import dense_work_of
 from foundation.plan.traffic import Spread, Traffic, expected_owners, traffic_of
@@ -43,6 +43,7 @@ class Cost:
         flops_forward: per sample, the chosen experts computed.
         flops_dense: per sample, as if all experts were computed.
         flops_step: per sample, forward and backward, with what is recomputed.
+        flops_solved: of them, a constraint's least squares in float64, in the most steps allowed.
         weight_bytes, gradient_bytes, optimiser_bytes: per rank.
         activation_bytes: per rank at the given micro-batch.
         bucket_bytes: buffer of ZeRO's gradient reduction.
@@ -57,6 +58,7 @@ class Cost:
     flops_forward: int
     flops_dense: int
     flops_step: int
+    flops_solved: int
     weight_bytes: int
     gradient_bytes: int
     optimiser_bytes: int
@@ -107,18 +109,20 @@ def cost_on(config: ModelConfig, spread: Spread) -> Cost:
     arriving = _arriving(config, ep_size, recompute)
     dense = counts.total - experts - frozen
     memory = _Memory(dense, experts // ep_size, frozen, sample, work, arriving, spread)
-    forward, whole = work.products + work.transforms, dense_work_of(config)
+    forward, whole = flops_of(work), flops_of(dense_work_of(config))
     step = (1 + _BACKWARD) * work.products - work.fixed_products + 2 * work.transforms
     step += work.taught_products - _BACKWARD * work.frozen_products
     if recompute:
         step += work.block_products + work.transforms
+    solved = work.solved + work.solved_back
     return Cost(
         parameters=counts,
         expert_parameters=experts,
         rank_parameters=memory.held,
         flops_forward=forward,
-        flops_dense=whole.products + whole.transforms,
-        flops_step=step,
+        flops_dense=whole,
+        flops_step=step + solved,
+        flops_solved=solved,
         weight_bytes=memory.weights,
         gradient_bytes=memory.gradients,
         optimiser_bytes=memory.optimiser,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import gcd
 
 from data_shards.errors import UserError
 from foundation.models.registry import ModelConfig
@@ -13,8 +14,8 @@ from foundation.plan.traffic import Spread
 
 
 def fitting_ep_sizes(config: ModelConfig, world: int) -> list[int]:
-    """Expert-parallel sizes that divide ranks and experts; 1 for a dense network."""
-    most = config.num_routed or 1
+    """Expert-parallel sizes that divide ranks and experts, or boxes; 1 where there are none."""
+    most = gcd(config.num_routed, config.num_boxes) or 1
     return [n for n in range(1, most + 1) if most % n == 0 and world % n == 0]
 
 

@@ -11,7 +11,7 @@ from math import ceil
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, work_of
 from foundation.plan.cluster import Cluster
-from foundation.plan.collective import Load, circulated, exchanged
+from foundation.plan.collective import Load, circulated, exchanged, sent_flat
 from foundation.plan.cost import REDUCE_BUCKET, Cost
 from foundation.plan.mixture_work import expert_work_of
 from foundation.plan.placement import Placement, Where, placed
@@ -21,6 +21,9 @@ from foundation.plan.traffic import Spread
 # Calls of all-to-all per block, as `parallel.expert_parallel` makes them: counts, samples, routes
 # and results forward; samples, routes and results backward.
 EXCHANGES_FORWARD, EXCHANGES_BACKWARD = 4, 3
+# Of a constraint, as `parallel.box_parallel` makes them: counts, boxes and answers forward; answers
+# and boxes backward. Peaks in float64 are taken to be those in float32, as on these clusters.
+EXCHANGES_OF_BOXES = 5
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ class _Step:
 
     @property
     def compute(self) -> float:
-        return self._computed(self.cost.flops_step)
+        solved = self._samples * self.cost.flops_solved / self.cluster.flops_per_s(bf16=False)
+        return self._computed(self.cost.flops_step - self.cost.flops_solved) + solved
 
     def _experts(self, count: int) -> float:
         """Seconds of `count` experts per block and sample, forward and twice that backward."""
@@ -149,7 +153,8 @@ class _Step:
     @property
     def exchange(self) -> Load:
         if not isinstance(self.config, MoEPOTConfig):
-            return Load(0, 0, 0, 0)
+            calls = EXCHANGES_OF_BOXES * self.spread.accumulation * (self.config.num_boxes > 0)
+            return sent_flat(self._placement.exchanging, self.cost.traffic.exchange, calls)
         calls = self._forwards * EXCHANGES_FORWARD + EXCHANGES_BACKWARD
         return exchanged(
             self.config,

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from math import comb
 
 from foundation.models.moe_pot import MoEPOTConfig
-from foundation.models.registry import ModelConfig
+from foundation.models.registry import ModelConfig, work_of
 
-_FLOAT, _COUNT = 4, 8  # bytes of a float32 and of an int64
+_FLOAT, _DOUBLE, _COUNT = 4, 8, 8  # bytes of a float32, a float64 and an int64
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Traffic:
     """Bytes that one rank sends in one optimiser step.
 
     Attributes:
-        exchange: samples to the ranks of their experts and back, forward and backward; within
-            an expert-parallel group.
+        exchange: samples to the ranks of their experts, or boxes of a constraint to theirs, and
+            back, forward and backward; within an expert-parallel group.
         gradients: reduction of what every rank holds, over all ranks.
         expert_gradients: of the experts of a rank, over the ranks that hold the same ones.
         weights: what ZeRO gathers after the optimiser's step, over both kinds of group.
@@ -90,6 +90,8 @@ def traffic_of(config: ModelConfig, dense: int, local_experts: int, spread: Spre
     exchange = 0
     if isinstance(config, MoEPOTConfig) and spread.ep_size > 1:
         exchange = again * _exchange(config, spread)
+    if config.num_boxes and spread.ep_size > 1:
+        exchange += again * _exchange_of_boxes(config, spread)
     return Traffic(
         exchange=exchange,
         gradients=round(reductions * size * all_ranks),
@@ -126,3 +128,10 @@ def _exchange(config: MoEPOTConfig, spread: Spread) -> int:
     forwards = 2 if spread.recompute else 1
     counts = forwards * _COUNT * (spread.ep_size - 1)
     return round(config.blocks * ((forwards + 1) * one_way + counts))
+
+
+def _exchange_of_boxes(config: ModelConfig, spread: Spread) -> int:
+    """Of one forward and its backward: every rank owns as many boxes of each sample."""
+    away = (spread.ep_size - 1) / spread.ep_size
+    one_way = spread.micro_batch * away * _DOUBLE * work_of(config).boxed
+    return round(2 * one_way + _COUNT * (spread.ep_size - 1))

@@ -16,6 +16,7 @@ from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.stream.memory import keep_freed_memory
 from launchers.benchmarks.boxes import add_boxes
+from launchers.benchmarks.constraint import constraint_figures
 from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures
 from launchers.benchmarks.network import (
@@ -48,9 +49,9 @@ EXAMPLES = """examples:
 """
 
 _USUAL = ("mixture", "network", "inference", "sizes", "kept", "ranks", "runs")
-PARTS = (*_USUAL, "compiled")
+PARTS = (*_USUAL, "compiled", "constraint")
 _ONLY = (
-    f"of {', '.join(_USUAL)}; or compiled, which is left out unless it is named; kept: "
+    f"of {', '.join(_USUAL)}; or compiled or constraint, left out unless they are named; kept: "
     "what keeping freed memory saves"
 )
 _QUICK = ("mixture", "network", "inference")
@@ -107,6 +108,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
         "mixture": lambda: mixture_figures(device, rounds),
         "network": lambda: network_figures(device, rounds, options.authors),
         "compiled": lambda: compiled_figures(device, rounds),
+        "constraint": lambda: constraint_figures(device, rounds),
         "inference": lambda: inference_figures(device, rounds),
         "sizes": lambda: [*size_figures(device, rounds), *recompute_figures(device, rounds)],
         "kept": lambda: kept_figures(device, rounds),

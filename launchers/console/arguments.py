@@ -107,6 +107,14 @@ def exponent(text: str) -> float:
     return value
 
 
+def positive_number(text: str) -> float:
+    """A finite number above 0."""
+    value = exponent(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
 def key_value(text: str) -> tuple[str, Any]:
     """A pair "key=value", the value read as YAML: numbers, lists and words."""
     key, equals, value = text.partition("=")

@@ -2,17 +2,18 @@
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from data_shards.errors import UserError
+from data_shards.errors import UserError, unknown_name
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.problem import Problem, read_problem
 from data_shards.simulation_file.simulation import Boundary
 from evaluation.simulation.channels import order_hints
 from evaluation.simulation.on_model_grid import check_fits
 from foundation import Surrogate
-from launchers.console.arguments import not_negative
+from launchers.console.arguments import not_negative, positive_number
 from launchers.console.device import add_placing_options, open_continuing
 from launchers.console.progress import say
 
@@ -45,6 +46,17 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         choices=get_args(Boundary),
         help="across which sides the fields go on; by default as the file says, else edge",
     )
+    parser.add_argument(
+        "--parameters",
+        metavar="NAME=X,..",
+        help="coefficients of a steady problem or of a model's equation, over the file's",
+    )
+    parser.add_argument(
+        "--time-step",
+        type=positive_number,
+        metavar="DT",
+        help="between frames, for a model under an equation; over the file's times",
+    )
     add_placing_options(parser)
 
 
@@ -72,12 +84,34 @@ def open_simulation(options: argparse.Namespace, model: Surrogate) -> Simulation
         sample=options.sample,
         boundary=options.boundary,
         frames=model.config.context_frames,
+        line=model.config.is_space_time,
     )
+    said = _said_of_equation(options, model)
     simulation = read_simulation(options.file, reading)
+    simulation = replace(
+        simulation, numbers={**simulation.numbers, **said}, said_step=options.time_step
+    )
     for line in (*simulation.assumed, *order_hints(model, simulation)):
         say(f"assumed: {line}")
     check_fits(model, simulation)
     return simulation
+
+
+def _said_of_equation(options: argparse.Namespace, model: Surrogate) -> dict[str, float]:
+    """Coefficients of the equation that a model is under.
+
+    Raises:
+        UserError: it is under none, or has no such coefficient.
+    """
+    constraint = model.config.constraint
+    said = _numbers(options)
+    if constraint is None and (said or options.time_step is not None):
+        option = "--parameters" if said else "--time-step"
+        raise UserError(f"{option}: this model never sees any; leave it out")
+    for name in said:
+        if constraint is not None and name not in (known := constraint.evolution.parameters):
+            raise UserError(f"--parameters {name}: {unknown_name('parameter', name, known)}")
+    return said
 
 
 def open_problem(options: argparse.Namespace, model: Surrogate) -> Problem:
@@ -86,16 +120,16 @@ def open_problem(options: argparse.Namespace, model: Surrogate) -> Problem:
     Raises:
         UserError: it cannot be read, or an option is one of simulations that go on.
     """
-    for name in ("axes", "mask", "boundary"):
+    for name in ("axes", "mask", "boundary", "time_step"):
         if getattr(options, name) is not None:
-            raise UserError(f"--{name}: the model answers steady problems on a periodic plane")
+            raise UserError(
+                f"--{name.replace('_', '-')}: the model answers steady problems on a periodic plane"
+            )
     problem = read_problem(
         options.file,
         model.config.layout.slots,
         renamed=dict(_pairs(options.channels, "--channels")),
-        parameters={
-            name: _number(name, text) for name, text in _pairs(options.parameters, "--parameters")
-        },
+        parameters=_numbers(options),
         sample=options.sample,
     )
     for line in problem.assumed:
@@ -110,6 +144,11 @@ def _pairs(text: str | None, option: str) -> list[tuple[str, str]]:
     if not all(name and value for name, value in pairs) or len(dict(pairs)) < len(pairs):
         raise UserError(f"{option} {text}: wanted NAME=VALUE,NAME=VALUE, each name once")
     return pairs
+
+
+def _numbers(options: argparse.Namespace) -> dict[str, float]:
+    pairs = _pairs(options.parameters, "--parameters")
+    return {name: _number(name, text) for name, text in pairs}
 
 
 def _number(name: str, text: str) -> float:

@@ -149,6 +149,8 @@ def _work(cost: Cost) -> list[tuple[str, str]]:
         ("FLOPs per sample", f"{_giga(cost.flops_forward)} forward"),
         ("", f"{_giga(cost.flops_step)} with backward"),
     ]
+    if cost.flops_solved:
+        rows.append(("  of the constraint, at most", f"{_giga(cost.flops_solved)} with backward"))
     if cost.expert_parameters:
         rows.append(("  were all experts computed", f"{_giga(cost.flops_dense)} forward"))
     return rows
@@ -168,8 +170,9 @@ def _memory(cost: Cost) -> list[tuple[str, str]]:
 
 def _sent(cost: Cost) -> list[tuple[str, str]]:
     traffic = cost.traffic
+    exchanged = "samples to experts" if cost.expert_parameters else "boxes to their ranks"
     rows = [
-        ("  samples to experts", traffic.exchange),
+        (f"  {exchanged}", traffic.exchange),
         ("  gradients, all ranks", traffic.gradients),
         ("  gradients of experts", traffic.expert_gradients),
         ("  weights gathered", traffic.weights),

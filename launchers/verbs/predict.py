@@ -35,11 +35,15 @@ _EXAMPLES = """examples:
       --output wake_forecast.mat
   foundation predict runs/poisson/model plate.npz --output answer.npz \\
       --channels source=heat --parameters k11=0.02,k22=0.05       # a steady problem
+  foundation predict runs/burgers/model start.npz --steps 31 --output later.npz \\
+      --parameters viscosity=0.01,advection=1 --time-step 0.03    # under an equation
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
 forecast.gif, to look at, and forecast.report.txt and .json: whether to trust it. A steady
 problem is a file with the source and its coefficients under the names of the model's slots;
-its report tells the residual, hence the error, of the answer.
+its report tells the residual, hence the error, of the answer. A model under an equation asks for
+its coefficients, the time between frames and the places of the cells: from the file (numbers under
+their names, coordinates t and x), or from these options.
 """
 
 
@@ -49,11 +53,6 @@ def add_verb(subparsers: Subparsers) -> None:
     add_file_options(parser)
     parser.add_argument(
         "--steps", type=positive, metavar="N", help="frames to predict; none of a steady problem"
-    )
-    parser.add_argument(
-        "--parameters",
-        metavar="NAME=X,..",
-        help="coefficients of a steady problem, over the file's",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="OUT", help="file of the input's format"
@@ -71,8 +70,6 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     """The future of a simulation."""
     if options.steps is None:
         raise UserError("how many frames? Say it by --steps N")
-    if options.parameters is not None:
-        raise UserError("--parameters: this model never sees any; leave it out")
     companions = _companions(options, ".png", ".gif", ".report.txt", ".report.json")
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)

@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.distributed as dist
 from constrained import constrained_config, constrained_network, first_frames
 from group import on_ranks
+from traffic import SentBytes
 
 from data_shards.stream.batch import Batch
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.expert_parallel import spread_experts
 from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.plan.step_time import EXCHANGES_OF_BOXES
+from foundation.plan.traffic import Spread, traffic_of
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
 
@@ -76,3 +80,30 @@ def test_boxes_spread_over_two_ranks_give_the_losses_and_gradients_of_one(name, 
         torch.testing.assert_close(told, values, rtol=1e-8, atol=1e-12)
     assert (serial["terms"]["iterations"] > 0).all()
     assert constrained_config(name, equation).num_boxes == 4
+
+
+def sent_by_boxes(equation: str) -> tuple[float, int]:
+    """Bytes and calls of exchanges that one rank makes, forward and backward."""
+    ranks = join_ranks()
+    network = constrained_network("fno", equation, points=200, learnt_frames=3).double()
+    spread_experts(network, ranks.world)
+    own = part(first_frames(equation, COUNT), ranks.rank, ranks.world)
+    calls, plain = [], dist.all_to_all_single
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return plain(*arguments, **options)
+
+    dist.all_to_all_single = counted
+    with SentBytes() as sent:
+        network(own).terms["residual"].sum().backward()
+    dist.all_to_all_single = plain
+    leave_ranks()
+    return sum(size for (kind, _), size in sent.seen.items() if "alltoall" in kind), len(calls)
+
+
+@pytest.mark.parametrize("equation", ["diffusion_sorption", "vorticity"])
+def test_boxes_send_the_bytes_and_as_often_as_a_plan_counts(equation):
+    config = constrained_config("fno", equation, points=200, learnt_frames=3)
+    planned = traffic_of(config, 0, 0, Spread(2, 2, 1, False, COUNT // 2)).exchange
+    assert on_ranks(2, sent_by_boxes, equation) == [(planned, EXCHANGES_OF_BOXES)] * 2

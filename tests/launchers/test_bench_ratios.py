@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foundation.models.registry import build_model, work_of
 from foundation.plan.mixture_work import dense_work_of
-from launchers.benchmarks import network, ratios
+from launchers.benchmarks import constraint, network, ratios
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of
 from launchers.benchmarks.provenance import provenance
@@ -190,3 +190,19 @@ def test_the_console_has_the_bench_with_all_its_subjects(capsys):
 def test_a_record_says_the_command_that_was_given(words, command, monkeypatch):
     monkeypatch.setattr("sys.argv", words)
     assert provenance(CPU)["command"] == command
+
+
+def test_arms_of_a_constraint_are_what_they_are_named():
+    """For a fixed basis boxes leave less of the equation and err more, as nothing ties their faces.
+
+    Overlap does; without a solve the sum of random fields is nothing.
+    """
+    errors = {name: constraint.recovered(words) for name, words in constraint.arms().items()}
+    assert errors["one"] < errors["2 boxes"] < errors["4 boxes"] < errors["8 boxes"] < 0.2
+    for boxes in constraint.BOXES:
+        assert errors[f"{boxes} boxes, overlap 2"] < 0.9 * errors[f"{boxes} boxes"]
+    assert errors["soft"] > 1
+    _, forecast = constraint._ways(constraint.arms()["2 boxes"], CPU)
+    assert forecast().shape == (constraint.SAMPLES, 31, 1, 1, 32)
+    step, _ = constraint._ways(constraint.arms()["one, 100 points"], CPU)
+    assert flops(step) > 0

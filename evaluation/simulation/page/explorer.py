@@ -74,7 +74,8 @@ class Explorer:
         Raises:
             UserError: it cannot be read, or the model cannot take it.
         """
-        reading = replace(reading, frames=self._model.config.context_frames)
+        config = self._model.config
+        reading = replace(reading, frames=config.context_frames, line=config.is_space_time)
         simulation = read_apart(path, reading)
         notes = (*simulation.assumed, *order_hints(self._model, simulation))
         return self._shown(simulation, "", notes, start, steps)

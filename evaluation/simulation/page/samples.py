@@ -15,6 +15,7 @@ from data_shards.shards.manifest import CorpusEntry, read_manifest
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.simulation import Coordinate, FileLayout
 from data_shards.stream.layout import check_fits, resize, resize_mask
+from data_shards.stream.windows import origin_of
 from foundation import Surrogate
 
 
@@ -99,7 +100,8 @@ def sample_simulation(corpus: ShardedCorpus, index: int, model: Surrogate) -> Si
         ),
         source=Path(f"{where} sample {index}"),
         mask=None if mask.all() else mask,
-        assumed=(),
+        numbers=origin_of(corpus, index).parameters or {},
+        measured="tyx",
     )
 
 

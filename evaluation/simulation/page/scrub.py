@@ -193,8 +193,8 @@ def _firing(model: Surrogate, placed: OnModelGrid, predicted: Array) -> Firing:
     contexts = torch.from_numpy(np.stack([frames[s : s + context] for s in starts]))
     device = next(model.parameters()).device
     parts = [
-        model.route(contexts[first : first + _BATCH].to(device), placed.fluid)
-        for first in range(0, len(contexts), _BATCH)
+        model.route(part.to(device), placed.fluid, placed.origins(len(part)))
+        for part in torch.split(contexts, _BATCH)
     ]
     # One call of the model gives `out` frames, all of them of the same route.
     call_F = np.arange(len(predicted)) // out

@@ -53,7 +53,9 @@ def test_an_unknown_preset_or_key_is_refused_before_any_training() -> None:
         runs_of(study(overrides=["stepps=3"]))
 
 
-@pytest.mark.parametrize("path", sorted(STUDIES.glob("*/study.yaml")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(STUDIES.glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
 def test_every_shipped_study_can_be_run(path: Path) -> None:
     config = read_study(path)
     runs = runs_of(config)
