@@ -43,6 +43,7 @@ from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout, read_deepspeed_config
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
+from foundation.train.one_writer import only_writer
 from foundation.train.report import Reporter
 from foundation.train.run_folder import (
     Job,
@@ -117,13 +118,29 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     validator = _validator(run, held_out or _validation_corpora(run, shards), world)
     prints = {corpus.name: corpus.fingerprint for corpus in stream.corpora}
     check_output(options.output, job, prints, options.resume)
-    if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
-        check_checksums(stream.corpora)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return _work(job, options, deepspeed_config, stream, validator)
+    with only_writer(options.output):
+        check_output(options.output, job, prints, options.resume)  # another may just have left
+        if not options.skip_checksums:
+            check_checksums(stream.corpora)
+        return _work(job, options, deepspeed_config, stream, validator)
+
+
+def _work(
+    job: Job,
+    options: argparse.Namespace,
+    deepspeed_config: dict[str, Any],
+    stream: SampleStream,
+    validator: Validator | None,
+) -> int:
+    """Train what was found fit for the folder; collective."""
+    run = job.run
     ranks = join_ranks()
     if run.keep_freed_memory and ranks.device.type == "cpu":
         keep_freed_memory()
     layout = Layout(
-        world=world,
+        world=ranks.world,
         ep_size=options.ep_size,
         zero_stage=zero_stage(deepspeed_config),
         bf16=is_bf16(deepspeed_config),
@@ -149,7 +166,7 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     if ranks.is_first:
         launched = Launch(
             shards=options.shards,
-            shards_sha256=prints,
+            shards_sha256={corpus.name: corpus.fingerprint for corpus in stream.corpora},
             ep_size=options.ep_size,
             deepspeed_config=str(options.deepspeed_config),
             world=ranks.world,
