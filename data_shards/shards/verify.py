@@ -5,7 +5,6 @@ an unbroken chain of tar headers, complete samples, unique keys, shapes and
 types as the card says, finite values, binary masks.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ import numpy as np
 
 from data_shards.card import CorpusCard
 from data_shards.errors import UserError
+from data_shards.hashing import sha256_of, sha256_of_all
 from data_shards.shards.corpus import ShardedCorpus, check_size
 from data_shards.shards.index import Sample, ShardFile
 from data_shards.shards.manifest import CorpusEntry, Manifest, ShardRecord, read_manifest
 from data_shards.shards.tar import ShardError
 
 ListedShard = tuple[CorpusEntry, ShardRecord]
-
-_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -88,23 +86,17 @@ def check_checksums(corpora: Iterable[ShardedCorpus]) -> None:
     Raises:
         ShardError: a shard has changed since its manifest was written.
     """
-    for corpus in corpora:
-        for record in corpus.entry.shards:
-            came = sha256_of(corpus.folder / record.name)
-            if came != record.sha256:
-                raise ShardError(
-                    f"shard {corpus.folder / record.name}: changed: sha256 {came[:12]}..., the "
-                    f"manifest says {record.sha256[:12]}...; build the corpus again"
-                )
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    shards = [
+        (corpus.folder / record.name, record.sha256)
+        for corpus in corpora
+        for record in corpus.entry.shards
+    ]
+    for (path, listed), came in zip(shards, sha256_of_all(p for p, _ in shards), strict=True):
+        if came != listed:
+            raise ShardError(
+                f"shard {path}: changed: sha256 {came[:12]}..., the manifest says "
+                f"{listed[:12]}...; build the corpus again"
+            )
 
 
 def _unlisted(folder: Path, manifest: Manifest) -> Iterator[Fault]:

@@ -59,7 +59,7 @@ class StoredTensor:
 
 def write_weights(
     folder: Path, weights: dict[str, Tensor], max_shard_size: int | str = MAX_SHARD_SIZE
-) -> None:
+) -> list[str]:
     """Write tensors into a folder; each file appears whole or not at all.
 
     A folder that is being rewritten in another form is at no moment readable as
@@ -70,6 +70,9 @@ def write_weights(
         weights: by name.
         max_shard_size: bytes of a file, or text such as "2GB"; only a single tensor that is
             larger makes a larger file.
+
+    Returns:
+        Names of the files that hold them; their index is none of these.
 
     Raises:
         UserError: the size is none.
@@ -91,6 +94,7 @@ def write_weights(
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         replace_file(folder / INDEX, f"{json.dumps(index, indent=2)}\n".encode())
+    return list(split.filename_to_tensors)
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import webdataset
 
+from data_shards.hashing import sha256_of
 from data_shards.shards.manifest import MANIFEST, read_manifest, write_manifest
-from data_shards.shards.verify import sha256_of, verify
+from data_shards.shards.verify import verify
 
 SHARD = "toy_flow-train-000000.tar"
 

@@ -30,9 +30,9 @@ def test_the_second_writer_is_told_who_the_first_is_and_a_killed_one_holds_nothi
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == b"held\n"
-        with pytest.raises(UserError, match=f"process {first.pid} on .* is training there") as told:
-            with only_writer(folder):
-                pytest.fail("two writers")
+        holder = f"process {first.pid} on .* is training there"
+        with pytest.raises(UserError, match=holder) as told, only_writer(folder):
+            pytest.fail("two writers")
         assert "\n" not in str(told.value)
         first.kill()  # its child lives on, as a loader's worker does
         first.wait()
