@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES, snapshot
-from foundation.checkpoint.sums import SUMS, check_sums, write_sums
+from foundation.checkpoint.sums import check_sums, write_sums
 from foundation.checkpoint.weights import (
     MAX_SHARD_SIZE,
     StoredTensor,
@@ -59,7 +59,6 @@ def save_folder(
         UserError: the size is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SUMS).unlink(missing_ok=True)  # a folder half rewritten has none
     files = write_weights(folder, weights, max_shard_size)
     # Canonical: a network keeps its fingerprint when configurations get further keys.
     values = {"model": config.canonical(), "about": about}

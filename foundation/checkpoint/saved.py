@@ -3,7 +3,6 @@
 Read without DeepSpeed and without a process group; `store` writes it.
 """
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import Field
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.hashing import digest, sha256_of_all
+from data_shards.untrusted import parse_json, read_text
 from foundation.parallel.layout import Layout
 
 MANIFEST = "checkpoint.json"
@@ -88,8 +88,8 @@ def read_manifest(checkpoint: Path, contents: bool = False) -> Checkpoint:
     """
     path = checkpoint / MANIFEST
     try:
-        manifest = Checkpoint.read(json.loads(path.read_text()), str(path))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        manifest = Checkpoint.read(parse_json(read_text(path), str(path)), str(path))
+    except FileNotFoundError as error:
         raise UserError(f"{path}: no readable manifest ({error})") from None
     for name, size in manifest.files.items():
         file = checkpoint / name

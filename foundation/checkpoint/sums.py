@@ -11,6 +11,7 @@ from pathlib import Path
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.hashing import sha256_of_all
+from data_shards.untrusted import read_text
 
 SUMS = "SHA256SUMS"
 
@@ -38,7 +39,7 @@ def check_sums(folder: Path, names: Iterable[str]) -> None:
     path = folder / SUMS
     if not path.is_file():
         return
-    lines = [_LINE.fullmatch(line) for line in path.read_text(errors="replace").splitlines()]
+    lines = [_LINE.fullmatch(line) for line in read_text(path).splitlines()]
     known = {line[2]: line[1] for line in lines if line}
     ordered = sorted(names)
     for name, came in zip(ordered, sha256_of_all(folder / n for n in ordered), strict=True):

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from data_shards.atomic import flush, new_file, replace_file
 from data_shards.errors import UserError
+from data_shards.untrusted import parse_json, read_text
+from foundation.checkpoint.sums import SUMS
 
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
@@ -85,6 +87,7 @@ def write_weights(
             save_file({each: tensors[each] for each in members}, partial, metadata=_METADATA)
             partial.chmod(0o644)  # the library's own would be one's own only
             flush(partial)  # a full disk shows before anything old goes
+        (folder / SUMS).unlink(missing_ok=True)  # a folder half rewritten has none
         (folder / INDEX).unlink(missing_ok=True)
         if split.is_sharded:
             (folder / WEIGHTS).unlink(missing_ok=True)
@@ -173,10 +176,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         UserError: not readable, or not an object.
     """
-    try:
-        values = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    values = parse_json(read_text(path), str(path), "copy it anew")
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
     return values
