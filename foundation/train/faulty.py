@@ -1,0 +1,109 @@
+"""Samples that nothing can be learnt from: a batch in, which and why, and a batch without them.
+
+Axes: B samples, T frames, C channels, S the grid.
+Faulty are the data, whatever a model makes of them: a value that is not finite, or so large that
+its square is not, in what is given or in what is asked. Such a sample is left out by taking its
+nearest whole neighbour in the stream instead, so that batches keep their size, and the same samples
+are seen whatever the ranks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data_shards.errors import UserError
+from data_shards.stream.batch import Batch
+from data_shards.stream.stream import SampleStream
+
+_FARTHEST = 1000  # samples away that a whole neighbour is looked for
+
+
+def faulty(batch: Batch) -> list[int]:
+    """Rows of the samples whose data are at fault."""
+    return _rows(_overflows(batch.given) | _overflows(batch.asked))
+
+
+def fault_of(batch: Batch, row: int) -> str:
+    """What is wrong with the data of a sample: "train-000003@5 (asked holds NaN)"."""
+    for side, fields in (("given", batch.given[row]), ("asked", batch.asked[row])):
+        if not _overflows(fields[None]).any():
+            continue
+        largest = fields.abs().max().item()  # of a NaN, NaN
+        what = "holds NaN" if largest != largest else f"reaches {largest:.3g}"
+        return f"{batch.keys[row]} ({side} {what})"
+    return batch.keys[row]
+
+
+def without_faulty(batch: Batch, stream: SampleStream, first: int) -> tuple[Batch, list[str]]:
+    """The batch with whole neighbours in place of its faulty samples, and what was wrong there.
+
+    Args:
+        batch: samples first, first + 1, ... of the stream.
+        stream: that it comes from.
+        first: number of its first sample.
+
+    Raises:
+        UserError: there is no whole sample far and wide.
+    """
+    rows = faulty(batch)
+    if not rows:
+        return batch, []
+    whole = {row: _neighbour(stream, first + row) for row in rows}
+    return _with_rows(batch, whole), [fault_of(batch, row) for row in rows]
+
+
+def _overflows(fields: Tensor) -> Tensor:
+    """Whether the sum of squares of a sample is not finite in float32: (B,)."""
+    return ~torch.isfinite(fields.float().square().flatten(1).sum(1))
+
+
+def _rows(mask_B: Tensor) -> list[int]:
+    rows: list[int] = mask_B.nonzero().flatten().tolist()
+    return rows
+
+
+def _neighbour(stream: SampleStream, number: int) -> Batch:
+    for candidate in _outwards(number):
+        one = stream.decode(candidate, 1)
+        if not faulty(one):
+            return one
+    key = stream.sample_keys(number, 1)[0]
+    raise UserError(f"{key}: none of its {_FARTHEST} neighbours is finite; mend the shards")
+
+
+def _outwards(number: int) -> Iterator[int]:
+    """The numbers before and after a number, the nearest first."""
+    for away in count(1):
+        if away > _FARTHEST:
+            return
+        if away <= number:
+            yield number - away
+        yield number + away
+
+
+def _with_rows(batch: Batch, others: dict[int, Batch]) -> Batch:
+    """The batch with some of its samples replaced."""
+
+    def tensor(name: str) -> Tensor:
+        values: Tensor = getattr(batch, name).clone()
+        for row, other in others.items():
+            values[row] = getattr(other, name)[0]
+        return values
+
+    names = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
+    return replace(
+        batch,
+        **{name: tensor(name) for name in names},
+        keys=_replaced(batch.keys, {row: other.keys for row, other in others.items()}),
+        origins=_replaced(batch.origins, {row: other.origins for row, other in others.items()}),
+    )
+
+
+def _replaced(values: Sequence[Any], others: dict[int, Sequence[Any]]) -> tuple[Any, ...]:
+    if not values:
+        return ()
+    return tuple(others[row][0] if row in others else one for row, one in enumerate(values))
