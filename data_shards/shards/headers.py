@@ -4,7 +4,7 @@ What does not fit would end a run in its middle, or let it learn from something 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -52,7 +52,7 @@ def _sides(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(side, str) for side in value.values())
 
 
-_DESCRIBED = {
+_DESCRIBED: dict[str, Callable[[Any], bool]] = {
     "dt_s": _number,
     "extent": _extent,
     "boundary": _sides,

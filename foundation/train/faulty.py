@@ -7,10 +7,8 @@ nearest whole neighbour in the stream instead, so that batches keep their size, 
 are seen whatever the ranks.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +51,7 @@ def without_faulty(batch: Batch, stream: SampleStream, first: int) -> tuple[Batc
     if not rows:
         return batch, []
     whole = {row: _neighbour(stream, first + row) for row in rows}
-    return _with_rows(batch, whole), [fault_of(batch, row) for row in rows]
+    return batch.with_rows(whole), [fault_of(batch, row) for row in rows]
 
 
 def _overflows(fields: Tensor) -> Tensor:
@@ -83,27 +81,3 @@ def _outwards(number: int) -> Iterator[int]:
         if away <= number:
             yield number - away
         yield number + away
-
-
-def _with_rows(batch: Batch, others: dict[int, Batch]) -> Batch:
-    """The batch with some of its samples replaced."""
-
-    def tensor(name: str) -> Tensor:
-        values: Tensor = getattr(batch, name).clone()
-        for row, other in others.items():
-            values[row] = getattr(other, name)[0]
-        return values
-
-    names = ("given", "asked", "asked_mask", "valid_mask", "corpus_id")
-    return replace(
-        batch,
-        **{name: tensor(name) for name in names},
-        keys=_replaced(batch.keys, {row: other.keys for row, other in others.items()}),
-        origins=_replaced(batch.origins, {row: other.origins for row, other in others.items()}),
-    )
-
-
-def _replaced(values: Sequence[Any], others: dict[int, Sequence[Any]]) -> tuple[Any, ...]:
-    if not values:
-        return ()
-    return tuple(others[row][0] if row in others else one for row, one in enumerate(values))
