@@ -47,7 +47,7 @@ class Batch:
         """The batch with batches of one sample, on the same device, in place of some rows."""
 
         def rows(name: str) -> tuple[Any, ...]:
-            of_others = {row: getattr(other, name)[0] for row, other in others.items()}
+            of_others = {r: one for r, b in others.items() for one in getattr(b, name)[:1]}
             return tuple(of_others.get(row, one) for row, one in enumerate(getattr(self, name)))
 
         tensors: dict[str, Any] = {name: torch.stack(rows(name)) for name in _TENSORS}
