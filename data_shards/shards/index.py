@@ -73,7 +73,7 @@ class ShardFile:
     def kind(self, member: TarMember) -> tuple[str, tuple[int, ...]]:
         """Type and shape of a `.npy` member, by its header."""
         dtype, shape, _ = self._layout(member)
-        return dtype.name, shape
+        return str(dtype), shape
 
     def metadata(self, sample: Sample) -> dict[str, Any]:
         """What `KEY.meta.json` says."""
@@ -102,7 +102,7 @@ class ShardFile:
         start = member.offset + length
         if fortran or dtype.kind != "f":
             raise ShardError(f"{where}: {dtype}, Fortran order {fortran}; wanted plain floats")
-        if min(shape, default=0) < 0 or start + prod(shape) * dtype.itemsize != member.end:
+        if start + prod(shape) * dtype.itemsize != member.end:
             raise ShardError(f"{where}: {member.size} bytes do not hold {dtype} {shape}")
         return dtype, shape, start
 

@@ -53,10 +53,11 @@ def edited(folder, **changes) -> None:
     [
         (b"(14, 1, 8, 8)", b"(14, 8, 1, 8)", r"fields are float32 \(14, 8, 1, 8\), the card says"),
         (b"(14, 1, 8, 8)", b"(7, 1, 16, 8)", r"fields are float32 \(7, 1, 16, 8\)"),
-        (b"(14, 1, 8, 8)", b"(-4, 1, 8, 8)", "bytes do not hold"),
+        (b"(14, 1, 8, 8)", b"(-4, 1, 8, 8)", r"a shape of \(-4, 1, 8, 8\)"),
         (b"(14, 1, 8, 8)", b"[14, 1, 8, 8]", "not a .npy array"),
         (b"'<f4', 'fort", b"'<f2', 'fort", "bytes do not hold"),
         (b"'<f4', 'fort", b"'|O8', 'fort", "wanted plain floats"),
+        (b"'<f4', 'fort", b"'>f4', 'fort", r"fields are >f4 \(14, 1, 8, 8\), the card says"),
         (b"'<f4', 'fort", b"'<q4', 'fort", "not a .npy array"),
         (b"(8, 8), }", b"(4,16), }", r"mask \(4, 16\) is not \(8, 8\)"),
         (b'"split": "train"', b'"split": "trail"', "belongs to toy_flow trail"),
