@@ -12,9 +12,11 @@ the client state.
 """
 
 import contextlib
+import errno
 import io
 import os
 import pickle
+import re
 import shutil
 from argparse import Namespace
 from collections import OrderedDict
@@ -34,6 +36,7 @@ from foundation.parallel.layout import Layout
 
 # What DeepSpeed writes beside tensors and plain values; nothing else of a file is ever built.
 _WRITTEN_BY_DEEPSPEED = (LossScaler, ZeroStageEnum, fragment_address)
+_UNWRITTEN = re.compile("PytorchStreamWriter|inline_container|Parent directory")  # says torch
 _NO_CODE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _OF_ONE_GROUP = ("params", "name", "moe")  # keys that tell optimiser groups apart
 
@@ -46,11 +49,20 @@ def save_state(engine: Any, folder: Path, tag: str, client: dict[str, Any]) -> N
         folder: exists or is made.
         tag: name of the checkpoint.
         client: picklable values, the same on every rank.
+
+    Raises:
+        OSError: the disk does not take it.
     """
     state = {**client, "buffers": {n: b.cpu() for n, b in engine.module.named_buffers()}}
     if engine.zero_optimization():
         state["param_shapes"] = _shapes_of_all_ranks(engine)
-    engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False)
+    try:
+        engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False)
+    except RuntimeError as error:
+        if not _UNWRITTEN.search(str(error)):
+            raise
+        reason = "the checkpoint could not be written, the disk is full or gone"
+        raise OSError(errno.EIO, reason, str(folder)) from error
     dist.barrier()
     if dist.get_rank() == 0:
         # DeepSpeed leaves scripts that fail on, or mangle, every checkpoint with experts.

@@ -269,6 +269,27 @@ def test_a_run_goes_on_with_mended_shards_if_it_is_told_to(waves, tmp_path):
     assert [row["step"] for row in rows(output)] == list(range(1, 7))
 
 
+def without_room(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:
+    """A run on a disk that takes no file of more than some kilobytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+    return explode(waves, output, extra)
+
+
+def test_a_disk_that_is_full_is_one_line_and_costs_no_checkpoint(waves, tmp_path):
+    output, extra = tmp_path / "run", ("checkpoint.every=2", "validation.every=100")
+    assert on_ranks(1, pretrain, waves, output, 1, None, (*extra, "steps=2")) == [0]
+    ((code, text),) = on_ranks(1, without_room, waves, output, (*extra, "steps=4", "--resume"))
+    assert code == 1
+    (said,) = [line for line in text.splitlines() if line.startswith("error")]
+    assert "the disk is full or gone" in said
+    assert "Traceback" not in text
+    assert [p.name for p in (output / "checkpoints").glob("step-*")] == ["step-00000002"]
+    assert on_ranks(1, pretrain, waves, output, 1, None, (*extra, "steps=4", "--resume")) == [0]
+    assert rows(output)[-1]["step"] == 4
+
+
 def explode(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:
     import contextlib
     import io
