@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -288,6 +289,35 @@ def test_a_disk_that_is_full_is_one_line_and_costs_no_checkpoint(waves, tmp_path
     assert [p.name for p in (output / "checkpoints").glob("step-*")] == ["step-00000002"]
     assert on_ranks(1, pretrain, waves, output, 1, None, (*extra, "steps=4", "--resume")) == [0]
     assert rows(output)[-1]["step"] == 4
+
+
+def with_a_bad_gradient(waves: Path, output: Path) -> tuple[int, str]:
+    """A run in whose third step one gradient is NaN, though the loss is finite."""
+    import launchers.training.launch as training
+
+    real, steps = training.build_engine, []
+
+    def spoilt(*args: Any) -> Any:
+        engine = real(*args)
+
+        def spoil(gradient: torch.Tensor) -> torch.Tensor:
+            steps.append(1)
+            return gradient * float("nan") if len(steps) == 3 else gradient
+
+        next(iter(engine.module.parameters())).register_hook(spoil)
+        return engine
+
+    training.build_engine = spoilt
+    return explode(waves, output, ("steps=5", "checkpoint.every=5"))
+
+
+def test_an_update_that_deepspeed_leaves_out_is_counted_and_told(waves, tmp_path):
+    ((code, text),) = on_ranks(1, with_a_bad_gradient, waves, tmp_path / "run")
+    assert code == 0
+    assert "step 3: the gradient was not finite: DeepSpeed left the weights as they were" in text
+    (event,) = rows(tmp_path / "run", "event")
+    assert (event["what"], event["step"], event["value"]) == ("steps_without_update", 3, 1)
+    assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2, 3, 4, 5]
 
 
 def explode(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:
