@@ -40,8 +40,8 @@ class Checkpoint(Config):
         return bare.model_copy(update={"seal": bare.sealed()})
 
     def sealed(self) -> str:
-        """Checksum of what the manifest itself says."""
-        return digest(self.model_dump(mode="json", exclude={"seal"}))
+        """Checksum of what the manifest itself says; keys that come later do not break it."""
+        return digest(self.model_dump(mode="json", exclude={"seal"}, exclude_unset=True))
 
 
 def newest_checkpoint(folder: Path, contents: bool = False) -> tuple[str, Checkpoint] | None:
@@ -104,13 +104,13 @@ def read_manifest(checkpoint: Path, contents: bool = False) -> Checkpoint:
 
 
 def _check_contents(checkpoint: Path, manifest: Checkpoint) -> None:
-    paths = [checkpoint / name for name in manifest.sha256]
-    for path, came in zip(paths, sha256_of_all(paths), strict=True):
-        wanted = manifest.sha256[path.name]
+    names = list(manifest.files) if manifest.sha256 else []
+    for name, came in zip(names, sha256_of_all(checkpoint / n for n in names), strict=True):
+        wanted = manifest.sha256.get(name, "nothing")
         if came != wanted:
             raise UserError(
-                f"{path}: changed since it was written: sha256 {came[:12]}..., its manifest says "
-                f"{wanted[:12]}..."
+                f"{checkpoint / name}: changed since it was written: sha256 {came[:12]}..., its "
+                f"manifest says {wanted[:12]}..."
             )
 
 
