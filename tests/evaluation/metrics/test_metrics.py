@@ -295,7 +295,8 @@ def test_a_channel_whose_truth_has_no_norm_is_left_out(
     alone = find_metric(name).measure(forecast_of(pred[:, :, :1], true[:, :, :1], sides=("left",)))
     true[:, :, 1] = 0.0  # and predicted as something small
     both = find_metric(name).measure(forecast_of(pred, true, sides=("left",)))
-    assert torch.equal(both, alone)
+    # float32: sums over the same numbers, which lie elsewhere in memory
+    torch.testing.assert_close(both, alone, rtol=1e-6, atol=0)
     assert (alone > 0).all()
 
 
