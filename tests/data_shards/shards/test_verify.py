@@ -164,7 +164,7 @@ def test_zeros_over_a_header_are_no_end_of_the_shard(own_folder):
         ),
         (
             lambda name, data: [(name, b"{" if "1.meta" in name else data)],
-            "train-000001: train-000001.meta.json: Expecting",
+            "train-000001: train-000001.meta.json: not readable as JSON: Expecting",
         ),
         (
             lambda name, data: [
