@@ -201,6 +201,7 @@ def poison(folder: Path, value: float) -> None:
     tensors = load_file(path)
     next(t for t in tensors.values() if t.is_floating_point() and t.numel()).flatten()[0] = value
     save_file(tensors, path, metadata={"format": "pt"})
+    (folder / SUMS).unlink()  # as whoever wrote these weights
 
 
 def as_integers(folder: Path) -> None:
