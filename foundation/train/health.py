@@ -52,8 +52,8 @@ class Health:
         self._samples = 0
 
     def of_loss(self, loss: float) -> list[Finding]:
-        """After every step."""
-        high = loss > self._config.spike * self._lowest
+        """After every step. Of a loss that falls below zero, as an energy, nothing is said."""
+        high = loss > self._config.spike * self._lowest > 0
         times = loss / self._lowest if high else 0.0
         line = f"the loss is {loss:.3g}, {times:.3g} times its lowest level of {self._lowest:.3g}"
         self._recent.append(loss)

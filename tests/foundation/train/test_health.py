@@ -41,6 +41,12 @@ def test_a_loss_that_creeps_up_is_told_too():
     assert sum(map(len, found)) == 1
 
 
+def test_a_loss_below_zero_has_no_level_to_be_a_multiple_of():
+    health = Health(HealthConfig())
+    assert not any(health.of_loss(-5.0 + step % 2) for step in range(50))
+    assert health.of_loss(1.0) == []
+
+
 def test_dead_experts_are_told_by_block_once_enough_samples_were_seen():
     health = Health(HealthConfig())
     collapsed, healthy = [0.5, 0.5] + [0.0] * 14, [1 / 16] * 16
