@@ -8,7 +8,6 @@ are seen whatever the ranks.
 """
 
 from collections.abc import Iterator
-from itertools import count
 
 import torch
 from torch import Tensor
@@ -22,11 +21,13 @@ _FARTHEST = 1000  # samples away that a whole neighbour is looked for
 
 def faulty(batch: Batch) -> list[int]:
     """Rows of the samples whose data are at fault."""
-    return _rows(_overflows(batch.given) | _overflows(batch.asked))
+    bad_B = _overflows(batch.given) | _overflows(batch.asked)
+    rows: list[int] = bad_B.nonzero().flatten().tolist()
+    return rows
 
 
 def fault_of(batch: Batch, row: int) -> str:
-    """What is wrong with the data of a sample: "train-000003@5 (asked holds NaN)"."""
+    """What is wrong with the data of a sample: "toy/train-000003@5 (asked holds NaN)"."""
     for side, fields in (("given", batch.given[row]), ("asked", batch.asked[row])):
         if not _overflows(fields[None]).any():
             continue
@@ -59,11 +60,6 @@ def _overflows(fields: Tensor) -> Tensor:
     return ~torch.isfinite(fields.float().square().flatten(1).sum(1))
 
 
-def _rows(mask_B: Tensor) -> list[int]:
-    rows: list[int] = mask_B.nonzero().flatten().tolist()
-    return rows
-
-
 def _neighbour(stream: SampleStream, number: int) -> Batch:
     for candidate in _outwards(number):
         one = stream.decode(candidate, 1)
@@ -75,9 +71,7 @@ def _neighbour(stream: SampleStream, number: int) -> Batch:
 
 def _outwards(number: int) -> Iterator[int]:
     """The numbers before and after a number, the nearest first."""
-    for away in count(1):
-        if away > _FARTHEST:
-            return
+    for away in range(1, _FARTHEST + 1):
         if away <= number:
             yield number - away
         yield number + away
