@@ -12,11 +12,11 @@ that was once released can never change.
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from data_shards.errors import UserError, unknown_name
+from data_shards.untrusted import MOST_YAML_BYTES, parse_yaml, read_text
 
 ConfigT = TypeVar("ConfigT", bound="Config")
 
@@ -125,12 +125,9 @@ def read_yaml(path: Path) -> Any:
     """Plain values of a YAML file.
 
     Raises:
-        UserError: the file is missing or is not YAML.
+        UserError: the file is missing, is not YAML, or is larger than what people write.
     """
     try:
-        return yaml.safe_load(path.read_text())
+        return parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{path}: not readable as YAML: {problem}") from None

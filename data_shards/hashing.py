@@ -2,17 +2,21 @@
 
 Keyed ones, integers in and integers out: orders of samples, choices of trajectories and noise
 are functions of them, so that nothing random depends on a generator's state (source: splitmix64).
-And the digest of plain values, which tells whether two of them are the same.
+And the digests of plain values and of files, which tell whether two of them are the same.
 """
 
 import hashlib
 import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 WORD = (1 << 64) - 1
+_CHUNK = 1 << 22
 
 
 def mix(value: int) -> int:
@@ -26,6 +30,21 @@ def mix(value: int) -> int:
 def digest(values: Any) -> str:
     """sha256 (hex) of plain values in JSON, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of_all(paths: Iterable[Path]) -> list[str]:
+    """Checksums of files, several at a time: hashing leaves the interpreter to others."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(sha256_of, paths))
 
 
 def keyed(name: str, seed: int) -> int:

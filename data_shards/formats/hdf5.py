@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from data_shards.errors import UserError
 
+MOST_DEPTH, MOST_OBJECTS = 32, 100_000  # of groups and arrays
 MOST_ENTRIES = 1 << 24  # of what is read whole: coordinates, and masks of up to 256^3 cells
 
 
@@ -74,6 +75,24 @@ def refuse_foreign(found: h5py.Dataset | h5py.Group, file: h5py.File) -> None:
         raise UserError(
             f"{path}: {found.name} is taken from another file; do not trust this file, fetch it "
             "again from its publisher"
+        )
+
+
+def refuse_overgrown(path: Path, name: str, number: int) -> None:
+    """Refuse a file of more groups, or deeper ones, than anybody makes: they take hours to visit.
+
+    Args:
+        path: of the file.
+        name: of what is visited, with the groups it lies in.
+        number: of what was visited so far.
+
+    Raises:
+        UserError: it is too deep, or one too many.
+    """
+    if name.count("/") >= MOST_DEPTH or number > MOST_OBJECTS:
+        raise UserError(
+            f"{path}: more than {MOST_DEPTH} groups in each other, or more than {MOST_OBJECTS} "
+            "in all; do not trust this file"
         )
 
 

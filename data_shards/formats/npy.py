@@ -1,9 +1,11 @@
 """NPY arrays inside other files: the header alone, or bounded data; never a pickle."""
 
 import io
+import struct
+import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
-from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 
 from data_shards.errors import UserError
 
-_MOST_HEADER = 1 << 14  # bytes; that of an array of numbers has 128
+MOST_HEADER = 1 << 14  # bytes; that of an array of numbers has 128
+# How a header announces its length, by the version of the format.
+_LENGTHS = {b"\x93NUMPY\x01\x00": "<H", b"\x93NUMPY\x02\x00": "<I"}
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,51 @@ def read_header(file: IO[bytes], where: str) -> NpyHeader:
     Raises:
         UserError: no NPY file, or one that does not hold real numbers (objects are pickles).
     """
-    start = io.BytesIO(file.read(_MOST_HEADER))  # the header announces its own length
     try:
-        version = npy.read_magic(start)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"version {version[0]}.{version[1]} of the format")
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(start)
-    except (ValueError, SyntaxError, TokenError) as error:  # of Python's own parser, too
-        problem = " ".join(str(error).split())
-        raise UserError(f"{where}: not a readable NPY array: {problem}") from error
+        dtype, shape, _, length = parse_header(file.read(MOST_HEADER))
+    except ValueError as error:
+        raise UserError(f"{where}: not a readable NPY array: {error}") from error
     if dtype.kind not in "fiu":
         raise UserError(f"{where}: holds entries of type {dtype}, wanted real numbers")
-    return NpyHeader(shape, dtype, start.tell())
+    return NpyHeader(shape, dtype, length)
+
+
+def parse_header(begin: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """Type, shape, whether it is in Fortran's order, and bytes of a header.
+
+    Args:
+        begin: of an NPY file, `MOST_HEADER` bytes of it or all.
+
+    Raises:
+        ValueError: it is none of version 1 or 2, is longer, or is not understood, in one line.
+    """
+    form = _LENGTHS.get(begin[:8])
+    if form is None:
+        raise ValueError(f"begins with {begin[:8]!r}, no header of version 1 or 2")
+    first = 8 + struct.calcsize(form)
+    if len(begin) < first:
+        raise ValueError("cut short")
+    end = first + struct.unpack(form, begin[8:first])[0]
+    if end > len(begin):
+        raise ValueError(f"a header of {end} bytes")
+    dtype, shape, fortran = _parsed(begin[:end])
+    return dtype, shape, fortran, end
+
+
+@lru_cache(maxsize=256)
+def _parsed(head: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    """As numpy reads a whole header; those of a corpus are alike, and are read once."""
+    file = io.BytesIO(head)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python 2's way to write headers
+            shape, fortran, dtype = read[npy.read_magic(file)](file)
+    except Exception as error:  # it evaluates a literal: of syntax, types, depth, sizes
+        raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from None
+    if any(length < 0 for length in shape):
+        raise ValueError(f"a shape of {shape}")
+    return dtype, shape, fortran
 
 
 def read_array(file: IO[bytes], header: NpyHeader, where: str) -> NDArray[Any]:

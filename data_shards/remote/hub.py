@@ -36,6 +36,7 @@ from data_shards.errors import UserError
 # What of a repository makes a checkpoint folder; never anything that would be unpickled.
 CHECKPOINT_FILES = (
     "config.json",
+    "SHA256SUMS",
     "model.safetensors",
     "model-*-of-*.safetensors",
     "model.safetensors.index.json",

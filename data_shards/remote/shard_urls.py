@@ -10,7 +10,6 @@ links to them.
 """
 
 import hashlib
-import json
 import os
 import re
 import warnings
@@ -31,6 +30,7 @@ from data_shards.remote.web import (
     url_parts,
 )
 from data_shards.shards.manifest import MANIFEST, Manifest, ShardRecord, locked
+from data_shards.untrusted import parse_json
 
 _MOST_MANIFEST, _MOST_LIST = 1 << 28, 1 << 24  # bytes
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -139,13 +139,8 @@ class UrlShards:
         """Its content, if it is one."""
         url = self._address(MANIFEST)
         content = read_url(url, _MOST_MANIFEST)
-        try:
-            values = json.loads(content)
-        except ValueError as error:
-            raise UserError(
-                f"{shown(url)}: not readable as JSON ({error}); wanted the manifest of a folder "
-                "of shards"
-            ) from None
+        wanted = "wanted the manifest of a folder of shards"
+        values = parse_json(content, shown(url), wanted)
         Manifest.read(values, shown(url))
         return content
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data_shards.card import CorpusCard
 from data_shards.errors import UserError
+from data_shards.shards.headers import header_fault
 from data_shards.shards.index import Sample, ShardFile
 from data_shards.shards.manifest import CorpusEntry, ShardRecord, read_manifest
 from data_shards.shards.tar import ShardError
@@ -37,9 +38,19 @@ class ShardedCorpus:
                     f"shard {record.name}: holds {len(shard.samples)} trajectories, the manifest "
                     f"says {record.count}; build the corpus again"
                 )
+            for sample in shard.samples:
+                if fault := header_fault(shard, sample, entry):
+                    raise ShardError(
+                        f"shard {record.name}: {sample.key}: {fault}; build the corpus again"
+                    )
             self._shards.append(shard)
             self._places += [(number, sample) for sample in shard.samples]
         self.keys: tuple[str, ...] = tuple(sample.key for _, sample in self._places)
+        if len(self.keys) != entry.count or len(set(self.keys)) != entry.count:
+            raise ShardError(
+                f"{entry.corpus} {entry.split}: {len(set(self.keys))} trajectories of different "
+                f"names in its shards, the manifest says {entry.count}; build the corpus again"
+            )
 
     @classmethod
     def open(cls, folder: Path | str, name: str, split: str) -> Self:

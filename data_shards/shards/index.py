@@ -4,20 +4,24 @@ The tar headers are scanned once; after that an array is a view of the mapped
 file, so reading a window of frames touches the pages of these frames only.
 """
 
-import io
-import json
 import mmap
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_shards.errors import UserError
+from data_shards.formats.npy import MOST_HEADER, parse_header
 from data_shards.shards.tar import ShardError, TarMember, scan
+from data_shards.untrusted import parse_json
 
 PARTS = ("fields.npy", "mask.npy", "meta.json")
+
+_Layout = tuple[np.dtype[Any], tuple[int, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class ShardFile:
         """
         self.path = path
         self.samples = group_members(scan(self._buffer, path.name), path.name)
-        self._layouts: dict[int, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
+        self._layouts: dict[int, _Layout] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_buffer"}
@@ -63,39 +67,42 @@ class ShardFile:
 
     def array(self, member: TarMember) -> NDArray[Any]:
         """A read-only view of a `.npy` member; nothing is read until it is used."""
-        if member.offset not in self._layouts:
-            self._layouts[member.offset] = self._npy_layout(member)
-        dtype, shape, offset = self._layouts[member.offset]
-        count = int(np.prod(shape))
-        return np.frombuffer(self._buffer, dtype, count, offset).reshape(shape)
+        dtype, shape, offset = self._layout(member)
+        return np.frombuffer(self._buffer, dtype, prod(shape), offset).reshape(shape)
+
+    def kind(self, member: TarMember) -> tuple[str, tuple[int, ...]]:
+        """Type and shape of a `.npy` member, by its header."""
+        dtype, shape, _ = self._layout(member)
+        return str(dtype), shape
 
     def metadata(self, sample: Sample) -> dict[str, Any]:
         """What `KEY.meta.json` says."""
         try:
-            meta = json.loads(self._buffer[sample.meta.offset : sample.meta.end])
-        except ValueError as error:
-            raise ShardError(f"shard {self.path.name}: {sample.meta.name}: {error}") from None
+            text = self._buffer[sample.meta.offset : sample.meta.end]
+            meta = parse_json(text, sample.meta.name, "build the corpus again")
+        except UserError as error:
+            raise ShardError(f"shard {self.path.name}: {error}") from None
         if not isinstance(meta, dict):
             raise ShardError(f"shard {self.path.name}: {sample.meta.name} is no JSON object")
         return meta
 
-    def _npy_layout(self, member: TarMember) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    def _layout(self, member: TarMember) -> _Layout:
+        if member.offset not in self._layouts:
+            self._layouts[member.offset] = self._npy_layout(member)
+        return self._layouts[member.offset]
+
+    def _npy_layout(self, member: TarMember) -> _Layout:
         """Type, shape and first payload byte of a `.npy` member."""
         where = f"shard {self.path.name}: {member.name}"
-        head = io.BytesIO(self._buffer[member.offset : min(member.end, member.offset + 4096)])
         try:
-            version = np.lib.format.read_magic(head)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, fortran, dtype = read(head)
-        except (ValueError, KeyError) as error:
+            begin = self._buffer[member.offset : min(member.end, member.offset + MOST_HEADER)]
+            dtype, shape, fortran, length = parse_header(begin)
+        except ValueError as error:
             raise ShardError(f"{where}: not a .npy array ({error})") from None
-        start = member.offset + head.tell()
+        start = member.offset + length
         if fortran or dtype.kind != "f":
             raise ShardError(f"{where}: {dtype}, Fortran order {fortran}; wanted plain floats")
-        if start + int(np.prod(shape)) * dtype.itemsize != member.end:
+        if start + prod(shape) * dtype.itemsize != member.end:
             raise ShardError(f"{where}: {member.size} bytes do not hold {dtype} {shape}")
         return dtype, shape, start
 

@@ -6,23 +6,29 @@ and only ever lists shards that are complete under their final names.
 
 import fcntl
 import hashlib
-import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from data_shards.atomic import replace_file
 from data_shards.card import ChannelStatistics, CorpusCard, Split
 from data_shards.config import Config
 from data_shards.errors import UserError, unknown_name
+from data_shards.untrusted import parse_json, read_text
 
 MANIFEST = "manifest.json"
 _BUILD = "foundation shards generate all --profile small"  # minutes; the published sizes are days
 Storage = Literal["float32", "float16"]
+# Of a card: what decides which channels go where, and which numbers fill them.
+_SHOWN = {
+    *("channels", "staggered", "mask_as_channel", "given", "asked", "window", "axis"),
+    *("parameters", "dt_s"),
+}
 
 
 class SourceFile(Config):
@@ -80,12 +86,42 @@ class CorpusEntry(Config):
         """sha256 over the shards' checksums: equal iff the data are equal byte for byte."""
         return hashlib.sha256("".join(shard.sha256 for shard in self.shards).encode()).hexdigest()
 
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What decides, beside the data, what a model is shown of them; plain values."""
+        own = self.model_dump(mode="json", include={"count", "frames", "grid", "storage"})
+        return own | self.card.model_dump(mode="json", include=_SHOWN)
+
+
+def notes_on(entry: CorpusEntry) -> list[str]:
+    """Asked channels that never change, in words: there is no error relative to such a truth."""
+    flat = [each for each in entry.statistics if each.min == each.max]
+    asked = [each for each in flat if each.name in entry.card.asked_names]
+    lacks = {
+        True: "no norm: it has no relative error, losses and scores leave it out",
+        False: "no spread: VRMSE leaves it out",
+    }
+    return [
+        f"{entry.corpus} {entry.split}: channel {each.name} is {each.min:.4g} throughout and has "
+        f"{lacks[each.min == 0]}"
+        for each in asked
+    ]
+
 
 class Manifest(Config):
     """Everything in one folder, sorted by corpus and split."""
 
     format: Literal[2] = 2
     entries: tuple[CorpusEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _everything_is_listed_once(self) -> Self:
+        splits = [f"{entry.corpus} {entry.split}" for entry in self.entries]
+        shards = [shard.name for entry in self.entries for shard in entry.shards]
+        for name, times in Counter([*splits, *shards]).items():
+            if times > 1:
+                raise ValueError(f"{name} is listed {times} times; build the shards again")
+        return self
 
     def find(self, corpus: str, split: str) -> CorpusEntry | None:
         """The entry of a corpus and split, if there is one."""
@@ -129,14 +165,12 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(f"{folder}: no such folder; build one with `{_BUILD} --out {folder}`")
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text())
+        values = parse_json(read_text(path), str(path), "build the shards again")
     except FileNotFoundError:
         raise UserError(
             f"{folder}: no {MANIFEST}, so not a folder of finished shards; build one with "
             f"`{_BUILD} --out {folder}`"
         ) from None
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); build the shards again") from None
     return Manifest.read(values, str(path))
 
 

@@ -5,8 +5,6 @@ an unbroken chain of tar headers, complete samples, unique keys, shapes and
 types as the card says, finite values, binary masks.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,14 @@ import numpy as np
 
 from data_shards.card import CorpusCard
 from data_shards.errors import UserError
+from data_shards.hashing import sha256_of, sha256_of_all
 from data_shards.shards.corpus import ShardedCorpus, check_size
+from data_shards.shards.headers import header_fault, parameters_of
 from data_shards.shards.index import Sample, ShardFile
-from data_shards.shards.manifest import CorpusEntry, Manifest, ShardRecord, read_manifest
+from data_shards.shards.manifest import CorpusEntry, Manifest, ShardRecord, notes_on, read_manifest
 from data_shards.shards.tar import ShardError
 
 ListedShard = tuple[CorpusEntry, ShardRecord]
-
-_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class Report:
     trajectories: int
     bytes: int
     faults: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()  # no faults, but to be known
 
     @property
     def ok(self) -> bool:
@@ -79,6 +78,7 @@ def verify(
         trajectories=sum(entry.count for entry in manifest.entries),
         bytes=sum(entry.bytes for entry in manifest.entries),
         faults=tuple(faults),
+        notes=tuple(note for entry in manifest.entries for note in notes_on(entry)),
     )
 
 
@@ -88,23 +88,17 @@ def check_checksums(corpora: Iterable[ShardedCorpus]) -> None:
     Raises:
         ShardError: a shard has changed since its manifest was written.
     """
-    for corpus in corpora:
-        for record in corpus.entry.shards:
-            came = sha256_of(corpus.folder / record.name)
-            if came != record.sha256:
-                raise ShardError(
-                    f"shard {corpus.folder / record.name}: changed: sha256 {came[:12]}..., the "
-                    f"manifest says {record.sha256[:12]}...; build the corpus again"
-                )
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    shards = [
+        (corpus.folder / record.name, record.sha256)
+        for corpus in corpora
+        for record in corpus.entry.shards
+    ]
+    for (path, listed), came in zip(shards, sha256_of_all(p for p, _ in shards), strict=True):
+        if came != listed:
+            raise ShardError(
+                f"shard {path}: changed: sha256 {came[:12]}..., the manifest says "
+                f"{listed[:12]}...; build the corpus again"
+            )
 
 
 def _unlisted(folder: Path, manifest: Manifest) -> Iterator[Fault]:
@@ -159,18 +153,12 @@ def _shard_faults(
 
 def _sample_fault(shard: ShardFile, sample: Sample, entry: CorpusEntry) -> str | None:
     """The first fault of a trajectory, or None."""
-    try:
-        fields, mask = shard.array(sample.fields), shard.array(sample.mask)
-        meta = shard.metadata(sample)
-    except UserError as error:
-        return str(error).removeprefix(f"shard {shard.path.name}: ")
-    wanted = (entry.frames, len(entry.card.channels), *entry.grid)
-    if fields.shape != wanted or fields.dtype != entry.storage:
-        return f"fields are {fields.dtype} {fields.shape}, the card says {entry.storage} {wanted}"
-    if mask.shape != entry.grid or not np.isin(mask, (0, 1)).all():
+    if fault := header_fault(shard, sample, entry):
+        return fault
+    fields, mask = shard.array(sample.fields), shard.array(sample.mask)
+    meta = shard.metadata(sample)
+    if not np.isin(mask, (0, 1)).all():
         return f"mask {mask.shape} is not {entry.grid} of zeros and ones"
-    if (meta.get("corpus"), meta.get("split")) != (entry.corpus, entry.split):
-        return f"belongs to {meta.get('corpus')} {meta.get('split')}"
     if not np.isfinite(fields).all():
         frame, channel = (int(i) for i in np.argwhere(~np.isfinite(fields))[0][:2])
         return f"channel {entry.card.channel_names[channel]} is not finite in frame {frame}"
@@ -181,7 +169,7 @@ def _sample_fault(shard: ShardFile, sample: Sample, entry: CorpusEntry) -> str |
 
 def _absent_parameters(card: CorpusCard, meta: dict[str, Any]) -> list[str]:
     """Parameters that fill constant channels, and that neither a trajectory nor the card says."""
-    own = json.loads(meta.get("parameters", "{}"))
+    own = parameters_of(meta) or {}
     given = dict.fromkeys(one.name for one in card.offered if one.name in card.parameters)
     varied = [name for name in given if card.parameters[name].low != card.parameters[name].high]
     return [name for name in varied if not isinstance(own.get(name), int | float)]

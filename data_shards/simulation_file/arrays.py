@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, Literal
-from zipfile import BadZipFile, is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import h5py
 import numpy as np
@@ -20,7 +21,14 @@ from numpy.typing import NDArray
 from scipy.io import netcdf_file
 
 from data_shards.errors import UserError
-from data_shards.formats.hdf5 import appearance, legible, open_hdf5, refuse_foreign
+from data_shards.formats.archive import MOST_MEMBERS
+from data_shards.formats.hdf5 import (
+    appearance,
+    legible,
+    open_hdf5,
+    refuse_foreign,
+    refuse_overgrown,
+)
 from data_shards.formats.matlab import open_matlab
 
 Format = Literal["hdf5", "netcdf4", "netcdf3", "npz", "npy", "matlab5", "matlab73"]
@@ -35,6 +43,8 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
 }
 _KEPT = ("units", "long_name", "standard_name", "calendar")  # attributes that a forecast keeps
 _MATLAB_HEAD = 128
+# A packed file may unpack to as much as this, or to so many times its own size.
+_MOST_UNPACKED, _MOST_RATIO = 1 << 30, 100
 # Numpy's reader of headers lets errors of Python's own parser through.
 _NUMPY_FAULTS = (OSError, ValueError, EOFError, BadZipFile, LookupError, RuntimeError, SyntaxError,
                  TokenError, TypeError, ArithmeticError, zlib.error)  # fmt: skip
@@ -124,11 +134,13 @@ def _format_of(path: Path) -> Format:
 @contextmanager
 def _hdf5(path: Path) -> Iterator[FileArrays]:
     arrays: dict[str, FileArray] = {}
+    seen = count(1)
     with open_hdf5(path) as file:
 
         def add(name: str | bytes, node: Any) -> None:
             if isinstance(name, bytes):  # no UTF-8
                 name = name.decode("latin-1")
+            refuse_overgrown(path, name, next(seen))
             if isinstance(node, h5py.Dataset):
                 refuse_foreign(node, file)
                 arrays[name] = _dataset(path, name, node)
@@ -241,12 +253,30 @@ def _variable(name: str, node: Any) -> FileArray:
 
 @contextmanager
 def _npz(path: Path) -> Iterator[FileArrays]:
+    _refuse_bomb(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: _plain(name, _member(path, file, name)) for name in file.files}
     except _NUMPY_FAULTS as error:
         raise _damaged(path, error) from None
     yield FileArrays("npz", arrays)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse what unpacks to far more than any measured field does."""
+    try:
+        with ZipFile(path) as packed:
+            sizes = [entry.file_size for entry in packed.infolist()]
+    except _NUMPY_FAULTS as error:
+        raise _damaged(path, error) from None
+    if len(sizes) > MOST_MEMBERS:
+        raise UserError(f"{path}: holds {len(sizes)} arrays, wanted {MOST_MEMBERS} at most")
+    size, unpacked = path.stat().st_size, sum(sizes)
+    if unpacked > max(_MOST_UNPACKED, _MOST_RATIO * size):
+        raise UserError(
+            f"{path}: {size} bytes that unpack to {unpacked}: do not trust this file; if it is "
+            "your own, save it with np.savez, unpacked"
+        )
 
 
 def _member(path: Path, file: Any, name: str) -> NDArray[Any]:

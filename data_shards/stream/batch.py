@@ -5,7 +5,9 @@ Channels beyond those of a corpus are filled with ones, as MoE-POT does; the
 masks say which channels and cells are real.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +42,16 @@ class Batch:
 
     def __len__(self) -> int:
         return self.given.shape[0]
+
+    def with_rows(self, others: Mapping[int, "Batch"]) -> "Batch":
+        """The batch with batches of one sample, on the same device, in place of some rows."""
+
+        def rows(name: str) -> tuple[Any, ...]:
+            of_others = {r: one for r, b in others.items() for one in getattr(b, name)[:1]}
+            return tuple(of_others.get(row, one) for row, one in enumerate(getattr(self, name)))
+
+        tensors: dict[str, Any] = {name: torch.stack(rows(name)) for name in _TENSORS}
+        return replace(self, **tensors, keys=rows("keys"), origins=rows("origins"))
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""

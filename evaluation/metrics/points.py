@@ -2,7 +2,8 @@
 
 Axes: B samples, T predicted frames, C channels, H rows, W columns. A mask
 `points_B1CHW` of zeros and ones says which points count; a channel without a
-single point is left out of every mean. Pure.
+single point is left out of every mean, and so is one whose truth has no norm to
+be relative to. Pure.
 Departure: a value that is not finite becomes inf, so a diverged forecast ranks
 last instead of vanishing from a mean.
 """
@@ -31,11 +32,22 @@ def scored_points(asked_mask_BC: Tensor, valid_mask: Tensor, stride: int = 1) ->
     return (asked * valid_mask * grid)[:, None]
 
 
-def mean_over_channels(values: Tensor, points_B1CHW: Tensor) -> Tensor:
-    """Mean over axis 1 (C) of the channels that have points; not finite becomes inf."""
-    kept_BC = points_B1CHW.amax((1, *space(points_B1CHW))) > 0
-    kept_BC = kept_BC.reshape(kept_BC.shape + (1,) * (values.ndim - 2))
-    return or_inf(torch.where(kept_BC, values, 0.0).sum(1) / kept_BC.sum(1))
+def mean_over_channels(values_BC: Tensor, points_B1CHW: Tensor, has_norm_BC: Tensor) -> Tensor:
+    """Mean of the channels that have points and a norm; not finite becomes inf.
+
+    Args:
+        values_BC: errors relative to the truth (B, C).
+        points_B1CHW: which points count.
+        has_norm_BC: whether there is a truth to be relative to; an inf says that there is none.
+
+    Returns:
+        (B,); 0 where there are points and none of their channels has a norm: nothing is known
+        to be wrong.
+    """
+    there_BC = points_B1CHW.amax((1, *space(points_B1CHW))) > 0
+    kept_BC = there_BC & (has_norm_BC | values_BC.isnan())
+    mean_B = or_inf(torch.where(kept_BC, values_BC, 0.0).sum(1) / kept_BC.sum(1))
+    return torch.where(there_BC.any(1) & ~kept_BC.any(1), 0.0, mean_B)
 
 
 def or_inf(values: Tensor) -> Tensor:

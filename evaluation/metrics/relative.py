@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluation.metrics.points import mean_over_channels, or_inf
-from foundation.physics.norms import relative_l2, space
+from foundation.physics.norms import relative_l2_and_norm, space
 
 VRMSE_EPS = 1e-7  # The Well's, in squared units of the field
 
@@ -23,7 +23,8 @@ def l2re(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor
     Returns:
         (B,), dimensionless; inf where the forecast is not finite.
     """
-    return mean_over_channels(relative_l2(pred_BTCHW, true_BTCHW, points_B1CHW), points_B1CHW)
+    error_BC, has_norm_BC = relative_l2_and_norm(pred_BTCHW, true_BTCHW, points_B1CHW)
+    return mean_over_channels(error_BC, points_B1CHW, has_norm_BC)
 
 
 def l2re_per_frame(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
@@ -58,7 +59,8 @@ def vrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tenso
     """Variance-scaled root-mean-square error, the headline of The Well.
 
     `mean_t mean_c sqrt(<(pred - true)^2> / (<(true - <true>)^2> + 1e-7))`, `<>` over
-    counted points of a frame: 1 for a forecast that knows only the spatial mean.
+    counted points of a frame: 1 for a forecast that knows only the spatial mean. Departure: a
+    channel that is constant over a frame has no spread and is left out of it.
 
     Returns:
         (B,), dimensionless; inf where the forecast is not finite.
@@ -69,8 +71,19 @@ def vrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tenso
     deviation = points_B1CHW * (true_BTCHW - mean_BTC[..., *(None,) * len(over)])
     variance_BTC = deviation.square().sum(over) / num_B1C
     error_BTC = (points_B1CHW * (pred_BTCHW - true_BTCHW)).square().sum(over) / num_B1C
-    ratio_BC = (error_BTC / (variance_BTC + VRMSE_EPS)).sqrt().mean(1)
-    return mean_over_channels(ratio_BC, points_B1CHW)
+    varies_BTC = _varies(true_BTCHW, points_B1CHW)
+    ratio_BTC = (error_BTC / (variance_BTC + VRMSE_EPS)).sqrt() * varies_BTC
+    frames_BC = varies_BTC.sum(1)
+    ratio_BC = ratio_BTC.mean(1) * (ratio_BTC.shape[1] / frames_BC.clamp(min=1))
+    return mean_over_channels(ratio_BC, points_B1CHW, frames_BC > 0)
+
+
+def _varies(true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
+    """Whether counted points of a frame differ at all, (B, T, C); of a NaN they do."""
+    over = space(true_BTCHW)
+    counts = points_B1CHW > 0
+    low = torch.where(counts, true_BTCHW, torch.inf).amin(over)
+    return low != torch.where(counts, true_BTCHW, -torch.inf).amax(over)
 
 
 def max_error(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ def boundary_error(forecast: Forecast) -> Tensor:
     error_BC = (at_sides * (forecast.pred_BTCHW - forecast.true_BTCHW)).square().sum((1, 3, 4))
     true_BC = (points * forecast.true_BTCHW).square().sum((1, 3, 4))
     squared_BC = (error_BC / _count(at_sides)) / (true_BC / _count(points))
-    return mean_over_channels(torch.where(error_BC == 0, 0.0, squared_BC.sqrt()), at_sides)
+    ratio_BC = torch.where(error_BC == 0, 0.0, squared_BC.sqrt())
+    return mean_over_channels(ratio_BC, at_sides, true_BC > 0)
 
 
 def _count(points_B1CHW: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def band_errors(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) ->
         missed_BC = error_BCS[..., first:end].sum(-1)
         present_BC = true_BCS[..., first:end].sum(-1) + least_BC
         ratio_BC = torch.where(missed_BC == 0, 0.0, (missed_BC / present_BC).sqrt())
-        errors[band] = mean_over_channels(ratio_BC, points_B1CHW)
+        errors[band] = mean_over_channels(ratio_BC, points_B1CHW, least_BC > 0)
     return errors
 
 

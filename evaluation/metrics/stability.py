@@ -47,7 +47,9 @@ def sizes(forecast: Forecast) -> Tensor:
         parts.append(forecast.beyond_BTCHW)
     rms_BTC = torch.cat([_rms(part, points) for part in parts], dim=1)
     counted_B1C = points.amax(space(points)) > 0
-    ratio_BTC = torch.where(rms_BTC == 0, 0.0, rms_BTC / largest_BC[:, None])
+    # A channel whose truth has no size has none to be relative to.
+    nothing_BTC = (rms_BTC == 0) | (largest_BC == 0)[:, None]
+    ratio_BTC = torch.where(nothing_BTC, 0.0, rms_BTC / largest_BC[:, None])
     return or_inf(torch.where(counted_B1C, ratio_BTC, 0.0)).amax(2)
 
 

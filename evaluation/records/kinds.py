@@ -7,7 +7,6 @@ defined, by one line: what models them, what refuses those that no run writes, a
     results = RecordFolder(folder).of(RESULTS)
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Generic
 
 from data_shards.config import ConfigT
 from data_shards.errors import UserError
+from data_shards.untrusted import parse_json, read_text
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,6 @@ class RecordFolder:
 
 def _parsed(path: Path, remedy: str) -> object:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return parse_json(read_text(path), str(path), remedy)
+    except OSError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); {remedy}") from None

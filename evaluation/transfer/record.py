@@ -4,7 +4,6 @@ One file per run, named by what was asked and by the fingerprint of everything
 that decides it; it is written last, so that a run without one is not finished.
 """
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +12,7 @@ from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 from data_shards.atomic import replace_file
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.untrusted import parse_json, read_text
 from evaluation.records.record import Record, check_record
 from evaluation.transfer.curve import EqualSize, Gain, Point, crossing, curve_of, gains
 
@@ -117,13 +117,9 @@ def read_record(path: Path) -> TransferRecord | None:
         UserError: the file is not a whole record.
     """
     try:
-        document = json.loads(path.read_text())
+        document = parse_json(read_text(path), str(path), "remove it to train again")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not readable as JSON ({error}); remove it to train again"
-        ) from None
     record = TransferRecord.read(document, str(path))
     check_record(record.record, str(path))
     return record

@@ -2,7 +2,7 @@
 
 `config.json` rebuilds the network alone; `model.safetensors`, or its shards,
 hold every parameter and buffer, so that the router's temperature travels too.
-Nothing in the folder is ever unpickled.
+`SHA256SUMS` proves both. Nothing in the folder is ever unpickled.
 """
 
 import json
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES, snapshot
+from foundation.checkpoint.sums import check_sums, write_sums
 from foundation.checkpoint.weights import (
     MAX_SHARD_SIZE,
     StoredTensor,
@@ -58,10 +59,11 @@ def save_folder(
         UserError: the size is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_weights(folder, weights, max_shard_size)
+    files = write_weights(folder, weights, max_shard_size)
     # Canonical: a network keeps its fingerprint when configurations get further keys.
     values = {"model": config.canonical(), "about": about}
     replace_file(folder / CONFIG, f"{json.dumps(values, indent=2)}\n".encode())
+    write_sums(folder, [CONFIG, *files])
 
 
 def load_folder(folder: Path) -> tuple[nn.Module, ModelConfig, dict[str, Any]]:
@@ -71,10 +73,11 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelConfig, dict[str, Any]]:
         The network in evaluation mode and float32, its configuration, and `about`.
 
     Raises:
-        UserError: a file is missing or damaged, weights and configuration disagree, or
-            a weight is NaN or infinite.
+        UserError: a file is missing, damaged or changed since it was written, weights and
+            configuration disagree, or a weight is NaN or infinite.
     """
     config, about, stored = check_folder(folder)
+    check_sums(folder, {CONFIG, *(tensor.path.name for tensor in stored.values())})
     model = build_model(config)
     model.load_state_dict(read_tensors(stored))
     return model.eval(), config, about

@@ -10,9 +10,10 @@ from data_shards.remote.hub import CHECKPOINT_FILES, upload, upload_folder
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.verify import verify
 from foundation.checkpoint.folder import find_folder, load_folder
+from foundation.checkpoint.sums import SUMS
 from foundation.checkpoint.weights import INDEX, WEIGHTS
 
-_WEIGHT_FILES = (WEIGHTS, INDEX, "model-*-of-*.safetensors")
+_WEIGHT_FILES = (WEIGHTS, INDEX, "model-*-of-*.safetensors", SUMS)
 _SHARD_FILES = ("*.tar", "manifest.json", "README.md", "LICENSE")
 
 

@@ -1,8 +1,8 @@
 """The checkpoints of a training folder: saved whole or not at all, verified when read.
 
 A save writes below a hidden name; when every rank is done, the first one lists
-files and sizes in `checkpoint.json`, flushes everything to disk and renames the
-folder. So a rank killed in the middle of a save never costs the last good one:
+files, sizes and checksums in `checkpoint.json`, flushes everything to disk and renames
+the folder. So a rank killed in the middle of a save never costs the last good one:
 what is not renamed does not count and is cleared by the next run.
 """
 
@@ -63,8 +63,8 @@ class CheckpointStore:
         save_state(engine, self.folder, f"{_PARTIAL}{final.name}", {})
         if dist.get_rank() == 0:
             partial = self.folder / f"{_PARTIAL}{final.name}"
-            sizes = {p.name: p.stat().st_size for p in sorted(partial.iterdir())}
-            manifest = Checkpoint(step=step, samples=samples, layout=layout, files=sizes)
+            names = sorted(path.name for path in partial.iterdir())
+            manifest = Checkpoint.of(partial, names, step, samples, layout)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2))
             if final.exists():  # saved before, at the same step
                 self._remove(final)

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from data_shards.atomic import flush, new_file, replace_file
 from data_shards.errors import UserError
+from data_shards.untrusted import parse_json, read_text
+from foundation.checkpoint.sums import SUMS
 
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
@@ -59,7 +61,7 @@ class StoredTensor:
 
 def write_weights(
     folder: Path, weights: dict[str, Tensor], max_shard_size: int | str = MAX_SHARD_SIZE
-) -> None:
+) -> list[str]:
     """Write tensors into a folder; each file appears whole or not at all.
 
     A folder that is being rewritten in another form is at no moment readable as
@@ -70,6 +72,9 @@ def write_weights(
         weights: by name.
         max_shard_size: bytes of a file, or text such as "2GB"; only a single tensor that is
             larger makes a larger file.
+
+    Returns:
+        Names of the files that hold them; their index is none of these.
 
     Raises:
         UserError: the size is none.
@@ -82,6 +87,7 @@ def write_weights(
             save_file({each: tensors[each] for each in members}, partial, metadata=_METADATA)
             partial.chmod(0o644)  # the library's own would be one's own only
             flush(partial)  # a full disk shows before anything old goes
+        (folder / SUMS).unlink(missing_ok=True)  # a folder half rewritten has none
         (folder / INDEX).unlink(missing_ok=True)
         if split.is_sharded:
             (folder / WEIGHTS).unlink(missing_ok=True)
@@ -91,6 +97,7 @@ def write_weights(
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         replace_file(folder / INDEX, f"{json.dumps(index, indent=2)}\n".encode())
+    return list(split.filename_to_tensors)
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -169,10 +176,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         UserError: not readable, or not an object.
     """
-    try:
-        values = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON: {error}") from None
+    values = parse_json(read_text(path), str(path), "copy it anew")
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
     return values

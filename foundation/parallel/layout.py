@@ -1,6 +1,5 @@
 """How a run is spread over ranks, in plain values: no process group, no DeepSpeed."""
 
-import json
 from math import gcd
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from data_shards.config import Config
 from data_shards.errors import UserError
+from data_shards.untrusted import parse_json, read_text
 
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -71,13 +71,11 @@ def read_deepspeed_config(path: Path) -> dict[str, Any]:
         UserError: no such file, or not a JSON object.
     """
     try:
-        values = json.loads(path.read_text())
+        values = parse_json(read_text(path), str(path))
     except FileNotFoundError:
         known = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
         hint = f"; that folder holds {', '.join(known)}" if known else ""
         raise UserError(f"{path}: no such DeepSpeed configuration{hint}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, wanted an object")
     return values

@@ -12,20 +12,32 @@ the client state.
 """
 
 import contextlib
+import errno
 import io
+import os
+import pickle
+import re
 import shutil
 from argparse import Namespace
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from deepspeed.checkpoint import ds_to_universal
+from deepspeed.runtime.fp16.loss_scaler import LossScaler
+from deepspeed.runtime.zero.config import ZeroStageEnum
+from deepspeed.utils.tensor_fragment import fragment_address
 
 from data_shards.errors import UserError
 from foundation.parallel.layout import Layout
 
+# What DeepSpeed writes beside tensors and plain values; nothing else of a file is ever built.
+_WRITTEN_BY_DEEPSPEED = (LossScaler, ZeroStageEnum, fragment_address)
+_UNWRITTEN = re.compile("PytorchStreamWriter|inline_container|Parent directory")  # says torch
+_NO_CODE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _OF_ONE_GROUP = ("params", "name", "moe")  # keys that tell optimiser groups apart
 
 
@@ -37,11 +49,20 @@ def save_state(engine: Any, folder: Path, tag: str, client: dict[str, Any]) -> N
         folder: exists or is made.
         tag: name of the checkpoint.
         client: picklable values, the same on every rank.
+
+    Raises:
+        OSError: the disk does not take it.
     """
     state = {**client, "buffers": {n: b.cpu() for n, b in engine.module.named_buffers()}}
     if engine.zero_optimization():
         state["param_shapes"] = _shapes_of_all_ranks(engine)
-    engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False)
+    try:
+        engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False)
+    except RuntimeError as error:
+        if not _UNWRITTEN.search(str(error)):
+            raise
+        reason = "the checkpoint could not be written, the disk is full or gone"
+        raise OSError(errno.EIO, reason, str(folder)) from error
     dist.barrier()
     if dist.get_rank() == 0:
         # DeepSpeed leaves scripts that fail on, or mangle, every checkpoint with experts.
@@ -64,15 +85,36 @@ def load_state(engine: Any, folder: Path, tag: str, saved: Layout, now: Layout) 
 
     Raises:
         UserError: the layouts differ and one of them is ZeRO 0, which keeps no
-            universal form.
+            universal form; or a file holds other things than DeepSpeed writes.
     """
-    if saved == now:
-        _, client = engine.load_checkpoint(str(folder), tag=tag)
-    else:
-        client = _load_converted(engine, folder, tag, saved, now)
+    with _no_code_of(folder / tag):
+        if saved == now:
+            _, client = engine.load_checkpoint(str(folder), tag=tag)
+        else:
+            client = _load_converted(engine, folder, tag, saved, now)
     for name, buffer in engine.module.named_buffers():
         buffer.copy_(client["buffers"][name])
     return client  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _no_code_of(checkpoint: Path) -> Iterator[None]:
+    """In the block `torch.load` runs no code of a file's, though DeepSpeed asks it to."""
+    before = os.environ.get(_NO_CODE)
+    os.environ[_NO_CODE] = "1"
+    try:
+        with torch.serialization.safe_globals(list(_WRITTEN_BY_DEEPSPEED)):
+            yield
+    except pickle.UnpicklingError as error:
+        reason = next(iter(str(error).splitlines()), "")[:160]
+        raise UserError(
+            f"{checkpoint}: holds more than DeepSpeed writes, nothing of it was run ({reason}); "
+            "remove it to go on from the one before"
+        ) from None
+    finally:
+        del os.environ[_NO_CODE]
+        if before is not None:
+            os.environ[_NO_CODE] = before
 
 
 def _shapes_of_all_ranks(engine: Any) -> list[Any]:
@@ -132,8 +174,7 @@ def _convert(source: Path, target: Path) -> None:
 def _unite_groups(converted: Path, num_groups: int) -> None:
     """As many optimiser groups as this run has, holding what all of them share."""
     path = converted / "zero" / "optimizer_state.pt"
-    # Our own file, written a moment ago by the converter.
-    state = torch.load(path, weights_only=False)
+    state = torch.load(path)
     common = {k: v for k, v in state["param_groups"][0].items() if k not in _OF_ONE_GROUP}
     state["param_groups"] = [dict(common) for _ in range(num_groups)]
     torch.save(state, path)

@@ -21,6 +21,7 @@ from data_shards.shards.manifest import CorpusEntry, Manifest
 from foundation.models.config import SOURCE
 from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
+from foundation.train.health import HealthConfig
 from foundation.train.objectives import LossConfig
 from foundation.train.schedule import OneCycle, Schedule
 
@@ -95,7 +96,7 @@ class EarlyStopping(Config):
 
 
 # Parts of a run that change no weight.
-_INDIFFERENT = ("log_every", "checkpoint", "recompute", "keep_freed_memory")
+_INDIFFERENT = ("log_every", "health", "checkpoint", "recompute", "keep_freed_memory")
 _KINDS = ("model_type", "kind")  # keys by which parts are told apart
 
 
@@ -113,6 +114,9 @@ class RunConfig(Config):
     loss: LossConfig = LossConfig()
     recompute: bool = False  # activation checkpointing, block by block
     keep_freed_memory: bool = True  # by ranks on CPUs, for up to a quarter more of it: faster
+    # Of samples whose data are not finite: end the run, or leave them out, so many after a start.
+    on_non_finite: Literal["stop", "skip"] = later("stop")
+    max_skipped: PositiveInt = later(100)  # samples, and optimiser steps without an update
     compile: bool = later(False)  # by torch, in the first steps; repays long runs in bfloat16
     # Scales of a network with named channels: those of its configuration, or measured over the
     # samples that are learnt from. A fine-tuned network keeps its own unless it is told to measure.
@@ -122,6 +126,7 @@ class RunConfig(Config):
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
+    health: HealthConfig = later(HealthConfig())
     checkpoint: CheckpointConfig = CheckpointConfig()
     early_stopping: EarlyStopping | None = None  # then validation is of held-out frames
 

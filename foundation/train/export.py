@@ -22,6 +22,7 @@ from data_shards.remote.hub import CHECKPOINT_FILES
 from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_folder
 from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
 from foundation.checkpoint.share import check_new
+from foundation.checkpoint.sums import SUMS
 from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig
 from foundation.train.run_folder import config_path, model_of, read_launch, read_run
@@ -127,14 +128,14 @@ def _rewrite(source: Path, run: Path, partial: Path, max_shard_size: int | str) 
     for pattern in CHECKPOINT_FILES:
         for path in source.glob(pattern):
             name = path.relative_to(source)
-            if path.suffix != ".safetensors" and path.name not in (CONFIG, INDEX):
+            if path.suffix != ".safetensors" and path.name not in (CONFIG, INDEX, SUMS):
                 (partial / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, partial / name)
 
 
 def _described(folder: Path, checkpoint: Path) -> tuple[ModelConfig, dict[str, Any]]:
     """Configuration and origin of an unfinished run, in the words of a finished one."""
-    saved, manifest = read_run(folder), read_manifest(checkpoint)
+    saved, manifest = read_run(folder), read_manifest(checkpoint, contents=True)
     about = saved.about(manifest.step, manifest.samples)
     return saved.run.model, {**about, "launch": _launch(saved.launch)}
 

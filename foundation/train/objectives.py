@@ -31,7 +31,7 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
 from foundation.moe.balance import BalanceLoss
-from foundation.physics.norms import relative_l2, space
+from foundation.physics.norms import relative_l2, relative_l2_and_norm, space
 
 LossMask = Literal["valid", "reference"]
 RelativeTo = Literal["field", "change"]
@@ -109,6 +109,8 @@ class LossConfig(Config):
 def relative_error(fields: Tensor, batch: Batch, mask: LossMask, to: RelativeTo) -> Tensor:
     """Relative L2 error per sample (B,), averaged over the channels the mask leaves.
 
+    Channels without a norm to be relative to are left out; 0 where no other is left.
+
     Args:
         fields: predicted (B, T, C, *S).
         batch: what was given and asked, and its masks.
@@ -116,10 +118,17 @@ def relative_error(fields: Tensor, batch: Batch, mask: LossMask, to: RelativeTo)
         to: relative to the truth, or to its change since the last frame given.
     """
     scale = batch.asked if to == "field" else _change(batch)
+    points = None if mask == "reference" else points_of(batch)
+    return _mean(*relative_l2_and_norm(fields, batch.asked, points, scale), batch, mask)
+
+
+def _mean(error_BC: Tensor, has_norm_BC: Tensor, batch: Batch, mask: LossMask) -> Tensor:
+    """Over the channels that the mask leaves and that have a norm: (B,)."""
     if mask == "reference":
-        return relative_l2(fields, batch.asked, None, scale).mean(dim=1)
-    error_BC = relative_l2(fields, batch.asked, points_of(batch), scale)
-    return error_BC.sum(dim=1) / batch.asked_mask.sum(dim=1).clamp(min=1)  # 0 without a label
+        counted_B = has_norm_BC.sum(dim=1).clamp(min=1)
+        return error_BC.mean(dim=1) * (error_BC.shape[1] / counted_B)
+    counted_B = (batch.asked_mask * has_norm_BC).sum(dim=1)
+    return error_BC.sum(dim=1) / counted_B.clamp(min=1)  # 0 without a label
 
 
 def points_of(batch: Batch) -> Tensor:
@@ -162,12 +171,10 @@ def _structure(prediction: Prediction, batch: Batch, config: LossConfig) -> Tens
     pred, true = prediction.fields.float(), batch.asked
     if config.mask == "valid":
         pred, true = pred * points_of(batch), true * points_of(batch)
-    error_BC = relative_l2(pred, true)
+    error_BC, has_norm_BC = relative_l2_and_norm(pred, true)
     error_BC = error_BC + config.slopes * relative_l2(_differences(pred), _differences(true))
     error_BC = error_BC + config.spectrum * relative_l2(_amplitudes(pred), _amplitudes(true))
-    if config.mask == "reference":
-        return error_BC.mean(1)
-    return error_BC.sum(1) / batch.asked_mask.sum(1).clamp(min=1)
+    return _mean(error_BC, has_norm_BC, batch, config.mask)
 
 
 def _differences(fields: Tensor) -> Tensor:

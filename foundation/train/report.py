@@ -78,6 +78,21 @@ class Reporter:
             self._board.add_scalar(f"validation_l2re/{corpus}", value, step)
         self.say(f"step {step}: validation L2RE " + _listed(l2re))
 
+    def event(self, step: int, what: str, value: float, line: str) -> None:
+        """Something that a person should look at: a line, a row and a point.
+
+        Args:
+            step: optimiser steps taken.
+            what: one word by which programs know its kind.
+            value: how much of it.
+            line: the same for people.
+        """
+        number = finite_or_none(value)
+        self._write({"kind": "event", "step": step, "what": what, "value": number, "message": line})
+        if number is not None:
+            self._board.add_scalar(f"events/{what}", number, step)
+        self.say(f"step {step}: {line}")
+
     def close(self) -> None:
         """Flush and close all files."""
         self._bar.close()

@@ -9,7 +9,7 @@ yesterday go on, and keys of a later version are refused by name. Beside it lie 
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,9 @@ class Launch:
     ep_size: int
     deepspeed_config: str
     world: int
+    shards_meaning: dict[str, Any] = field(default_factory=dict)  # corpus -> `CorpusEntry.meaning`
+    # Mended shards that it went on with: {"step": 40, "was": {corpus: ...}, "now": {...}}.
+    accepted_shards: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,11 @@ def read_launch(folder: Path) -> dict[str, Any]:
 def write_run(folder: Path, job: Job, launch: Launch) -> None:
     """Write `config.yaml`, in one step."""
     folder.mkdir(parents=True, exist_ok=True)
-    values = {**job.origin, **asdict(launch), "run": job.run.model_dump(mode="json")}
+    launched = asdict(launch)
+    for name in ("accepted_shards", "shards_meaning"):
+        if not launched[name]:
+            del launched[name]
+    values = {**job.origin, **launched, "run": job.run.model_dump(mode="json")}
     replace_file(config_path(folder), yaml.safe_dump(values, sort_keys=False).encode())
 
 
@@ -123,7 +130,14 @@ def about_of(origin: Mapping[str, Any], run: RunConfig, steps: int, samples: int
     return {**origin, **corpora, "steps": steps, "samples": samples, "seed": run.seed}
 
 
-def check_output(folder: Path, job: Job, shards: Mapping[str, str], resume: bool) -> None:
+def check_output(
+    folder: Path,
+    job: Job,
+    shards: Mapping[str, str],
+    resume: bool,
+    accept_shards: bool = False,
+    meaning: Mapping[str, Any] | None = None,
+) -> None:
     """Refuse a folder that a run does not fit.
 
     Args:
@@ -131,6 +145,8 @@ def check_output(folder: Path, job: Job, shards: Mapping[str, str], resume: bool
         job: what is to be trained.
         shards: fingerprints of what it learns from, by corpus.
         resume: whether it goes on with what is there.
+        accept_shards: let it go on though the content of its shards is another.
+        meaning: of these shards, by corpus, as their manifest says; None: not compared.
 
     Raises:
         UserError: there is a run and it is not to be resumed, there is none and it is, or it is
@@ -150,13 +166,36 @@ def check_output(folder: Path, job: Job, shards: Mapping[str, str], resume: bool
     found = (
         difference(saved.run, job.run, _FIXED)
         or first_difference(_chosen(saved.origin, job.fixed), _chosen(job.origin, job.fixed))
-        or _other_shards(saved, shards, "shards_sha256")
+        or _other_meaning(saved, meaning)
     )
+    if not found and not accept_shards and (other := _other_shards(saved, shards, "shards_sha256")):
+        raise UserError(
+            f"{folder}: cannot resume on other shards: {other}; restore the old ones, start anew "
+            "in another --output, or add --accept-shards if only their content was mended"
+        )
     if found:
         raise UserError(
             f"{folder}: cannot resume with another configuration: {found}; "
             "restore the old value, or start anew in another --output"
         )
+
+
+def accepted_shards(folder: Path, shards: Mapping[str, str], step: int) -> list[dict[str, Any]]:
+    """Mended shards that a run has gone on with, those of now among them.
+
+    Args:
+        folder: of the run.
+        shards: fingerprints of what it learns from now, by corpus.
+        step: that it goes on from.
+    """
+    launch = read_launch(folder) if config_path(folder).is_file() else {}
+    known: list[dict[str, Any]] = list(launch.get("accepted_shards", ()))
+    before = launch.get("shards_sha256", shards)
+    other = [name for name in shards if before.get(name) != shards[name]]
+    if not other:
+        return known
+    was, now = ({name: each.get(name) for name in other} for each in (before, shards))
+    return [*known, {"step": step, "was": was, "now": now}]
 
 
 def finished_model(folder: Path, run: RunConfig, shards: Mapping[str, str]) -> Path | None:
@@ -206,7 +245,7 @@ def newest_to_resume(checkpoints: Path, run: RunConfig) -> tuple[str, Checkpoint
     Raises:
         UserError: all are damaged, or the run is to end before it.
     """
-    newest = newest_checkpoint(checkpoints)
+    newest = newest_checkpoint(checkpoints, contents=True)
     if newest and newest[1].step > run.steps:
         raise UserError(
             f"{checkpoints / newest[0]}: is at step {newest[1].step}, beyond steps={run.steps}; "
@@ -245,6 +284,13 @@ def _launch(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _chosen(values: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: values.get(key) for key in keys}
+
+
+def _other_meaning(saved: SavedRun, meaning: Mapping[str, Any] | None) -> str | None:
+    before = saved.launch.get("shards_meaning")
+    if not before or meaning is None:  # older versions wrote none
+        return None
+    return first_difference(before, dict(meaning), "shards_meaning")
 
 
 def _other_shards(saved: SavedRun, shards: Mapping[str, str], name: str) -> str | None:

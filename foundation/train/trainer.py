@@ -21,6 +21,8 @@ from foundation.parallel.launch import Ranks, peak_memory_bytes
 from foundation.parallel.layout import Layout
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
+from foundation.train.faulty import fault_of, faulty, without_faulty
+from foundation.train.health import Finding, Health
 from foundation.train.losses import Losses, losses_of
 from foundation.train.noise import with_noise
 from foundation.train.report import Reporter, finite_or_none
@@ -78,6 +80,9 @@ class Trainer:
         self._corpora = [corpus.name for corpus in stream.corpora]
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
         self._clock = _Clock(0)
+        self._health = Health(run.health)
+        self._skipped = 0  # samples, since the start of this process
+        self._without_update = 0  # steps, likewise
 
     def train(self, reporter: Reporter | None, stop: StopRequest) -> bool:
         """Train to the last step, until it is enough or until asked to stop; saves at the end.
@@ -99,11 +104,12 @@ class Trainer:
         self._clock = _Clock(self.position.step)
         stopped = False
         while not self.finished and not stopped:
-            step, batch = self._step(batches, bool(stop))
+            step, batch = self._step(batches, bool(stop), reporter)
             stopped = step.stop
             now = self.position.step
             if reporter:
                 reporter.advance()
+                self._tell(reporter, self._health.of_loss(step.loss))
             if now % run.log_every == 0 or now == run.steps:
                 self._log(reporter, step, *self._clock.per_step(now))
                 self._clock = _Clock(now)
@@ -123,15 +129,16 @@ class Trainer:
         step = self.position.step
         return step == self.run.steps or (self.best is not None and self.best.enough(step))
 
-    def _step(self, batches: Any, stop: bool) -> tuple[StepTotals, Batch]:
+    def _step(
+        self, batches: Any, stop: bool, reporter: Reporter | None
+    ) -> tuple[StepTotals, Batch]:
         """One optimiser step; moves the position. Also gives the last batch."""
-        run, device = self.run, self.ranks.device
+        run = self.run
         self._set_schedules()
         totals = StepTotals(len(self._corpora))
+        before = self.engine.skipped_steps
         for _ in range(run.accumulation):
-            since = time.perf_counter()
-            batch = next(batches).to(device)
-            self._clock.waited_s += time.perf_counter() - since
+            batch = self._next(batches, reporter)
             losses = self._forward(batch)
             totals.add(losses, batch, stop, sum_over_ranks)
             if not totals.finite:
@@ -140,11 +147,67 @@ class Trainer:
             self.engine.step()
             self.position.samples += self._micro_global
         self.position.step += 1
+        if self.engine.skipped_steps > before:
+            self._count_without_update(reporter)
         return totals, batch
 
+    @property
+    def _first_sample(self) -> int:
+        """Number in the stream of this rank's first sample of the next forward."""
+        return self.position.samples + self.ranks.rank * (self._micro_global // self.ranks.world)
+
+    def _next(self, batches: Any, reporter: Reporter | None) -> Batch:
+        """This rank's next samples on its device, without faulty ones if these are left out."""
+        since = time.perf_counter()
+        batch: Batch = next(batches)
+        if self.run.on_non_finite == "skip":
+            batch, faults = without_faulty(batch, self.stream, self._first_sample)
+            self._count_skipped(faults, reporter)
+        batch = batch.to(self.ranks.device)
+        self._clock.waited_s += time.perf_counter() - since
+        return batch
+
+    def _count_skipped(self, own: list[str], reporter: Reporter | None) -> None:
+        """Report the samples that all ranks have left out of a forward; collective."""
+        number = torch.tensor(float(len(own)), dtype=torch.float64, device=self.ranks.device)
+        if sum_over_ranks(number) == 0:
+            return
+        faults, step = self._of_all_ranks(own), self.position.step + 1
+        self._skipped += len(faults)
+        if reporter:
+            left = f"{self._skipped} of at most {self.run.max_skipped} since the start"
+            line = f"left out, not learnt from: {', '.join(faults)}; {left}"
+            reporter.event(step, "skipped_samples", self._skipped, line)
+        if self._skipped > self.run.max_skipped:
+            raise NonFiniteLossError(
+                f"step {step}: {self._skipped} samples were left out, more than "
+                f"max_skipped={self.run.max_skipped}; the last: {', '.join(faults)}. "
+                f"{self._last_good()}. Mend the shards, then --resume --accept-shards"
+            )
+
+    def _count_without_update(self, reporter: Reporter | None) -> None:
+        """Report a step whose gradient DeepSpeed has thrown away."""
+        step = self.position.step
+        self._without_update += 1
+        if reporter:
+            line = (
+                "the gradient was not finite: DeepSpeed left the weights as they were, "
+                f"{self._without_update} times since the start"
+            )
+            reporter.event(step, "steps_without_update", self._without_update, line)
+        if self._without_update > self.run.max_skipped:
+            raise NonFiniteLossError(
+                f"step {step}: {self._without_update} gradients were not finite, more than "
+                f"max_skipped={self.run.max_skipped}. {self._advice()}"
+            )
+
+    def _of_all_ranks(self, own: list[str]) -> list[str]:
+        gathered: list[Any] = [None] * self.ranks.world
+        dist.all_gather_object(gathered, own)
+        return [each for of_rank in gathered for each in of_rank]
+
     def _forward(self, batch: Batch) -> Losses:
-        local = self._micro_global // self.ranks.world
-        first = self.position.samples + self.ranks.rank * local
+        first = self._first_sample
         noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
         prediction = self.engine(noisy)
         self._usage.add(prediction.routing, batch.corpus_id)
@@ -167,24 +230,29 @@ class Trainer:
         """Stop all ranks before a non-finite loss reaches any weight."""
         values = torch.stack([losses.per_sample, *losses.terms.values()])
         bad = (~torch.isfinite(values)).any(dim=0).nonzero().flatten().tolist()
-        own = [batch.keys[i] for i in bad]
-        keys: list[Any] = [None] * self.ranks.world
-        dist.all_gather_object(keys, own)
-        named = [key for rank_keys in keys for key in rank_keys]
+        named = self._of_all_ranks([batch.keys[i] for i in bad])
+        faults = self._of_all_ranks([fault_of(batch, row) for row in faulty(batch)])
+        step = self.position.step + 1
+        if faults:
+            raise NonFiniteLossError(
+                f"step {step}: the data are at fault, not the model: {', '.join(faults)}. "
+                f"{self._last_good()}. Mend the shards, then --resume --accept-shards; or leave "
+                "such samples out: --resume on_non_finite=skip"
+            )
         corpora = sorted({key.partition("/")[0] for key in named})
         raise NonFiniteLossError(
-            f"step {self.position.step + 1}: the loss is not finite; corpora: "
+            f"step {step}: the loss is not finite, all data are: the model diverged; corpora: "
             f"{', '.join(corpora) or 'none alone (the balance loss)'}; samples: "
             f"{', '.join(named) or '-'}. {self._advice()}"
         )
 
     def _advice(self) -> str:
+        return f"{self._last_good()}. Lower optimiser.lr or set clip=1, then --resume"
+
+    def _last_good(self) -> str:
         last = self.store.newest()
-        return (
-            "Nothing was saved; the last good checkpoint is "
-            f"{self.store.folder / last[0] if last else 'none yet'}. Lower optimiser.lr or set "
-            "clip=1, then --resume"
-        )
+        where = self.store.folder / last[0] if last else "none yet"
+        return f"Nothing was saved; the last good checkpoint is {where}"
 
     def _log(
         self, reporter: Reporter | None, step: StepTotals, seconds: float, waiting: float
@@ -223,6 +291,15 @@ class Trainer:
         if terms := step.term_means():
             row["terms"] = {name: finite_or_none(mean) for name, mean in terms.items()}
         reporter.training(row, drawn)
+        if self.run.loss.objective == "relative_l2":
+            self._tell(reporter, self._health.of_corpora(row["corpus_loss"]))
+        if self.run.loss.balance_weight:  # else the balance of experts is nobody's wish
+            seen = self.run.log_every * self.run.global_batch
+            self._tell(reporter, self._health.of_experts(row["expert_load"], seen))
+
+    def _tell(self, reporter: Reporter, findings: list[Finding]) -> None:
+        for finding in findings:
+            reporter.event(self.position.step, *finding)
 
     def _draws_usage(self) -> bool:
         """Pictures come with validation: they take longer than a step."""

@@ -1,14 +1,18 @@
 """From exceptions to exit codes, for every command.
 
 0 success, 2 a user's error (one line on stderr, no traceback), 1 a failure of
-our own, 130 interrupted.
+our own or of a disk (then in one line, too), 130 interrupted.
 """
 
+import errno
 import io
 import sys
 from collections.abc import Callable
 
 from data_shards.errors import UserError
+
+# What a disk says that is full, gone, failing or not ours to write; no fault of a program.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES)
 
 
 def guarded(run: Callable[[], int | None], quiet: bool = False) -> int:
@@ -29,3 +33,10 @@ def guarded(run: Callable[[], int | None], quiet: bool = False) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        # Of every rank: it may be another machine's disk.
+        where = error.filename or "a file"
+        print(f"error: {where}: {error.strerror}; see to the disk, then run again", file=sys.stderr)
+        return 1

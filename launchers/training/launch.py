@@ -20,7 +20,7 @@ from torch import Tensor
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import read_manifest
+from data_shards.shards.manifest import notes_on, read_manifest
 from data_shards.shards.part import few, hold_out, reconstructed
 from data_shards.shards.verify import check_checksums
 from data_shards.stream.memory import keep_freed_memory
@@ -43,11 +43,13 @@ from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout, read_deepspeed_config
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
+from foundation.train.one_writer import only_writer
 from foundation.train.report import Reporter
 from foundation.train.run_folder import (
     Job,
     Launch,
     about_of,
+    accepted_shards,
     check_output,
     newest_to_resume,
     write_run,
@@ -75,6 +77,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on from the newest checkpoint in --output"
+    )
+    parser.add_argument(
+        "--accept-shards",
+        action="store_true",
+        help="with --resume: go on though the shards' content was mended; config.yaml records it",
     )
     parser.add_argument(
         "--skip-checksums", action="store_true", help="trust the shards' contents, check sizes only"
@@ -116,14 +123,34 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     stream = _stream(run, corpora)
     validator = _validator(run, held_out or _validation_corpora(run, shards), world)
     prints = {corpus.name: corpus.fingerprint for corpus in stream.corpora}
-    check_output(options.output, job, prints, options.resume)
-    if int(os.environ.get("RANK", "0")) == 0 and not options.skip_checksums:
-        check_checksums(stream.corpora)
+    meaning = {corpus.name: corpus.entry.meaning for corpus in stream.corpora}
+    fits = partial(
+        check_output, options.output, job, prints, options.resume, options.accept_shards, meaning
+    )
+    fits()
+    if int(os.environ.get("RANK", "0")) > 0:
+        return _work(job, options, deepspeed_config, stream, validator)
+    with only_writer(options.output):
+        fits()  # another may just have left
+        if not options.skip_checksums:
+            check_checksums(stream.corpora)
+        return _work(job, options, deepspeed_config, stream, validator)
+
+
+def _work(
+    job: Job,
+    options: argparse.Namespace,
+    deepspeed_config: dict[str, Any],
+    stream: SampleStream,
+    validator: Validator | None,
+) -> int:
+    """Train what was found fit for the folder; collective."""
+    run = job.run
     ranks = join_ranks()
     if run.keep_freed_memory and ranks.device.type == "cpu":
         keep_freed_memory()
     layout = Layout(
-        world=world,
+        world=ranks.world,
         ep_size=options.ep_size,
         zero_stage=zero_stage(deepspeed_config),
         bf16=is_bf16(deepspeed_config),
@@ -148,14 +175,19 @@ def _run(job: Job, options: argparse.Namespace) -> int:
         store.load(engine, tag, saved, layout)
         trainer.position = Position(saved.step, saved.samples)
     if ranks.is_first:
+        prints = {corpus.name: corpus.fingerprint for corpus in stream.corpora}
         launched = Launch(
             shards=options.shards,
             shards_sha256=prints,
             ep_size=options.ep_size,
             deepspeed_config=str(options.deepspeed_config),
             world=ranks.world,
+            shards_meaning={corpus.name: corpus.entry.meaning for corpus in stream.corpora},
+            accepted_shards=accepted_shards(options.output, prints, trainer.position.step),
         )
         write_run(options.output, job, launched)
+        for note in (note for corpus in stream.corpora for note in notes_on(corpus.entry)):
+            print(note, file=sys.stderr)
     code = _train(trainer, job, options.output)
     # Only on the way out of success: after an exception, leaving would wait for other ranks.
     leave_ranks()

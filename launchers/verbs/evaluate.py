@@ -13,7 +13,7 @@ from tqdm import tqdm
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import read_manifest
+from data_shards.shards.manifest import notes_on, read_manifest
 from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import open_forecaster
@@ -109,7 +109,10 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
     evaluation_run = _open(options, tasks, ranks)
     evaluation_run.check()  # all faults of a user are found before the first forecast
     if ranks.is_first:
-        check_checksums(evaluation_run.splits_to_read(judged))
+        splits = evaluation_run.splits_to_read(judged)
+        check_checksums(splits)
+        for note in (note for corpus in splits for note in notes_on(corpus.entry)):
+            say(note)
     ranks.wait()
     watch, tell = (_watch, say) if ranks.is_first else (without_progress, silent)
     records = evaluation_run.run(judged, ranks, watch, tell)

@@ -5,14 +5,17 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from shards_console import console, refused_by_parser
+from written import write_closed_forms
 
-from data_shards.card import ChannelStatistics
+from data_shards.card import ChannelStatistics, CorpusCard
 from data_shards.catalogue import card_names, ladder_names, load_card, read_card
 from data_shards.errors import UserError
 from data_shards.shards.manifest import Provenance, SourceFile, read_manifest
+from data_shards.trajectory import Trajectory
 from launchers.console import progress as progress_module
 from launchers.console.progress import Overall, progress
 
@@ -46,6 +49,28 @@ def test_info_shows_what_is_there_and_as_json_the_manifest(toy_folder, capsys):
     assert "c3 [m/s]" in text
     console("info", toy_folder, "--json")
     assert json.loads(capsys.readouterr().out) == read_manifest(toy_folder).model_dump(mode="json")
+
+
+def test_info_and_verify_point_at_channels_that_never_change(tmp_path, toy_card, capsys):
+    card = toy_card("toy_gas")
+    write_closed_forms(tmp_path, card, {"train": 2}, _still)
+    first, second, *_ = card.channel_names
+    for verb in ("info", "verify"):
+        console(verb, tmp_path)
+        said = capsys.readouterr().out
+        assert f"toy_gas train: channel {first} is 0 throughout and has no norm" in said
+        assert f"channel {second} is 2.5 throughout and has no spread: VRMSE leaves it" in said
+        assert said.count("throughout") == 2
+
+
+def _still(card: CorpusCard, index: int, seed: int) -> Trajectory:
+    """The first channel is zero, the second one constant, the others vary."""
+    shape = (card.frames, len(card.channels), *card.native_grid)
+    fields = np.random.default_rng(index).normal(size=shape).astype(np.float32)
+    fields[:, 0], fields[:, 1] = 0.0, 2.5
+    sides = dict.fromkeys(("left", "right", "bottom", "top"), "periodic")
+    parameters = {name: limits.low for name, limits in card.parameters.items()}
+    return Trajectory(fields, card.name, index, seed, 0.1, (0, 1, 0, 1), sides, parameters)
 
 
 @pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS)])

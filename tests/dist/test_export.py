@@ -180,7 +180,7 @@ class Evil:
 
 
 def rewrite(checkpoint: Path, name: str, content: Any) -> None:
-    """Replace a file and its size in the manifest, as somebody with bad intentions would."""
+    """Replace a file and what the manifest says of it, as somebody with bad intentions would."""
     path = checkpoint / name
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -188,6 +188,7 @@ def rewrite(checkpoint: Path, name: str, content: Any) -> None:
         torch.save(content, path)
     manifest = json.loads((checkpoint / "checkpoint.json").read_text())
     manifest["files"][name] = path.stat().st_size
+    manifest |= {"sha256": {}, "seal": None}
     (checkpoint / "checkpoint.json").write_text(json.dumps(manifest))
 
 

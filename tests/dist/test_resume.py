@@ -1,13 +1,19 @@
 """A run that stops and goes on equals one that does not, under any layout of ranks."""
 
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from group import exit_codes_on_ranks, on_ranks
 from runs import curve, pretrain, rows
 from safetensors.torch import load_file
+from spoilt_shards import with_value
+
+from data_shards.shards.corpus import ShardedCorpus
 
 pytestmark = pytest.mark.dist
 
@@ -106,10 +112,43 @@ def test_a_rank_killed_in_a_save_costs_nothing_that_was_saved_before(waves, whol
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(waves, whole, tmp_path):
     output = shutil.copytree(whole, tmp_path / "run")
-    victim = next((output / "checkpoints" / "step-00000008").glob("layer_1_expert_3_*"))
-    victim.write_bytes(victim.read_bytes()[:-1])
+    newest = output / "checkpoints" / "step-00000008"
+    victim = newest / "zero_pp_rank_1_mp_rank_00_optim_states.pt"
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1 << 5  # one bit of the optimiser's state
+    victim.write_bytes(content)
     assert on_ranks(2, resume_with_warnings, waves, output) == [0, 0]
     assert curve(output) == curve(whole)
+
+
+class Code:
+    """Runs a command where it is unpickled."""
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (os.environ["MADE_BY_CODE"],)
+
+
+def load_code(folder: Path) -> list[str]:
+    """What DeepSpeed's own way of loading says to a file that holds code."""
+    from foundation.parallel.state import _no_code_of
+
+    path = folder / "file.pt"
+    os.environ["MADE_BY_CODE"] = str(folder / "made")
+    torch.save({"module": Code()}, path)
+    try:
+        with _no_code_of(folder):
+            torch.load(path, weights_only=False)
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return []
+
+
+def test_no_code_of_a_checkpoint_is_run(tmp_path):
+    ((kind, said),) = on_ranks(1, load_code, tmp_path)
+    assert kind == "UserError"
+    assert "holds more than DeepSpeed writes, nothing of it was run" in said
+    assert "\n" not in said
+    assert not (tmp_path / "made").exists()
 
 
 def resume_with_warnings(waves: Path, output: Path) -> int:
@@ -192,6 +231,93 @@ def test_broken_weights_are_not_saved_and_a_gentler_run_goes_on(waves, tmp_path)
     assert on_ranks(1, pretrain, waves, output, 1, None, gentle) == [0]
     assert rows(output)[-1]["step"] == 4
     assert rows(output)[-1]["loss"] < 10
+
+
+def test_a_bad_sample_costs_a_sample_and_not_the_run(waves, tmp_path):
+    output, where = tmp_path / "run", {"trajectory": 3, "frame": 10, "corpus": "toy_wave"}
+    spoilt = with_value(waves, tmp_path / "spoilt", float("nan"), **where)
+    only = ("data.corpora=[toy_wave]", "steps=6", "checkpoint.every=1")
+    ((code, text),) = on_ranks(1, explode, spoilt, output, only)
+    assert code == 1
+    assert "the data are at fault, not the model: toy_wave/train-000003@" in text
+    assert "holds NaN" in text
+    skip = (*only, "--resume", "on_non_finite=skip")
+    ((code, text),) = on_ranks(1, explode, spoilt, output, (*skip, "max_skipped=1"))
+    assert code == 1
+    assert "more than max_skipped=1" in text
+    ((code, text),) = on_ranks(1, explode, spoilt, output, skip)
+    assert code == 0
+    assert "left out, not learnt from: toy_wave/train-000003@" in text
+    assert [row["step"] for row in rows(output)] == list(range(1, 7))
+    skipped = rows(output, "event")
+    assert {row["what"] for row in skipped} == {"skipped_samples"}
+    assert [row["value"] for row in skipped][-1] >= 1
+
+
+def test_a_run_goes_on_with_mended_shards_if_it_is_told_to(waves, tmp_path):
+    output, where = tmp_path / "run", {"trajectory": 3, "frame": 10, "corpus": "toy_wave"}
+    spoilt = with_value(waves, tmp_path / "spoilt", float("nan"), **where)
+    only = ("data.corpora=[toy_wave]", "steps=6", "checkpoint.every=1")
+    assert on_ranks(1, pretrain, spoilt, output, 1, None, only) == [1]
+    ((code, text),) = on_ranks(1, explode, waves, output, (*only, "--resume"))
+    assert code == 2
+    assert "add --accept-shards" in text
+    told = (*only, "--resume", "--accept_shards")
+    assert on_ranks(1, pretrain, waves, output, 1, None, told) == [0]
+    (accepted,) = yaml.safe_load((output / "config.yaml").read_text())["accepted_shards"]
+    prints = [ShardedCorpus.open(f, "toy_wave", "train").fingerprint for f in (spoilt, waves)]
+    assert [accepted[when]["toy_wave"] for when in ("was", "now")] == prints
+    assert [row["step"] for row in rows(output)] == list(range(1, 7))
+
+
+def without_room(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:
+    """A run on a disk that takes no file of more than some kilobytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+    return explode(waves, output, extra)
+
+
+def test_a_disk_that_is_full_is_one_line_and_costs_no_checkpoint(waves, tmp_path):
+    output, extra = tmp_path / "run", ("checkpoint.every=2", "validation.every=100")
+    assert on_ranks(1, pretrain, waves, output, 1, None, (*extra, "steps=2")) == [0]
+    ((code, text),) = on_ranks(1, without_room, waves, output, (*extra, "steps=4", "--resume"))
+    assert code == 1
+    (said,) = [line for line in text.splitlines() if line.startswith("error")]
+    assert "the disk is full or gone" in said
+    assert "Traceback" not in text
+    assert [p.name for p in (output / "checkpoints").glob("step-*")] == ["step-00000002"]
+    assert on_ranks(1, pretrain, waves, output, 1, None, (*extra, "steps=4", "--resume")) == [0]
+    assert rows(output)[-1]["step"] == 4
+
+
+def with_a_bad_gradient(waves: Path, output: Path) -> tuple[int, str]:
+    """A run in whose third step one gradient is NaN, though the loss is finite."""
+    import launchers.training.launch as training
+
+    real, steps = training.build_engine, []
+
+    def spoilt(*args: Any) -> Any:
+        engine = real(*args)
+
+        def spoil(gradient: torch.Tensor) -> torch.Tensor:
+            steps.append(1)
+            return gradient * float("nan") if len(steps) == 3 else gradient
+
+        next(iter(engine.module.parameters())).register_hook(spoil)
+        return engine
+
+    training.build_engine = spoilt
+    return explode(waves, output, ("steps=5", "checkpoint.every=5"))
+
+
+def test_an_update_that_deepspeed_leaves_out_is_counted_and_told(waves, tmp_path):
+    ((code, text),) = on_ranks(1, with_a_bad_gradient, waves, tmp_path / "run")
+    assert code == 0
+    assert "step 3: the gradient was not finite: DeepSpeed left the weights as they were" in text
+    (event,) = rows(tmp_path / "run", "event")
+    assert (event["what"], event["step"], event["value"]) == ("steps_without_update", 3, 1)
+    assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2, 3, 4, 5]
 
 
 def explode(waves: Path, output: Path, extra: tuple[str, ...]) -> tuple[int, str]:

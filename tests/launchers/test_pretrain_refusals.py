@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,18 @@ def test_a_resume_with_another_configuration_is_refused(waves, used, capsys, cha
     assert message in said
     assert "start anew" in said
     assert checksums(used) == before
+
+
+def test_a_folder_that_another_process_trains_in_is_refused(waves, tmp_path, capsys):
+    code = (
+        "import sys, pathlib; from foundation.train.one_writer import only_writer\n"
+        "with only_writer(pathlib.Path(sys.argv[1])): print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        said = refused(capsys, *start(waves, tmp_path / "run"))
+        first.kill()
+    assert f"process {first.pid} on" in said
+    assert "is training there" in said

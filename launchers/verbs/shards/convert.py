@@ -11,7 +11,7 @@ from data_shards.card import NAME_PATTERN, CorpusCard, PublishedFiles, Split
 from data_shards.catalogue import card_names, load_card, read_card
 from data_shards.errors import UserError
 from data_shards.read import READERS
-from data_shards.shards.manifest import MANIFEST, read_manifest
+from data_shards.shards.manifest import MANIFEST, notes_on, read_manifest
 from data_shards.shards.order import Order
 from launchers.console.arguments import Subparsers, add_parser, key_value, positive
 from launchers.console.progress import progress, say
@@ -185,6 +185,8 @@ def _write(order: Order, options: argparse.Namespace) -> None:
     )
     grid = "x".join(map(str, entry.grid))
     say(f"{order}: {grid}, {len(entry.shards)} shards, {mebibytes(entry.bytes)}")
+    for note in notes_on(entry):
+        say(note)
 
 
 def _card(options: argparse.Namespace) -> CorpusCard:

@@ -12,7 +12,7 @@ from data_shards.catalogue import expand, load_card
 from data_shards.errors import UserError
 from data_shards.handbook import facts, protocol_text
 from data_shards.shards.dataset_card import licence_of
-from data_shards.shards.manifest import CorpusEntry, Manifest, read_manifest
+from data_shards.shards.manifest import CorpusEntry, Manifest, notes_on, read_manifest
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs.shards.order import mebibytes, settings
 
@@ -112,6 +112,7 @@ def _entry_lines(entry: CorpusEntry) -> Iterable[str]:
             f"  {f'{channel.name} [{channel.unit}]':<20} mean {values.mean:<11.4g} "
             f"std {values.std:<11.4g} min {values.min:<11.4g} max {values.max:.4g}"
         )
+    yield from (f"  {note}" for note in notes_on(entry))
 
 
 def matching_profiles(entry: CorpusEntry) -> list[str]:

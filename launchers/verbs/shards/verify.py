@@ -46,6 +46,8 @@ def _run(options: argparse.Namespace) -> None:
 def _print_report(report: Report) -> None:
     for fault in report.faults:
         print(f"{fault.shard}: {fault.message}")
+    for note in report.notes:
+        print(f"note: {note}")
     checked = "all bytes read" if report.deep else "sizes only"
     print(
         f"{report.shards} shards, {report.trajectories} trajectories, {mebibytes(report.bytes)}, "

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import webdataset
 
+from data_shards.hashing import sha256_of
 from data_shards.shards.manifest import MANIFEST, read_manifest, write_manifest
-from data_shards.shards.verify import sha256_of, verify
+from data_shards.shards.verify import verify
 
 SHARD = "toy_flow-train-000000.tar"
 
@@ -163,7 +164,7 @@ def test_zeros_over_a_header_are_no_end_of_the_shard(own_folder):
         ),
         (
             lambda name, data: [(name, b"{" if "1.meta" in name else data)],
-            "train-000001: train-000001.meta.json: Expecting",
+            "train-000001: train-000001.meta.json: not readable as JSON: Expecting",
         ),
         (
             lambda name, data: [

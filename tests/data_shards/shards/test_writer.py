@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from data_shards.errors import UserError
+from data_shards.hashing import sha256_of
 from data_shards.shards import writer
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import Provenance, read_manifest
-from data_shards.shards.verify import sha256_of, verify
+from data_shards.shards.verify import verify
 
 
 def snapshot(folder):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from data_shards.hashing import sha256_of
 from data_shards.shards.manifest import read_manifest
-from data_shards.shards.verify import sha256_of
 from evaluation.harness import evaluation
 from evaluation.records.results import read_results
 from evaluation.records.samples import read_samples
@@ -130,7 +130,7 @@ def test_a_split_that_two_tasks_share_is_hashed_once(
         hashed.append(path.name)
         return sha256_of(path)
 
-    monkeypatch.setattr("data_shards.shards.verify.sha256_of", counted)
+    monkeypatch.setattr("data_shards.hashing.sha256_of", counted)
     more = ["--tasks", "short,zero_shot_cfdbench", "--include", str(tmp_path), "--limit", "1"]
     assert _evaluate(shards, tmp_path / "run.json", *more) == 0
     assert hashed == [s.name for s in read_manifest(shards).entry("cfdbench", "test").shards]

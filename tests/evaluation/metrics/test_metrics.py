@@ -284,3 +284,39 @@ def test_a_box_is_worth_what_its_cells_in_one_plane_are(
     points = (torch.rand(3, 1, 2, 4, 3, 5, generator=generator) > 0.3).float()
     flat = [fields.flatten(3, 4) for fields in (true + error, true, points)]
     torch.testing.assert_close(metric(true + error, true, points), metric(*flat))
+
+
+RELATIVE = ("l2re", "nrmse", "vrmse", "spectral_low", "growth", "boundary_error", "l2re_frame_1")
+
+
+@pytest.mark.parametrize("name", [*RELATIVE, "valid_frames"])
+def test_a_channel_whose_truth_has_no_norm_is_left_out(
+    name: str, generator: torch.Generator
+) -> None:
+    true = torch.randn(2, 3, 2, 12, 12, generator=generator)
+    pred = true + 0.1 * torch.randn(true.shape, generator=generator)
+    alone = find_metric(name).measure(forecast_of(pred[:, :, :1], true[:, :, :1], sides=("left",)))
+    true[:, :, 1] = 0.0  # and predicted as something small
+    both = find_metric(name).measure(forecast_of(pred, true, sides=("left",)))
+    # float32: sums over the same numbers, which lie elsewhere in memory
+    torch.testing.assert_close(both, alone, rtol=1e-6, atol=0)
+    assert (alone > 0).all()
+
+
+def test_a_frame_without_any_norm_counts_as_without_error_and_vrmse_wants_a_spread() -> None:
+    true = torch.zeros(1, 2, 1, 2, 2)
+    true[:, 1, 0, 0] = 1.0
+    pred, points = true + 0.5, _all_points(true)
+    assert l2re_per_frame(pred, true, points)[0, 0] == 0
+    torch.testing.assert_close(vrmse(pred, true, points), torch.tensor([1.0]), rtol=1e-6, atol=0)
+    flat = torch.full_like(true, 0.1)
+    assert vrmse(flat + 0.5, flat, points) == 0
+    torch.testing.assert_close(l2re(flat + 0.5, flat, points), torch.tensor([5.0]))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_forecast_that_is_not_finite_scores_inf_even_where_the_truth_is_zero(bad: float) -> None:
+    true = torch.stack([torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)], dim=2)
+    pred = true.clone()
+    pred[0, 0, 1, 2, 2] = bad
+    assert l2re(pred, true, _all_points(true)) == torch.inf

@@ -2,11 +2,13 @@
 
 import json
 import pickle
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 from laid_out import laid_out
+from safetensors.torch import load_file, save_file
 
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
@@ -15,6 +17,7 @@ from data_shards.stream.layout import square
 from data_shards.stream.origin import Origin
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
+from foundation.checkpoint.sums import SUMS
 from foundation.models.registry import build_model, read_model_config
 from foundation.models.rollout import rollout
 
@@ -156,6 +159,40 @@ def test_a_damaged_folder_is_refused_in_one_line(folder, spoil, message):
     with pytest.raises(UserError, match=message) as raised:
         Surrogate.from_pretrained(folder)
     assert "\n" not in str(raised.value)
+
+
+def zeros(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    save_file({n: torch.zeros_like(t) for n, t in tensors.items()}, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        zeros,
+        lambda folder: spoil_config(folder, modes=2),
+        lambda folder: spoil_config(folder, router={"top_k": 1}),
+        lambda folder: (folder / SUMS).write_text(""),
+    ],
+    ids=["weights", "modes", "router", "sums"],
+)
+def test_what_fits_but_is_not_what_was_written_is_refused(folder, change):
+    change(folder)
+    with pytest.raises(UserError, match="changed since it was written") as raised:
+        Surrogate.from_pretrained(folder)
+    assert "\n" not in str(raised.value)
+    (folder / SUMS).unlink()  # as in folders of older versions
+    assert Surrogate.from_pretrained(folder).about == {"steps": 77}
+
+
+def test_checksums_are_those_of_the_usual_command_whatever_the_shards(folder, tmp_path):
+    Surrogate.from_pretrained(folder).save_pretrained(tmp_path / "small", max_shard_size="40KB")
+    for each in (folder, tmp_path / "small"):
+        checked = subprocess.run(["sha256sum", "-c", SUMS], cwd=each, capture_output=True)
+        assert checked.returncode == 0
+    held = {path.name for path in (tmp_path / "small").iterdir()}
+    covered = {line.split()[1] for line in (tmp_path / "small" / SUMS).read_text().splitlines()}
+    assert held - covered == {SUMS, "model.safetensors.index.json"}
 
 
 def test_what_is_no_checkpoint_is_told_apart(folder, tmp_path):

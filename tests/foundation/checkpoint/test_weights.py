@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from data_shards.errors import UserError
 from foundation import Surrogate
 from foundation.checkpoint.folder import fingerprint_of, save_folder
+from foundation.checkpoint.sums import SUMS
 from foundation.checkpoint.weights import (
     digest_weights,
     read_tensors,
@@ -200,6 +201,7 @@ def poison(folder: Path, value: float) -> None:
     tensors = load_file(path)
     next(t for t in tensors.values() if t.is_floating_point() and t.numel()).flatten()[0] = value
     save_file(tensors, path, metadata={"format": "pt"})
+    (folder / SUMS).unlink()  # as whoever wrote these weights
 
 
 def as_integers(folder: Path) -> None:
@@ -334,6 +336,7 @@ def test_half_precision_weights_are_read_as_float32(tmp_path):
     path = folder / "model.safetensors"
     half = {n: t.half() if t.is_floating_point() else t for n, t in load_file(path).items()}
     save_file(half, path, metadata={"format": "pt"})
+    (folder / SUMS).unlink()
     tensors = read_tensors(stored_tensors(folder))
     assert {t.dtype for t in tensors.values()} == {torch.float32, torch.int64}
     assert Surrogate.from_pretrained(folder).network.position.dtype == torch.float32

@@ -230,3 +230,21 @@ def test_structure_of_a_sample_of_which_nothing_is_asked_is_zero(generator):
     hidden = replace(asked, asked_mask=asked.asked_mask * torch.tensor([[1.0], [0], [1], [1]]))
     found = objective("structure", torch.zeros_like(asked.asked), hidden)
     assert (found > 0).tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("mask", ["valid", "reference"])
+@pytest.mark.parametrize("name", ["relative_l2", "structure"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_channel_whose_truth_is_zero_adds_nothing_and_does_not_count(name, mask, grid, generator):
+    whole = batch_on(grid, generator)
+    whole = replace(whole, asked_mask=torch.ones_like(whole.asked_mask))
+    fields = (whole.asked + 0.1).requires_grad_()
+    alone = replace(whole, asked=whole.asked[:, :, :2], asked_mask=whole.asked_mask[:, :2])
+    expected = objective(name, fields[:, :, :2], alone, mask=mask)
+    zero = whole.asked.clone()
+    zero[:, :, 2] = 0.0
+    came = objective(name, fields, replace(whole, asked=zero), mask=mask)
+    torch.testing.assert_close(came, expected, rtol=1e-6, atol=0)
+    came.sum().backward()
+    assert torch.isfinite(fields.grad).all()
+    assert not fields.grad[:, :, 2].any()

@@ -1,5 +1,6 @@
 """A training folder is read as it was meant, whatever keys came since, and compared in words."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from foundation.train.config import RunConfig, apply_override, load_run_config
 from foundation.train.run_folder import (
     Job,
     Launch,
+    accepted_shards,
     check_output,
     difference,
     finished_model,
@@ -121,6 +123,35 @@ def test_other_shards_and_another_origin_are_refused(tmp_path):
         check_output(tmp_path, job_of(router="frozen"), SHARDS, resume=True)
     with pytest.raises(UserError, match=r"shards_sha256\.toy_wave was 'a+', now 'b+'"):
         check_output(tmp_path, job_of(router="free"), {"toy_wave": "b" * 64}, resume=True)
+
+
+def test_what_the_manifest_says_of_the_same_bytes_is_compared_where_it_is_known(tmp_path):
+    meaning = {"toy_wave": {"frames": 16, "channels": [{"name": "u", "unit": "1"}]}}
+    write_run(tmp_path, job_of(), replace(launched(), shards_meaning=meaning))
+    check_output(tmp_path, job_of(), SHARDS, resume=True, meaning=meaning)
+    other = {"toy_wave": {**meaning["toy_wave"], "frames": 12}}
+    for accept in (False, True):
+        with pytest.raises(UserError, match=r"shards_meaning\.toy_wave\.frames was 16, now 12"):
+            check_output(tmp_path, job_of(), SHARDS, True, accept, other)
+    write_run(tmp_path, job_of(), launched())  # as older versions
+    check_output(tmp_path, job_of(), SHARDS, resume=True, meaning=other)
+
+
+def test_mended_shards_are_taken_if_it_is_said_and_each_time_is_written_down(tmp_path):
+    mended, again = {"toy_wave": "b" * 64}, {"toy_wave": "c" * 64}
+    write_run(tmp_path, job_of(), launched())
+    assert "accepted_shards" not in (tmp_path / "config.yaml").read_text()
+    assert accepted_shards(tmp_path, SHARDS, 2) == []
+    for step, before, now in ((2, SHARDS, mended), (5, mended, again)):
+        with pytest.raises(UserError, match="add --accept-shards"):
+            check_output(tmp_path, job_of(), now, resume=True)
+        check_output(tmp_path, job_of(), now, resume=True, accept_shards=True)
+        taken = accepted_shards(tmp_path, now, step)
+        assert taken[-1] == {"step": step, "was": before, "now": now}
+        write_run(tmp_path, job_of(), replace(launched(now), accepted_shards=taken))
+    assert [each["step"] for each in read_run(tmp_path).launch["accepted_shards"]] == [2, 5]
+    with pytest.raises(UserError, match="seed was 0, now 1"):
+        check_output(tmp_path, job_of("seed=1"), SHARDS, resume=True, accept_shards=True)
 
 
 @pytest.mark.parametrize(
