@@ -19,7 +19,7 @@ quickstart: $(STAMP)  ## the main job, end to end, on two cores
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash launchers/quickstart.sh
 
 test: $(STAMP)  ## all tests but the long ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 test-all: $(STAMP)  ## the long ones too
 	$(BIN)/python -m pytest -m "not gpu and not docs"
