@@ -11,7 +11,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests share a worker: those of a file its fixtures, those that start ranks the cores."""
+    """Which tests share a worker: those of a file, and all that start ranks, for the cores."""
     for item in items:
         group = "ranks" if item.get_closest_marker("dist") else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))

@@ -6,7 +6,7 @@ learnt, and after one mixture against another. Above 1 it helps, below it harms.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 
 import matplotlib
@@ -43,8 +43,16 @@ def draw_errors(transfer: StudyTransfer) -> Markup:
     return _panels(transfer, models, corpora, panel, "error against samples", _measured(transfer))
 
 
-def draw_sizes(transfer: StudyTransfer, parameters: Mapping[str, int]) -> Markup:
-    """Gain against the parameters that touch a sample, a panel per number of samples."""
+def draw_sizes(
+    transfer: StudyTransfer, parameters: Mapping[str, int], sparse: Collection[str] = ()
+) -> Markup:
+    """Gain against the parameters that touch a sample, a panel per number of samples.
+
+    Args:
+        transfer: of a study.
+        parameters: by model.
+        sparse: models of which a sample touches a part, dashed: no size of the others.
+    """
     corpora = by_distance(names_of(transfer, "corpus"))
     mixtures, sizes = names_of(transfer, "mixture"), _sizes(transfer.cells)
 
@@ -53,7 +61,11 @@ def draw_sizes(transfer: StudyTransfer, parameters: Mapping[str, int]) -> Markup
         for place, corpus in enumerate(corpora):
             cells = _gained(transfer, corpus=corpus, trajectories=samples, mixture=mixture)
             cells.sort(key=lambda c: parameters[c.model])
-            _gain(axes, [parameters[c.model] for c in cells], cells, place, corpus)
+            for dash, wanted in (("-", False), ("--", True)):
+                own = [cell for cell in cells if (cell.model in sparse) == wanted]
+                label = f"{corpus}, sparse" if wanted else corpus
+                if own:
+                    _gain(axes, [parameters[c.model] for c in own], own, place, label, dash)
         axes.set_xlabel("activated parameters")
 
     return _panels(transfer, mixtures, sizes, panel, "gain against model size", "gain", "samples")
@@ -179,11 +191,18 @@ def _line(
 
 
 def _gain(
-    axes: Axes, xs: Sequence[float], cells: Sequence[TransferCell], place: int, label: str
+    axes: Axes,
+    xs: Sequence[float],
+    cells: Sequence[TransferCell],
+    place: int,
+    label: str,
+    dash: str = "-",
 ) -> None:
     colour, marker = _look(place)
     factors = [c.error_factor or math.nan for c in cells]
-    axes.plot(xs, factors, f"{marker}-", color=colour, linewidth=1.6, markersize=4, label=label)
+    filled = colour if dash == "-" else "white"
+    axes.plot(xs, factors, f"{marker}{dash}", color=colour, linewidth=1.6, markersize=4,
+              markerfacecolor=filled, label=label)  # fmt: skip
     axes.axhline(1, color=FLOOR_COLOUR, linestyle=":", linewidth=1)
     tick_decades(axes.yaxis)
 

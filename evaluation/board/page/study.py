@@ -54,7 +54,9 @@ def _fine_tuned(transfer: StudyTransfer, summary: StudySummary) -> Iterator[Figu
     known = {model: size for model, size in sizes.items() if size is not None}
     yield Figure("Error against samples", _WORTH, [draw_errors(transfer)], wide=True)
     if len(known) > 1 and known.keys() >= set(names_of(transfer, "model")):
-        yield Figure("Gain against model size", "", [draw_sizes(transfer, known)], wide=True)
+        sparse = {p.model for p in summary.points if p.parameters_activated != p.parameters_total}
+        drawn = draw_sizes(transfer, known, sparse)
+        yield Figure("Gain against model size", "", [drawn], wide=True)
     if len(names_of(transfer, "corpus")) > 1:
         about = "Corpora from what was learnt outwards."
         yield Figure("Gain against shift", about, [draw_shifts(transfer)], wide=True)

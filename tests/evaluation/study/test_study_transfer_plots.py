@@ -72,6 +72,15 @@ def test_gains_are_drawn_where_they_are_and_in_the_order_of_sizes_and_shifts(dra
                 assert line.get_ydata() == pytest.approx([4.0] * len(places))
 
 
+def test_a_sparse_model_is_no_size_of_the_dense_ones(drawn):
+    transfer_plots.draw_sizes(handmade(), {"large": 4000, "small": 100}, sparse={"large"})
+    for axes in drawn[0].axes:
+        lines = {line.get_label(): line for line in axes.lines if line.get_linestyle() != ":"}
+        for corpus in CORPORA:
+            assert list(lines[corpus].get_xdata()) == [100]
+            assert list(lines[f"{corpus}, sparse"].get_xdata()) == [4000]
+
+
 def test_errors_have_a_panel_per_model_and_corpus_with_scratch_beside_the_mixtures(drawn):
     draw_errors(handmade())
     (figure,) = drawn
