@@ -9,8 +9,8 @@ from data_shards.errors import UserError
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.problem import Problem, read_problem
 from data_shards.simulation_file.simulation import Boundary
-from evaluation.simulation.channels import order_hints
 from evaluation.simulation.on_model_grid import check_fits
+from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from launchers.console.arguments import not_negative
 from launchers.console.device import add_placing_options, open_continuing
@@ -74,7 +74,7 @@ def open_simulation(options: argparse.Namespace, model: Surrogate) -> Simulation
         frames=model.config.context_frames,
     )
     simulation = read_simulation(options.file, reading)
-    for line in (*simulation.assumed, *order_hints(model, simulation)):
+    for line in (*simulation.assumed, *training_hints(model, simulation)):
         say(f"assumed: {line}")
     check_fits(model, simulation)
     return simulation
