@@ -130,12 +130,17 @@ def guess_axes(shape: tuple[int, ...], evidence: Evidence, where: str) -> str:
     weighed = {order: _weight(order, shape, evidence) for order in orders}
     best = max(weighed.values())
     found = _distinct([order for order, weight in weighed.items() if weight == best], shape)
-    if len(found) == 1:
-        return found[0]
-    raise UserError(
-        f"{where}: {_shown(shape)} can be read in {len(found)} ways; say which by "
-        + " or ".join(f"--axes {','.join(order)} ({_told(order, shape)})" for order in found[:4])
-    )
+    ways = " or ".join(f"--axes {','.join(order)} ({_told(order, shape)})" for order in found[:4])
+    if len(shape) == 2 and not {"t", "x"} & evidence.known:
+        raise UserError(
+            f"{where}: {_shown(shape)} is no frames of planes; {SUPPORTED}; if it is a line over "
+            f"time, {ways}"
+        )
+    if len(found) > 1:
+        raise UserError(
+            f"{where}: {_shown(shape)} can be read in {len(found)} ways; say which by {ways}"
+        )
+    return found[0]
 
 
 def _readings(count: int, evidence: Evidence) -> list[str]:

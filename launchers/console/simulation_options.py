@@ -26,7 +26,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes",
         metavar="t,y,x,c",
-        help="what the axes are: t time, y rows, x columns, c channels, s samples",
+        help="what the axes are: t time, y rows (none of a line), x columns, c channels, s samples",
     )
     parser.add_argument(
         "--channels",
@@ -35,7 +35,9 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "of a model that knows names, as source=NAME",
     )
     parser.add_argument(
-        "--mask", metavar="NAME|FILE", help="an array or a file, 1 in the fluid, 0 in solid cells"
+        "--mask",
+        metavar="NAME|FILE",
+        help="an array or a file, 1 in the fluid, 0 in solid cells; 1-NAME for its opposite",
     )
     parser.add_argument(
         "--sample", type=not_negative, metavar="I", help="which run of several, from 0"
