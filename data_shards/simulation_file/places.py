@@ -89,6 +89,11 @@ def has_depth(arrays: Iterable[FileArray], shape: tuple[int, ...]) -> str:
     return ""
 
 
+def is_place(array: FileArray) -> bool:
+    """Whether more than the name of an array says that it is a coordinate, on any axes."""
+    return _letter_of_array(array, "")[1]
+
+
 def _letter_of_array(array: FileArray, name: str) -> tuple[str, bool]:
     """What a coordinate is of, and whether more than its name says so."""
     if array.is_date:

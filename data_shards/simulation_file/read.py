@@ -31,6 +31,7 @@ from data_shards.simulation_file.places import (
     find_places,
     has_depth,
     is_falling,
+    is_place,
     letter_of_axis,
 )
 from data_shards.simulation_file.runs import Run, find_runs, in_words
@@ -188,10 +189,11 @@ class _Reader:
             for name, array in arrays.items()
             if not {name, array.name} & aside
             and not is_mask(name)
+            and not is_place(array)
             and (not letter_of(name) or len(array.shape) > 2)
         }
         deep = {n: a for n, a in left.items() if len(a.shape) > 2}
-        flat = {n: a for n, a in left.items() if len(a.shape) == 2 and min(a.shape) > 1}
+        flat = {n: a for n, a in left.items() if len(a.shape) == 2 and min(a.shape) > 2}
         for some in (deep, flat):
             chosen = [name for name, array in some.items() if array.dtype.kind == "f"]
             if not chosen:

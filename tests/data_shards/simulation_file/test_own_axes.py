@@ -141,9 +141,7 @@ def test_rows_that_a_name_or_a_mask_speaks_for_stay_rows() -> None:
 
 
 def test_two_axes_and_one_between_time_and_columns_are_asked_about() -> None:
-    with pytest.raises(
-        UserError, match=r"no frames of planes.* over time, --axes x,t \(64 frames"
-    ):
+    with pytest.raises(UserError, match=r"no frames of planes.* over time, --axes x,t \(64 frames"):
         guess_axes((20, 64), TEN, "here")
     with pytest.raises(UserError, match="can be read in 2 ways"):
         guess_axes((20, 48, 64), Evidence(lengths=LINE), "here")

@@ -209,3 +209,16 @@ def test_units_of_time_are_known_in_seconds(units: str, seconds: float | None) -
 )
 def test_a_metre_is_no_time(units: str, known: bool) -> None:
     assert is_time(units) == known
+
+
+def test_places_that_vary_in_time_and_ends_of_cells_are_no_channels(tmp_path: Path) -> None:
+    axes = {"Time": np.arange(13.0), "south_north": np.arange(12.0), "west_east": np.arange(20.0)}
+    path = named(tmp_path / "wrf.nc", axes)
+    with h5py.File(path, "r+") as file:
+        for name, units in (("XLAT", "degree_north"), ("XLONG", "degree_east")):
+            file[name] = PLANE
+            file[name].attrs["units"] = units
+    found = read_simulation(path, Reading(axes="t,y,x"))
+    assert found.channels == ("u",)
+    line = {"u": PLANE[:, 0], "t": places()["t"], "x": places()["x"], "t_bnds": np.zeros((13, 2))}
+    assert read_simulation(write_arrays(tmp_path / "line.h5", line)).channels == ("u",)
