@@ -21,7 +21,7 @@ FLUID = ("mask", "fluid", "fluid_mask", "valid_mask", "ocean_mask", "sea_mask", 
 SOLID = ("solid", "solids", "solid_mask", "obstacle", "obstacles", "obstacle_mask", "land",
          "land_mask", "landmask", "walls")  # fmt: skip
 _UNCLEAR = ("geometry",)
-_OPPOSITE = "1-"
+OPPOSITE = "1-"
 
 Fields = NDArray[np.floating]
 
@@ -74,13 +74,13 @@ def find_mask(
             unclear = [name for name in _UNCLEAR if name in arrays]
             return None, tuple(
                 f"array {name!r} is not looked at; if it is a mask, --mask {name} where it is 1 in "
-                f"the fluid, --mask {_OPPOSITE}{name} where it is 1 in solid cells"
+                f"the fluid, --mask {OPPOSITE}{name} where it is 1 in solid cells"
                 for name in unclear[:1]
             )
         name, opposite = known[0], known[0] in SOLID
     else:
-        opposite = said.startswith(_OPPOSITE) and said not in arrays and not Path(said).is_file()
-        name = said.removeprefix(_OPPOSITE) if opposite else said
+        opposite = said.startswith(OPPOSITE) and said not in arrays and not Path(said).is_file()
+        name = said.removeprefix(OPPOSITE) if opposite else said
     where = f"{path}: mask {name!r}"
     values = _values(path, arrays, name, other_files)
     ones = _placed(values, grid, axes, where)
@@ -106,12 +106,12 @@ def _turned(
         )
     elif not told:
         what = "solid cells" if opposite else "the fluid"
-        other = "" if seen else f"; if it is 0 there, --mask {'' if opposite else _OPPOSITE}{name}"
+        other = "" if seen else f"; if it is 0 there, --mask {'' if opposite else OPPOSITE}{name}"
         notes.append(f"array {name!r} taken as the mask: 1 in {what}{other}")
     fluid = (~ones if opposite else ones).astype(np.float32)
     solid = float(1 - fluid.mean())
     if solid > 0.5 and not seen:
-        way = "" if opposite else _OPPOSITE
+        way = "" if opposite else OPPOSITE
         notes.append(
             f"mask {name!r}: {solid:.0%} of the cells are solid; if it is the other way round, "
             f"--mask {way}{name}"

@@ -24,7 +24,7 @@ from data_shards.simulation_file.axes import (
     read_axes,
     told_grid,
 )
-from data_shards.simulation_file.masks import find_mask, is_mask
+from data_shards.simulation_file.masks import OPPOSITE, find_mask, is_mask
 from data_shards.simulation_file.places import (
     Found,
     coordinate,
@@ -125,14 +125,6 @@ class _Reader:
         rows, columns = (
             places[a].place if a not in down else places[a].reversed() for a in ("y", "x")
         )
-        layout = FileLayout(
-            format=self._found.format,
-            arrays=tuple(array.name for array in chosen.values()),
-            axes=axes,
-            dtype=first.dtype.newbyteorder("="),
-            down=down,
-            attributes=tuple(array.attributes for array in chosen.values()),
-        )
         return Simulation(
             fields=fields,
             channels=names,
@@ -140,12 +132,23 @@ class _Reader:
             rows=rows,
             columns=columns,
             boundary=self._boundary(),
-            layout=layout,
+            layout=self._layout(chosen, axes, down),
             source=self._path,
             mask=None if fluid is None else np.ascontiguousarray(fluid),
             behind=behind,
             assumed=tuple(self._assumed),
             samples=max(len(self._runs), size.get("s", 1)),
+        )
+
+    def _layout(self, chosen: dict[str, FileArray], axes: str, down: str) -> FileLayout:
+        arrays = [*chosen.values()]
+        return FileLayout(
+            format=self._found.format,
+            arrays=tuple(array.name for array in arrays),
+            axes=axes,
+            dtype=arrays[0].dtype.newbyteorder("="),
+            down=down,
+            attributes=tuple(array.attributes for array in arrays),
         )
 
     def _find_runs(self) -> list[Run]:
@@ -183,7 +186,8 @@ class _Reader:
 
     def _candidates(self) -> dict[str, FileArray]:
         arrays = self._run.own
-        aside = {array.name for array in self._places.values()} | {self._reading.mask or ""}
+        aside = {array.name for array in self._places.values()}
+        aside.add((self._reading.mask or "").removeprefix(OPPOSITE))
         left = {
             name: array
             for name, array in arrays.items()
@@ -248,7 +252,7 @@ class _Reader:
             channels=len(renamed) if renamed and not one_each else None,
             one_each=one_each,
             frames=reading.frames,
-            samples=reading.sample is not None and len(self._runs) == 1 and len(array.shape) > 3,
+            samples=reading.sample is not None and len(self._runs) == 1 and len(array.shape) > 2,
             planes=any(
                 is_mask(name) and len(a.shape) == 2 and min(a.shape) > 1
                 for name, a in self._arrays.items()
