@@ -136,11 +136,21 @@ def guess_axes(shape: tuple[int, ...], evidence: Evidence, where: str) -> str:
             f"{where}: {_shown(shape)} is no frames of planes; {SUPPORTED}; if it is a line over "
             f"time, {ways}"
         )
-    if len(found) > 1:
+    box = _may_be_box(shape, evidence)
+    if len(found) > 1 or box:
+        space = "; if these are three dimensions of space, save a slice" if box else ""
         raise UserError(
-            f"{where}: {_shown(shape)} can be read in {len(found)} ways; say which by {ways}"
+            f"{where}: {_shown(shape)} can be read in {len(found) + box} ways; say which by "
+            f"{ways}{space}"
         )
     return found[0]
+
+
+def _may_be_box(shape: tuple[int, ...], evidence: Evidence) -> bool:
+    """Whether three axes side by side are as long as each other, and no name says what they are."""
+    named = {letter_of(name) for name in evidence.names}
+    cubes = [n for n, m, k in zip(shape, shape[1:], shape[2:], strict=False) if n == m == k]
+    return len(shape) > 3 and max(cubes, default=0) > MOST_CHANNELS and not {"y", "x"} <= named
 
 
 def _readings(count: int, evidence: Evidence) -> list[str]:

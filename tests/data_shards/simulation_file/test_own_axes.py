@@ -106,6 +106,14 @@ def test_other_than_planes_and_lines_are_refused(shape: tuple[int, ...]) -> None
         guess_axes(shape, TEN, "here")
 
 
+@pytest.mark.parametrize("shape", [(20, 32, 32, 32), (64, 64, 64, 20), (5, 20, 32, 32, 32)])
+def test_a_cube_that_nothing_names_is_not_taken_for_samples_of_planes(
+    shape: tuple[int, ...],
+) -> None:
+    with pytest.raises(UserError, match=r"--axes .*three dimensions of space, save a slice"):
+        guess_axes(shape, TEN, "here")
+
+
 def test_three_dimensions_of_space_are_refused() -> None:
     names = Evidence(names=("time", "z", "y", "x"))
     with pytest.raises(UserError, match="three dimensions"):
