@@ -39,9 +39,10 @@ class Mask:
     notes: tuple[str, ...]
 
 
-def is_mask(name: str) -> bool:
-    """Whether an array of this name is hardly a field."""
-    return name.rpartition("/")[2] in (*FLUID, *SOLID, *_UNCLEAR)
+def is_mask(name: str, num_axes: int = 2) -> bool:
+    """Whether an array is hardly a field: "solid" over time may be the share of a melt."""
+    last = name.rpartition("/")[2]
+    return last in (*FLUID, *SOLID, *_UNCLEAR) and (num_axes < 3 or "mask" in last)
 
 
 def find_mask(

@@ -192,7 +192,7 @@ class _Reader:
             name: array
             for name, array in arrays.items()
             if not {name, array.name} & aside
-            and not is_mask(name)
+            and not is_mask(name, len(array.shape))
             and not is_place(array)
             and (not letter_of(name) or len(array.shape) > 2)
         }
@@ -213,7 +213,7 @@ class _Reader:
         )
         if odd is not None:
             self._check_type(odd)
-        there = "; ".join(f"{a.name} {a.shape}" for a in arrays.values()) or "nothing"
+        there = "; ".join(f"{a.name} {a.shape}" for a in [*arrays.values()][:8]) or "nothing"
         raise UserError(f"{self._path}: no frames of planes: {SUPPORTED}; there is {there}")
 
     def _check_type(self, array: FileArray) -> None:

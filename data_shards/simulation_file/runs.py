@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from data_shards.errors import UserError
 from data_shards.simulation_file.arrays import FileArray
-from data_shards.simulation_file.axes import letter_of
+from data_shards.simulation_file.axes import MOST_CHANNELS, letter_of
 from data_shards.simulation_file.places import find_places, letter_of_axis
 
 UNNAMED = "u"  # the one field of runs that are an array each
@@ -134,18 +134,22 @@ def _are_frames(path: Path, runs: Sequence[Run], axes: str | None) -> bool:
     if numbered and letter_of(numbered[1]) == "t":
         return True
     first = next(array for name, array in runs[0].own.items() if may_be_field(array, name))
-    if len(first.shape) > 2 or (numbered and numbered[1]):
+    thin = len(first.shape) == 3 and min(first.shape) <= MOST_CHANNELS
+    if not (len(first.shape) == 2 or thin) or (numbered and numbered[1]):
         return False
     if axes is not None:
-        return "y" in axes
+        return len(axes.split(",")) > len(first.shape)
     places = find_places(runs[0].arrays)
     known = {letter_of_axis(name, places) for name in first.axes}
     known |= {letter for letter, place in places.items() if max(place.shape) in first.shape}
     if {"t", "y"} & known:
         return "y" in known and "t" not in known
+    what, ways = ("runs of so few frames", "t,c,y,x or --axes t,y,x") if thin else (
+        "runs over a line", "t,y,x or --axes t,x"
+    )  # fmt: skip
     raise UserError(
         f"{path}: {runs[0].name}, {runs[1].name}, ... are {len(runs)} arrays {first.shape}: frames "
-        "of one run, or runs over a line? Say --axes t,y,x or --axes t,x"
+        f"of one run, or {what}? Say --axes {ways}"
     )
 
 

@@ -85,6 +85,13 @@ def test_a_mask_of_unclear_meaning_is_asked_about(tmp_path: Path) -> None:
     assert any("--mask 1-geometry where it is 1 in solid" in line for line in found.assumed)
 
 
+def test_a_share_of_solid_over_time_is_a_field(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "melt.h5", {"solid": FLOW, "mask": MASK, **places()})
+    found = read_simulation(path)
+    assert found.channels == ("solid",)
+    np.testing.assert_array_equal(found.mask, MASK)
+
+
 def test_cells_that_lack_a_value_in_some_frames_only_are_no_land(tmp_path: Path) -> None:
     fields = FLOW.copy()
     fields[3, 5] = np.nan

@@ -135,6 +135,17 @@ def test_numbered_planes_may_be_frames_or_lines_and_the_file_or_its_owner_tells(
     np.testing.assert_array_equal(read_simulation(told).fields, frames.fields)
 
 
+def test_numbered_planes_of_channels_are_not_taken_for_runs_of_few_frames(tmp_path: Path) -> None:
+    arrays = {str(n): np.stack([frame, -frame]) for n, frame in enumerate(PLANE)}
+    path = write_arrays(tmp_path / "planes.h5", arrays)
+    with pytest.raises(UserError, match=r"runs of so few frames\? Say --axes t,c,y,x or"):
+        read_simulation(path)
+    frames = read_simulation(path, Reading(axes="t,c,y,x"))
+    assert frames.samples == 1
+    np.testing.assert_array_equal(frames.fields, np.stack([PLANE, -PLANE], 1))
+    assert read_simulation(path, Reading(axes="t,y,x")).samples == 13
+
+
 def test_groups_without_numbers_are_asked_about_and_parts_are_channels(tmp_path: Path) -> None:
     arrays = {"calm/u": PLANE, "storm/u": 2 * PLANE, **places()}
     path = write_arrays(tmp_path / "cases.h5", arrays)
