@@ -63,7 +63,8 @@ class Packing:
         none = _outside(raw, self.stored_range) | np.isin(raw, self.absent)
         if self.is_scaled:
             scale = 1.0 if self.scale is None else self.scale
-            raw = raw.astype(self.meant) * scale + (self.offset or 0.0)
+            with np.errstate(over="ignore", invalid="ignore"):  # of a damaged factor
+                raw = raw.astype(self.meant) * scale + (self.offset or 0.0)
             none |= _outside(raw, self.meant_range)
         return np.where(none, self.meant.type(np.nan), raw) if none.any() else raw
 
@@ -170,12 +171,13 @@ def _wrapped(value: int, stored: np.dtype[Any]) -> int:
 
 def _unscaled(fills: Values, scale: Values, offset: Values) -> Values:
     """Fill values in units of the field as the whole numbers that mean them."""
+    factor = float(scale[0]) if len(scale) else 1.0
+    shift = float(offset[0]) if len(offset) else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        numbers = (fills.astype(np.float64) - (_first(offset) or 0.0)) / (
-            _first(scale) if len(scale) else 1.0
-        )
-        whole = np.round(numbers)
-        return whole[np.abs(numbers - whole) < _WHOLE]
+        numbers = (fills.astype(np.float64) - shift) / factor
+        whole: Values = np.round(numbers)
+        near: NDArray[np.bool_] = np.abs(numbers - whole) < _WHOLE
+    return whole[near]
 
 
 def _first(values: Values) -> float | None:
