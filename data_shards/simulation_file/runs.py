@@ -7,6 +7,7 @@ from each other may be runs or channels; that is asked.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +64,7 @@ def find_runs(path: Path, arrays: Arrays, axes: str | None = None) -> list[Run]:
         UserError: groups or arrays may be runs, frames or channels, and nothing tells.
     """
     members = _numbered_groups(arrays)
-    parts = {m: {n.removeprefix(f"{m}/"): a for n, a in arrays.items() if n.startswith(f"{m}/")}
-             for m in members}  # fmt: skip
+    parts = _inside(members, arrays)
     if not members:
         members = _numbered_arrays(arrays)
         parts = {member: {UNNAMED: arrays[member]} for member in members}
@@ -92,6 +92,18 @@ def may_be_field(array: FileArray, name: str) -> bool:
     )
 
 
+def _inside(groups: Sequence[str], arrays: Arrays) -> dict[str, dict[str, FileArray]]:
+    """Arrays of groups of one parent, by their names in the group."""
+    parts: dict[str, dict[str, FileArray]] = {group: {} for group in groups}
+    depth = groups[0].count("/") + 1 if groups else 0
+    for name, array in arrays.items():
+        words = name.split("/")
+        group = "/".join(words[:depth])
+        if group in parts and len(words) > depth:
+            parts[group]["/".join(words[depth:])] = array
+    return parts
+
+
 def _numbered_groups(arrays: Arrays) -> list[str]:
     """Groups of one parent with a number each that hold a field of one name; by number."""
     found: dict[str, dict[str, set[str]]] = {}
@@ -105,8 +117,8 @@ def _numbered_groups(arrays: Arrays) -> list[str]:
                 groups.setdefault(group, set()).add("/".join(parts[depth + 1 :]))
                 break
     for groups in found.values():
-        fields = [name for names in groups.values() for name in names]
-        members = [g for g, names in groups.items() if any(fields.count(n) > 1 for n in names)]
+        fields = Counter(name for names in groups.values() for name in names)
+        members = [g for g, names in groups.items() if any(fields[name] > 1 for name in names)]
         if len(members) > 1:
             return sorted(members, key=in_words)
     return []
