@@ -112,8 +112,8 @@ def _mask(simulation: Simulation) -> NDArray[np.uint8] | None:
         if letter in layout.down:
             mask = np.flip(mask, axis)
     if "y" not in layout.axes:
-        return mask[0].astype(np.uint8)
-    turned = layout.axes.index("x") < layout.axes.index("y")
+        mask = mask[0]
+    turned = "y" in layout.axes and layout.axes.index("x") < layout.axes.index("y")
     return np.ascontiguousarray(mask.T if turned else mask).astype(np.uint8)
 
 

@@ -186,6 +186,19 @@ def test_runs_of_a_line_along_an_axis_are_no_rows(ending: str, tmp_path: Path) -
     assert again.layout.axes == found.layout.axes == "stx"
 
 
+def test_a_line_may_have_solid_cells(tmp_path: Path) -> None:
+    mask = np.ones(20)
+    mask[4:8] = 0
+    arrays = {"u": np.where(mask, LINE, -9999), "mask": mask, "t": places()["t"]}
+    path = write_arrays(tmp_path / "line.npz", arrays | {"x": places()["x"]})
+    found = read_simulation(path)
+    np.testing.assert_array_equal(found.fields[:, 0, 0], (LINE * mask).astype("f4"))
+    write_simulation(found, tmp_path / "copy.npz")
+    with np.load(tmp_path / "copy.npz") as copy:
+        np.testing.assert_array_equal(copy["u"], arrays["u"])
+        np.testing.assert_array_equal(copy["mask"], mask)
+
+
 def test_a_line_is_read_and_written_as_a_line(tmp_path: Path) -> None:
     path = write_arrays(tmp_path / "line.npz", {"u": LINE, "t": places()["t"], "x": places()["x"]})
     found = read_simulation(path)
