@@ -357,10 +357,10 @@ class _Reader:
         return places
 
     def _numbers(self, chosen: dict[str, FileArray]) -> dict[str, float]:
-        """Arrays of a single number, of the run or of all runs."""
+        """Arrays of a single number: of all runs, and over them those of the run."""
         alone = {
             name: float(np.asarray(array.take(...), np.float64).reshape(()))
-            for name, array in self._arrays.items()
+            for name, array in reversed(self._arrays.items())
             if name not in chosen and array.is_number and math.prod(array.shape) == 1
         }
         return {n.rpartition("/")[2]: value for n, value in alone.items() if math.isfinite(value)}

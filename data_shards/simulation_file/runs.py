@@ -22,7 +22,6 @@ from data_shards.simulation_file.axes import MOST_CHANNELS, letter_of
 from data_shards.simulation_file.places import find_places, letter_of_axis
 
 UNNAMED = "u"  # the one field of runs that are an array each
-_NUMBERED = re.compile(r"(.*?)[ _.\-]*(\d+)")
 _RUNS = (
     "run", "sample", "sim", "simulation", "traj", "trajectory", "seed", "case", "member",
     "ensemble", "realization", "realisation", "batch",
@@ -85,10 +84,17 @@ def in_words(name: str) -> list[str]:
     return [part.zfill(20) if number % 2 else part for number, part in enumerate(parts)]
 
 
+def _stem(name: str) -> str | None:
+    """What a name is before its number, None if it has none."""
+    before = name.rstrip("0123456789")
+    return before.rstrip(" _.-") if before != name else None
+
+
 def may_be_field(array: FileArray, name: str) -> bool:
     """Whether it could be frames, judged by its type, its axes and its name."""
     return array.dtype.kind == "f" and (
-        len(array.shape) > 2 or (len(array.shape) == 2 and not letter_of(name))
+        len(array.shape) > 2
+        or (len(array.shape) == 2 and max(array.shape) > 1 and not letter_of(name))
     )
 
 
@@ -110,8 +116,8 @@ def _numbered_groups(arrays: Arrays) -> list[str]:
     for name, array in arrays.items():
         parts = name.split("/")
         for depth, part in enumerate(parts[:-1]):
-            numbered = _NUMBERED.fullmatch(part)
-            if numbered and may_be_field(array, name) and letter_of(numbered[1]) in ("", "s", "t"):
+            stem = _stem(part)
+            if stem is not None and may_be_field(array, name) and letter_of(stem) in ("", "s", "t"):
                 parent, group = "/".join(parts[:depth]), "/".join(parts[: depth + 1])
                 groups = found.setdefault(parent, {})
                 groups.setdefault(group, set()).add("/".join(parts[depth + 1 :]))
@@ -129,10 +135,10 @@ def _numbered_arrays(arrays: Arrays) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for name, array in arrays.items():
         parent, _, last = name.rpartition("/")
-        numbered = _NUMBERED.fullmatch(last)
-        if not numbered or not may_be_field(array, ""):
+        stem = _stem(last)
+        if stem is None or not may_be_field(array, ""):
             continue
-        stem = numbered[1].lower()
+        stem = stem.lower()
         frame = letter_of(stem) == "t" and len(array.shape) == 2
         if stem in ("", *_RUNS) or stem.removesuffix("s") in _RUNS or frame:
             found.setdefault((parent, stem), []).append(name)
@@ -142,12 +148,12 @@ def _numbered_arrays(arrays: Arrays) -> list[str]:
 
 def _are_frames(path: Path, runs: Sequence[Run], axes: str | None) -> bool:
     """Whether groups or arrays hold a frame each, not a run."""
-    numbered = _NUMBERED.fullmatch(runs[0].name.rpartition("/")[2])
-    if numbered and letter_of(numbered[1]) == "t":
+    stem = _stem(runs[0].name.rpartition("/")[2])
+    if stem and letter_of(stem) == "t":
         return True
     first = next(array for name, array in runs[0].own.items() if may_be_field(array, name))
     thin = len(first.shape) == 3 and min(first.shape) <= MOST_CHANNELS
-    if not (len(first.shape) == 2 or thin) or (numbered and numbered[1]):
+    if not (len(first.shape) == 2 or thin) or stem:
         return False
     if axes is not None:
         return len(axes.split(",")) > len(first.shape)

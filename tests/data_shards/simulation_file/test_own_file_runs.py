@@ -207,3 +207,31 @@ def test_a_line_is_read_and_written_as_a_line(tmp_path: Path) -> None:
     with np.load(tmp_path / "copy.npz") as copy:
         assert set(copy.files) == {"u", "t", "x"}
         np.testing.assert_array_equal(copy["u"], LINE)
+
+
+def test_numbers_are_those_of_the_run_before_those_of_all(tmp_path: Path) -> None:
+    numbers = {"equation/viscosity": 0.1, "equation/forcing": 2, "run_1/viscosity": 0.3,
+               "run_0/drag": np.nan}  # fmt: skip
+    arrays = of_groups("run_0", "run_1") | {name: np.array(n) for name, n in numbers.items()}
+    path = write_arrays(tmp_path / "runs.h5", arrays)
+    assert read_simulation(path).numbers == {"viscosity": 0.1, "forcing": 2.0}
+    second = read_simulation(path, Reading(sample=1))
+    assert second.numbers == {"viscosity": 0.3, "forcing": 2.0}
+    assert set(second.measured) == set(places())
+
+
+def test_single_numbers_of_matlab_are_no_frames(tmp_path: Path) -> None:
+    """MATLAB keeps every number as a plane of one cell."""
+    arrays = {"u": PLANE, "t0": np.array([[0.0]]), "t1": np.array([[1.5]])}
+    found = read_simulation(write_arrays(tmp_path / "one.mat", arrays), Reading(axes="t,y,x"))
+    np.testing.assert_array_equal(found.fields[:, 0], PLANE)
+    assert found.numbers == {"t0": 0.0, "t1": 1.5}
+
+
+def test_a_single_frame_of_a_line_is_read_where_one_frame_is_enough(tmp_path: Path) -> None:
+    path = write_arrays(tmp_path / "line.npz", {"u": LINE[:1], "x": places()["x"]})
+    found = read_simulation(path, Reading(frames=1))
+    np.testing.assert_array_equal(found.fields[:, 0, 0], LINE[:1])
+    assert (found.layout.axes, found.measured) == ("tx", "x")
+    with pytest.raises(UserError, match="no frames of planes"):
+        read_simulation(path)
