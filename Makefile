@@ -10,9 +10,9 @@ DOCS_STAMP := $(VENV)/.installed-docs
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 quickstart: $(STAMP)  ## the main job, end to end, on two cores
@@ -37,7 +37,7 @@ contracts: $(STAMP)
 check: lint types contracts  ## everything that is not a test
 
 $(DOCS_STAMP): $(STAMP)
-	$(BIN)/pip install --quiet --editable ".[docs]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
 docs: $(DOCS_STAMP)  ## run the notebook, build the site into build/site, check it

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from launchers.console.arguments import Parser
 from launchers.console.exit_codes import guarded
@@ -17,10 +17,18 @@ def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
         description="Pre-train, judge and share foundation models of PDEs.",
         epilog="Every verb explains itself with an example: foundation shards generate --help",
     )
-    parser.add_argument("--version", action="version", version=f"moe-pot {version('moe-pot')}")
+    parser.add_argument("--version", action="version", version=f"moe-pot {_version()}")
     subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     add_verbs(subparsers, wanted)
     return parser
+
+
+def _version() -> str:
+    """Of what is installed; a checkout runs without."""
+    try:
+        return version("moe-pot")
+    except PackageNotFoundError:
+        return "(a checkout that is not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,9 @@ HDF5 shows version 7.3; version 5 is mapped the same way.
 version 5 is parsed here: a numeric array lies in the file in one piece; a
 compressed one is unpacked, bit by bit, into a nameless temporary file of its
 full size first. Slices are taken plane by plane, so memory stays bounded either
-way. Source: MathWorks, "MAT-File Format" (level 5 MAT-files).
+way. Numbers have the type of the array's class, not the smaller one in which MATLAB
+may have stored them: it keeps doubles that are whole as bytes.
+Source: MathWorks, "MAT-File Format" (level 5 MAT-files).
 """
 
 import tempfile
@@ -34,6 +36,9 @@ MATRIX, COMPRESSED = 14, 15
 PIECE_BYTES = 1 << 20
 LARGEST_BYTES = 1 << 32  # of an element: its size has 32 bits
 Shape = tuple[int, ...]
+CLASSES = {
+    6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
+}  # fmt: skip
 NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
 }  # fmt: skip
@@ -42,9 +47,24 @@ NUMBERS = {
 class FileArray:
     """An array in a file; only what is asked for is read, a plane of the first axis at a time."""
 
-    def __init__(self, file: IO[bytes], dtype: np.dtype[Any], offset: int, shape: Shape) -> None:
-        """Say where it lies: `offset` bytes into an open file, last axis fastest."""
-        self._file, self._offset = file, offset
+    def __init__(
+        self,
+        file: IO[bytes],
+        dtype: np.dtype[Any],
+        offset: int,
+        shape: Shape,
+        stored: np.dtype[Any],
+    ) -> None:
+        """Say where it lies: `offset` bytes into an open file, last axis fastest.
+
+        Args:
+            file: stays open.
+            dtype: of the numbers.
+            offset: bytes before the first one.
+            shape: of the array.
+            stored: type of the numbers as the file has them.
+        """
+        self._file, self._offset, self._stored = file, offset, stored
         self.dtype, self.shape, self.ndim = dtype, shape, len(shape)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -61,9 +81,11 @@ class FileArray:
 
     def _plane(self, plane: int, key: Any) -> NDArray[Any]:
         """A copy of a part of one plane; what was mapped for it leaves memory at once."""
-        size = prod(self.shape[1:]) * self.dtype.itemsize
+        size = prod(self.shape[1:]) * self._stored.itemsize
         offset = self._offset + plane * size
-        return np.array(np.memmap(self._file, self.dtype, "r", offset, self.shape[1:] or (1,))[key])
+        stored = np.memmap(self._file, self._stored, "r", offset, self.shape[1:] or (1,))
+        with np.errstate(invalid="ignore"):  # NaN of a damaged file, said to be whole
+            return np.array(stored[key], self.dtype)
 
 
 class MatlabFile:
@@ -85,9 +107,9 @@ class MatlabFile:
             raise
 
     def names(self) -> list[str]:
-        """Names of the numeric variables."""
+        """Names of the numeric variables; in order where the file keeps one (not version 7.3)."""
         if self._hdf5 is None:
-            return sorted(self._arrays)
+            return list(self._arrays)
         with legible(self._path):
             return sorted(
                 name for name in self._hdf5 if isinstance(self._hdf5.get(name), h5py.Dataset)
@@ -203,13 +225,16 @@ def _matrix(
     lengths = np.frombuffer(_bytes(file, parts[1])[: parts[1][2] // 4 * 4], f"{order}i4").tolist()
     name = _bytes(file, parts[2]).decode("latin-1")
     number, first, num_bytes = parts[3]
-    dtype = np.dtype(order + NUMBERS[number])
+    stored = np.dtype(order + NUMBERS[number])
     shape = tuple(reversed(lengths))
-    if np.prod(shape, dtype=np.int64) * dtype.itemsize != num_bytes:
-        raise _cut_short(path, f"array {name!r} {shape} of {dtype} has {num_bytes} bytes")
+    if np.prod(shape, dtype=np.int64) * stored.itemsize != num_bytes:
+        raise _cut_short(path, f"array {name!r} {shape} of {stored} has {num_bytes} bytes")
     if num_bytes == 0:
         return {}
-    return {name: FileArray(file, dtype, first, shape)}
+    meant = CLASSES.get(_integer(_bytes(file, parts[0])[:4], order) & 0xFF)
+    if meant is None:  # texts, sparse matrices
+        return {}
+    return {name: FileArray(file, np.dtype(meant), first, shape, stored)}
 
 
 def _bytes(file: IO[bytes], part: tuple[int, int, int]) -> bytes:

@@ -1,9 +1,10 @@
 """Reader of a user's own simulations: any files that `foundation predict` takes, one card drafted.
 
-In: files of one simulation each, or of several along an axis of samples; or a folder of them.
-Out: fields (T, C, y, x). What is assumed about the files is said; the options of the card
-correct it, as `axes=t,y,x`, `channels=u,v`, `mask=solid`, `boundary=periodic`. Runs of
-several lengths are cut to the shortest. A run is read as a whole: own files are few.
+In: files of one simulation each, or of several runs, in groups, arrays or along an axis; or a
+folder of them.
+Out: fields (T, C, y, x), of a line one row. What is assumed about the files is said; the options
+of the card correct it, as `axes=t,y,x`, `channels=u,v`, `mask=1-solid`, `boundary=periodic`. Runs
+of several lengths are cut to the shortest. A run is read as a whole: own files are few.
 
 Units, equation and licence are not in such files; they stay "unknown" until a person
 fills them in.
@@ -25,6 +26,7 @@ from data_shards.read.raw import Raw, published
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.arrays import SUFFIXES
 from data_shards.simulation_file.simulation import Boundary
+from data_shards.simulation_file.time_units import seconds_of
 from data_shards.trajectory import Trajectory
 
 UNKNOWN = "unknown"
@@ -74,7 +76,7 @@ class CustomCorpus:
         first = _simulation(self.sources[0], self._options.reading(None))
         self.notes = (
             f"assumed of {self.sources[0].name}, and likewise of all",
-            *(note for note in first.assumed if not note.startswith("sample 0 of")),
+            *(note for note in first.assumed if not note.startswith("run 0 of")),
         )
         self._runs = [
             run for path in self.sources for run in _runs_of(path, self._options, self.sources[0])
@@ -234,13 +236,18 @@ def _shown(simulation: Simulation) -> str:
 
 
 def _step_s(simulation: Simulation) -> float:
-    """Mean time between frames, in the file's unit; 1 where it counts frames only."""
-    return float(np.diff(simulation.times.values).mean())
+    """Mean time between frames in seconds, or in a unit that the file does not tell; 1 where it
+    counts frames only."""
+    return simulation.step * (seconds_of(simulation.times.attributes.get("units", "")) or 1.0)
 
 
 def _sides(simulation: Simulation) -> dict[str, Side]:
     across = dict(zip("yx", simulation.periodic, strict=True))
-    return {side: "periodic" if across[axis] else "open" for side, axis in _SIDES.items()}
+    other: dict[str, Side] = {"y": "uniform" if simulation.grid[0] == 1 else "open", "x": "open"}
+    return {
+        side: "periodic" if across[axis] and other[axis] == "open" else other[axis]
+        for side, axis in _SIDES.items()
+    }
 
 
 def _common(values: Sequence[Any]) -> Any:

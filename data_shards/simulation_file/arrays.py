@@ -1,14 +1,15 @@
 """Arrays of a file by name, whatever the format: HDF5, netCDF, NPZ, NPY or MATLAB.
 
-Out: sliceable arrays with the names of their axes where the file gives them. Axes are in
-the order in which the file's own tools show them: those of MATLAB files as in MATLAB.
+Out: sliceable arrays in the order of the file, with the names of their axes where the file gives
+them. Axes are in the order in which the file's own tools show them: those of MATLAB files as in
+MATLAB. An HDF5 file that keeps no order (h5py's do not, netCDF's do) gives names by the alphabet.
 The format follows from the content of the file, not from its name.
 """
 
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from tokenize import TokenError
@@ -30,6 +31,7 @@ from data_shards.formats.hdf5 import (
     refuse_overgrown,
 )
 from data_shards.formats.matlab import open_matlab
+from data_shards.simulation_file.packing import packing_of
 
 Format = Literal["hdf5", "netcdf4", "netcdf3", "npz", "npy", "matlab5", "matlab73"]
 SUFFIXES: dict[Format, tuple[str, ...]] = {
@@ -41,7 +43,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "matlab5": (".mat",),
     "matlab73": (".mat",),
 }
-_KEPT = ("units", "long_name", "standard_name", "calendar")  # attributes that a forecast keeps
+_KEPT = ("units", "long_name", "standard_name", "calendar", "axis")  # that a forecast keeps
 _MATLAB_HEAD = 128
 # A packed file may unpack to as much as this, or to so many times its own size.
 _MOST_UNPACKED, _MOST_RATIO = 1 << 30, 100
@@ -74,6 +76,11 @@ class FileArray:
     def is_number(self) -> bool:
         """Whether it holds real numbers, whole ones included."""
         return self.dtype.kind in "fiu"
+
+    @property
+    def is_date(self) -> bool:
+        """Whether it holds dates, or times between them."""
+        return self.dtype.kind in "mM"
 
 
 @dataclass(frozen=True)
@@ -133,67 +140,57 @@ def _format_of(path: Path) -> Format:
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[FileArrays]:
-    arrays: dict[str, FileArray] = {}
     seen = count(1)
     with open_hdf5(path) as file:
+        netcdf = path.suffix.lower() in SUFFIXES["netcdf4"]
+        arrays: dict[str, FileArray] = {}
 
-        def add(name: str | bytes, node: Any) -> None:
-            if isinstance(name, bytes):  # no UTF-8
-                name = name.decode("latin-1")
-            refuse_overgrown(path, name, next(seen))
+        def add(name: bytes) -> None:
+            text = _decoded(name)
+            refuse_overgrown(path, text, next(seen))
+            node = file[name]
             if isinstance(node, h5py.Dataset):
                 refuse_foreign(node, file)
-                arrays[name] = _dataset(path, name, node)
+                arrays[text] = _dataset(path, text, node, netcdf or "_NCProperties" in file.attrs)
 
         with legible(path):
-            file.visititems(add)
+            # Groups that keep no order of creation are visited by names.
+            h5py.h5o.visit(file.id, add, idx_type=h5py.h5.INDEX_CRT_ORDER)
             words = _words(file.attrs)
-        netcdf = path.suffix.lower() in SUFFIXES["netcdf4"]
         yield FileArrays("netcdf4" if netcdf else "hdf5", arrays, words)
 
 
-def _dataset(path: Path, name: str, node: h5py.Dataset) -> FileArray:
+def _decoded(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
+
+
+def _dataset(path: Path, name: str, node: h5py.Dataset, netcdf: bool) -> FileArray:
     def take(key: Any) -> NDArray[Any]:
         with legible(path):
             return np.asarray(node[key])
 
     axes = tuple(_axis_name(node, number) for number in range(len(node.shape or ())))
     shape = node.shape or ()  # a dataset may have no space at all
-    return _unpacked(FileArray(name, shape, node.dtype, take, axes, _kept(node.attrs)), node)
+    array = FileArray(name, shape, node.dtype, take, axes, _kept(node.attrs))
+    return _unpacked(array, node, netcdf)
 
 
-def _unpacked(array: FileArray, node: Any) -> FileArray:
-    """Numbers packed into whole ones by the netCDF convention, as they are meant."""
-    packing = {
-        name: _number(_attribute(node, name))
-        for name in ("scale_factor", "add_offset", "_FillValue")
-    }
-    scale, offset, fill = packing.values()
-    if array.dtype.kind not in "fiu" or (scale is None and offset is None and fill is None):
+def _unpacked(array: FileArray, node: Any, netcdf: bool) -> FileArray:
+    """Numbers as they are meant, NaN where there is none; see `packing`."""
+    packing = packing_of(array.dtype, lambda name: _attribute(node, name), netcdf)
+    if packing is None:
         return array
-    if array.dtype.kind != "f" and scale is None and offset is None:
-        return array
-
-    def take(key: Any) -> NDArray[Any]:
-        raw = array.take(key)
-        values = raw.astype(np.float64) * (1.0 if scale is None else scale) + (offset or 0.0)
-        return values if fill is None else np.where(raw == fill, np.nan, values)
-
-    dtype = array.dtype if scale is None and offset is None else np.dtype(np.float64)
-    return FileArray(array.name, array.shape, dtype, take, array.axes, array.attributes)
+    stored, values = array.take, packing.values
+    return replace(array, dtype=packing.meant, take=lambda key: values(np.asarray(stored(key))))
 
 
 def _attribute(node: Any, name: str) -> Any:
     if isinstance(node, h5py.Dataset):
         return node.attrs.get(name)
     return getattr(node, name, None)
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if value is None else float(np.asarray(value).reshape(-1)[0])
-    except (TypeError, ValueError, IndexError):
-        return None
 
 
 def _axis_name(node: h5py.Dataset, number: int) -> str:
@@ -248,7 +245,7 @@ def _variable(name: str, node: Any) -> FileArray:
     array = FileArray(
         name, data.shape, data.dtype, data.__getitem__, node.dimensions, _kept(node._attributes)
     )
-    return _unpacked(array, node)
+    return _unpacked(array, node, netcdf=True)
 
 
 @contextmanager

@@ -24,11 +24,24 @@ class Coordinate:
         name: in the file, or the one it gets.
         values: (N,), in the order of the fields here, not of the file.
         attributes: words about it.
+        origin: date or time that the values are counted from, where the file keeps dates.
+        stored: (N,), what the file has instead: longitudes that begin anew on the way.
     """
 
     name: str
     values: NDArray[np.float64]
     attributes: dict[str, str] = field(default_factory=dict)
+    origin: np.datetime64 | np.timedelta64 | None = None
+    stored: NDArray[np.float64] | None = None
+
+    @property
+    def in_file(self) -> NDArray[Any]:
+        """What the file has, dates where it keeps dates, in the order of the values."""
+        if self.origin is None:
+            return self.values if self.stored is None else self.stored
+        unit, count = np.datetime_data(self.origin.dtype)
+        later = np.round(self.values / count).astype(np.int64)
+        return self.origin + later.astype(f"m8[{count}{unit}]")
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,8 @@ class Simulation:
         layout: how the file keeps it.
         source: the file.
         mask: float32 (H, W), 1 in the fluid, 0 in solid cells; None: all is fluid.
+        behind: (C, H, W), what the file holds in solid cells, NaN perhaps, where the fields here
+            are 0; it is written back. None: the fields are those of the file.
         assumed: what was taken for granted, in plain words.
         samples: runs that the file holds; this is one of them.
         numbers: that stand alone in the file, by name; the parameters of an equation among them.
@@ -82,6 +97,7 @@ class Simulation:
     layout: FileLayout
     source: Path
     mask: NDArray[np.float32] | None = None
+    behind: NDArray[np.floating] | None = None
     assumed: tuple[str, ...] = ()
     samples: int = 1
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -92,6 +108,14 @@ class Simulation:
     def grid(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.fields.shape[2], self.fields.shape[3]
+
+    @property
+    def step(self) -> float:
+        """Between frames in the mean, in the unit of the times, or as said; 1 for one frame."""
+        if self.said_step is not None:
+            return self.said_step
+        values = self.times.values
+        return float(values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else 1.0
 
     @property
     def periodic(self) -> tuple[bool, bool]:

@@ -65,6 +65,8 @@ def write_simulation(
 def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:
     """The fields as the file has them: name -> array over the layout's axes."""
     layout, fields = simulation.layout, simulation.fields
+    if simulation.mask is not None and simulation.behind is not None:
+        fields = np.where(simulation.mask < 0.5, simulation.behind, fields)
     for letter, axis in (("y", -2), ("x", -1)):
         if letter in layout.down:
             fields = np.flip(fields, axis)
@@ -75,10 +77,10 @@ def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:
         letters = "tcyx"
         if "c" not in layout.axes:
             part, letters = part[:, 0], "tyx"
-        if "y" not in layout.axes:  # a line
-            part, letters = part[..., 0, :], letters.replace("y", "")
         if "t" not in layout.axes:  # a steady problem
             part, letters = part[0], letters.removeprefix("t")
+        if "y" not in layout.axes:  # a line
+            part, letters = part[..., 0, :], letters.replace("y", "")
         if "s" in layout.axes:
             part, letters = part[None], f"s{letters}"
         order = [letters.index(letter) for letter in layout.axes]
@@ -93,7 +95,7 @@ def _places(simulation: Simulation) -> dict[str, Coordinate]:
     return {
         letter: Coordinate(
             f"{place.name}_coordinate" if place.name in fields else place.name,
-            place.values[::-1] if letter in simulation.layout.down else place.values,
+            place.in_file[::-1] if letter in simulation.layout.down else place.in_file,
             place.attributes,
         )
         for letter, place in found.items()
@@ -109,7 +111,9 @@ def _mask(simulation: Simulation) -> NDArray[np.uint8] | None:
     for letter, axis in (("y", 0), ("x", 1)):
         if letter in layout.down:
             mask = np.flip(mask, axis)
-    turned = layout.axes.index("x") < layout.axes.index("y")
+    if "y" not in layout.axes:
+        mask = mask[0]
+    turned = "y" in layout.axes and layout.axes.index("x") < layout.axes.index("y")
     return np.ascontiguousarray(mask.T if turned else mask).astype(np.uint8)
 
 

@@ -21,9 +21,9 @@ from data_shards.config import Config
 from data_shards.simulation_file import Simulation
 from evaluation.metrics.relative import l2re
 from evaluation.records.table import number
-from evaluation.simulation.channels import order_hints
 from evaluation.simulation.likeness import Likeness, find_fingerprints, likeness
 from evaluation.simulation.on_model_grid import Array, OnModelGrid, check_fits, scored_points
+from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
 
@@ -159,7 +159,7 @@ def judge(
         solid_cells=0 if simulation.mask is None else int((simulation.mask < 0.5).sum()),
         resampling=_relative(placed.resampled()[None, None], simulation.fields[None, -1:],
                              scored_points(simulation, simulation.fields[-1:])),
-        assumed=simulation.assumed + order_hints(model, simulation),
+        assumed=simulation.assumed + training_hints(model, simulation),
         likeness=likes,
         likeness_note=note,
         one_step=step,

@@ -157,7 +157,9 @@ class Surrogate(nn.Module):
             steps: frames wanted.
             mask: (B, 1, *S) or (*S), 1 in the fluid, 0 in solid cells, their share where a
                 cell holds both (as `data_shards.stream.layout.resize_mask` gives); it also
-                follows the fields as a channel, as in training on obstacle corpora.
+                follows the fields as a channel, as in training on obstacle corpora. What the
+                context of a plane holds in cells that are all solid does not matter: the network
+                sees 0 there, as in training, and the answer has the values of the last frame.
             origins: of every sample (B): time step, extent, parameters and boundaries. A model
                 under an equation asks for them; one of flow in boxes takes walls and the shape of
                 its cells from them; others pass them over.
@@ -175,7 +177,11 @@ class Surrogate(nn.Module):
                 f"this {self.config.model_type} reconstructs frames; call reconstruct(frames)"
             )
         batch = self.batch_of(context, mask, origins)
-        return rollout(self.network, batch, steps)[:, :, : context.shape[2]]
+        future = rollout(self.network, batch, steps)[:, :, : context.shape[2]]
+        if mask is None or not self._hides_solids:
+            return future
+        solid_B11S = (self._fluid(mask, len(context)) <= 0).to(future.device)[:, None, None]
+        return torch.where(solid_B11S, context[:, -1:].to(future), future)
 
     @torch.no_grad()
     def reconstruct(
@@ -336,8 +342,11 @@ class Surrogate(nn.Module):
             raise UserError(f"{len(origins)} origins for {count} samples; give one of each or none")
         device = next(self.parameters()).device
         fluid = None if mask is None else self._fluid(mask, count).to(device)
+        given = context[:, -frames:].to(device)
+        if fluid is not None and self._hides_solids:
+            given = given.masked_fill(fluid[:, None, None] <= 0, 0.0)
         samples = Samples(
-            given=context[:, -frames:].to(device),
+            given=given,
             asked=None,
             fluid=fluid,
             placement=placed_in_order(channels, mask is not None, layout),
@@ -345,6 +354,11 @@ class Surrogate(nn.Module):
             origins=origins,
         )
         return to_batch([samples], layout)
+
+    @property
+    def _hides_solids(self) -> bool:
+        """Whether solid cells of the training held 0: of planes they did, boxes have flow there."""
+        return len(self.config.layout.grid) == 2
 
     def _fluid(self, mask: Tensor, count: int) -> Tensor:
         """A mask (*S) or (B, 1, *S) for every sample, (B, *S)."""

@@ -10,8 +10,8 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.problem import Problem, read_problem
 from data_shards.simulation_file.simulation import Boundary
-from evaluation.simulation.channels import order_hints
 from evaluation.simulation.on_model_grid import check_fits
+from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from launchers.console.arguments import not_negative, positive_number
 from launchers.console.device import add_placing_options, open_continuing
@@ -27,7 +27,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes",
         metavar="t,y,x,c",
-        help="what the axes are: t time, y rows, x columns, c channels, s samples",
+        help="what the axes are: t time, y rows (none of a line), x columns, c channels, s samples",
     )
     parser.add_argument(
         "--channels",
@@ -36,7 +36,9 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         "of a model that knows names, as source=NAME",
     )
     parser.add_argument(
-        "--mask", metavar="NAME|FILE", help="an array or a file, 1 in the fluid, 0 in solid cells"
+        "--mask",
+        metavar="NAME|FILE",
+        help="an array or a file, 1 in the fluid, 0 in solid cells; 1-NAME for its opposite",
     )
     parser.add_argument(
         "--sample", type=not_negative, metavar="I", help="which run of several, from 0"
@@ -84,14 +86,13 @@ def open_simulation(options: argparse.Namespace, model: Surrogate) -> Simulation
         sample=options.sample,
         boundary=options.boundary,
         frames=model.config.context_frames,
-        line=model.config.is_space_time,
     )
     said = _said_of_equation(options, model)
     simulation = read_simulation(options.file, reading)
     simulation = replace(
         simulation, numbers={**simulation.numbers, **said}, said_step=options.time_step
     )
-    for line in (*simulation.assumed, *order_hints(model, simulation)):
+    for line in (*simulation.assumed, *training_hints(model, simulation)):
         say(f"assumed: {line}")
     check_fits(model, simulation)
     return simulation

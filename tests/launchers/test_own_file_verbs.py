@@ -109,7 +109,7 @@ def test_fingerprint_gives_the_report_alone(
     ("arrays", "options", "fault"),
     [
         ({"u": waves()[:, 0]}, [], "say which by --axes"),
-        ({"u": waves()[:, 0]}, ["--axes", "t,y"], "t, y and x among them"),
+        ({"u": waves()[:, 0]}, ["--axes", "t,y"], "t and x among them"),
         ({"u": waves(frames=9)[:, 0]}, ["--axes", "t,y,x"], "the model needs 10"),
         ({"u": waves()[:, 0], **places()}, ["--channels", "w,u"], "unknown array 'w'"),
         ({"u": waves()[:, 0], **places()}, ["--mask", "w"], "neither a file nor"),

@@ -11,11 +11,11 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.simulation_file import Reading, Simulation
 from data_shards.simulation_file.apart import read_apart
 from evaluation.records.table import parameters
-from evaluation.simulation.channels import order_hints
 from evaluation.simulation.likeness import find_fingerprints
 from evaluation.simulation.page.render import render_page, render_scrub
 from evaluation.simulation.page.samples import parameters_text, sample_simulation, shelves
 from evaluation.simulation.page.scrub import scrub
+from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
 
@@ -74,10 +74,9 @@ class Explorer:
         Raises:
             UserError: it cannot be read, or the model cannot take it.
         """
-        config = self._model.config
-        reading = replace(reading, frames=config.context_frames, line=config.is_space_time)
+        reading = replace(reading, frames=self._model.config.context_frames)
         simulation = read_apart(path, reading)
-        notes = (*simulation.assumed, *order_hints(self._model, simulation))
+        notes = (*simulation.assumed, *training_hints(self._model, simulation))
         return self._shown(simulation, "", notes, start, steps)
 
     def _shown(

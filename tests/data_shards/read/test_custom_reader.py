@@ -8,6 +8,7 @@ from own_files import COLUMNS, FRAMES, ROWS, places, waves, write_arrays, write_
 
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
+from data_shards.simulation_file import read_simulation
 from launchers.cli import main
 
 
@@ -51,6 +52,45 @@ def test_runs_along_an_axis_of_samples_are_trajectories_of_their_own(tmp_path):
     made = corpus(tmp_path)
     assert len(made) == 3
     np.testing.assert_array_equal(made.window(2, 0, FRAMES)[:, 0], runs[2])
+
+
+@pytest.mark.parametrize("names", [("run_0/u", "run_1/u", "run_2/u"), ("0", "1", "10")])
+def test_runs_in_groups_or_arrays_are_trajectories_of_their_own(names, tmp_path):
+    arrays = {name: waves(channels=1)[:, 0] * n for n, name in enumerate(names, 1)}
+    path = write_arrays(tmp_path / "runs.h5", arrays | places())
+    assert convert("custom", "--raw", str(path), "--out", str(tmp_path)) == 0
+    made = corpus(tmp_path)
+    assert (len(made), made.card.channel_names) == (3, ("u",))
+    for number in range(3):
+        np.testing.assert_array_equal(made.window(number, 0, FRAMES)[:, 0], arrays[names[number]])
+
+
+def test_runs_of_a_line_are_thin_planes(tmp_path):
+    lines = np.stack([waves(channels=1)[:, 0, 3] * n for n in range(1, 10)])
+    arrays = {"tensor": lines, "t-coordinate": places()["t"], "x-coordinate": places()["x"]}
+    path = write_arrays(tmp_path / "1D.h5", arrays)
+    assert convert("custom", "--raw", str(path), "--out", str(tmp_path)) == 0
+    made = corpus(tmp_path)
+    assert (len(made), made.card.native_grid) == (9, (1, COLUMNS))
+    assert made.card.boundary["top"] == made.card.boundary["bottom"] == "uniform"
+    np.testing.assert_array_equal(made.window(2, 0, FRAMES)[:, 0, 0], lines[2])
+
+
+def test_all_verbs_read_a_file_alike(tmp_path):
+    fields = waves(
+        frames=20, channels=4, rows=16, columns=16
+    )  # or 4 frames of 20 runs, which no model could use
+    path = write_arrays(tmp_path / "a.npy", {"u": fields})
+    assert convert("custom", "--raw", str(path), "--out", str(tmp_path)) == 0
+    np.testing.assert_array_equal(corpus(tmp_path).window(0, 0, 20), fields)
+    np.testing.assert_array_equal(read_simulation(path).fields, fields)
+
+
+def test_a_time_step_is_in_seconds_where_the_file_tells_its_unit(tmp_path):
+    dates = np.datetime64("2024-01-01") + np.arange(FRAMES) * np.timedelta64(6, "h")
+    path = write_arrays(tmp_path / "a.npz", {"u": waves(channels=1)[:, 0], "time": dates})
+    assert convert("custom", "--raw", str(path), "--out", str(tmp_path)) == 0
+    assert corpus(tmp_path).trajectory(0).dt_s == 21600.0
 
 
 def test_options_name_channels_and_masks_travel_as_a_channel(tmp_path):
@@ -104,7 +144,7 @@ def pickled(folder: Path) -> list[str]:
 
 
 def two_readings(folder: Path) -> list[str]:
-    return [str(write_waves(folder / "a.npy"))]
+    return [str(write_arrays(folder / "a.npy", {"u": waves(channels=1)[:, 0]}))]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +152,7 @@ def two_readings(folder: Path) -> list[str]:
     [
         (other_grid, ("custom",), "not one corpus"),
         (pickled, ("custom",), "holds Python objects"),
-        (two_readings, ("custom",), "say which by --option axes=t,c,y,x ("),
+        (two_readings, ("custom",), "say which by --option axes=y,x,t (20 frames of 13 x 12) or"),
         (lambda folder: [str(folder / "none.h5")], ("custom",), "no such file"),
         (other_grid, ("pdebench_swe",), "several files are for your own simulations"),
         (other_grid, ("custom", "--option", "axis=t"), "axis"),

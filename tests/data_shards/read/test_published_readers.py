@@ -95,7 +95,7 @@ def test_the_mapped_arrays_of_a_version_5_file_are_those_that_scipy_loads(
     }
     savemat(path, arrays, do_compression=compressed)
     theirs, ours = loadmat(path), open_matlab(path)
-    assert ours.names() == ["column", "double", "many", "one", "single"]
+    assert ours.names() == ["single", "double", "column", "one", "many"]
     for name in ours.names():
         np.testing.assert_array_equal(ours.variable(name)[...].T, theirs[name])
         assert ours.variable(name).dtype == theirs[name].dtype

@@ -8,6 +8,7 @@ import pytest
 
 from data_shards.errors import UserError
 from data_shards.formats.npy import MOST_HEADER, parse_header
+from data_shards.simulation_file import Reading, read_simulation
 from data_shards.simulation_file.arrays import open_arrays
 
 
@@ -42,6 +43,43 @@ def test_groups_nested_deeper_than_anybody_does_are_refused_at_once(tmp_path, ne
             group = group.create_group("g")
     with pytest.raises(UserError, match="more than 32 groups in each other"), open_arrays(path):
         pytest.fail("opened")
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_more_groups_than_anybody_makes_are_refused(tmp_path, monkeypatch, in_order):
+    monkeypatch.setattr("data_shards.formats.hdf5.MOST_OBJECTS", 20)
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w", track_order=in_order) as file:
+        for number in range(20):
+            file.create_dataset(f"u{number}", data=0.0)
+    with open_arrays(path) as found:
+        assert len(found.arrays) == 20
+    with h5py.File(path, "a") as file:
+        file.create_group("one_more")
+    with pytest.raises(UserError, match="more than 20 in all"), open_arrays(path):
+        pytest.fail("opened")
+
+
+def test_a_coordinate_that_announces_more_than_any_has_is_not_looked_at(tmp_path):
+    """Tebibytes that were never written: reading them would take all memory."""
+    path, fields = tmp_path / "wide.h5", np.ones((4, 8, 8), np.float32)
+    with h5py.File(path, "w") as file:
+        file["u"] = fields
+        for name, shape in {"x": (1 << 40,), "y": (1 << 20, 1 << 20), "t": (4, 1 << 38)}.items():
+            file.create_dataset(name, shape, "f8", chunks=(1 << 10, 1 << 10)[: len(shape)]
+                                if name != "t" else (4, 1 << 10))  # fmt: skip
+    simulation = read_simulation(path, Reading(axes="t,y,x", channels=("u",)))
+    np.testing.assert_array_equal(simulation.fields[:, 0], fields)
+    assert simulation.measured == ""
+
+
+def test_a_name_of_more_digits_than_python_reads_is_a_name(tmp_path):
+    path = tmp_path / "digits.npz"
+    fields = np.ones((4, 8, 8), np.float32)
+    np.savez(path, **{"1" * 5000: fields, "2" * 5000: 2 * fields})
+    found = read_simulation(path, Reading(axes="t,y,x"))
+    assert found.samples == 2
+    assert found.fields.max() == 1
 
 
 def header(text: str, version: int = 1) -> bytes:

@@ -88,7 +88,7 @@ def test_usual_names_are_known(name: str, letter: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("t,y", "t, y and x among them"),
+        ("t,y", "t and x among them"),
         ("t,y,x,q", "each once"),
         ("t,y,x,x", "each once"),
         ("t,y,x,c", "4 letters"),
@@ -100,9 +100,17 @@ def test_wrong_axes_are_refused(text: str, fault: str) -> None:
         read_axes(text, (20, 8, 8), "array 'u'")
 
 
-@pytest.mark.parametrize("shape", [(64,), (20, 64), (1, 2, 3, 4, 5, 6)])
-def test_other_than_planes_are_refused(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(64,), (1, 2, 3, 4, 5, 6)])
+def test_other_than_planes_and_lines_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="wanted frames of planes"):
+        guess_axes(shape, TEN, "here")
+
+
+@pytest.mark.parametrize("shape", [(20, 32, 32, 32), (64, 64, 64, 20), (5, 20, 32, 32, 32)])
+def test_a_cube_that_nothing_names_is_not_taken_for_samples_of_planes(
+    shape: tuple[int, ...],
+) -> None:
+    with pytest.raises(UserError, match=r"--axes .*three dimensions of space, save a slice"):
         guess_axes(shape, TEN, "here")
 
 
@@ -110,3 +118,43 @@ def test_three_dimensions_of_space_are_refused() -> None:
     names = Evidence(names=("time", "z", "y", "x"))
     with pytest.raises(UserError, match="three dimensions"):
         guess_axes((20, 8, 16, 16), names, "here")
+
+
+LINE = {"t": 20, "x": 64}
+
+
+@pytest.mark.parametrize(
+    ("shape", "lengths", "axes"),
+    [
+        ((20, 64), LINE, "tx"),
+        ((64, 20), LINE, "xt"),
+        ((64, 20), {"x": 64}, "xt"),
+        ((1000, 20, 64), LINE, "stx"),
+        ((20, 64, 3), LINE, "txc"),
+        ((20, 3, 64), LINE, "tcx"),
+        ((1000, 20, 64, 3), LINE, "stxc"),
+        ((30, 20, 64), {"t": 21, "x": 64}, "stx"),  # PDEBench's ends of intervals
+    ],
+)
+def test_an_axis_that_nothing_speaks_for_is_no_row_where_time_and_columns_are_known(
+    shape: tuple[int, ...], lengths: dict[str, int], axes: str
+) -> None:
+    assert guess_axes(shape, Evidence(lengths=lengths, frames=10), "here") == axes
+
+
+def test_rows_that_a_name_or_a_mask_speaks_for_stay_rows() -> None:
+    assert guess_axes((20, 48, 64), Evidence(lengths=LINE, planes=True), "here") == "tyx"
+    named = Evidence(names=("time", "y", "x"), lengths=LINE)
+    assert guess_axes((20, 48, 64), named, "here") == "tyx"
+
+
+def test_two_axes_and_one_between_time_and_columns_are_asked_about() -> None:
+    with pytest.raises(UserError, match=r"no frames of planes.* over time, --axes x,t \(64 frames"):
+        guess_axes((20, 64), TEN, "here")
+    with pytest.raises(UserError, match="can be read in 2 ways"):
+        guess_axes((20, 48, 64), Evidence(lengths=LINE), "here")
+
+
+def test_a_single_plane_is_no_line_over_time() -> None:
+    with pytest.raises(UserError, match="no frames of planes"):
+        guess_axes((48, 64), Evidence(lengths={"y": 48, "x": 64}), "here")

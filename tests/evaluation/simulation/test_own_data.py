@@ -10,7 +10,7 @@ from runs import write_checkpoint
 
 import evaluation.simulation.on_model_grid
 from data_shards.errors import UserError
-from data_shards.simulation_file import Reading, read_simulation
+from data_shards.simulation_file import Reading, read_simulation, write_simulation
 from data_shards.simulation_file.regrid import regrid
 from evaluation.simulation.on_model_grid import forecast
 from foundation import Surrogate
@@ -105,15 +105,43 @@ def test_exchanged_axes_give_the_forecast_of_the_exchanged_planes(
     assert first.fields.shape[2:] == straight.fields.shape[:1:-1]
 
 
-def test_solid_cells_keep_their_values_on_any_grid(model: Surrogate, tmp_path: Path) -> None:
-    mask = np.ones((24, 40), np.uint8)
-    mask[9:15, 10:20] = 0
-    fields = np.where(mask, waves(channels=1, rows=24, columns=40), np.float32(7))[:, 0]
-    arrays = {"u": fields, "mask": mask, **places(rows=24, columns=40)}
-    simulation = read_simulation(write_arrays(tmp_path / "wake.h5", arrays))
-    future = forecast(model, simulation, 2).fields
-    assert (future[..., mask == 0] == 7).all()
-    assert np.isfinite(future).all()
+@pytest.mark.parametrize(("rows", "columns"), [(24, 40), (SIDE, SIDE)])
+def test_what_stands_in_solid_cells_changes_no_bit_of_the_fluid_and_stays(
+    rows: int, columns: int, model: Surrogate, tmp_path: Path
+) -> None:
+    mask = np.ones((rows, columns), np.uint8)
+    mask[rows // 3 : rows // 2, columns // 4 : columns // 2] = 0
+    flow = waves(channels=1, rows=rows, columns=columns)[:, 0]
+    found = []
+    for number, value in enumerate((0.0, 7.0, -9999.0, 1e20, np.nan)):
+        fields = np.where(mask, flow, np.float32(value))
+        arrays = {"u": fields, "mask": mask, **places(rows=rows, columns=columns)}
+        path = write_arrays(tmp_path / f"{number}.npz", arrays)
+        future = forecast(model, read_simulation(path, Reading(axes="t,y,x")), 2)
+        write_simulation(future, tmp_path / f"future_{number}.npz")
+        with np.load(tmp_path / f"future_{number}.npz") as written:
+            np.testing.assert_array_equal(written["u"][:, mask == 0], np.float32(value))
+            found.append(written["u"][:, mask == 1])
+    assert all((fluid == found[0]).all() for fluid in found)
+
+
+@pytest.mark.parametrize("value", [1.0, -9999.0, 1e20, np.nan])
+def test_a_context_under_a_mask_may_hold_anything(
+    value: float, model: Surrogate, rng: np.random.Generator
+) -> None:
+    context = torch.from_numpy(rng.normal(size=(2, 10, 1, SIDE, SIDE)).astype(np.float32))
+    mask = torch.ones(SIDE, SIDE)
+    mask[3:6, 5:11] = 0
+    mask[6, 5:11] = 0.3  # a share of fluid: what training saw there is a mean over both
+    bare = context.masked_fill(mask == 0, 0.0)
+    odd = context.masked_fill(mask == 0, value)
+    wanted, future = model.forecast(bare, 2, mask), model.forecast(odd, 2, mask)
+    assert torch.equal(future[..., mask > 0], wanted[..., mask > 0])
+    torch.testing.assert_close(
+        future[..., mask == 0], odd[:, -1:].expand(2, 2, -1, -1, -1)[..., mask == 0], equal_nan=True
+    )
+    for ours, theirs in zip(model.route(odd, mask), model.route(bare, mask), strict=True):
+        assert torch.equal(ours.probabilities, theirs.probabilities)
 
 
 def test_time_goes_on(model: Surrogate, tmp_path: Path) -> None:
