@@ -181,7 +181,7 @@ def test_files_of_a_rung_are_read_as_the_bases_and_have_no_names():
         assert (rung.reader, rung.options, rung.files) == (base.reader, base.options, ())
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", sorted(STEADY))
 def test_steady_ladders_have_enough_to_learn_from_at_either_size(name):
     for rung in load_ladder(name).rung_names():
         sizes = load_card(rung).profiles
