@@ -196,7 +196,11 @@ def upload_folder(
 
 
 def _check_downloads(repo: str, folder: Path, known: set[str]) -> None:
-    """Compare what has just come with the checksums that the cache names files by."""
+    """Compare what has just come with the checksums that the cache names files by.
+
+    All that differs goes at once: what stays counts as compared the next time.
+    """
+    faults = []
     for path in sorted(folder.rglob("*")):
         name = Path(os.readlink(path)).name if path.is_symlink() else ""
         if len(name) not in (_SHA256, _SHA1) or name in known or not path.is_file():
@@ -206,10 +210,9 @@ def _check_downloads(repo: str, folder: Path, known: set[str]) -> None:
             wrong = path.resolve()
             path.unlink()
             wrong.unlink(missing_ok=True)
-            raise UserError(
-                f"{repo}: {path.name} came with checksum {came[:12]}, the hub says {name[:12]}; "
-                "it was thrown away, try again"
-            )
+            faults.append(f"{path.name} came with checksum {came[:12]}, the hub says {name[:12]}")
+    if faults:
+        raise UserError(f"{repo}: {'; '.join(faults)}; thrown away, try again")
 
 
 def _checksum(path: Path, digits: int) -> str:
