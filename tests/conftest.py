@@ -10,6 +10,7 @@ from travelling_waves import write_waves
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers look
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests share a worker: those of a file, and all that start ranks, for the cores."""
     for item in items:
