@@ -34,8 +34,21 @@ from deepspeed.utils.tensor_fragment import fragment_address
 from data_shards.errors import UserError
 from foundation.parallel.layout import Layout
 
+
+def _stage(kind: Any, name: str) -> ZeroStageEnum:
+    """The one use of `getattr`: early releases of Python 3.11 write members of enumerations so."""
+    if kind is not ZeroStageEnum:
+        raise pickle.UnpicklingError(f"attribute {name} of {kind}")
+    return ZeroStageEnum[name]
+
+
 # What DeepSpeed writes beside tensors and plain values; nothing else of a file is ever built.
-_WRITTEN_BY_DEEPSPEED = (LossScaler, ZeroStageEnum, fragment_address)
+_WRITTEN_BY_DEEPSPEED: tuple[Any, ...] = (
+    LossScaler,
+    ZeroStageEnum,
+    fragment_address,
+    (_stage, "builtins.getattr"),
+)
 _UNWRITTEN = re.compile("PytorchStreamWriter|inline_container|Parent directory")  # says torch
 _NO_CODE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _OF_ONE_GROUP = ("params", "name", "moe")  # keys that tell optimiser groups apart

@@ -31,7 +31,7 @@ def records():
 
 
 def test_observables_are_the_scores_that_come_in_pairs():
-    assert observables() == ("magnetisation", "correlation")
+    assert observables() == ("slip", "magnetisation", "correlation")
 
 
 def test_curves_run_along_the_ladder_with_what_was_predicted_and_what_is_exact():

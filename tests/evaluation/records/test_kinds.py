@@ -126,7 +126,7 @@ def test_what_no_run_writes_is_refused_by_its_kind_alone(folder: Path) -> None:
 def test_a_damaged_file_is_named_with_its_remedy(folder: Path) -> None:
     path = folder / "below" / "cut.json"
     path.write_text('{"format": "foundation-evaluation", ')
-    with pytest.raises(UserError, match=r"cut\.json: not readable as JSON .*; fix or remove it"):
+    with pytest.raises(UserError, match=r"cut\.json: not readable as JSON: .*; fix or remove it"):
         RecordFolder(folder)
     with pytest.raises(UserError, match=r"cut\.json: not readable as JSON .*; evaluate again"):
         RESULTS.read(path)
