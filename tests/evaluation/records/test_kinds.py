@@ -128,7 +128,7 @@ def test_a_damaged_file_is_named_with_its_remedy(folder: Path) -> None:
     path.write_text('{"format": "foundation-evaluation", ')
     with pytest.raises(UserError, match=r"cut\.json: not readable as JSON: .*; fix or remove it"):
         RecordFolder(folder)
-    with pytest.raises(UserError, match=r"cut\.json: not readable as JSON .*; evaluate again"):
+    with pytest.raises(UserError, match=r"cut\.json: not readable as JSON: .*; evaluate again"):
         RESULTS.read(path)
     with pytest.raises(UserError, match="no such folder of records"):
         RecordFolder(folder / "nowhere")
