@@ -133,7 +133,7 @@ def stopped_after(pieces: int):
 
 def test_a_server_that_cannot_go_on_sends_all_anew(server):
     server.faults |= {"drop_once", "no_range"}
-    whole(find_shards(server.url, TRAIN))
+    assert whole(find_shards(server.url, TRAIN)).keys == whole(server.folder).keys
 
 
 @pytest.mark.parametrize(

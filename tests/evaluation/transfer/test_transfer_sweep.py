@@ -12,12 +12,11 @@ import torch
 from architectures import SIZES
 from runs import write_checkpoint
 from travelling_waves import wave, wave_card
+from written import write_closed_forms
 
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import Provenance
-from data_shards.shards.writer import write_corpus
 from evaluation.experiments.run import training_folder
 from evaluation.harness.forecaster import open_forecaster
 from evaluation.harness.runner import RunSettings, run_task
@@ -140,16 +139,12 @@ def test_a_sweep_that_was_cut_short_goes_on_with_the_run_it_was_at(bench, terms)
 def rewritten(folder: Path, split: str, measured) -> Bench:
     """The toy corpus, one of its splits with other trajectories."""
     card = wave_card("toy_wave")
-    for seed, (name, count) in enumerate(card.splits.items()):
-        own = seed + 70 if name == split else seed
-        write_corpus(
-            lambda first, own=own, count=count: (wave(card, i, own) for i in range(first, count)),
-            card,
-            split=name,
-            out=folder,
-            count=count,
-            provenance=Provenance(producer="closed form", version=1, seed=own),
-        )
+    other = list(card.splits).index(split)
+
+    def flow(card, index, seed):
+        return wave(card, index, seed + 70 if seed == other else seed)
+
+    write_closed_forms(folder, card, card.splits, flow)
     return Bench(folder, folder / "sweep", measured)
 
 
