@@ -49,12 +49,12 @@ def check_fits(model: Surrogate, simulation: Simulation) -> None:
             f"{simulation.source}: {channels} channels ({', '.join(simulation.channels)}), the "
             f"model takes {config.channels}; choose by --channels"
         )
-    if config.is_space_time and simulation.grid[0] != 1:
-        raise UserError(
-            f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; "
-            "name the axes by --axes t,x or s,t,x"
-        )
     if config.constraint is not None:
+        if config.grid[0] == 1 and simulation.grid[0] != 1:
+            raise UserError(
+                f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; "
+                "name the axes by --axes t,x or s,t,x"
+            )
         _check_known(config.constraint, simulation)
 
 
