@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, PositiveInt, RootModel, model_validator
 from data_shards.config import Config, later
 from data_shards.stream.layout import ModelLayout
 from foundation.constraint.config import ConstraintConfig
+from foundation.models.mixture import Mixture
 
 # Along a side. No weight of some networks tells the grid, so that a configuration alone could
 # ask for any amount of memory once it is used.
@@ -174,9 +175,14 @@ class FieldConfig(Config):
         )
 
     @property
+    def mixture(self) -> Mixture | None:
+        """The experts of every block, which spread over ranks; None of a dense network."""
+        return None
+
+    @property
     def num_routed(self) -> int:
         """Routed experts of a block; 0 for a dense network."""
-        return 0
+        return 0 if self.mixture is None else self.mixture.router.num_experts
 
     @property
     def has_classes(self) -> bool:
