@@ -76,6 +76,7 @@ class Trainer:
         self.engine, self.stream, self.store, self.validate = engine, stream, store, validate
         self.best = best
         self.position = Position()
+        self.at: Callable[[str], None] = lambda where: None  # is told how far this rank is
         self._micro_global = run.global_batch // run.accumulation
         self._corpora = [corpus.name for corpus in stream.corpora]
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
@@ -159,6 +160,7 @@ class Trainer:
     def _next(self, batches: Any, reporter: Reporter | None) -> Batch:
         """This rank's next samples on its device, without faulty ones if these are left out."""
         since = time.perf_counter()
+        self.at(f"waits for samples of step {self.position.step + 1}")
         batch: Batch = next(batches)
         if self.run.on_non_finite == "skip":
             batch, faults = without_faulty(batch, self.stream, self._first_sample)
@@ -208,6 +210,7 @@ class Trainer:
 
     def _forward(self, batch: Batch) -> Losses:
         first = self._first_sample
+        self.at(f"computes step {self.position.step + 1}")
         noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
         prediction = self.engine(noisy)
         self._usage.add(prediction.routing, batch.corpus_id)
@@ -317,6 +320,7 @@ class Trainer:
 
     def _save(self, batch: Batch) -> None:
         """Save, unless the last step broke the weights though its own loss was finite."""
+        self.at(f"saves step {self.position.step}")
         module = self.engine.module
         finite = torch.stack([torch.isfinite(p).all() for p in module.parameters()]).all()
         module.eval()
