@@ -26,6 +26,7 @@ import torch.distributed as dist
 
 HUNG = 1  # exit code
 _LEFT = "left"
+_SEE_OFF_S = 1.0
 _GRACE_S = 5.0  # between the end of the first rank and that of the others
 
 
@@ -80,24 +81,25 @@ class Verdicts:
             return "rank 0 has ended before the others"
         if now - self._answered > self._limit_s:
             return f"rank 0 has given no sign of life for {now - self._answered:.0f} s"
+        heard = self._answered  # of what came after nobody knows
         at_work = {r: rank for r, rank in enumerate(self._ranks) if rank.words != _LEFT}
-        silent = [r for r, rank in at_work.items() if now - rank.spoke_s > self._limit_s]
+        silent = [r for r, rank in at_work.items() if heard - rank.spoke_s > self._limit_s]
         if silent:
             told = "; ".join(f"rank {r} ({at_work[r].where})" for r in silent)
-            since = max(now - at_work[r].spoke_s for r in silent)
+            since = max(heard - at_work[r].spoke_s for r in silent)
             return f"no sign of life for {since:.0f} s: {told}"
-        moved = max((rank.moved_s for rank in at_work.values()), default=now)
-        if now - moved > self._limit_s:
+        moved = max((rank.moved_s for rank in at_work.values()), default=heard)
+        if heard - moved > self._limit_s:
             told = "; ".join(f"rank {r} {rank.where}" for r, rank in at_work.items())
-            return f"no rank has got on for {now - moved:.0f} s: {told}"
+            return f"no rank has got on for {heard - moved:.0f} s: {told}"
         return None
 
     def speaker(self, now: float) -> int:
         """The first rank that is not silent: the one to tell."""
         if now - self._answered > self._limit_s or self._gone is not None:
             return 1
-        heard = (r for r, rank in enumerate(self._ranks) if now - rank.spoke_s <= self._limit_s)
-        return next(heard, 0)
+        spoke = (self._answered - rank.spoke_s for rank in self._ranks)
+        return next((r for r, ago in enumerate(spoke) if ago <= self._limit_s), 0)
 
     def _forgive_sleep(self, now: float) -> None:
         """Whoever listens was stopped himself, maybe with the whole job: all get a new start."""
@@ -149,7 +151,7 @@ class Pulse:
     ) -> None:
         self._ended.set()
         if self._world > 1:
-            self._threads[0].join(2.0)  # if the store answers, it has said that we leave
+            self._threads[0].join(2 * _SEE_OFF_S)  # if the store answers, it says that we leave
 
     def _speak(self) -> None:
         """Say where we are, hear where others are; a store that is stopped stops this thread."""
@@ -162,6 +164,7 @@ class Pulse:
                 words = _LEFT if ended else f"{self._beat} {self._moves} {self._where}"
                 store.set(_key(self._rank), words)
                 if ended:
+                    self._see_off(store)
                     return
                 known |= {r for r in range(self._world) if r in known or store.check([_key(r)])}
                 said = store.multi_get([_key(r) for r in sorted(known)])
@@ -169,6 +172,15 @@ class Pulse:
                 self._verdicts.hear(heard, time.monotonic())
         except RuntimeError:  # torch's are of this kind: the first rank has ended, or never came
             self._verdicts.lose_store(time.monotonic())
+
+    def _see_off(self, store: Any) -> None:
+        """The store goes with the first rank: it leaves last, if the others are leaving too."""
+        others = [_key(rank) for rank in range(1, self._world)]
+        until = time.monotonic() + _SEE_OFF_S
+        while self._rank == 0 and time.monotonic() < until and store.check(others):
+            if all(words.decode() == _LEFT for words in store.multi_get(others)):
+                return
+            time.sleep(0.02)
 
     def _judge(self) -> None:
         while not self._ended.wait(self._interval_s):

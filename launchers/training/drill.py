@@ -165,7 +165,7 @@ def _supervised(command: Command) -> Iterator[Supervisor]:
     command.output.parent.mkdir(parents=True, exist_ok=True)
     with command.output.with_name(f"{command.output.name}.log").open("a") as said:
         tell = partial(print, file=said, flush=True)
-        yield Supervisor(command, _RESTARTS, _PAUSE_S, said, tell)
+        yield Supervisor(command, _RESTARTS, _PAUSE_S, said=said, tell=tell)
 
 
 def _strike(

@@ -59,7 +59,7 @@ from foundation.train.run_folder import (
 from foundation.train.scales import with_scales
 from foundation.train.stop import StopRequest, listening
 from foundation.train.tokenizer import with_tokenizer
-from foundation.train.trainer import NonFiniteLossError, Position, Trainer
+from foundation.train.trainer import DivergedError, NonFiniteLossError, Position, Trainer
 from launchers.console.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     add_shards_option,
@@ -229,8 +229,9 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
     try:
         finished = trainer.train(reporter, StopRequest())
     except NonFiniteLossError as error:
-        if ranks.is_first:
-            print(f"stopped: {error}", file=sys.stderr)
+        if reporter:
+            diverged = isinstance(error, DivergedError)
+            reporter.stopped(trainer.position.step, str(error), diverged)
         return 1
     finally:
         if reporter:

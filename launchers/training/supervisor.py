@@ -7,10 +7,14 @@ taken for ranks that do not come back: the next one is on fewer, as the batch an
 torch's elastic agent does not serve: it starts the same words again at once, a user's error too,
 without `--resume`; takes fewer nodes, but never fewer ranks of one; and knows neither experts nor
 batches. DeepSpeed had one of its own, built on it, that is gone in 0.19.
+
+A run that stopped itself would do so again: it is started only if its model diverged and the rate
+is to be lowered.
 """
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from data_shards.errors import UserError
 from foundation.checkpoint.saved import tags_of
@@ -76,6 +80,10 @@ class Command:
             words[found + 1] = str(ranks)
         return type(self)((*words, f"--ep-size={ep_size}"))
 
+    def with_value(self, override: str) -> Self:
+        """With a "key.path=value" that takes the place of any before."""
+        return type(self)((*self.words, override))
+
     def _place(self, names: Sequence[str]) -> int | None:
         """Where an option of one of these names is, the last one counting."""
         options = [word.partition("=")[0].replace("_", "-") for word in self.words]
@@ -99,6 +107,7 @@ class Supervisor:
         command: Command,
         restarts: int,
         pause_s: float,
+        lower_rate: float = 1.0,
         said: IO[str] | None = None,
         tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
     ) -> None:
@@ -108,10 +117,12 @@ class Supervisor:
             command: of a training.
             restarts: in a row, without a new checkpoint.
             pause_s: seconds before the first of them; twice as many before every other.
+            lower_rate: factor of the learning rate after a run diverged; 1: no other start.
             said: file for what the command says; it says it where we do by default.
             tell: takes our own lines.
         """
         self.command, self._restarts, self._pause_s = command, restarts, pause_s
+        self._lower_rate, self._lowered = lower_rate, 0
         self._said, self._tell = said, tell
         self.process: subprocess.Popen[bytes] | None = None  # at work
         self.starts = 0
@@ -128,7 +139,7 @@ class Supervisor:
         command, output = self.command, self.command.output
         fruitless = 0
         while True:
-            model, newest = _written(output), _newest(output)
+            model, newest, lines = _written(output), _newest(output), _lines(output)
             code = self._start(command)
             if self._asked.is_set():
                 return 0 if _newest(output) else TERMINATED
@@ -140,6 +151,11 @@ class Supervisor:
             if fruitless > self._restarts or not self._restarts:
                 self._tell(f"supervisor: given up after {self.starts} starts, code {code}")
                 return code if code > 0 else 1
+            stop = _stop(output) if _lines(output) != lines else None
+            if stop is not None:
+                if not stop["diverged"] or not self._may_lower():
+                    return code
+                command = self._slower(command)
             command = self._next(command.resumed(), fruitless)
             pause = min(self._pause_s * 2 ** max(fruitless - 1, 0), _LONGEST_PAUSE_S)
             where = f"from {_newest(output)}" if _newest(output) else "from the beginning"
@@ -173,6 +189,16 @@ class Supervisor:
         _clear(process.pid)
         self.process = None
         return code
+
+    def _may_lower(self) -> bool:
+        self._lowered += 1
+        return self._lower_rate < 1 and self._lowered <= self._restarts
+
+    def _slower(self, command: Command) -> Command:
+        """At a lower rate, from the newest checkpoint, which is from before the run diverged."""
+        rate = read_run(command.output).run.optimiser.lr * self._lower_rate
+        self._tell(f"supervisor: the run diverged; optimiser.lr={rate:.3g} from now on")
+        return command.with_value(f"optimiser.lr={rate!r}")
 
     def _next(self, command: Command, fruitless: int) -> Command:
         """On fewer ranks, if it seems that some do not come back."""
@@ -215,6 +241,21 @@ def _written(output: Path) -> int | None:
     """When the finished model was; the launcher's code alone does not tell that a run is."""
     config = output / "model" / "config.json"
     return config.stat().st_mtime_ns if config.is_file() else None
+
+
+def _lines(output: Path) -> int | None:
+    """When the log was last written."""
+    path = output / "metrics.jsonl"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _stop(output: Path) -> dict[str, Any] | None:
+    """Why the run stopped itself, if that is the last that it has logged."""
+    lines = (output / "metrics.jsonl").read_text().splitlines()
+    with contextlib.suppress(json.JSONDecodeError, IndexError):  # of a line that a kill cut short
+        row: dict[str, Any] = json.loads(lines[-1])
+        return row if row["kind"] == "stop" else None
+    return None
 
 
 def _clear(group: int) -> None:

@@ -14,8 +14,9 @@ _EXAMPLE = """example:
 
 The command behind -- is that of a training, as it would be typed without. When it ends before its
 run is finished it starts again with --resume, from the newest checkpoint whose checksums are right;
-after two starts that saved nothing, on fewer ranks. A user's error (code 2) ends it. Ctrl-C and
-SIGTERM save and leave.
+after two starts that saved nothing, on fewer ranks. A user's error (code 2) ends it, and so does a
+run that stopped itself: bad data, or a model that diverged if --lower-rate is 1. Ctrl-C and SIGTERM
+save and leave.
 """
 
 
@@ -36,6 +37,14 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="SECONDS",
         help="before a restart, twice as long before the next one that saves nothing (default 10)",
     )
+    parser.add_argument(
+        "--lower-rate",
+        type=positive_number,
+        default=1.0,
+        metavar="FACTOR",
+        help="start a run that diverged again, with optimiser.lr times this, at most N times "
+        "(default 1: do not); health.on_spike=stop lets a loss that leaps count as diverged",
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     parser.set_defaults(run=_run)
 
@@ -44,7 +53,8 @@ def _run(options: argparse.Namespace) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise UserError("no command; write that of a training behind --")
-    supervisor = Supervisor(Command(tuple(words)), options.restarts, options.pause)
+    command = Command(tuple(words))
+    supervisor = Supervisor(command, options.restarts, options.pause, options.lower_rate)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
     return supervisor.run()

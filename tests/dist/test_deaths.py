@@ -49,7 +49,7 @@ def with_fault(shards: Path, output: Path, log: Path, act: Any, extra: tuple[str
 
     into(log)
     training.StopRequest = lambda: FaultAfter(3, 1, act)  # type: ignore[assignment,misc]
-    sys.exit(pretrain(shards, output, 2, extra=(*ENDLESS, *extra)))
+    os._exit(pretrain(shards, output, 2, extra=(*ENDLESS, *extra)))
 
 
 def stop_oneself() -> None:

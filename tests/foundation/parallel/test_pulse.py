@@ -37,6 +37,7 @@ def test_a_silent_rank_is_named_with_where_it_was():
 
 def test_a_rank_that_never_came_is_named():
     verdicts = heard(*((float(t), beats(0, at=t, moves=t)) for t in range(10)), world=2)
+    verdicts.hear(beats(0, at=11), 11.0)
     assert verdicts.verdict(11.0) == "no sign of life for 11 s: rank 1 (was never heard)"
 
 

@@ -36,6 +36,10 @@ LAUNCHER = """
     if ending == "finishes":
         (output / "model").mkdir(exist_ok=True)
         (output / "model" / "config.json").write_text(str(number))
+    if "stops" in ending:
+        row = dict(kind="stop", step=number, diverged="diverged" in ending, message="")
+        (output / "metrics.jsonl").write_text(json.dumps(row) + chr(10))
+        sys.exit(1)
     if ending == "is killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if ending == "leaves a rank behind":
@@ -60,12 +64,14 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def supervisor(output: Path, *endings: str, restarts: int = 2, words: tuple[str, ...] = ()) -> Any:
+def supervisor(
+    output: Path, *endings: str, restarts: int = 2, words: tuple[str, ...] = (), rate: float = 1.0
+) -> Any:
     """One whose command ends so, start by start; with what it tells."""
     code = textwrap.dedent(LAUNCHER).format(endings=endings)
     command = Command((sys.executable, "-c", code, "--output", str(output), *words))
     told: list[str] = []
-    return Supervisor(command, restarts, 0.01, tell=told.append), told
+    return Supervisor(command, restarts, 0.01, rate, tell=told.append), told
 
 
 def starts(output: Path) -> list[list[str]]:
@@ -164,6 +170,32 @@ def test_after_two_starts_that_saved_nothing_it_goes_on_on_fewer_ranks(output, o
 def test_fewer_ranks_are_as_many_as_batch_and_experts_allow(ranks, ep_size, below):
     run = load_run_config("debug", [])  # 16 experts, batches of 8
     assert layout_below(run, ranks, ep_size) == below
+
+
+@pytest.mark.parametrize(("ending", "rate"), [("stops: bad data", 0.5), ("stops: diverged", 1.0)])
+def test_a_run_that_stopped_itself_is_not_started_again_in_vain(output, ending, rate):
+    at_work, _ = supervisor(output, ending, rate=rate)
+    resumable(output)
+    assert at_work.run() == 1
+    assert len(starts(output)) == 1
+
+
+def test_a_run_that_diverged_goes_on_at_a_lower_rate(output):
+    endings = ("saves and fails", "stops: diverged", "is killed", "finishes")
+    at_work, told = supervisor(output, *endings, rate=0.5)
+    resumable(output)
+    assert at_work.run() == 0
+    rate = load_run_config("debug", []).optimiser.lr
+    slower = f"optimiser.lr={rate / 2!r}"
+    assert [slower in words for words in starts(output)] == [False, False, True, True]
+    assert sum("the run diverged" in line for line in told) == 1
+
+
+def test_the_rate_is_lowered_a_limited_number_of_times(output):
+    at_work, _ = supervisor(output, "stops: diverged", rate=0.5, restarts=4)
+    resumable(output)
+    assert at_work.run() == 1
+    assert len(starts(output)) == 5
 
 
 def test_whoever_stops_it_gets_a_saved_run_and_no_other_start(output):
