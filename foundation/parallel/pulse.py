@@ -203,7 +203,7 @@ def _key(rank: int) -> str:
 def _store(rank: int, limit_s: float) -> Any:
     """An own connection to the store that the process group will use, or uses; see env://."""
     elsewhere = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds it
-    return dist.TCPStore(
+    return dist.TCPStore(  # type: ignore[attr-defined]  # public all the same
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
         is_master=rank == 0 and not elsewhere,

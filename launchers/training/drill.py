@@ -153,7 +153,7 @@ def difference(run: Path, reference: Path) -> str | None:
 def logged(run: Path) -> list[dict[str, Any]]:
     """What a run computed, without what its clock measured."""
     path = run / "metrics.jsonl"
-    rows = []
+    rows: list[dict[str, Any]] = []
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # of a line that is written
         rows += (json.loads(line) for line in path.read_text().splitlines())
     return [{k: v for k, v in row.items() if not _CLOCKS.search(k)} for row in rows]

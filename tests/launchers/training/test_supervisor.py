@@ -17,6 +17,7 @@ from foundation.models.registry import build_model
 from foundation.train.config import load_run_config
 from foundation.train.run_folder import Job, Launch, write_run
 from foundation.train.stop import TERMINATED
+from launchers.cli import main
 from launchers.training.supervisor import Command, Supervisor, layout_below
 
 PATIENCE_S = 30
@@ -232,3 +233,13 @@ def test_a_command_that_is_not_there_is_refused(tmp_path):
     words = (str(tmp_path / "none"), "--output", str(tmp_path))
     with pytest.raises(UserError, match="cannot be started"):
         Supervisor(Command(words), 1, 1.0).run()
+
+
+def test_the_words_behind_the_dashes_reach_the_launcher_as_they_are(monkeypatch, output):
+    seen: list[Supervisor] = []
+    monkeypatch.setattr(Supervisor, "run", lambda self: seen.append(self) or 0)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    words = ("deepspeed", "--num_gpus", "2", "train.py", "--ep_size=2", "--output", "x", "steps=3")
+    assert main(["supervise", "--restarts", "1", "--lower_rate", "0.5", "--", *words]) == 0
+    assert seen[0].command.words == words
+    assert main(["supervise", "--restarts", "1"]) == 2
