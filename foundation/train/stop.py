@@ -45,7 +45,9 @@ class StopRequest:
 
 
 def listen() -> None:
-    """Listen from now on, if this process does not do so already."""
+    """Listen from now on, if this process does not do so already; before torch is imported."""
+    # Its twenty lines on every connection that is lost would bury ours.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _listening()
 
 

@@ -188,7 +188,9 @@ def _work(
         compile_network(model)
         if ranks.is_first:
             print("compile: the first step takes a minute or two", file=sys.stderr)
+    pulse.at("builds the engine")
     engine = build_engine(model, deepspeed_config, options.ep_size)
+    pulse.at("reads the newest checkpoint")
     validate = validator and partial(
         validator,
         rank=ranks.rank,

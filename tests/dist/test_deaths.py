@@ -54,7 +54,7 @@ def with_fault(shards: Path, output: Path, log: Path, act: Any, extra: tuple[str
 
 def stop_oneself() -> None:
     """As a rank whose machine hangs; somebody ends it later."""
-    subprocess.Popen(["sh", "-c", f"sleep 14; kill -9 {os.getpid()}"], stderr=subprocess.DEVNULL)
+    subprocess.Popen(["sh", "-c", f"sleep 40; kill -9 {os.getpid()}"], stderr=subprocess.DEVNULL)
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -63,7 +63,7 @@ def kill_oneself() -> None:
 
 
 def sleep_in_step() -> None:
-    time.sleep(14)
+    time.sleep(40)
     kill_oneself()
 
 
@@ -80,7 +80,7 @@ def sleep_in_step() -> None:
 )
 def test_a_rank_that_hangs_ends_the_job_and_is_named(waves, tmp_path, act, line):
     log = tmp_path / "log"
-    extra = ("--hung-after", "0.1")
+    extra = ("--hung-after", "0.2")
     codes = exit_codes_on_ranks(2, with_fault, waves, tmp_path / "run", log, act, extra)
     assert codes[0] == 1
     assert any(re.match(line, each) for each in said(log, 0)), said(log, 0)
@@ -111,7 +111,7 @@ def test_a_killed_data_worker_is_one_line(waves, tmp_path):
     log = tmp_path / "log"
     assert on_ranks(1, with_a_dead_worker, waves, tmp_path / "run", log) == [1]
     last = said(log, 0)[-1]
-    assert re.match(r"stopped: rank 0: a process that reads samples ahead is killed by.*", last)
+    assert last.startswith("stopped: rank 0: a process that reads samples ahead is gone; ")
     assert not any(line.startswith("Traceback") for line in said(log, 0))
 
 
