@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import threading
 import time
@@ -83,6 +84,7 @@ def left_alone(command: Command) -> float:
     """
     seconds = command.output / "seconds"
     if model_of(command.output) is None or not seconds.exists():
+        shutil.rmtree(command.output, ignore_errors=True)  # of a drill that was left
         began = time.monotonic()
         with _supervised(command) as supervisor:
             code = supervisor.run()
@@ -96,10 +98,11 @@ def tried(command: Command, fault: Fault, reference: Path) -> Trial:
     """Train with one fault.
 
     Args:
-        command: of the training; its folder holds nothing yet.
+        command: of the training; what is in its folder goes.
         fault: that comes to it.
         reference: folder of the one that was left alone.
     """
+    shutil.rmtree(command.output, ignore_errors=True)
     seen: list[int | None] = []
     over = threading.Event()
     with _supervised(command) as supervisor:
