@@ -154,12 +154,13 @@ def difference(run: Path, reference: Path) -> str | None:
 
 
 def logged(run: Path) -> list[dict[str, Any]]:
-    """What a run computed, without what its clock measured."""
+    """What a run computed, without what its clock measured; what it noticed, a restart forgets."""
     path = run / "metrics.jsonl"
     rows: list[dict[str, Any]] = []
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # of a line that is written
         rows += (json.loads(line) for line in path.read_text().splitlines())
-    return [{k: v for k, v in row.items() if not _CLOCKS.search(k)} for row in rows]
+    computed = (row for row in rows if row["kind"] in ("train", "validation"))
+    return [{k: v for k, v in row.items() if not _CLOCKS.search(k)} for row in computed]
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def _command(options: argparse.Namespace, name: str) -> Command:
             *module_command("launchers.pretrain", options.ranks),
             *("--preset", options.preset, "--ep-size", str(options.ep_size)),
             *("--shards", str(options.shards), "--output", str(options.output / name)),
-            *("--hung-after", str(options.hung_after), *options.overrides),
+            # Loads of experts are logged as a mean over steps, which a restart would cut.
+            *("--hung-after", str(options.hung_after), "log_every=1", *options.overrides),
         )
     )
 
