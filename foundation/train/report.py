@@ -97,7 +97,7 @@ class Reporter:
         """Why the run stops before its end.
 
         Args:
-            step: optimiser steps taken.
+            step: the first that is not taken; a resumed run, which starts before it, drops the row.
             message: for people.
             diverged: whether the model is at fault, and not the data.
         """

@@ -233,7 +233,7 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
     except NonFiniteLossError as error:
         if reporter:
             diverged = isinstance(error, DivergedError)
-            reporter.stopped(trainer.position.step, str(error), diverged)
+            reporter.stopped(trainer.position.step + 1, str(error), diverged)
         return 1
     finally:
         if reporter:
