@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: install quickstart test test-all lint types contracts check docs clean
+.PHONY: install quickstart test test-all lint types contracts check audit docs clean
 
 install: $(STAMP)
 
@@ -35,6 +35,9 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint types contracts  ## everything that is not a test
+
+audit: $(STAMP)  ## known weaknesses of what is pinned, where an index of them answers
+	$(BIN)/python .ci/audit
 
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"

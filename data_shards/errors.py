@@ -4,12 +4,30 @@ Every layer of the house raises `UserError` for a wrong name, file or
 combination; the console turns it into one line on stderr and exit code 2.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# A URL up to its host, and what follows its path; as a path on disk it has lost one of its slashes.
+_USER = re.compile(r"(\b[a-zA-Z][\w+.-]+:/{1,2})[^\s/?#]*@")
+_QUERY = re.compile(
+    r"(\b[a-zA-Z][\w+.-]+:/{1,2}[^\s?#'\"]+)[?#][^\s'\"]*?(?=[,;:.)]*(?:[\s'\"]|$))"
+)
+
 
 class UserError(Exception):
-    """A fault that the user can fix: where, what came, what was wanted, what to do."""
+    """A fault that the user can fix: where, what came, what was wanted, what to do.
+
+    It ends up on consoles, in logs and on pages, so URLs in it lose what is secret in them.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(without_secrets(str(message)))
+
+
+def without_secrets(text: str) -> str:
+    """A text whose URLs have lost user, password, query (signatures, tokens) and fragment."""
+    return _QUERY.sub(r"\1", _USER.sub(r"\1", text))
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

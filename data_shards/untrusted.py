@@ -55,6 +55,19 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         raise UserError(f"{path}: not readable as text: {error}") from None
 
 
+def check_plain(path: Path) -> None:
+    """Refuse pipes and devices, which would be waited for, and folders.
+
+    Args:
+        path: of something that is there.
+
+    Raises:
+        UserError: it is no plain file.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: is no plain file")
+
+
 def parse_json(text: str | bytes, where: str, remedy: str = "restore it") -> Any:
     """Plain values of a JSON text.
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
+from data_shards.formats.trial import fault_of
+from data_shards.untrusted import check_plain
 
 MOST_DEPTH, MOST_OBJECTS = 32, 100_000  # of groups and arrays
 MOST_ENTRIES = 1 << 24  # of what is read whole: coordinates, and masks of up to 256^3 cells
@@ -22,8 +24,12 @@ def open_hdf5(path: Path) -> h5py.File:
     Raises:
         UserError: it is not HDF5, truncated, or cannot be read at all.
     """
-    if path.is_file() and not h5py.is_hdf5(path):
-        raise UserError(f"{path}: not an HDF5 file ({appearance(path)})")
+    if path.exists():
+        check_plain(path)
+        if not h5py.is_hdf5(path):
+            raise UserError(f"{path}: not an HDF5 file ({appearance(path)})")
+        if fault := fault_of(path):
+            raise UserError(f"{path}: damaged: {fault}; fetch or write it again")
     with legible(path):
         # Many shared file systems know no locks, and nobody else writes a download.
         return h5py.File(path, "r", locking="best-effort")

@@ -7,6 +7,7 @@ and only ever lists shards that are complete under their final names.
 import fcntl
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from data_shards.untrusted import parse_json, read_text
 
 MANIFEST = "manifest.json"
 _BUILD = "foundation shards generate all --profile small"  # minutes; the published sizes are days
+_URL = re.compile(r"[a-zA-Z][\w+.-]+:/")
 Storage = Literal["float32", "float16"]
 # Of a card: what decides which channels go where, and which numbers fill them.
 _SHOWN = {
@@ -162,6 +164,8 @@ def read_manifest(folder: Path) -> Manifest:
         UserError: no such folder, no manifest in it, or it is not readable.
     """
     if not folder.is_dir():
+        if _URL.match(str(folder)):
+            raise UserError(f"{folder}: a URL; wanted a folder of this machine")
         raise UserError(f"{folder}: no such folder; build one with `{_BUILD} --out {folder}`")
     path = folder / MANIFEST
     try:

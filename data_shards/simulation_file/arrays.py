@@ -172,7 +172,7 @@ def _dataset(path: Path, name: str, node: h5py.Dataset, netcdf: bool) -> FileArr
         with legible(path):
             return np.asarray(node[key])
 
-    axes = tuple(_axis_name(node, number) for number in range(len(node.shape or ())))
+    axes = _axis_names(node)
     shape = node.shape or ()  # a dataset may have no space at all
     array = FileArray(name, shape, node.dtype, take, axes, _kept(node.attrs))
     return _unpacked(array, node, netcdf)
@@ -193,12 +193,23 @@ def _attribute(node: Any, name: str) -> Any:
     return getattr(node, name, None)
 
 
-def _axis_name(node: h5py.Dataset, number: int) -> str:
-    """Its label, or the name of its scale."""
-    dimension = node.dims[number]
-    if dimension.label:
-        return str(dimension.label)
-    for scale in dimension.values():
+def _axis_names(node: h5py.Dataset) -> tuple[str, ...]:
+    """Of every axis its label, or the name of its scale, or nothing."""
+    number = len(node.shape or ())
+    return tuple(
+        label or _scale_name(node, axis) for axis, label in enumerate(_labels(node, number))
+    )
+
+
+def _labels(node: h5py.Dataset, number: int) -> list[str]:
+    """As `dims[axis].label` reads them, which frees what is not its own if they are damaged."""
+    written: Any = node.attrs.get("DIMENSION_LABELS", [])
+    texts = [each if isinstance(each, str) else "" for each in np.ravel(written).tolist()]
+    return (texts + [""] * number)[:number]
+
+
+def _scale_name(node: h5py.Dataset, axis: int) -> str:
+    for scale in node.dims[axis].values():
         return str(scale.name).rpartition("/")[2]
     return ""
 

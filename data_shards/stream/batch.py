@@ -57,3 +57,13 @@ class Batch:
         """The same batch on another device."""
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in _TENSORS}
         return replace(self, **moved)
+
+    def share(self) -> "Batch":
+        """The same batch, its tensors moved in place to memory that other processes see.
+
+        Raises:
+            RuntimeError: there is too little of it.
+        """
+        for name in _TENSORS:
+            getattr(self, name).share_memory_()
+        return self

@@ -14,7 +14,7 @@ from typing import cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveInt
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from data_shards.config import Config, later
 from data_shards.errors import UserError
@@ -24,6 +24,7 @@ from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout, placement_of, unlabelled
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig, MixturePlan, SampleId, Source
+from data_shards.stream.shared import Sent, check_shared_memory, received
 from data_shards.stream.windows import read_window
 
 
@@ -86,7 +87,8 @@ class SampleStream:
             world: number of processes.
 
         Raises:
-            UserError: the global batch does not divide by the number of ranks.
+            UserError: the global batch does not divide by the number of ranks, or workers have
+                too little shared memory.
         """
         if first_sample < 0 or global_batch < 1 or not 0 <= rank < world:
             raise ValueError(
@@ -104,18 +106,18 @@ class SampleStream:
         if self.config.workers == 0:
             return map(slices.__getitem__, count())
         workers, prefetch = self._ahead(local)
-        return iter(
-            DataLoader(
-                slices,
-                batch_size=None,
-                sampler=_Counting(),
-                num_workers=workers,
-                prefetch_factor=prefetch,
-                collate_fn=_unchanged,
-                worker_init_fn=_start_worker,
-                generator=torch.Generator(),  # or it would advance the global one
-            )
+        check_shared_memory(workers * prefetch * self.batch_bytes(local))
+        loader = DataLoader(
+            Sent(slices.__getitem__),
+            batch_size=None,
+            sampler=_Counting(),
+            num_workers=workers,
+            prefetch_factor=prefetch,
+            collate_fn=_unchanged,
+            worker_init_fn=_start_worker,
+            generator=torch.Generator(),  # or it would advance the global one
         )
+        return map(received, loader)
 
     def decode(self, first_sample: int, number: int) -> Batch:
         """The plan's samples first_sample .. first_sample + number - 1 as one batch."""
@@ -153,7 +155,7 @@ class SampleStream:
 
 
 @dataclass(frozen=True)
-class _Slices(Dataset[Batch]):
+class _Slices:
     """Batch n of one rank; a map, so that the loader's order does not depend on its workers."""
 
     stream: SampleStream
@@ -179,5 +181,5 @@ def _start_worker(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _unchanged(batch: object) -> Batch:
-    return cast(Batch, batch)
+def _unchanged(sent: object) -> Batch | Exception:
+    return cast(Batch | Exception, sent)

@@ -16,6 +16,7 @@ from data_shards.untrusted import parse_json, read_text
 from foundation.parallel.layout import Layout
 
 MANIFEST = "checkpoint.json"
+PARTIAL = ".partial-"  # begins the name of what is not whole yet
 
 
 class Checkpoint(Config):
@@ -74,6 +75,11 @@ def newest_checkpoint(folder: Path, contents: bool = False) -> tuple[str, Checkp
 def tags_of(folder: Path) -> list[str]:
     """Names of all checkpoints, the oldest first."""
     return sorted(path.name for path in folder.glob("step-*") if path.is_dir())
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What saves that were cut off have left among checkpoints; the next save removes it."""
+    return [*folder.glob(f"{PARTIAL}*"), *folder.glob(".universal-*")]
 
 
 def read_manifest(checkpoint: Path, contents: bool = False) -> Checkpoint:

@@ -14,17 +14,18 @@ from typing import Any
 import torch.distributed as dist
 
 from data_shards.atomic import publish
+from data_shards.errors import UserError
 from foundation.checkpoint.saved import (
     MANIFEST,
+    PARTIAL,
     Checkpoint,
     fault_of,
+    leftovers,
     newest_checkpoint,
     tags_of,
 )
 from foundation.parallel.layout import Layout
 from foundation.parallel.state import load_state, save_state
-
-_PARTIAL = ".partial-"
 
 
 class CheckpointStore:
@@ -33,6 +34,7 @@ class CheckpointStore:
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self.keep = keep
+        self._home = _identity(folder.parent)
 
     def newest(self) -> tuple[str, Checkpoint] | None:
         """Tag and manifest of the newest checkpoint whose files are all there, if any.
@@ -55,14 +57,18 @@ class CheckpointStore:
 
         Returns:
             Folder of the checkpoint.
+
+        Raises:
+            UserError: the training folder was removed since it was opened.
         """
         final = self.folder / f"step-{step:08d}"
         if dist.get_rank() == 0:
+            self._check_home()
             self._clear_partial()
         dist.barrier()
-        save_state(engine, self.folder, f"{_PARTIAL}{final.name}", {})
+        save_state(engine, self.folder, f"{PARTIAL}{final.name}", {})
         if dist.get_rank() == 0:
-            partial = self.folder / f"{_PARTIAL}{final.name}"
+            partial = self.folder / f"{PARTIAL}{final.name}"
             names = sorted(path.name for path in partial.iterdir())
             manifest = Checkpoint.of(partial, names, step, samples, layout)
             (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2))
@@ -77,6 +83,15 @@ class CheckpointStore:
         """Restore a checkpoint that `newest` gave, under this run's layout; collective."""
         load_state(engine, self.folder, tag, saved.layout, layout)
 
+    def _check_home(self) -> None:
+        """Nothing is saved beside what else a run needs to go on."""
+        home = self.folder.parent
+        if self._home is not None and self._home != _identity(home):
+            raise UserError(
+                f"{home}: was removed or replaced while the run wrote to it; what was in it is "
+                "lost, start anew"
+            )
+
     def _retire(self, newest: str) -> None:
         """Remove what is older than the newest few good ones up to the one just saved."""
         older = [tag for tag in tags_of(self.folder) if tag <= newest]
@@ -86,10 +101,19 @@ class CheckpointStore:
                 self._remove(self.folder / tag)
 
     def _remove(self, checkpoint: Path) -> None:
-        hidden = checkpoint.with_name(f"{_PARTIAL}removed-{checkpoint.name}")
+        hidden = checkpoint.with_name(f"{PARTIAL}removed-{checkpoint.name}")
         os.replace(checkpoint, hidden)
         shutil.rmtree(hidden)
 
     def _clear_partial(self) -> None:
-        for leftover in [*self.folder.glob(f"{_PARTIAL}*"), *self.folder.glob(".universal-*")]:
+        for leftover in leftovers(self.folder):
             shutil.rmtree(leftover)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from another one of its name; None where there is none."""
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from data_shards.atomic import replace_file
+from data_shards.errors import UserError
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -34,7 +36,8 @@ class Reporter:
     def __init__(self, folder: Path, corpora: Sequence[str], first_step: int, steps: int) -> None:
         self._corpora = corpora
         self._steps = steps
-        self._lines = _reopened(folder / "metrics.jsonl", first_step)
+        self._path = folder / "metrics.jsonl"
+        self._lines = _reopened(self._path, first_step)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
         terminal = sys.stderr.isatty()
         self._bar = tqdm(total=steps, initial=first_step, unit="step", disable=not terminal)
@@ -108,10 +111,16 @@ class Reporter:
     def close(self) -> None:
         """Flush and close all files."""
         self._bar.close()
-        self._board.close()
+        with suppress(FileNotFoundError):  # of a folder that is gone, which `_write` has said
+            self._board.close()
         self._lines.close()
 
     def _write(self, row: dict[str, Any]) -> None:
+        if not self._path.exists():  # its lines would go nowhere, and no error would tell
+            raise UserError(
+                f"{self._path.parent}: was removed while the run wrote to it; what was in it is "
+                "lost, start anew"
+            )
         self._lines.write(json.dumps(row, allow_nan=False) + "\n")
         self._lines.flush()
 

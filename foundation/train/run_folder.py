@@ -22,6 +22,7 @@ from foundation.checkpoint.saved import Checkpoint, newest_checkpoint, tags_of
 from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig
 from foundation.train.config import RunConfig, first_difference
+from foundation.train.room import check_room
 
 # Parts of a run that a resumed one must share; length, rates and losses may change on the way, and
 # validation where it decides nothing.
@@ -150,8 +151,9 @@ def check_output(
 
     Raises:
         UserError: there is a run and it is not to be resumed, there is none and it is, or it is
-            another one.
+            another one; or its disk takes no checkpoint.
     """
+    check_room(folder, job.run.model)
     config = config_path(folder)
     used = config.is_file() or bool(tags_of(folder / "checkpoints"))
     if used and not resume:

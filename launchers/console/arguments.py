@@ -10,9 +10,11 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import yaml
+
+from data_shards.errors import without_secrets
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -33,6 +35,10 @@ class Parser(argparse.ArgumentParser):
     ) -> Any:
         """As argparse's, which calls the other in some versions of Python only."""
         return super().parse_known_intermixed_args(_hyphenated(args), namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse's, without what is secret in the URLs that a user gave."""
+        super().error(without_secrets(message))
 
 
 def _hyphenated(words: Iterable[str] | None) -> list[str]:

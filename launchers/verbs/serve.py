@@ -32,7 +32,6 @@ saves what it shows as one file. Ctrl-C ends it. Needs: pip install 'moe-pot[ser
 """
 _MOST_PORT = 65535
 _ANY = ("0.0.0.0", "::", "")
-_OWN = ["127.0.0.1", "localhost", "[::1]"]
 
 
 def add_verb(subparsers: Subparsers) -> None:
@@ -89,32 +88,19 @@ def _listen(host: str, port: int) -> socket.socket:
 def _serve(
     explorer: "Explorer", listening: socket.socket, host: str, most_upload_bytes: int
 ) -> None:
-    from werkzeug.serving import WSGIRequestHandler, make_server
+    from evaluation.simulation.page.app import FORM_BYTES, ExploreApp
+    from evaluation.simulation.page.server import BoundedServer
 
-    from evaluation.simulation.page.app import ExploreApp
-
-    class Quiet(WSGIRequestHandler):
-        """Says nothing of requests; failures are said by the application."""
-
-        def log(self, type: str, message: str, *args: object) -> None:
-            pass
-
-    port = listening.getsockname()[1]
     if not _is_loopback(host):
         say(
             f"warning: --host {host}: whoever reaches this machine over the network can use the "
             "page, look at the shards and upload files; there is no password"
         )
-    trusted = None if host in _ANY else [*_OWN, _in_address(host)]
-    server = make_server(
-        host,
-        port,
-        ExploreApp(explorer, most_upload_bytes, trusted),
-        threaded=True,
-        request_handler=Quiet,
-        fd=listening.fileno(),
-    )
-    shown = "127.0.0.1" if host in _ANY else _in_address(host)
+    machine = socket.gethostname()
+    names = ["localhost", machine, f"{machine}.local"] if host in _ANY else ["localhost", host]
+    app = ExploreApp(explorer, most_upload_bytes, names)
+    server = BoundedServer(app, listening, most_upload_bytes + FORM_BYTES)
+    shown, port = "127.0.0.1" if host in _ANY else _in_address(host), listening.getsockname()[1]
     with suppress(KeyboardInterrupt):  # also one that comes before the server has begun
         say(f"the page: http://{shown}:{port}/ (Ctrl-C ends it)")
         server.serve_forever()  # until Ctrl-C

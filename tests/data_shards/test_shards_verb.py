@@ -16,6 +16,7 @@ from data_shards.catalogue import card_names, ladder_names, load_card, read_card
 from data_shards.errors import UserError
 from data_shards.shards.manifest import Provenance, SourceFile, read_manifest
 from data_shards.trajectory import Trajectory
+from launchers.cli import main
 from launchers.console import progress as progress_module
 from launchers.console.progress import Overall, progress
 
@@ -31,6 +32,19 @@ def test_verify_prints_a_summary_or_every_fault(own_folder, capsys):
     with pytest.raises(UserError, match="1 faults"):
         console("verify", own_folder)
     assert "tar: missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["verify", "info", "show"])
+def test_a_url_in_place_of_a_folder_is_said_without_its_secrets(verb, capsys):
+    for url in ("https://me:SECRET@here.org/shards", "https://here.org/shards?token=SECRET"):
+        words = ["shards", verb, url, *(["--output", "pictures"] if verb == "show" else [])]
+        assert main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "here.org/shards: a URL; wanted a folder of this machine" in line
+        assert "SECRET" not in line
+        with pytest.raises(SystemExit):
+            main([*words, "--no-such-option", url])
+        assert "SECRET" not in capsys.readouterr().err
 
 
 def test_verify_speaks_json(own_folder, capsys):

@@ -32,6 +32,23 @@ def raising(error: BaseException):
             1,
             "error: a file: Read-only file system; see to the disk, then run again",
         ),
+        (
+            OSError(errno.EACCES, os.strerror(errno.EACCES), "https://me:SECRET@here.org/a"),
+            1,
+            "error: https://here.org/a: Permission denied; see to the disk, then run again",
+        ),
+        (
+            RuntimeError("DataLoader worker (pid 42) is killed by signal: Bus error. It is ..."),
+            1,
+            "error: data worker 42 was killed (Bus error); for want of memory, or of room in "
+            "/dev/shm? go on with --resume",
+        ),
+        (
+            RuntimeError("DataLoader worker (pid(s) 42, 43) exited unexpectedly"),
+            1,
+            "error: data worker 42 ended; for want of memory, or of room in /dev/shm? go on with "
+            "--resume",
+        ),
     ],
 )
 def test_a_code_and_a_line(capsys, error, code, said):
@@ -47,6 +64,6 @@ def test_ranks_that_repeat_the_first_say_nothing_but_what_their_own_disk_says(ca
 
 
 def test_what_is_our_own_fault_is_not_hidden():
-    for error in (OSError(errno.EINVAL, "ours"), ValueError("ours")):
+    for error in (OSError(errno.EINVAL, "ours"), ValueError("ours"), RuntimeError("ours")):
         with pytest.raises(type(error)):
             guarded(raising(error))

@@ -5,33 +5,43 @@ Of the libraries for such pages, gradio 6.31 (94 MB with what else it installs),
 there, not watched in a browser). So the page is our own, scrubs in the browser, and can be saved
 as a file; the server is Werkzeug (BSD, 2 MB, which tensorboard installs anyway).
 
-What is guarded against: a name that was made to resolve to this machine (`trusted_hosts`), a
-foreign page that posts here (`Origin`), anything that a page could fetch or run that is not
-ours (its policy), bodies above a limit, files made to crash their reader (`read_apart`).
+What is guarded against: a name that was made to resolve to this machine (only an address, which
+no name server gives out as a name, and our own names are answered), a foreign page that asks here
+(`Origin`, `Sec-Fetch-Site`; what computes is a POST, of which every browser tells the origin),
+anything that a page could fetch or run that is not ours (its policy), bodies above a limit or
+without an end, files made to crash their reader (`read_apart`). `server` bounds time and threads.
 """
 
 import base64
 import hashlib
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    Forbidden,
+    HTTPException,
+    LengthRequired,
+    RequestEntityTooLarge,
+)
 from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Request, Response
 
 from data_shards.errors import UserError
 from data_shards.simulation_file import Reading
-from evaluation.simulation.page.explorer import Explorer
+from evaluation.simulation.page.explorer import BusyError, Explorer
 from evaluation.simulation.page.render import render_fault, script_text
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_FORM_BYTES = 1 << 20  # of a request beside its file
+FORM_BYTES = 1 << 20  # of a request beside its file
+_MOST_FIELDS = 20
 _BOUNDARIES = ("periodic", "periodic-x", "periodic-y", "edge")
 
 
@@ -39,26 +49,29 @@ class ExploreApp:
     """A WSGI application."""
 
     def __init__(
-        self, explorer: Explorer, most_upload_bytes: int, trusted_hosts: list[str] | None
+        self,
+        explorer: Explorer,
+        most_upload_bytes: int,
+        names: Collection[str] = ("localhost",),
     ) -> None:
         """Prepare the answers that never change.
 
         Args:
             explorer: computes what is shown.
             most_upload_bytes: of a file.
-            trusted_hosts: names that this server may be called by; any if None.
+            names: that this server may be called by, beside addresses.
         """
         self._explorer, self._most = explorer, most_upload_bytes
+        self._names = frozenset(name.lower() for name in names)
         self._page = explorer.page(most_upload_bytes)
         self._policy = _policy(script_text())
         self._request = type(
             "ExploreRequest",
             (Request,),
             {
-                "max_content_length": most_upload_bytes + _FORM_BYTES,
-                "max_form_memory_size": _FORM_BYTES,
-                "max_form_parts": 20,
-                "trusted_hosts": trusted_hosts,
+                "max_content_length": most_upload_bytes + FORM_BYTES,
+                "max_form_memory_size": FORM_BYTES,
+                "max_form_parts": _MOST_FIELDS,
             },
         )
 
@@ -67,11 +80,14 @@ class ExploreApp:
         request = self._request(environ)
         try:
             response = self._answer(request)
+        except BusyError as error:
+            response = _html(render_fault(str(error)), 503)
         except UserError as error:
             response = _html(render_fault(str(error)), 400)
         except RequestEntityTooLarge:
-            line = f"the file has more than {self._most} bytes; give a part of it, or raise "
-            response = _html(render_fault(f"{line}--most-upload"), 413)
+            response = _html(render_fault(self._too_much(request)), 413)
+        except ClientDisconnected:
+            response = _html(render_fault("the request ended early, or came too slowly"), 408)
         except HTTPException as error:
             response = _html(render_fault(str(error.description)), error.code or 400)
         except Exception:
@@ -86,19 +102,30 @@ class ExploreApp:
         response.headers["Cache-Control"] = "no-store"
         return response(environ, start)
 
+    def _too_much(self, request: Request) -> str:
+        """What is too much of a request whose length is known."""
+        if (request.content_length or 0) > self._most + FORM_BYTES:
+            more = "give a part of it, or raise --most-upload"
+            return f"the file has more than {self._most} bytes; {more}"
+        texts = f"texts of more than {FORM_BYTES} bytes"
+        return f"the form has more than {_MOST_FIELDS} fields, or {texts}"
+
     def _answer(self, request: Request) -> Response:
-        _check_origin(request)
+        _check_name(request, self._names)
         asked = (request.method, request.path)
-        if asked == ("GET", "/"):
+        if asked == ("GET", "/"):  # a link from anywhere may lead to the page
             return _html(self._page)
-        if asked == ("GET", "/sample"):
+        _check_asker(request)
+        if "Transfer-Encoding" in request.headers:
+            raise LengthRequired("the request does not say how long it is")
+        if asked == ("POST", "/sample"):
             return _html(self._sample(request))
         if asked == ("POST", "/file"):
             return _html(self._file(request))
         return _html(render_fault(f"there is no {request.method} {request.path} here"), 404)
 
     def _sample(self, request: Request) -> str:
-        values = request.args
+        values = request.form
         corpus, _, split = values.get("shelf", "").partition("/")
         index = _whole(values, "index", "sample")
         return self._explorer.sample(corpus, split, index or 0, *_window(values))
@@ -116,7 +143,7 @@ class ExploreApp:
             try:
                 return self._explorer.file(path, reading, *window)
             except UserError as error:
-                raise UserError(str(error).replace(f"{folder}/", "")) from None
+                raise type(error)(str(error).replace(f"{folder}/", "")) from None
 
 
 def _policy(script: str) -> str:
@@ -129,17 +156,32 @@ def _policy(script: str) -> str:
     )
 
 
-def _check_origin(request: Request) -> None:
-    """Refuse what a page of another origin sends.
+def _check_name(request: Request, names: Collection[str]) -> None:
+    """Refuse to be called by a name that is not ours: it was made to lead here.
 
     Raises:
-        UserError: there is such an origin.
-        SecurityError: the server was called by a name that is not its own.
+        Forbidden: it is such a name.
     """
-    host = request.host  # checks the name
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != host:
-        raise UserError(f"a page of {origin} asks; only pages of http://{host} may")
+    try:
+        name = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
+        if name not in names:
+            ip_address(name)
+    except ValueError:
+        raise Forbidden(f"called by {request.host!r}, which is no name of this server") from None
+
+
+def _check_asker(request: Request) -> None:
+    """Refuse what a page of another origin asks for.
+
+    Raises:
+        Forbidden: there is such an origin.
+    """
+    origin, own = request.headers.get("Origin"), f"http://{request.host}"
+    if origin is not None and origin != own:
+        raise Forbidden(f"a page of {origin} asks; only pages of {own} may")
+    # Another port of this machine is another site's too, though browsers call it the same site.
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise Forbidden(f"another page asks; only pages of {own} may")
 
 
 def _window(values: Any) -> tuple[int, int | None]:

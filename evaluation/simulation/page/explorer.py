@@ -1,9 +1,10 @@
 """What the page asks for: a sample's place or a file in, the part of the page that shows it out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore
 
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
@@ -18,6 +19,13 @@ from evaluation.simulation.page.scrub import scrub
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
+
+_READERS = 2  # processes that read files, each of some GiB at most
+_PATIENCE_S = 120.0  # of a request that waits for its turn
+
+
+class BusyError(UserError):
+    """Others are served first; another time it will do."""
 
 
 class Explorer:
@@ -37,7 +45,8 @@ class Explorer:
         self._model, self._checkpoint, self._shards = model, checkpoint, shards
         self._fingerprints, self._unlike = find_fingerprints(model, find_folder(checkpoint))
         self._found, self._left_out = shelves(find_shards(shards), model) if shards else ((), ())
-        self._one_at_a_time = Lock()  # a forecast takes all cores anyway
+        self._readers = BoundedSemaphore(_READERS)
+        self._forecasts = BoundedSemaphore(1)  # one takes all cores anyway
 
     def page(self, most_upload_bytes: int) -> str:
         """The page before anything is shown."""
@@ -75,7 +84,8 @@ class Explorer:
             UserError: it cannot be read, or the model cannot take it.
         """
         reading = replace(reading, frames=self._model.config.context_frames)
-        simulation = read_apart(path, reading)
+        with _turn(self._readers):
+            simulation = read_apart(path, reading)
         notes = (*simulation.assumed, *training_hints(self._model, simulation))
         return self._shown(simulation, "", notes, start, steps)
 
@@ -87,6 +97,21 @@ class Explorer:
         start: int,
         steps: int | None,
     ) -> str:
-        with self._one_at_a_time:
+        with _turn(self._forecasts):
             found = scrub(self._model, simulation, self._fingerprints, start=start, steps=steps)
         return render_scrub(found, about, notes, self._unlike)
+
+
+@contextmanager
+def _turn(places: BoundedSemaphore) -> Iterator[None]:
+    """Hold one of several places.
+
+    Raises:
+        BusyError: none became free in time.
+    """
+    if not places.acquire(timeout=_PATIENCE_S):
+        raise BusyError("busy with other requests; try again in a while")
+    try:
+        yield
+    finally:
+        places.release()

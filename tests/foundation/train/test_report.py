@@ -1,12 +1,14 @@
 """What a run writes for people and programs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from data_shards.errors import UserError
 from foundation.train.report import Reporter, finite_or_none, usage_figure
 
 CORPORA = ("left", "right")
@@ -28,6 +30,18 @@ def row(step: int) -> dict:
         "temperature": 0.5,
         "expert_load": [[0.25, 0.75], [0.5, 0.5]],
     }
+
+
+def test_a_folder_that_is_removed_under_a_run_is_said_at_the_next_line(tmp_path):
+    """What is written to a file without a name is lost, and the system calls it a success."""
+    folder = tmp_path / "run"
+    reporter = Reporter(folder, CORPORA, 0, steps=10)
+    reporter.training(row(1), None)
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match=r"\A\S*run: was removed while the run wrote to it; .*\Z"):
+        reporter.training(row(2), None)
+    reporter.close()
+    assert not folder.exists()
 
 
 def report(folder: Path, first_step: int, steps: list[int]) -> None:

@@ -5,14 +5,18 @@ import re
 from contextlib import closing
 from html import unescape
 from pathlib import Path
+from threading import Barrier, Event, Thread
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 from own_files import waves as wave_fields
 from own_files import write_arrays, write_waves
 from runs import write_checkpoint
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder, TestResponse
 
+from data_shards.errors import UserError
+from evaluation.simulation.page import explorer
 from evaluation.simulation.page.app import ExploreApp
 from evaluation.simulation.page.explorer import Explorer
 from foundation import Surrogate
@@ -29,8 +33,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def client(checkpoint: str, waves: Path) -> Client:
-    explorer = Explorer(Surrogate.from_pretrained(checkpoint), checkpoint, waves)
-    return Client(ExploreApp(explorer, MOST, ["127.0.0.1", "localhost"]))
+    shown = Explorer(Surrogate.from_pretrained(checkpoint), checkpoint, waves)
+    return Client(ExploreApp(shown, MOST))
 
 
 def _fault(text: str) -> str:
@@ -39,6 +43,11 @@ def _fault(text: str) -> str:
     assert found is not None, text[:200]
     assert "\n" not in found[1]
     return unescape(found[1])
+
+
+def _look(client: Client, query: str, **headers: str) -> TestResponse:
+    """Ask for a sample, as the page does."""
+    return client.post("/sample", data=dict(parse_qsl(query)), headers=headers, **HOST)
 
 
 def _upload(client: Client, name: str, content: bytes, **form: str) -> tuple[int, str]:
@@ -62,7 +71,7 @@ def test_the_page_lists_every_sample_and_fetches_nothing(client: Client) -> None
 
 
 def test_a_sample_and_a_file_are_shown(client: Client, tmp_path: Path) -> None:
-    shown = client.get("/sample?shelf=toy_duct/test&index=2&start=1&steps=4", **HOST)
+    shown = _look(client, "shelf=toy_duct/test&index=2&start=1&steps=4")
     assert shown.status_code == 200
     assert "toy_duct test sample 2" in shown.text
     assert "speed" in shown.text
@@ -87,7 +96,7 @@ def test_a_sample_and_a_file_are_shown(client: Client, tmp_path: Path) -> None:
     ],
 )
 def test_a_sample_that_is_not_there_is_one_line(client: Client, query: str, fault: str) -> None:
-    answer = client.get(f"/sample?{query}", **HOST)
+    answer = _look(client, query)
     assert answer.status_code == 400
     assert fault in _fault(answer.text)
 
@@ -157,15 +166,112 @@ def test_too_large_a_file_is_refused_before_it_is_read(client: Client) -> None:
     assert answer.status_code == 413
 
 
-def test_other_names_and_other_pages_are_refused(client: Client) -> None:
-    assert client.get("/", base_url="http://evil.example/").status_code == 400
-    answer = client.get("/", headers={"Origin": "http://evil.example"}, **HOST)
-    assert answer.status_code == 400
-    assert "http://evil.example asks" in _fault(answer.text)
-    own = client.get("/", headers={"Origin": "http://127.0.0.1:8765"}, **HOST)
-    assert own.status_code == 200
+SAMPLE = "shelf=toy_duct/test&index=0&steps=1"
+OWN = "http://127.0.0.1:8765"
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "[::"]
+)
+def test_a_name_that_was_made_to_lead_here_is_refused(client: Client, name: str) -> None:
+    """DNS rebinding: the browser takes us for that name, and its pages for ours."""
+    for host in (name, f"{name}:8765"):
+        answer = client.get("/", headers={"Host": host}, **HOST)
+        assert answer.status_code == 403
+        assert "no name of this server" in _fault(answer.text)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST.", "[::1]", "192.0.2.7"])
+def test_addresses_and_our_own_names_are_answered(client: Client, name: str) -> None:
+    assert client.get("/", headers={"Host": f"{name}:8765"}, **HOST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},  # of another port of this machine
+        {"Origin": "http://evil.example"},
+        {"Origin": "https://127.0.0.1:8765"},
+        {"Origin": "http://127.0.0.1:9"},
+        {"Origin": "null"},
+        {"Origin": OWN, "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_other_pages_look_at_the_page_but_have_nothing_computed(
+    client: Client, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def computed(*_: object) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(Explorer, "sample", computed)
+    monkeypatch.setattr(Explorer, "file", computed)
+    for path in ("/sample", "/file"):
+        answer = client.post(path, data=dict(parse_qsl(SAMPLE)), headers=headers, **HOST)
+        assert answer.status_code == 403
+        assert f"only pages of {OWN} may" in _fault(answer.text)
+    assert client.get("/", headers=headers, **HOST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Sec-Fetch-Site": "none"}, {"Sec-Fetch-Site": "same-origin", "Origin": OWN}],
+)
+def test_our_own_page_and_programs_are_answered(client: Client, headers: dict[str, str]) -> None:
+    assert _look(client, SAMPLE, **headers).status_code == 200
+
+
+def test_what_computes_is_no_address_that_a_page_can_embed(client: Client) -> None:
+    assert client.get(f"/sample?{SAMPLE}", **HOST).status_code == 404
     assert client.get("/etc/passwd", **HOST).status_code == 404
     assert client.post("/", **HOST).status_code == 404
+
+
+def test_too_many_fields_are_not_called_a_large_file(client: Client) -> None:
+    for form in ({f"f{n}": "1" for n in range(30)}, {"mask": "m" * ((1 << 20) + 1)}):
+        status, text = _upload(client, "a.npy", b"1", **form)
+        assert status == 413
+        assert "the form has more than 20 fields, or texts of more than" in _fault(text)
+
+
+def test_a_body_without_a_length_is_refused_before_it_is_read(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Explorer, "sample", lambda *_: pytest.fail("computed"))
+    headers = {"Transfer-Encoding": "chunked"}
+    answer = client.post("/sample", data=dict(parse_qsl(SAMPLE)), headers=headers, **HOST)
+    assert answer.status_code == 411
+    assert "how long it is" in _fault(answer.text)
+
+
+def test_no_more_files_are_read_at_once_than_there_are_readers(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two readers are held; a third upload waits for its turn, and is told so."""
+    content = write_waves(tmp_path / "flow.npz").read_bytes()
+    enough, leave, answers = Barrier(3), Event(), []
+
+    def held(*_: object) -> None:
+        enough.wait(30)
+        assert leave.wait(30)
+        raise UserError("held")
+
+    monkeypatch.setattr(explorer, "read_apart", held)
+    monkeypatch.setattr(explorer, "_PATIENCE_S", 0.05)
+    threads = [
+        Thread(target=lambda: answers.append(_upload(client, "flow.npz", content)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    enough.wait(30)
+    status, text = _upload(client, "flow.npz", content)
+    assert status == 503
+    assert "busy with other requests" in _fault(text)
+    leave.set()
+    for thread in threads:
+        thread.join(30)
+    assert [_fault(text) for _, text in answers] == ["held", "held"]
 
 
 def test_a_failure_of_ours_tells_the_page_nothing_of_its_reasons(
@@ -175,14 +281,13 @@ def test_a_failure_of_ours_tells_the_page_nothing_of_its_reasons(
         raise RuntimeError("secret")
 
     monkeypatch.setattr(Explorer, "sample", fail)
-    answer = client.get("/sample?shelf=toy_duct/test&index=0", **HOST)
+    answer = _look(client, "shelf=toy_duct/test&index=0")
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "secret" in capsys.readouterr().err
 
 
 def test_without_shards_the_page_says_how_to_have_samples(checkpoint: str) -> None:
-    explorer = Explorer(Surrogate.from_pretrained(checkpoint), checkpoint)
-    bare = Client(ExploreApp(explorer, MOST, None))
+    bare = Client(ExploreApp(Explorer(Surrogate.from_pretrained(checkpoint), checkpoint), MOST))
     assert "--shards DIR" in bare.get("/").text
-    assert "--shards DIR" in _fault(bare.get("/sample?shelf=toy_duct/test&index=0").text)
+    assert "--shards DIR" in _fault(_look(bare, "shelf=toy_duct/test&index=0").text)
