@@ -11,6 +11,7 @@ from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.problem import Problem, read_problem
 from data_shards.simulation_file.simulation import Boundary
 from evaluation.simulation.on_model_grid import check_fits
+from evaluation.simulation.scaling import AUTO, Scaling, found_scaling, said_scaling
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from launchers.console.arguments import not_negative, positive_number
@@ -59,6 +60,12 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         metavar="DT",
         help="between frames, for a model under an equation; over the file's times",
     )
+    parser.add_argument(
+        "--scale",
+        metavar="auto|F|NAME=F+O,..",
+        help="show the model (value - O) / F, and undo it in the forecast: auto finds what makes "
+        "values as large and as far from zero as in the training and meets known frames best",
+    )
     add_placing_options(parser)
 
 
@@ -70,6 +77,23 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
     """
     model = open_continuing(options)
     return model, open_simulation(options, model)
+
+
+def scaling_of(
+    options: argparse.Namespace, model: Surrogate, simulation: Simulation
+) -> Scaling | None:
+    """What the model is to see of a simulation's values; None: the file's own.
+
+    Raises:
+        UserError: as `said_scaling` and `found_scaling`.
+    """
+    if options.scale is None:
+        return None
+    if model.config.constraint is not None:
+        raise UserError("--scale: the model solves an equation, which knows its own units")
+    if options.scale != AUTO:
+        return said_scaling(options.scale, simulation.channels)
+    return found_scaling(model, simulation, options.steps)
 
 
 def open_simulation(options: argparse.Namespace, model: Surrogate) -> Simulation:
@@ -121,7 +145,7 @@ def open_problem(options: argparse.Namespace, model: Surrogate) -> Problem:
     Raises:
         UserError: it cannot be read, or an option is one of simulations that go on.
     """
-    for name in ("axes", "mask", "boundary", "time_step"):
+    for name in ("axes", "mask", "boundary", "time_step", "scale"):
         if getattr(options, name) is not None:
             raise UserError(
                 f"--{name.replace('_', '-')}: the model answers steady problems on a periodic plane"

@@ -14,7 +14,8 @@ from evaluation.records.table import parameters
 from evaluation.simulation.likeness import find_fingerprints
 from evaluation.simulation.page.render import render_page, render_scrub
 from evaluation.simulation.page.samples import parameters_text, sample_simulation, shelves
-from evaluation.simulation.page.scrub import scrub
+from evaluation.simulation.page.scrub import check_window, scrub
+from evaluation.simulation.report import judge
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
@@ -35,7 +36,8 @@ class Explorer:
             UserError: it is no folder of shards.
         """
         self._model, self._checkpoint, self._shards = model, checkpoint, shards
-        self._fingerprints, self._unlike = find_fingerprints(model, find_folder(checkpoint))
+        self._folder = find_folder(checkpoint)
+        self._fingerprints, self._unlike = find_fingerprints(model, self._folder)
         self._found, self._left_out = shelves(find_shards(shards), model) if shards else ((), ())
         self._one_at_a_time = Lock()  # a forecast takes all cores anyway
 
@@ -88,5 +90,10 @@ class Explorer:
         steps: int | None,
     ) -> str:
         with self._one_at_a_time:
-            found = scrub(self._model, simulation, self._fingerprints, start=start, steps=steps)
+            ahead = check_window(self._model, simulation, start, steps)
+            report = judge(self._model, simulation, self._folder, ahead)
+            found = scrub(
+                self._model, simulation, self._fingerprints,
+                start=start, steps=ahead, report=report,
+            )  # fmt: skip
         return render_scrub(found, about, notes, self._unlike)
