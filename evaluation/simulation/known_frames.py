@@ -22,6 +22,7 @@ from evaluation.simulation.on_model_grid import Array, OnModelGrid, scored_point
 MOST_STARTS = 8
 MOST_STEPS = 200
 _BATCH = 4
+_MOST_CHANGE = 5.0
 
 
 class Spread(Config):
@@ -158,6 +159,50 @@ def known_errors(
         keeps_detail=keeps,
         other=_mean(plain if keeps else detailed) if detailed else None,
     )
+
+
+def expected(
+    rows: Sequence[Sequence[float]], starts: Sequence[int], start: int
+) -> tuple[float, ...]:
+    """Errors by frame ahead of a forecast from another start, if they go on changing as they did.
+
+    Flows that die out get easier, others harder: ln error = a(frame ahead) + b start, by least
+    squares, the slope b common to all frames. It is followed from the starts that know a frame to
+    the one asked for, by a factor of at most `_MOST_CHANGE`.
+
+    Args:
+        rows: errors of every start, one frame ahead and so on.
+        starts: numbers of the starts.
+        start: the one asked for.
+
+    Returns:
+        inf where forecasts are not finite.
+    """
+    count = max(map(len, rows))
+    logs = np.full((len(rows), count), np.nan)
+    for place, row in enumerate(rows):
+        with np.errstate(divide="ignore"):
+            logs[place, : len(row)] = np.log(row)
+    known = np.isfinite(logs)
+    weights = known.sum(0)
+    places = np.array(starts, float)[:, None] * np.ones(count)
+    with np.errstate(invalid="ignore"):
+        middle = np.where(known, places, 0).sum(0) / weights
+        level = np.where(known, logs, 0).sum(0) / weights
+    off = np.where(known, places - middle, 0)
+    spread = (off**2).sum()
+    slope = (off * np.where(known, logs - level, 0)).sum() / spread if spread else 0.0
+    most = np.log(_MOST_CHANGE)
+    change = np.clip(slope * (start - middle), -most, most)
+    return tuple(
+        float(np.exp(level[k] + change[k])) if weights[k] > 0 else _limit(rows, k)
+        for k in range(count)
+    )
+
+
+def _limit(rows: Sequence[Sequence[float]], place: int) -> float:
+    """What errors without a finite logarithm are: all 0, or not finite."""
+    return max(row[place] for row in rows if place < len(row))
 
 
 def spread_evenly(count: int, most: int) -> list[int]:
