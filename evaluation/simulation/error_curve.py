@@ -14,8 +14,8 @@ _DECADES_FROM = 30.0  # largest error over the smallest from which the axis is l
 
 
 def errors_beside(errors: KnownErrors | None, steps: int) -> dict[str, NDArray[np.float64]]:
-    """What a forecast's file holds of every frame: relative L2 errors of forecasts of known frames
-    as far ahead, NaN where none is known.
+    """What a forecast's file holds of every frame: the relative L2 error that is expected, and the
+    spread of forecasts of known frames as far ahead; NaN where none is known.
 
     Args:
         errors: on known frames.
@@ -24,7 +24,7 @@ def errors_beside(errors: KnownErrors | None, steps: int) -> dict[str, NDArray[n
     rows = () if errors is None else errors.by_frame
     floors = () if errors is None else errors.floor_by_frame
     columns = {
-        "forecast_error": [row.median for row in rows],
+        "forecast_error": [row.expected for row in rows],
         "forecast_error_lowest": [row.lowest for row in rows],
         "forecast_error_highest": [row.highest for row in rows],
         "forecast_error_of_persistence": list(floors),
@@ -37,12 +37,12 @@ def errors_beside(errors: KnownErrors | None, steps: int) -> dict[str, NDArray[n
 
 def error_words(errors: KnownErrors | None, steps: int) -> list[str]:
     """The same in words, for every frame of a forecast: "error .05" or "not tested"."""
-    known = [] if errors is None else [f"error {number(row.median)}" for row in errors.by_frame]
+    known = [] if errors is None else [f"error {number(row.expected)}" for row in errors.by_frame]
     return [*known, *["not tested"] * steps][:steps]
 
 
 def draw_known_errors(axes: Axes, errors: KnownErrors, frames: int) -> None:
-    """Median and spread of the model, persistence, and what is not tested.
+    """What is expected of the model and of persistence, the spread, and what is not tested.
 
     Args:
         axes: to draw on; `finish` them when all is drawn.
@@ -52,13 +52,13 @@ def draw_known_errors(axes: Axes, errors: KnownErrors, frames: int) -> None:
     rows = errors.by_frame[:frames]
     ahead = np.arange(1, len(rows) + 1)
     low, middle, high = (
-        _finite([getattr(row, name) for row in rows]) for name in ("lowest", "median", "highest")
+        _finite([getattr(row, name) for row in rows]) for name in ("lowest", "expected", "highest")
     )
     count = len(errors.starts)
     marker = "o" if len(rows) == 1 else ""
     axes.plot(
         ahead, middle, color=PALETTE[0], marker=marker,
-        label=f"model, {count} forecast{'s' * (count > 1)} of known frames",
+        label=f"model, by {count} forecast{'s' * (count > 1)} of known frames",
     )  # fmt: skip
     axes.fill_between(ahead, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
     floor = _finite(errors.floor_by_frame[:frames])

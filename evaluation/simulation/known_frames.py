@@ -7,6 +7,7 @@ that errs less is taken.
 Axes: S starts, K frames ahead, C channels, H rows and W columns of the file.
 """
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -26,17 +27,18 @@ _MOST_CHANGE = 5.0
 
 
 class Spread(Config):
-    """One number of several forecasts, at some frame ahead."""
+    """Errors of several forecasts at some frame ahead."""
 
+    expected: float  # of a forecast from the last frame on
     median: float
     lowest: float
     highest: float
 
 
 class Horizon(Config):
-    """Frames ahead before something happens: in the median forecast, and in the extreme ones."""
+    """Frames ahead before something happens: as expected, and in the extreme forecasts."""
 
-    median: NonNegativeInt
+    expected: NonNegativeInt
     first: NonNegativeInt  # of the forecast that it happens to first
     last: NonNegativeInt  # of the one that it happens to last, or never
 
@@ -49,6 +51,7 @@ class KnownErrors(Config):
         model: of every start, its frames ahead one after the other; inf where not finite.
         persistence: likewise, of repeating the last given frame.
         channels: that were scored: those that are not zero throughout.
+        last: start of a forecast from the last frame on.
         keeps_detail: whether what the model's grid does not resolve is kept from the last frame.
         other: mean of `model` if that were otherwise; None on the model's own grid.
     """
@@ -57,6 +60,7 @@ class KnownErrors(Config):
     model: tuple[tuple[float, ...], ...]
     persistence: tuple[tuple[float, ...], ...]
     channels: tuple[str, ...]
+    last: NonNegativeInt
     keeps_detail: bool = False
     other: float | None = None
 
@@ -83,12 +87,13 @@ class KnownErrors(Config):
     @property
     def by_frame(self) -> tuple[Spread, ...]:
         """The model's errors, one frame ahead and so on."""
-        return tuple(map(_spread_of, _columns(self.model)))
+        there = expected(self.model, self.starts, self.last)
+        return tuple(map(_spread_of, _columns(self.model), there))
 
     @property
     def floor_by_frame(self) -> tuple[float, ...]:
-        """Median errors of repeating the last given frame."""
-        return tuple(map(median, _columns(self.persistence)))
+        """Errors of repeating the last given frame, as expected from the last frame on."""
+        return expected(self.persistence, self.starts, self.last)
 
     @property
     def forecasts_by_frame(self) -> tuple[int, ...]:
@@ -99,7 +104,7 @@ class KnownErrors(Config):
         """Frames before the first whose error exceeds a limit."""
         rows = self.by_frame
         return Horizon(
-            median=_until([row.median <= limit for row in rows]),
+            expected=_until([row.expected <= limit for row in rows]),
             first=_until([row.highest <= limit for row in rows]),
             last=_until([row.lowest <= limit for row in rows]),
         )
@@ -107,7 +112,7 @@ class KnownErrors(Config):
     @property
     def better_until(self) -> int:
         """The last frame ahead up to which the model errs less, in the mean, than persistence."""
-        model = np.cumsum([row.median for row in self.by_frame])
+        model = np.cumsum([row.expected for row in self.by_frame])
         better = np.nonzero(model < np.cumsum(self.floor_by_frame))[0]
         return int(better[-1]) + 1 if len(better) else 0
 
@@ -156,6 +161,7 @@ def known_errors(
         model=tuple(detailed if keeps else plain),
         persistence=tuple(floors),
         channels=tuple(n for n, k in zip(simulation.channels, kept, strict=True) if k),
+        last=known,
         keeps_detail=keeps,
         other=_mean(plain if keeps else detailed) if detailed else None,
     )
@@ -166,9 +172,9 @@ def expected(
 ) -> tuple[float, ...]:
     """Errors by frame ahead of a forecast from another start, if they go on changing as they did.
 
-    Flows that die out get easier, others harder: ln error = a(frame ahead) + b start, by least
-    squares, the slope b common to all frames. It is followed from the starts that know a frame to
-    the one asked for, by a factor of at most `_MOST_CHANGE`.
+    Some flows die out, others grow turbulent: ln error = a(frame ahead) + b start, by least squares
+    over all forecasts, with one slope b. It is followed from the middle of those starts that know
+    a frame to the one asked for, as far as a factor of `_MOST_CHANGE`.
 
     Args:
         rows: errors of every start, one frame ahead and so on.
@@ -176,33 +182,24 @@ def expected(
         start: the one asked for.
 
     Returns:
-        inf where forecasts are not finite.
+        inf where a forecast is not finite.
     """
-    count = max(map(len, rows))
-    logs = np.full((len(rows), count), np.nan)
-    for place, row in enumerate(rows):
-        with np.errstate(divide="ignore"):
-            logs[place, : len(row)] = np.log(row)
-    known = np.isfinite(logs)
-    weights = known.sum(0)
-    places = np.array(starts, float)[:, None] * np.ones(count)
-    with np.errstate(invalid="ignore"):
-        middle = np.where(known, places, 0).sum(0) / weights
-        level = np.where(known, logs, 0).sum(0) / weights
-    off = np.where(known, places - middle, 0)
-    spread = (off**2).sum()
-    slope = (off * np.where(known, logs - level, 0)).sum() / spread if spread else 0.0
-    most = np.log(_MOST_CHANGE)
-    change = np.clip(slope * (start - middle), -most, most)
-    return tuple(
-        float(np.exp(level[k] + change[k])) if weights[k] > 0 else _limit(rows, k)
-        for k in range(count)
-    )
-
-
-def _limit(rows: Sequence[Sequence[float]], place: int) -> float:
-    """What errors without a finite logarithm are: all 0, or not finite."""
-    return max(row[place] for row in rows if place < len(row))
+    columns = [np.array(column) for column in _columns(rows)]
+    places = [np.array(starts[: len(column)], float) for column in columns]
+    fits = [bool((column > 0).all() and np.isfinite(column).all()) for column in columns]
+    along = across = 0.0
+    for column, place, fit in zip(columns, places, fits, strict=True):
+        if fit:
+            off = place - place.mean()
+            along += float(off @ off)
+            across += float(off @ np.log(column))
+    slope = across / along if along else 0.0
+    most = math.log(_MOST_CHANGE)
+    found = []
+    for column, place, fit in zip(columns, places, fits, strict=True):
+        change = min(max(slope * (start - float(place.mean())), -most), most)
+        found.append(math.exp(np.log(column).mean() + change) if fit else float(column.max()))
+    return tuple(found)
 
 
 def spread_evenly(count: int, most: int) -> list[int]:
@@ -235,8 +232,8 @@ def _mean(rows: Sequence[Sequence[float]]) -> float:
     return float(np.mean([error for row in rows for error in row]))
 
 
-def _spread_of(values: Sequence[float]) -> Spread:
-    return Spread(median=median(values), lowest=min(values), highest=max(values))
+def _spread_of(values: Sequence[float], there: float) -> Spread:
+    return Spread(expected=there, median=median(values), lowest=min(values), highest=max(values))
 
 
 def _until(fits: Sequence[bool]) -> int:

@@ -2,7 +2,7 @@
 
 It is about the forecast that is asked for: does the model predict the frames that are known
 already, as far ahead as they reach, better than repeating the last one does, and how long? What
-the routers take the simulation for is told beside it.
+corpora the routers send the simulation to is told beside it, and decides nothing.
 Axes: B windows, T frames, C channels, H rows, W columns of the file.
 """
 
@@ -78,7 +78,7 @@ class OwnDataReport(Config):
             "Forecasts of frames that are known (relative L2 error)",
             *[f"  {line}" for line in _error_lines(self.errors, self.verdict)],
             "",
-            "What the routers take it for (distance in nats, all blocks together)",
+            "Where the routers send it (distance in nats, all blocks together; no verdict)",
             *[f"  {line}" for line in _likeness_lines(self.likeness, self.likeness_note)],
             "",
             f"Verdict: {self.verdict.sentence}",
@@ -152,21 +152,24 @@ def _error_lines(errors: KnownErrors | None, verdict: Verdict) -> list[str]:
         return ["no frame to compare with"]
     count = len(errors.starts)
     lines = [
-        f"{count} forecast{'s' * (count > 1)}, from frames {errors.starts[0]} to "
-        f"{errors.starts[-1]} on, channels {', '.join(errors.channels) or 'none: all are zero'}",
-        f"{'frame ahead':>11}  {'median':>8}  {'lowest':>8}  {'highest':>8}  {'repeating':>9}  "
-        "forecasts",
+        f"{count} forecast{'s' * (count > 1)}, of contexts that begin at frames "
+        f"{errors.starts[0]} to {errors.starts[-1]}; expected of that from frame {errors.last}, "
+        "which is asked for, as errors change from start to start",
+        f"channels: {', '.join(errors.channels) or 'none, all are zero'}",
+        f"{'frame ahead':>11}  {'expected':>8}  {'repeating':>9}  {'median':>8}  {'lowest':>8}  "
+        f"{'highest':>8}  forecasts",
     ]
     rows = list(zip(errors.by_frame, errors.floor_by_frame, errors.forecasts_by_frame, strict=True))
     for place in spread_evenly(len(rows), _ROWS):
         row, floor, forecasts = rows[place]
-        values = f"{number(row.median):>8}  {number(row.lowest):>8}  {number(row.highest):>8}"
-        lines.append(f"{place + 1:>11}  {values}  {number(floor):>9}  {forecasts:>9}")
+        first = f"{number(row.expected):>8}  {number(floor):>9}"
+        spread = f"{number(row.median):>8}  {number(row.lowest):>8}  {number(row.highest):>8}"
+        lines.append(f"{place + 1:>11}  {first}  {spread}  {forecasts:>9}")
     for limit in (verdict.thresholds.accurate, verdict.thresholds.usable):
         lines.append(f"at most {limit:g}: {_frames(errors.within(limit), errors.reach)}")
     better = errors.better_until
     lines.append(
-        f"below repeating the last frame, in the mean up to there: frames 1 to {better}"
+        f"below repeating the last frame, in the mean up to there: {_first(better)}"
         if better
         else "nowhere below repeating the last frame"
     )
@@ -179,12 +182,18 @@ def _error_lines(errors: KnownErrors | None, verdict: Verdict) -> list[str]:
 
 def _frames(horizon: Horizon, reach: int) -> str:
     """How long something holds, with its spread over forecasts."""
-    if horizon.first == horizon.last:
-        return f"frames 1 to {reach}, all that are known" if horizon.first == reach else (
-            f"frames 1 to {horizon.median}" if horizon.median else "no frame"
-        )  # fmt: skip
-    said = f"frames 1 to {horizon.median}" if horizon.median else "no frame"
-    return f"{said} (1 to {horizon.first} in the worst forecast, to {horizon.last} in the best)"
+    if horizon.first == horizon.expected == reach:
+        return f"{_first(reach)}, all that are known"
+    if horizon.first == horizon.expected == horizon.last:
+        return _first(horizon.expected)
+    return (
+        f"{_first(horizon.expected)} (in the worst forecast {_first(horizon.first)}, in the best "
+        f"{_first(horizon.last)})"
+    )
+
+
+def _first(count: int) -> str:
+    return {0: "no frame", 1: "frame 1"}.get(count, f"frames 1 to {count}")
 
 
 def _detail_line(errors: KnownErrors, other: float) -> str:

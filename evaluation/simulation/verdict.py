@@ -1,8 +1,9 @@
 """What follows from errors on known frames for the forecast that is asked for, in one sentence.
 
-A forecast is called of use up to the last frame ahead at which known frames were met within
-`usable`, and until which, in the mean, it errs less than repeating the last frame. Frames farther
-ahead than any known one are not tested, and nothing is promised of them.
+Errors on known frames are followed to the last frame, from which the forecast goes on. It is of use
+up to the last frame whose expected error is within `usable`, and until which, in the mean, it is
+below that of repeating the last frame. Frames farther ahead than any known one are not tested, and
+nothing is promised of them.
 The thresholds are ours; how often the verdict was right stands in `studies/strangers`.
 """
 
@@ -78,16 +79,16 @@ def decide(
     usable = usable_frames(errors, thresholds)
     last = usable or 1
     told = (
-        f"at frame {last} ahead known frames are missed by "
-        f"{number(errors.by_frame[last - 1].median)}, by repeating the last frame by "
-        f"{number(errors.floor_by_frame[last - 1])}"
+        f"by frame {last} an error of {number(errors.by_frame[last - 1].expected)} is to be "
+        f"expected, of {number(errors.floor_by_frame[last - 1])} by repeating the last frame"
     ) + _resampling(errors, resampling, thresholds)
     untested = f"frames {tested + 1} to {asked} were not tested: the file does not reach so far"
     if not usable:
         rest = f"; {untested}" if tested < asked else ""
         return verdict("fine_tune", 0, f"do not use the forecast, fine-tune first: {told}{rest}.")
-    of = f"all {asked}" if usable == asked else f"its first {usable} of {asked}"
-    sentence = f"the forecast can be used for {of} frames: {told}"
+    first = f"its first {usable} of {asked} frames" if usable > 1 else f"frame 1 of {asked}"
+    frames = f"all its {asked} frames" if asked > 1 else "its one frame"
+    sentence = f"the forecast can be used for {frames if usable == asked else first}: {told}"
     if usable == asked:
         return verdict("usable", usable, f"{sentence}.")
     if usable < tested:
@@ -99,12 +100,12 @@ def decide(
 
 def usable_frames(errors: KnownErrors, thresholds: Thresholds) -> int:
     """Frames ahead up to which a forecast is of use."""
-    return min(errors.within(thresholds.usable).median, errors.better_until)
+    return min(errors.within(thresholds.usable).expected, errors.better_until)
 
 
 def _resampling(errors: KnownErrors, resampling: float, thresholds: Thresholds) -> str:
     """Said where resampling is the better part of the error."""
-    if errors.keeps_detail or resampling < thresholds.resampling * errors.by_frame[0].median:
+    if errors.keeps_detail or resampling < thresholds.resampling * errors.by_frame[0].expected:
         return ""
     return (
         f" (resampling to the model's grid and back alone errs by {number(resampling)}: a grid "

@@ -37,7 +37,7 @@ def test_a_forecast_comes_with_pictures_and_a_report(
         np.testing.assert_allclose(file["t"], places()["t"][-1] + 0.25 * np.arange(1, 5))
         beside = file["forecast_error"]
     report = json.loads(output.with_suffix(".report.json").read_text())
-    np.testing.assert_allclose(beside[:3], [row["median"] for row in report["by_frame"]])
+    np.testing.assert_allclose(beside[:3], [row["expected"] for row in report["by_frame"]])
     assert np.isnan(beside[3:]).all()  # as far as known frames reach
     assert report["verdict"]["sentence"] in output.with_suffix(".report.txt").read_text()
     with Image.open(output.with_suffix(".gif")) as film:

@@ -80,7 +80,7 @@ class Scrub:
         errors: all channels together.
         channel_errors: of every channel; None of one that is zero throughout.
         firing: None of a dense model.
-        likeness: which corpus the routers take the context for; None without fingerprints.
+        likeness: to which corpus the routers send the context; None without fingerprints.
         report: on a forecast as long, by all known frames; None if it was not judged.
     """
 

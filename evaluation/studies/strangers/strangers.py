@@ -1,6 +1,6 @@
 """Forecasts for strangers: their errors, what the report said of them before, and was it right.
 
-    python strangers.py CHECKPOINT [CHECKPOINT ..] --shards SHARDS --output strangers.json
+    python strangers.py CHECKPOINT --shards SHARDS --output seed0.json
 
 Of every simulation the model sees a file of its first frames; what follows is held back, and the
 forecast is compared with it. A verdict is right if it says that a forecast is of use where it was,
@@ -37,9 +37,10 @@ from evaluation.routing.runner import (
 from evaluation.routing.task import RoutingTask
 from evaluation.simulation.known_frames import KnownErrors, spread_evenly
 from evaluation.simulation.likeness import likeness
-from evaluation.simulation.on_model_grid import OnModelGrid
+from evaluation.simulation.on_model_grid import OnModelGrid, forecast
 from evaluation.simulation.page.samples import sample_simulation
 from evaluation.simulation.report import judge
+from evaluation.simulation.scaling import found_scaling
 from evaluation.simulation.verdict import Thresholds, usable_frames
 from foundation import Surrogate
 
@@ -52,47 +53,41 @@ def main() -> None:
     """Measure, and write the record."""
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoints", nargs="+", type=Path)
+    parser.add_argument("checkpoint")
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
+    routed = open_routed(options.checkpoint, torch.device("cpu"))
+    model, said = routed.model, routed.model.about
     strangers = {
         name: as_file(name, make(CELLS).frames(FRAMES)) for name, make in SIMULATIONS.items()
     }
-    cases: list[dict[str, Any]] = []
-    routers: list[dict[str, Any]] = []
-    for number, folder in enumerate(options.checkpoints):
-        routed = open_routed(str(folder), torch.device("cpu"), f"seed {number}")
-        own = known_physics(routed.model, options.shards)
-        for twin in (routed, untrained_twin(routed, number)):
-            prints = fingerprints_of(twin, options.shards)
-            strange = {
-                name: strangeness(twin.model, each, prints)
-                for name, each in (strangers | own).items()
-            }
-            if twin is routed:
-                for name, each in (strangers | own).items():
-                    cases += cases_of(routed.model, name, each, strange[name], number)
-            routers.append(router_row(twin, number, strange, list(strangers)))
+    known = known_physics(model, options.shards)
+    strange, routers = {}, {}
+    for weights, each in (("trained", routed), ("fresh", untrained_twin(routed, said["seed"]))):
+        prints = fingerprints_of(each, options.shards)
+        found = {n: strangeness(each.model, s, prints) for n, s in (strangers | known).items()}
+        strange[weights], routers[weights] = found, router_row(found, list(strangers))
+    cases, known_cases = (
+        [row for n, s in group.items() for row in cases_of(model, n, s, strange["trained"][n])]
+        for group in (strangers, known)
+    )
+    units = [in_units(model, name, each) for name, each in strangers.items()]
     result = {
-        "checkpoints": [
-            {"fingerprint": Surrogate.from_pretrained(f).fingerprint[:16], **about(f)}
-            for f in options.checkpoints
-        ],
-        "shares": shares([c for c in cases if c["simulation"] in strangers]),
-        "shares_of_known_physics": shares([c for c in cases if c["simulation"] not in strangers]),
+        "checkpoint": {
+            "fingerprint": model.fingerprint[:16],
+            **{key: said.get(key) for key in ("preset", "overrides", "corpora", "steps", "seed")},
+        },
+        "shares": shares(cases),
+        "shares_of_known_physics": shares(known_cases),
         "routers": routers,
-        "cases": cases,
+        "units": medians(units),
+        "units_by_simulation": units,
+        "cases": cases + known_cases,
     }
     options.output.write_text(compact(result) + "\n")
-    for key in ("shares", "shares_of_known_physics", "routers"):
+    for key in ("shares", "shares_of_known_physics", "routers", "units"):
         print(key, json.dumps(result[key], indent=1))
-
-
-def about(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of its training."""
-    said = Surrogate.from_pretrained(folder).about
-    return {key: said.get(key) for key in ("preset", "overrides", "corpora", "steps", "seed")}
 
 
 def as_file(name: str, fields: np.ndarray) -> Simulation:
@@ -128,7 +123,7 @@ def first(simulation: Simulation, count: int) -> Simulation:
 
 
 def cases_of(
-    model: Surrogate, name: str, whole: Simulation, strange: float, seed: int
+    model: Surrogate, name: str, whole: Simulation, strange: float
 ) -> list[dict[str, Any]]:
     """A row for every length of a forecast that half of the frames after the context allow."""
     room = (len(whole.fields) - CONTEXT) // 2
@@ -142,18 +137,20 @@ def cases_of(
         step, floor = one_step(model, given)
         old = step <= 0.1 and step <= 0.5 * floor
         rows.append({
-            "simulation": name, "seed": seed, "asked": asked,
-            "error": [three(e) for e in truth.model[0]],
-            "persistence": [three(e) for e in truth.persistence[0]],
-            "known": [three(row.median) for row in report.errors.by_frame],
-            "keeps_detail": report.keeps_detail,
+            "simulation": name, "asked": asked,
             "verdict": report.verdict.answer, "usable": report.verdict.usable,
             "was": usable_frames(truth, Thresholds()),
-            "was_accurate": usable_frames(truth, Thresholds(usable=0.1)),
             "said_accurate": usable_frames(report.errors, Thresholds(usable=0.1)),
+            "was_accurate": usable_frames(truth, Thresholds(usable=0.1)),
             "old": bool(old and strange <= 0.25), "old_without_routers": bool(old),
-            "strangeness": three(strange),
+            "strangeness": three(strange), "keeps_detail": report.keeps_detail,
         })  # fmt: skip
+    # By frame of the longest forecast; the others are its beginning.
+    rows[-1] |= {
+        "error": [three(e) for e in truth.model[0]],
+        "persistence": [three(e) for e in truth.persistence[0]],
+        "expected": [three(row.expected) for row in report.errors.by_frame],
+    }
     return rows
 
 
@@ -165,15 +162,16 @@ def held_back(
     times = replace(whole.times, values=whole.times.values[frames])
     rest = replace(whole, fields=whole.fields[frames], times=times)
     placed = OnModelGrid(model, rest)
-    forecast = placed.forecast([0], asked)[0]
+    future = placed.forecast([0], asked)[0]
     if keeps:
-        forecast = placed.with_detail(forecast, CONTEXT - 1)
+        future = placed.with_detail(future, CONTEXT - 1)
     true, last = rest.fields[CONTEXT:], rest.fields[CONTEXT - 1]
     return KnownErrors(
         starts=(0,),
-        model=(error_of(forecast, true, rest),),
+        model=(error_of(future, true, rest),),
         persistence=(error_of(np.broadcast_to(last, true.shape), true, rest),),
         channels=rest.channels,
+        last=0,
     )
 
 
@@ -200,6 +198,31 @@ def one_step(model: Surrogate, given: Simulation) -> tuple[float, float]:
     return float(np.mean(step)), float(np.mean(floor))
 
 
+def in_units(model: Surrogate, name: str, whole: Simulation) -> dict[str, Any]:
+    """Mean error of ten frames of the same simulation in other units, in its own units again:
+    times ten, and fifty deviations from zero, as a temperature in kelvin is."""
+    room = (len(whole.fields) - CONTEXT) // 2
+    given, true = first(whole, CONTEXT + room), whole.fields[CONTEXT + room :][:10]
+    far = 50 * given.fields.std((0, 2, 3), keepdims=True)
+
+    def error(factor: float, offset: np.ndarray | float, found: bool) -> float:
+        other = replace(given, fields=(factor * given.fields + offset).astype(np.float32))
+        scaling = found_scaling(model, other, 10) if found else None
+        seen = scaling.applied(other) if scaling else other
+        future = forecast(model, seen, 10)
+        fields = (scaling.undone(future) if scaling else future).fields
+        return three(float(np.mean(error_of((fields - offset) / factor, true, given))))
+
+    last = np.broadcast_to(given.fields[-1], true.shape)
+    return {
+        "simulation": name,
+        "persistence": three(float(np.mean(error_of(last, true, given)))),
+        "own_units": error(1, 0, False), "times_10": error(10, 0, False),
+        "far_from_0": error(1, far, False), "own_units_auto": error(1, 0, True),
+        "times_10_auto": error(10, 0, True), "far_from_0_auto": error(1, far, True),
+    }  # fmt: skip
+
+
 def fingerprints_of(routed: RoutedModel, shards: Path) -> Fingerprints:
     """Mean routes of 32 training windows of every corpus."""
     task = RoutingTask(corpora=tuple(routed.model.about["corpora"]), windows=32)
@@ -215,14 +238,11 @@ def strangeness(model: Surrogate, whole: Simulation, prints: Fingerprints) -> fl
     return found.strangeness or 0.0
 
 
-def router_row(
-    routed: RoutedModel, seed: int, strange: dict[str, float], strangers: Sequence[str]
-) -> dict[str, Any]:
+def router_row(strange: dict[str, float], strangers: Sequence[str]) -> dict[str, Any]:
     """How well strangers are told from known physics."""
     far = [strange[name] for name in strangers]
     near = [value for name, value in strange.items() if name not in strangers]
     return {
-        "weights": "fresh" if routed.facts.floor else "trained", "seed": seed,
         "area_under_roc": three(area(far, near)),
         "strangers_beyond_a_quarter": sum(value > 0.25 for value in far),
         "known_beyond_a_quarter": sum(value > 0.25 for value in near),
@@ -234,6 +254,12 @@ def area(far: Sequence[float], near: Sequence[float]) -> float:
     """The chance that a stranger is stranger than known physics."""
     wins = [(f > n) + 0.5 * (f == n) for f in far for n in near]
     return float(np.mean(wins))
+
+
+def medians(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Over simulations, of every number."""
+    keys = [key for key, value in rows[0].items() if isinstance(value, float)]
+    return {key: three(float(np.median([row[key] for row in rows]))) for key in keys}
 
 
 def shares(cases: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -270,9 +296,10 @@ def three(value: float) -> float:
 
 def compact(result: dict[str, Any]) -> str:
     """One line a case."""
-    rows = ",\n  ".join(json.dumps(case) for case in result["cases"])
-    head = json.dumps({k: v for k, v in result.items() if k != "cases"}, indent=1)
-    return head.removesuffix("\n}") + f',\n "cases": [\n  {rows}\n ]\n}}'
+    rows = ",\n  ".join(json.dumps(case, separators=(",", ":")) for case in result["cases"])
+    parts = [f'"{key}": {json.dumps(value)}' for key, value in result.items() if key != "cases"]
+    head = ",\n ".join(parts)
+    return f'{{\n {head},\n "cases": [\n  {rows}\n ]\n}}'
 
 
 if __name__ == "__main__":

@@ -126,10 +126,11 @@ def test_frames_that_no_known_one_reaches_are_drawn_as_not_tested() -> None:
         model=((0.1, 0.2), (0.2,)),
         persistence=((0.3, 0.4), (0.3,)),
         channels=("u",),
+        last=2,
     )
     nothing = FrameErrors(np.empty(0), np.empty(0))
     drawing, places = draw_errors(nothing, known, 5)
     assert len(places) == 5
     assert "not tested" in drawing
-    assert "2 forecasts of known frames" in drawing
+    assert "by 2 forecasts of known frames" in drawing
     assert "not tested" not in draw_errors(nothing, known, 2)[0]
