@@ -62,6 +62,25 @@ class Scaling(Config):
         return np.array(values)[:, None, None]
 
 
+def scaling_for(text: str, model: Surrogate, simulation: Simulation, steps: int | None) -> Scaling:
+    """The scaling that somebody asks for: `auto`, or as `said_scaling`.
+
+    Args:
+        text: of `--scale`.
+        model: that is to see the simulation.
+        simulation: as its file was read.
+        steps: frames of the forecast, if that is said.
+
+    Raises:
+        UserError: as `said_scaling` and `found_scaling`, or the model solves an equation.
+    """
+    if model.config.constraint is not None:
+        raise UserError("--scale: the model solves an equation, which knows its own units")
+    if text == AUTO:
+        return found_scaling(model, simulation, steps)
+    return said_scaling(text, simulation.channels)
+
+
 def said_scaling(text: str, channels: Sequence[str]) -> Scaling:
     """A scaling as somebody writes it: "100" for all channels, "T=10+273,p=1e5" for some.
 

@@ -11,7 +11,6 @@ from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.problem import Problem, read_problem
 from data_shards.simulation_file.simulation import Boundary
 from evaluation.simulation.on_model_grid import check_fits
-from evaluation.simulation.scaling import AUTO, Scaling, found_scaling, said_scaling
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from launchers.console.arguments import not_negative, positive_number
@@ -77,23 +76,6 @@ def open_both(options: argparse.Namespace) -> tuple[Surrogate, Simulation]:
     """
     model = open_continuing(options)
     return model, open_simulation(options, model)
-
-
-def scaling_of(
-    options: argparse.Namespace, model: Surrogate, simulation: Simulation
-) -> Scaling | None:
-    """What the model is to see of a simulation's values; None: the file's own.
-
-    Raises:
-        UserError: as `said_scaling` and `found_scaling`.
-    """
-    if options.scale is None:
-        return None
-    if model.config.constraint is not None:
-        raise UserError("--scale: the model solves an equation, which knows its own units")
-    if options.scale != AUTO:
-        return said_scaling(options.scale, simulation.channels)
-    return found_scaling(model, simulation, options.steps)
 
 
 def open_simulation(options: argparse.Namespace, model: Surrogate) -> Simulation:

@@ -4,8 +4,9 @@ import argparse
 import json
 
 from evaluation.simulation.report import judge
+from evaluation.simulation.scaling import scaling_for
 from launchers.console.arguments import Subparsers, add_parser, positive
-from launchers.console.simulation_options import add_file_options, open_both, scaling_of
+from launchers.console.simulation_options import add_file_options, open_both
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
@@ -35,7 +36,8 @@ def add_verb(subparsers: Subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     model, simulation = open_both(options)
-    if scaling := scaling_of(options, model, simulation):
+    if options.scale:
+        scaling = scaling_for(options.scale, model, simulation, options.steps)
         simulation = scaling.applied(simulation)
     report = judge(model, simulation, options.checkpoint, options.steps)
     print(json.dumps(report.plain(), indent=1) if options.json else report.text)

@@ -21,6 +21,7 @@ from evaluation.simulation.error_curve import errors_beside
 from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
 from evaluation.simulation.report import judge
+from evaluation.simulation.scaling import scaling_for
 from evaluation.simulation.solution import solve
 from foundation import Surrogate
 from launchers.console.arguments import Subparsers, add_parser, positive
@@ -30,7 +31,6 @@ from launchers.console.simulation_options import (
     add_file_options,
     open_problem,
     open_simulation,
-    scaling_of,
 )
 from launchers.verbs import SUMMARIES
 
@@ -82,7 +82,8 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     companions = _companions(options, ".png", ".gif", ".report.txt", ".report.json")
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)
-    scaling = scaling_of(options, model, simulation)
+    said = options.scale
+    scaling = scaling_for(said, model, simulation, options.steps) if said else None
     seen = scaling.applied(simulation) if scaling else simulation
     report = judge(model, seen, options.checkpoint, options.steps)
     future = forecast(model, seen, options.steps, report.keeps_detail)

@@ -16,6 +16,7 @@ from evaluation.simulation.page.render import render_page, render_scrub
 from evaluation.simulation.page.samples import parameters_text, sample_simulation, shelves
 from evaluation.simulation.page.scrub import check_window, scrub
 from evaluation.simulation.report import judge
+from evaluation.simulation.scaling import scaling_for
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
@@ -64,7 +65,9 @@ class Explorer:
         about = parameters_text(opened, index)
         return self._shown(simulation, about, (), start, steps)
 
-    def file(self, path: Path, reading: Reading, start: int, steps: int | None) -> str:
+    def file(
+        self, path: Path, reading: Reading, start: int, steps: int | None, scale: str | None
+    ) -> str:
         """A forecast for a file that is not trusted.
 
         Args:
@@ -72,12 +75,17 @@ class Explorer:
             reading: what is known of it; its mask is an array of the file.
             start: first frame of the context.
             steps: frames wanted; as many as are known by default.
+            scale: of `--scale`; what is shown is then what the model sees.
 
         Raises:
             UserError: it cannot be read, or the model cannot take it.
         """
         reading = replace(reading, frames=self._model.config.context_frames)
         simulation = read_apart(path, reading)
+        if scale is not None:
+            with self._one_at_a_time:
+                scaling = scaling_for(scale, self._model, simulation, steps)
+            simulation = scaling.applied(simulation)
         notes = (*simulation.assumed, *training_hints(self._model, simulation))
         return self._shown(simulation, "", notes, start, steps)
 

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from simulations import SIMULATIONS
 
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.simulation_file import Simulation
@@ -42,6 +41,7 @@ from evaluation.simulation.page.samples import sample_simulation
 from evaluation.simulation.report import judge
 from evaluation.simulation.scaling import found_scaling
 from evaluation.simulation.verdict import Thresholds, usable_frames
+from evaluation.studies.strangers.simulations import SIMULATIONS
 from foundation import Surrogate
 
 CELLS, FRAMES, CONTEXT = 64, 50, 10

@@ -1,14 +1,9 @@
 """The simulations of the study of strangers solve their equations: closed forms."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-STUDY = Path(__file__).parents[3] / "evaluation" / "studies" / "strangers"
-sys.path.insert(0, str(STUDY))
-from simulations import SIMULATIONS, Equation, Plane  # noqa: E402
+from evaluation.studies.strangers.simulations import SIMULATIONS, Equation, Plane
 
 
 def test_a_plane_wave_of_the_nonlinear_schroedinger_equation_turns_as_it_should() -> None:

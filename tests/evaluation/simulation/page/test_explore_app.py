@@ -91,6 +91,11 @@ def test_the_page_has_the_verdict_of_predict(
     said = report["verdict"]["sentence"]
     assert said[1:] in unescape(text)
     assert f"{len(report['errors']['starts'])} forecasts of known frames" in text
+    status, text = _upload(client, path.name, path.read_bytes(), scale="10+1")
+    assert status == 200
+    assert "the model sees (u0 - 1) / 10" in unescape(text)
+    status, text = _upload(client, path.name, path.read_bytes(), scale="auto")
+    assert (status, "say the scale yourself" in _fault(text)) == (400, True)
 
 
 @pytest.mark.parametrize(
