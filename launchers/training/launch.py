@@ -214,18 +214,30 @@ def _work(
             deepspeed_config=str(options.deepspeed_config),
             world=ranks.world,
             shards_meaning={corpus.name: corpus.entry.meaning for corpus in stream.corpora},
+            shards_statistics=_statistics(stream.corpora),
             accepted_shards=accepted_shards(options.output, prints, trainer.position.step),
         )
         write_run(options.output, job, launched)
         for note in (note for corpus in stream.corpora for note in notes_on(corpus.entry)):
             print(note, file=sys.stderr)
-    code = _train(trainer, job, options.output)
+    code = _train(trainer, job, options.output, _statistics(stream.corpora))
     # Only on the way out of success: after an exception, leaving would wait for other ranks.
     leave_ranks()
     return code
 
 
-def _train(trainer: Trainer, job: Job, output: Path) -> int:
+def _statistics(corpora: Sequence[ShardedCorpus]) -> dict[str, Any]:
+    """Name, mean and deviation of every channel, by corpus."""
+    return {
+        corpus.name: [
+            channel.model_dump(include={"name", "mean", "std"})
+            for channel in corpus.entry.statistics
+        ]
+        for corpus in corpora
+    }
+
+
+def _train(trainer: Trainer, job: Job, output: Path, statistics: dict[str, Any]) -> int:
     run, ranks, start = trainer.run, trainer.ranks, trainer.position.step
     reporter = Reporter(output, run.data.corpora, start, run.steps) if ranks.is_first else None
     try:
@@ -242,7 +254,7 @@ def _train(trainer: Trainer, job: Job, output: Path) -> int:
     weights = _final_weights(trainer) if finished else None
     if weights is not None:
         position = trainer.position
-        about = about_of(job.origin, run, position.step, position.samples)
+        about = about_of(job.origin, run, position.step, position.samples, statistics)
         if trainer.best is not None and trainer.best.found:
             about["best_step"] = trainer.best.step
             print(f"best weights: those of step {trainer.best.step}", file=sys.stderr)
