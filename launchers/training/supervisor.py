@@ -148,14 +148,15 @@ class Supervisor:
             if code in (2, 126, 127):  # a user's error; no such command
                 return code
             fruitless = fruitless + 1 if _newest(output) == newest else 0
-            if fruitless > self._restarts or not self._restarts:
-                self._tell(f"supervisor: given up after {self.starts} starts, code {code}")
-                return code if code > 0 else 1
             stop = _stop(output) if _lines(output) != lines else None
             if stop is not None:
                 if not stop["diverged"] or not self._may_lower():
                     return code
                 command = self._slower(command)
+                fruitless = 0  # the ranks are well
+            if fruitless > self._restarts or not self._restarts:
+                self._tell(f"supervisor: given up after {self.starts} starts, code {code}")
+                return code if code > 0 else 1
             command = self._next(command.resumed(), fruitless)
             pause = min(self._pause_s * 2 ** max(fruitless - 1, 0), _LONGEST_PAUSE_S)
             where = f"from {_newest(output)}" if _newest(output) else "from the beginning"
