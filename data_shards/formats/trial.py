@@ -1,10 +1,9 @@
 """Files of HDF5 on trial: read first by a process that may die of it.
 
-The HDF5 library crashes, or never ends, on one file in a hundred of those whose bytes somebody has
-changed. So a small helper, started once, forks a child per file that looks at every object and at
-the numbers of the first few; if that ends, the file is opened here, and says itself what is wrong
-with it. What lies beyond the first numbers is read here alone; `simulation_file.apart` reads files of
-others altogether elsewhere.
+The HDF5 library crashes, or never ends, on one in a hundred files whose bytes somebody has changed.
+So a small helper, started once, forks a child per file that looks at every object and at the first
+numbers. If it ends, the file is opened here, and says itself what is wrong with it. Numbers beyond
+those are read here alone; `simulation_file.apart` reads files of others elsewhere altogether.
 
 Run as a program it is the helper: a path in JSON per line in, a word per line out.
 """
@@ -41,6 +40,8 @@ class _Helper:
             return self._asked(path)
 
     def _asked(self, path: Path) -> str:
+        if self._process is not None and self._process.poll() is not None:  # somebody ended it
+            self.close()
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None

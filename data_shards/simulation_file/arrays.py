@@ -106,7 +106,8 @@ def open_arrays(path: Path) -> Iterator[FileArrays]:
         UserError: there is none, it is of no known format, or damaged.
     """
     if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no such file"
+        there = "a folder" if path.is_dir() else "no plain file"
+        kind = there if path.exists() else "no such file"
         raise UserError(f"{path}: {kind}; give a .h5, .hdf5, .nc, .npz, .npy or .mat file")
     try:
         with _OPENERS[_format_of(path)](path) as found:

@@ -34,12 +34,14 @@ def check_sums(folder: Path, names: Iterable[str]) -> None:
         names: files that must have a checksum there, and that one.
 
     Raises:
-        UserError: a file has changed since, or the checksums do not cover it.
+        UserError: a file has changed since, the checksums do not cover it or cannot be read.
     """
     path = folder / SUMS
-    if not path.is_file():
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
         return
-    lines = [_LINE.fullmatch(line) for line in read_text(path).splitlines()]
+    lines = [_LINE.fullmatch(line) for line in text.splitlines()]
     known = {line[2]: line[1] for line in lines if line}
     ordered = sorted(names)
     for name, came in zip(ordered, sha256_of_all(folder / n for n in ordered), strict=True):

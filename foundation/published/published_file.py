@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from data_shards.errors import UserError
+from data_shards.untrusted import check_plain
 
 # Structure alone: the largest published network and its optimiser need well below 1 MiB.
 _PICKLE_BYTES = 16 * 2**20
@@ -81,6 +82,8 @@ def open_published(path: Path) -> PublishedFile:
 
 def _check_beginning(path: Path) -> None:
     try:
+        if path.exists() and not path.is_dir():
+            check_plain(path)
         with path.open("rb") as file:
             first = file.read(32)
     except FileNotFoundError:

@@ -11,6 +11,7 @@ import yaml
 
 from data_shards.config import read_yaml
 from data_shards.errors import UserError
+from data_shards.formats.npy import parse_header
 from data_shards.shards.manifest import read_manifest
 from data_shards.untrusted import parse_json, parse_yaml, read_text
 
@@ -97,6 +98,23 @@ def mutants(text: bytes, rng: np.random.Generator) -> list[bytes]:
     return found
 
 
+def test_no_numpy_header_ends_in_a_traceback(rng, record_property):
+    """Changed as texts are, of a length that is announced as it is."""
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 5), }".ljust(117) + b"\n"
+    told = []
+    for content in mutants(text, rng):
+        head = b"\x93NUMPY\x01\x00" + len(content).to_bytes(2, "little") + content
+        try:
+            parse_header(head)
+        except ValueError as error:
+            told.append(str(error))
+    assert not any("\n" in line for line in told)
+    record_property("attack", "bytes and pieces of a NumPy header changed")
+    record_property("trials", MUTANTS)
+    record_property("outcome", f"{len(told)} refused, {MUTANTS - len(told)} read")
+    assert len(told) > MUTANTS / 4
+
+
 def taken(read: Any, path: Path) -> bool:
     """Whether a file is read; anything but one line of a `UserError` fails the test."""
     try:
@@ -106,7 +124,9 @@ def taken(read: Any, path: Path) -> bool:
     return True
 
 
-def test_no_change_of_a_manifest_or_a_card_ends_in_a_traceback(tmp_path, write_toy, rng):
+def test_no_change_of_a_manifest_or_a_card_ends_in_a_traceback(
+    tmp_path, write_toy, rng, record_property
+):
     from data_shards.catalogue import read_card
 
     write_toy(tmp_path, "toy_flow")
@@ -119,4 +139,7 @@ def test_no_change_of_a_manifest_or_a_card_ends_in_a_traceback(tmp_path, write_t
     for content in mutants(CARD.read_bytes()[:1500], rng):
         card.write_bytes(content)
         refused += not taken(read_card, card)
+    record_property("attack", "bytes and pieces of a manifest and of a card changed")
+    record_property("trials", 2 * MUTANTS)
+    record_property("outcome", f"{refused} refused, {2 * MUTANTS - refused} read")
     assert refused > MUTANTS

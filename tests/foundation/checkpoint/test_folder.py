@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import os
 import subprocess
 from pathlib import Path
 
@@ -187,6 +188,13 @@ def test_what_fits_but_is_not_what_was_written_is_refused(folder, change):
     assert "\n" not in str(raised.value)
     (folder / SUMS).unlink()  # as in folders of older versions
     assert Surrogate.from_pretrained(folder).about == {"steps": 77}
+
+
+def test_checksums_that_cannot_be_read_are_not_taken_for_none(folder):
+    (folder / SUMS).unlink()
+    os.mkfifo(folder / SUMS)
+    with pytest.raises(UserError, match=f"{SUMS}: is no plain file"):
+        Surrogate.from_pretrained(folder)
 
 
 def test_checksums_are_those_of_the_usual_command_whatever_the_shards(folder, tmp_path):
