@@ -1,7 +1,7 @@
 """To which corpus's experts a model's routers send a simulation: windows and fingerprints in.
 
-No verdict follows from it: over 16 strangers, routers of fresh weights told them from the corpora of
-the training about as well as trained ones (`studies/strangers`).
+No verdict follows from it: routers of fresh weights told 16 strangers from the corpora of the
+training about as well as trained ones did (`studies/strangers`).
 Axes: N windows, K corpora, L blocks, E routed experts, C channels, R cells of the model.
 Distances are those of `routing.inference` and `routing.detection`, all blocks together: the
 cross entropy of the windows' mean distribution with a corpus's fingerprint, and the
