@@ -23,7 +23,7 @@ from evaluation.simulation.on_model_grid import Array, OnModelGrid, scored_point
 MOST_STARTS = 8
 MOST_STEPS = 200
 _BATCH = 4
-_MOST_CHANGE = 5.0
+_MOST_CHANGE = 5.0  # from errors that were measured to those expected later, a factor
 
 
 class Spread(Config):

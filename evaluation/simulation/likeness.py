@@ -1,8 +1,7 @@
 """To which corpus's experts a model's routers send a simulation: windows and fingerprints in.
 
-No verdict follows from it: routers of fresh weights tell strangers from the corpora of the training
-better than trained ones do (`studies/strangers`), and equations of no corpus lie nearer to a
-corpus than some of its own trajectories.
+No verdict follows from it: routers of fresh weights told 16 strangers from the corpora of the
+training about as well as trained ones did (`studies/strangers`).
 Axes: N windows, K corpora, L blocks, E routed experts, C channels, R cells of the model.
 Distances are those of `routing.inference` and `routing.detection`, all blocks together: the
 cross entropy of the windows' mean distribution with a corpus's fingerprint, and the
