@@ -23,7 +23,7 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
 from foundation.train.finetuning import load_finetuning, network_of
-from foundation.train.run_folder import Job
+from foundation.train.run_folder import Job, loss_of
 from launchers.console.arguments import Parser, positive
 from launchers.console.recipe_options import add_recipe_options
 from launchers.training.launch import add_training_options, launch
@@ -65,6 +65,7 @@ def _job(options: argparse.Namespace) -> Job:
         trajectories=options.trajectories,
         router=options.router,
         from_scratch=options.from_scratch,
+        learnt_by=loss_of(about),
     )
     origin: dict[str, Any] = {
         "recipe": options.recipe,

@@ -34,6 +34,7 @@ from evaluation.transfer.sweep import (
     read_start,
     record_path,
 )
+from foundation.train.run_folder import told_loss
 
 Cell = tuple[StudyRun, TransferRun]
 
@@ -82,7 +83,9 @@ def open_transfers(
     transfers = Transfers(study.title, config, targets)
     for run in runs:
         if run.seed == 0 and transfers.starts_from(run):
-            planned = _planned(transfers, "", Start(run.config.model, ""), {})
+            planned = _planned(
+                transfers, "", Start(run.config.model, "", told_loss(run.config.loss)), {}
+            )
             for corpus, cell in {cell.corpus: cell for cell in planned}.items():
                 _check_choice(config, cell, targets[corpus])
     return transfers

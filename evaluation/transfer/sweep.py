@@ -6,7 +6,7 @@ taken from its record; the fingerprint of the inputs is part of its name.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from foundation.checkpoint.folder import find_folder, fingerprint_of, read_confi
 from foundation.models.registry import ModelConfig
 from foundation.train.config import RunConfig
 from foundation.train.finetuning import FineTuning, RouterMode, load_finetuning
-from foundation.train.run_folder import validation_error
+from foundation.train.run_folder import loss_of, validation_error
 
 # Raised when the same inputs give another result: old records are then not taken.
 _VERSION = 1
@@ -67,10 +67,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Start:
-    """The checkpoint that runs start from: its network, and sha256 of that and its weights."""
+    """The checkpoint that runs start from: its network, sha256 of that and its weights, loss."""
 
     model: ModelConfig
     sha256: str
+    loss: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def read_start(checkpoint: str) -> Start:
         UserError: it cannot be found or read.
     """
     folder = find_folder(checkpoint)
-    return Start(read_config(folder)[0], fingerprint_of(folder))
+    model, about = read_config(folder)
+    return Start(model, fingerprint_of(folder), loss_of(about))
 
 
 def plan(
@@ -154,6 +156,7 @@ def plan(
                     trajectories=size,
                     router=None if scratch else terms.router,
                     from_scratch=scratch,
+                    learnt_by=start.loss,
                 )
                 run = TransferRun(
                     terms=terms,

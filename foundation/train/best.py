@@ -20,7 +20,12 @@ class BestWeights:
     """The weights with the smallest validation error; every rank holds one of these."""
 
     def __init__(
-        self, folder: Path, config: ModelConfig, patience_steps: int | None, resume: bool
+        self,
+        folder: Path,
+        config: ModelConfig,
+        patience_steps: int | None,
+        resume: bool,
+        patient_until: int = 0,
     ) -> None:
         """Go on from the best weights in a folder, if there are any; collective.
 
@@ -30,10 +35,12 @@ class BestWeights:
             patience_steps: optimiser steps without a smaller error after which it is enough; None
                 for those that are trained to the end whatever comes.
             resume: whether what lies in the folder belongs to this run.
+            patient_until: step before which patience does not begin to end: while the rate is
+                high, errors say little of what they will fall to.
         """
         self.folder = folder
         self._config = config
-        self._patience_steps = patience_steps
+        self._patience_steps, self._patient_until = patience_steps, patient_until
         found: list[Any] = [(math.inf, 0)]
         if resume and dist.get_rank() == 0 and (folder / "config.json").exists():
             about = read_config(folder)[1]
@@ -60,4 +67,4 @@ class BestWeights:
         """Whether patience is at its end."""
         if self._patience_steps is None:
             return False
-        return self.found and step - self.step >= self._patience_steps
+        return self.found and step - max(self.step, self._patient_until) >= self._patience_steps

@@ -4,10 +4,11 @@ A recipe is a run without a network and without corpora; its length is told in
 `epochs`, passes over the trajectories that are learnt from, unless in `steps`.
 Source: MoE-POT, fine-tuning (routers frozen, temperature at its floor, epochs).
 Departures: a frozen router has no balance loss, which would only bend the
-layers before it; a network from scratch keeps the schedule of its temperature.
+layers before it; a network from scratch keeps the schedule of its temperature;
+what the loss measures is what the checkpoint was learnt by.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -29,6 +30,8 @@ from foundation.train.freeze import at_temperature_floor, freeze_routers
 RouterMode = Literal["frozen", "free"]
 
 _VALIDATIONS = 20  # of a run, where the recipe does not say how often
+# Of a checkpoint's loss; what balances its routers is no concern of frozen ones.
+_INHERITED = ("objective", "mask", "relative_to", "slopes", "spectrum", "terms", "noise")
 _OWN = {"model": "that of the checkpoint", "data.corpora": "set by --corpus"}
 
 
@@ -72,6 +75,7 @@ def load_finetuning(
     trajectories: int | None = None,
     router: RouterMode | None = None,
     from_scratch: bool = False,
+    learnt_by: Mapping[str, Any] | None = None,
 ) -> FineTuning:
     """Resolve a recipe for a network and a corpus.
 
@@ -83,12 +87,17 @@ def load_finetuning(
         trajectories: how many to learn from; all by default.
         router: frozen by default where there is one to freeze.
         from_scratch: learn from initial weights; routers are then free.
+        learnt_by: the loss of the checkpoint's own run, as its folder tells; what the recipe does
+            not say of its own is taken from it, of both sources.
 
     Raises:
         UserError: an unknown recipe or key, a bad value, or routers that cannot be frozen.
     """
     router = _router(router, model, from_scratch)
     values = read_recipe(recipe)
+    if learnt_by:
+        inherited = {key: learnt_by[key] for key in _INHERITED if key in learnt_by}
+        values["loss"] = {**inherited, **(values.get("loss") or {})}
     for override in overrides:
         _refuse_own(override, recipe)
         apply_override(values, override)

@@ -22,6 +22,7 @@ from foundation.checkpoint.saved import Checkpoint, newest_checkpoint, tags_of
 from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig
 from foundation.train.config import RunConfig, first_difference
+from foundation.train.objectives import LossConfig
 from foundation.train.room import check_room
 
 # Parts of a run that a resumed one must share; length, rates and losses may change on the way, and
@@ -140,7 +141,19 @@ def about_of(
         corpora["unlabelled"] = list(run.transductive)
     if statistics:
         corpora["statistics"] = dict(statistics)
-    return {**origin, **corpora, "steps": steps, "samples": samples, "seed": run.seed}
+    counted = {"steps": steps, "samples": samples, "seed": run.seed}
+    return {**origin, **corpora, "loss": told_loss(run.loss), **counted}
+
+
+def told_loss(loss: LossConfig) -> dict[str, Any]:
+    """A loss as a checkpoint tells it: what differs from the defaults."""
+    return loss.model_dump(mode="json", exclude_defaults=True)
+
+
+def loss_of(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The loss by which a checkpoint was learnt, as far as its `about` tells."""
+    loss = about.get("loss")
+    return dict(loss) if isinstance(loss, Mapping) else {}
 
 
 def check_output(

@@ -52,6 +52,13 @@ class Cosine(Config):
         )
 
 
+def come_down(schedule: OneCycle | Cosine, steps: int) -> int:
+    """The first step after the highest rate that has at most half of it; `steps` if none has."""
+    rates = [schedule.at(step, steps, 1.0) for step in range(steps)]
+    top = rates.index(max(rates))
+    return next((step for step in range(top, steps) if rates[step] <= rates[top] / 2), steps)
+
+
 def _kind(value: Any) -> Any:
     """Runs of before `kind` was a key are of one cycle."""
     if isinstance(value, dict):

@@ -107,6 +107,8 @@ class Trainer:
         batches = self.stream.batches(
             self.position.samples, self._micro_global, self.ranks.rank, self.ranks.world
         )
+        if self.position.step == 0 and run.early_stopping is not None:
+            self._validate(reporter)  # what is to be bettered, and kept if it is not
         self._clock = _Clock(self.position.step)
         stopped = False
         while not self.finished and not stopped:

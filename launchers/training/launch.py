@@ -54,9 +54,11 @@ from foundation.train.run_folder import (
     accepted_shards,
     check_output,
     newest_to_resume,
+    validation_error,
     write_run,
 )
 from foundation.train.scales import with_scales
+from foundation.train.schedule import come_down
 from foundation.train.stop import StopRequest, listening
 from foundation.train.tokenizer import with_tokenizer
 from foundation.train.trainer import DivergedError, NonFiniteLossError, Position, Trainer
@@ -257,7 +259,7 @@ def _train(trainer: Trainer, job: Job, output: Path, statistics: dict[str, Any])
         about = about_of(job.origin, run, position.step, position.samples, statistics)
         if trainer.best is not None and trainer.best.found:
             about["best_step"] = trainer.best.step
-            print(f"best weights: those of step {trainer.best.step}", file=sys.stderr)
+            print(_gain(output, trainer.best), file=sys.stderr)
         elif trainer.best is not None:
             print("no validation error was a number: the last weights are kept", file=sys.stderr)
         save_folder(output / "model", run.model, weights, about)
@@ -268,6 +270,17 @@ def _train(trainer: Trainer, job: Job, output: Path, statistics: dict[str, Any])
             file=sys.stderr,
         )
     return 0
+
+
+def _gain(output: Path, best: BestWeights) -> str:
+    """What of a run with early stopping people want to know first."""
+    line = f"best weights: those of step {best.step}"
+    before = validation_error(output, 0)
+    if before is None:
+        return line
+    if best.step == 0:
+        return f"{line}: nothing was gained, the frames held out err by {before:.3g} as before"
+    return f"{line}: the frames held out err by {best.error:.3g}, by {before:.3g} before"
 
 
 def _final_weights(trainer: Trainer) -> dict[str, Tensor] | None:
@@ -283,7 +296,8 @@ def _best(options: argparse.Namespace, run: RunConfig) -> BestWeights | None:
         return None
     stopping = run.early_stopping
     patience = stopping.patience * run.validation.every if stopping else None
-    return BestWeights(options.output / "best", run.model, patience, options.resume)
+    until = come_down(run.schedule, run.steps)
+    return BestWeights(options.output / "best", run.model, patience, options.resume, until)
 
 
 def _open_corpora(run: RunConfig, shards: Path) -> tuple[list[ShardedCorpus], list[ShardedCorpus]]:

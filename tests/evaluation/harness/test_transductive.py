@@ -36,5 +36,9 @@ def test_only_energies_of_unlabelled_parameters_make_a_result_transductive(tmp_p
 def test_a_run_without_unlabelled_corpora_is_told_of_as_before():
     run = load_run_config("nano", [])
     assert about_of({}, run, 3, 5) == {
-        "corpora": list(run.data.corpora), "steps": 3, "samples": 5, "seed": run.seed,
-    }  # fmt: skip
+        "corpora": list(run.data.corpora),
+        "loss": {"relative_to": "change", "noise": 1e-5, "balance_weight": 0.01},
+        "steps": 3,
+        "samples": 5,
+        "seed": run.seed,
+    }

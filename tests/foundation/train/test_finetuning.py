@@ -9,8 +9,11 @@ from architectures import DENSE, config_of, network_of
 from data_shards.errors import UserError
 from data_shards.shards.manifest import CorpusEntry, read_manifest
 from foundation.checkpoint.folder import save_folder
+from foundation.train.config import load_run_config
 from foundation.train.finetuning import load_finetuning, recipe_names
 from foundation.train.finetuning import network_of as builder_of
+from foundation.train.objectives import LossConfig
+from foundation.train.run_folder import about_of, loss_of
 
 MIXTURE = config_of("moe_pot")
 
@@ -44,6 +47,30 @@ def test_every_shipped_recipe_is_whole(entry):
         run = load_finetuning(name, MIXTURE, entry, []).run
         assert run.schedule.warmup_fraction == 0.2
         assert run.optimiser.lr == 1e-3
+
+
+def test_a_loss_is_that_of_the_checkpoint_where_the_recipe_says_none_of_its_own(entry, tmp_path):
+    learnt_by = {"relative_to": "change", "noise": 1e-5, "balance_weight": 0.5, "balance": "switch"}
+    own = ["loss.noise=0.25"]
+    for scratch in (False, True):
+        run = load_finetuning(
+            "finetune", MIXTURE, entry, own, from_scratch=scratch, learnt_by=learnt_by
+        ).run
+        assert (run.loss.relative_to, run.loss.noise) == ("change", 0.25)
+        # What balances routers is the recipe's.
+        assert run.loss.balance == "cv2"
+        assert run.loss.balance_weight == (0.1 if scratch else 0.0)
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("{like: finetune, loss: {relative_to: field}}")
+    run = load_finetuning(str(recipe), MIXTURE, entry, [], learnt_by=learnt_by).run
+    assert (run.loss.relative_to, run.loss.noise) == ("field", 1e-5)
+    assert load_finetuning("finetune", MIXTURE, entry, []).run.loss.noise == 5e-4
+
+
+def test_what_a_checkpoint_tells_of_its_loss_comes_back(entry):
+    run = load_run_config("nano", [])
+    assert LossConfig.model_validate(loss_of(about_of({}, run, 1, 1))) == run.loss
+    assert loss_of({}) == loss_of({"loss": "what?"}) == {}
 
 
 def test_validation_fits_the_run_and_the_corpus(entry):

@@ -61,7 +61,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert (saved.run, saved.origin) == (job.run, {"router": "free", "source_sha256": "f"})
     assert saved.launch["shards_sha256"] == SHARDS
     assert saved.about(5, 40) == {
-        **job.origin, "corpora": ["toy_wave"], "steps": 5, "samples": 40, "seed": 3,
+        **job.origin, "corpora": ["toy_wave"], "loss": {}, "steps": 5, "samples": 40, "seed": 3,
     }  # fmt: skip
 
 

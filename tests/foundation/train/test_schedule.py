@@ -6,7 +6,7 @@ from torch.optim import lr_scheduler
 
 from data_shards.errors import UserError
 from foundation.train.config import load_run_config
-from foundation.train.schedule import Cosine, OneCycle
+from foundation.train.schedule import Cosine, OneCycle, come_down
 
 PEAK = 3e-4
 
@@ -73,6 +73,20 @@ def test_rate_is_finite_in_runs_of_one_or_two_steps():
     for steps in (1, 2):
         for schedule in (OneCycle(), Cosine(), Cosine(warmup_steps=2)):
             assert all(0 < rate <= PEAK for rate in rates_of(schedule, steps))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step"),
+    [
+        (OneCycle(), 60),  # a cosine from step 19 to 99 has half its way behind it at 59
+        (OneCycle(warmup_fraction=0.5), 75),
+        (Cosine(), 50),
+        (Cosine(warmup_steps=20), 60),
+        (Cosine(final_lr=1.0), 100),  # never
+    ],
+)
+def test_the_rate_has_come_down_where_half_of_the_highest_is_left(schedule, step):
+    assert come_down(schedule, 100) == step
 
 
 def test_a_kind_is_chosen_by_override_and_is_one_cycle_if_none_is_said():
