@@ -1,8 +1,8 @@
 """A checkpoint folder gives back what it was given, or says what is wrong."""
 
 import json
-import pickle
 import os
+import pickle
 import subprocess
 from pathlib import Path
 
