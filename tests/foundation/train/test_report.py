@@ -35,6 +35,7 @@ def row(step: int) -> dict:
 def test_a_folder_that_is_removed_under_a_run_is_said_at_the_next_line(tmp_path):
     """What is written to a file without a name is lost, and the system calls it a success."""
     folder = tmp_path / "run"
+    folder.mkdir()
     reporter = Reporter(folder, CORPORA, 0, steps=10)
     reporter.training(row(1), None)
     shutil.rmtree(folder)
