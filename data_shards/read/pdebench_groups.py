@@ -46,6 +46,9 @@ SpatialAxes = (
 )
 
 
+_MOST_DIGITS = 9  # of a number; Python reads no more than some thousand
+
+
 class GroupsOptions(Config):
     """Reader's options on the card."""
 
@@ -81,7 +84,8 @@ class GroupsCorpus:
         """Groups of trajectories in the order of their numbers."""
         with legible(self._path):
             everything = [str(name) for name in self._file]
-        names = sorted((name for name in everything if name.isdecimal()), key=int)
+        numbered = (name for name in everything if name.isdecimal() and len(name) <= _MOST_DIGITS)
+        names = sorted(numbered, key=int)
         if not names:
             others = ", ".join(everything[:12]) or "nothing"
             raise UserError(

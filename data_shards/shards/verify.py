@@ -6,6 +6,7 @@ types as the card says, finite values, binary masks.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,14 @@ def verify(
     manifest = read_manifest(folder)
     faults = [*_unlisted(folder, manifest), *_miscounted(manifest)]
     keys: dict[str, str] = {}
-    for entry, record in watch([(e, record) for e in manifest.entries for record in e.shards]):
-        faults += _shard_faults(folder, entry, record, keys, deep)
+    shards = [(entry, record) for entry in manifest.entries for record in entry.shards]
+    pool = ThreadPoolExecutor()  # checksums run ahead: hashing leaves the interpreter to others
+    try:
+        sums = [pool.submit(_sum, folder, record) if deep else None for _, record in shards]
+        for (entry, record), came in zip(watch(shards), sums, strict=True):
+            faults += _shard_faults(folder, entry, record, keys, came)
+    finally:
+        pool.shutdown(cancel_futures=True)
     return Report(
         deep=deep,
         shards=sum(len(entry.shards) for entry in manifest.entries),
@@ -124,19 +131,31 @@ def _miscounted(manifest: Manifest) -> Iterator[Fault]:
             yield Fault(f"{entry.corpus} {entry.split}", message)
 
 
+def _sum(folder: Path, record: ShardRecord) -> str:
+    """Checksum of a shard of the right size."""
+    check_size(folder, record)
+    return sha256_of(folder / record.name)
+
+
 def _shard_faults(
-    folder: Path, entry: CorpusEntry, record: ShardRecord, keys: dict[str, str], deep: bool
+    folder: Path,
+    entry: CorpusEntry,
+    record: ShardRecord,
+    keys: dict[str, str],
+    came: Future[str] | None,
 ) -> Iterator[Fault]:
-    """Faults of one shard; `keys` gathers the shard of each corpus/key."""
+    """Faults of one shard; `keys` gathers the shard of each corpus/key.
+
+    `came` is its checksum; without one only its size is looked at.
+    """
     try:
-        check_size(folder, record)
-        if not deep:
+        if came is None:
+            check_size(folder, record)
             return
-        came = sha256_of(folder / record.name)
-        if came != record.sha256:
+        if (digest := came.result()) != record.sha256:
             yield Fault(
                 record.name,
-                f"changed: sha256 {came[:12]}..., the manifest says {record.sha256[:12]}...; "
+                f"changed: sha256 {digest[:12]}..., the manifest says {record.sha256[:12]}...; "
                 "build the corpus again",
             )
         shard = ShardFile(folder / record.name)

@@ -8,7 +8,6 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ class Reporter:
     def close(self) -> None:
         """Flush and close all files."""
         self._bar.close()
-        with suppress(FileNotFoundError):  # of a folder that is gone, which `_write` has said
+        if self._path.exists():  # else its thread would fail, with a trace of its own
             self._board.close()
         self._lines.close()
 

@@ -242,3 +242,12 @@ def test_padding_of_a_prepared_file_is_not_read_however_wide(tmp_path):
         data[..., :2] = numbered("xytc", c=2)
     (trajectory,) = read_all(bare_card("toy", "processed", ("a", "b"), FRAMES, GRID), tmp_path)
     np.testing.assert_array_equal(trajectory.fields, numbered("tcyx", c=2))
+
+
+def test_a_group_of_more_digits_than_python_reads_is_no_number(tmp_path):
+    path = tmp_path / "given.h5"
+    card = swe(path)
+    before = len(read_all(card, path))
+    with h5py.File(path, "r+") as file:
+        file.create_group("1" * 5000)
+    assert len(read_all(card, path)) == before

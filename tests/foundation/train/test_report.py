@@ -3,12 +3,14 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_shards.errors import UserError
+from foundation.train import report as report_module
 from foundation.train.report import Reporter, finite_or_none, usage_figure
 
 CORPORA = ("left", "right")
@@ -32,8 +34,10 @@ def row(step: int) -> dict:
     }
 
 
-def test_a_folder_that_is_removed_under_a_run_is_said_at_the_next_line(tmp_path):
+def test_a_folder_that_is_removed_under_a_run_is_said_at_the_next_line(tmp_path, monkeypatch):
     """What is written to a file without a name is lost, and the system calls it a success."""
+    # Without TensorBoard, whose thread would go on after the test.
+    monkeypatch.setattr(report_module, "SummaryWriter", lambda *_, **__: MagicMock())
     folder = tmp_path / "run"
     folder.mkdir()
     reporter = Reporter(folder, CORPORA, 0, steps=10)
