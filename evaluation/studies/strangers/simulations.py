@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.floating]
+Field = NDArray[np.inexact]  # real, or complex where an equation is
 Spectrum = NDArray[np.complexfloating]
 
 

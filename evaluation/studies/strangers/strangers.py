@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.simulation_file import Simulation
@@ -90,7 +91,7 @@ def main() -> None:
         print(key, json.dumps(result[key], indent=1))
 
 
-def as_file(name: str, fields: np.ndarray) -> Simulation:
+def as_file(name: str, fields: NDArray[np.float32]) -> Simulation:
     """As if it were read from a periodic file."""
     names = tuple(f"u{channel}" for channel in range(fields.shape[1]))
     cells = np.arange(fields.shape[-1], dtype=np.float64)
@@ -133,6 +134,7 @@ def cases_of(
             continue
         given = first(whole, CONTEXT + room)
         report = judge(model, given, steps=asked)
+        assert report.errors is not None
         truth = held_back(model, whole, room, asked, report.keeps_detail)
         step, floor = one_step(model, given)
         old = step <= 0.1 and step <= 0.5 * floor
@@ -175,7 +177,9 @@ def held_back(
     )
 
 
-def error_of(pred: np.ndarray, true: np.ndarray, simulation: Simulation) -> tuple[float, ...]:
+def error_of(
+    pred: NDArray[np.float32], true: NDArray[np.float32], simulation: Simulation
+) -> tuple[float, ...]:
     """L2RE of every frame, written out: root of sums over fluid cells, mean over channels."""
     scored = [c for c in range(true.shape[1]) if true[:, c].any()]
     fluid = np.ones(simulation.grid) if simulation.mask is None else simulation.mask >= 0.5
@@ -205,7 +209,7 @@ def in_units(model: Surrogate, name: str, whole: Simulation) -> dict[str, Any]:
     given, true = first(whole, CONTEXT + room), whole.fields[CONTEXT + room :][:10]
     far = 50 * given.fields.std((0, 2, 3), keepdims=True)
 
-    def error(factor: float, offset: np.ndarray | float, found: bool) -> float:
+    def error(factor: float, offset: NDArray[np.float32] | float, found: bool) -> float:
         other = replace(given, fields=(factor * given.fields + offset).astype(np.float32))
         scaling = found_scaling(model, other, 10) if found else None
         seen = scaling.applied(other) if scaling else other

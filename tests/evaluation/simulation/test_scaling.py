@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from own_files import waves, write_arrays, write_waves
 from runs import write_checkpoint
 
@@ -64,6 +65,23 @@ def test_a_found_scaling_makes_the_forecast_follow_the_units(
     unscaled = forecast(model, other, 3).fields
     expected = factor * forecast(model, plain, 3).fields + offset
     assert np.abs(unscaled - expected).max() > 20 * rounding, "what the scaling is for"
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_breaks_the_symmetry_are_the_statistics_that_a_network_is_told(
+    told: bool, tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "model", instance_norm=True, target="increment")
+    model = Surrogate.from_pretrained(folder)
+    if not told:
+        with torch.no_grad():
+            for part in (model.network.scale_features, model.network.shift_features):
+                part.weight.zero_()
+    context = torch.from_numpy(waves(rows=SIDE, columns=SIDE))[None]
+    wanted = 8 * model.forecast(context, 3) + 64
+    found = model.forecast(8 * context + 64, 3)
+    # Deviations are told apart from zero by 1e-6; values near 64 are rounded to 4e-6.
+    assert torch.allclose(found, wanted, atol=2e-3) is not told
 
 
 def test_a_said_factor_gives_the_forecast_of_the_file_in_the_other_unit(
