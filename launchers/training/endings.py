@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import torch.distributed as dist
 
+from data_shards.errors import UserError
+
 _LINGER_S = 3.0
 _WORKER = "DataLoader worker (pid"
 
@@ -16,6 +18,9 @@ def told(run: Callable[[], int]) -> int:
 
     Args:
         run: the rank's work; gives an exit code.
+
+    Raises:
+        UserError: the port at which ranks meet is another program's.
     """
     try:
         return run()
@@ -28,6 +33,11 @@ def told(run: Callable[[], int]) -> int:
                 file=sys.stderr,
             )
             return 1
+        if "EADDRINUSE" in str(error):
+            raise UserError(
+                f"port {os.environ.get('MASTER_PORT')} is taken, by another training perhaps; give "
+                "this one its own: deepspeed --master_port 29501 ..."
+            ) from None
         if not _of_others(error):
             raise
         # Whoever left first has told why, and its exit code is to be the job's.
