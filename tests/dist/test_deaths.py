@@ -13,6 +13,7 @@ import pytest
 from group import exit_codes_on_ranks, on_ranks
 from runs import pretrain, rows
 
+from foundation.train.one_writer import LOCK
 from foundation.train.stop import TERMINATED
 
 pytestmark = pytest.mark.dist
@@ -132,7 +133,13 @@ def test_sigterm_while_shards_are_verified_ends_at_once_with_one_line(waves, tmp
     log, output = tmp_path / "log", tmp_path / "run"
     assert exit_codes_on_ranks(1, terminated_while, waves, output, log, False) == [TERMINATED]
     assert said(log, 0) == ["stopped: terminated before the first step: nothing to save"]
-    assert on_ranks(1, pretrain, waves, output, 1, 2) == [0], "the folder is as good as new"
+    assert [path.name for path in output.iterdir()] == [LOCK], "as good as new"
+
+
+@pytest.mark.slow
+def test_sigterm_while_a_resumed_run_verifies_costs_nothing(waves, tmp_path):
+    log, output = tmp_path / "log", tmp_path / "run"
+    assert on_ranks(1, pretrain, waves, output, 1, 2) == [0]
     assert exit_codes_on_ranks(1, terminated_while, waves, output, log, True) == [TERMINATED]
     assert on_ranks(1, pretrain, waves, output, 1, None, ("--resume",)) == [0]
     assert [row["step"] for row in rows(output)] == list(range(1, 9))

@@ -164,7 +164,8 @@ def test_a_supervised_run_goes_on_on_fewer_ranks_if_one_does_not_come_back(waves
 @pytest.mark.slow
 def test_a_supervised_run_that_diverges_goes_on_at_a_lower_rate(waves, tmp_path):
     output = tmp_path / "run"
-    words = ("--preset", "debug", "--shards", str(waves), "--output", str(output), "log_every=1")
+    words = ("--preset", "debug", "--shards", str(waves), "--output", str(output))
+    words += (f"data.corpora=[{','.join(CORPORA)}]", "log_every=1")
     # a rate at which the loss leaps after the first checkpoint
     settings = ("steps=60", "checkpoint.every=5", "health.on_spike=stop", "health.window=4")
     settings += ("optimiser.lr=5", "schedule.kind=one_cycle", "validation.every=60")
