@@ -7,7 +7,7 @@ And the digests of plain values and of files, which tell whether two of them are
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,10 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sha256_of_all(paths: Iterable[Path]) -> list[str]:
+def sha256_of_all(paths: Iterable[Path]) -> Iterator[str]:
     """Checksums of files, several at a time: hashing leaves the interpreter to others."""
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(sha256_of, paths))
+        yield from pool.map(sha256_of, paths)
 
 
 def keyed(name: str, seed: int) -> int:

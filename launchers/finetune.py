@@ -9,6 +9,11 @@ stopping on the last frames of every trajectory, which training then never
 predicts: early_stopping.held_out=2 early_stopping.patience=5.
 """
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from foundation.train.stop import listen
+
+    listen()
+
 import argparse
 import sys
 from collections.abc import Sequence

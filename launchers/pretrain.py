@@ -7,6 +7,11 @@ The same script runs on one process (`python launchers/pretrain.py`), on GPUs
 and on several nodes (`deepspeed --hostfile`); see README.
 """
 
+if __name__ == "__main__":  # before the imports that take seconds
+    from foundation.train.stop import listen
+
+    listen()
+
 import argparse
 import sys
 from collections.abc import Sequence

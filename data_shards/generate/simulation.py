@@ -5,48 +5,35 @@ be made again anywhere, in any order and by any number of workers.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from zlib import crc32
 
 import numpy as np
 
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError, unknown_name
-from data_shards.generate import (
-    burgers,
-    compressible,
-    diffusion_sorption,
-    elliptic,
-    incompressible,
-    open_channel,
-    particle,
-    porous,
-    reaction_diffusion,
-    shallow_water,
-    smoke,
-    spin_chain,
-    vorticity,
-    wave,
-)
 from data_shards.generate.checks import SimulationError, check_trajectory
 from data_shards.generate.solution import Solution
 from data_shards.trajectory import Trajectory
 
-GENERATORS: dict[str, Callable[..., Solution]] = {
-    "vorticity": vorticity.generate,
-    "compressible": compressible.generate,
-    "shallow_water": shallow_water.generate,
-    "reaction_diffusion": reaction_diffusion.generate,
-    "incompressible": incompressible.generate,
-    "smoke": smoke.generate,
-    "wave": wave.generate,
-    "diffusion_sorption": diffusion_sorption.generate,
-    "elliptic": elliptic.generate,
-    "open_channel": open_channel.generate,
-    "porous": porous.generate,
-    "spin_chain": spin_chain.generate,
-    "particle": particle.generate,
-    "burgers": burgers.generate,
-}
+# Modules of this room, each with a `generate`. One is imported when it is asked for: what steps in
+# three dimensions loads torch, which takes seconds in every worker.
+GENERATORS = (
+    "vorticity",
+    "compressible",
+    "shallow_water",
+    "reaction_diffusion",
+    "incompressible",
+    "smoke",
+    "wave",
+    "diffusion_sorption",
+    "elliptic",
+    "open_channel",
+    "porous",
+    "spin_chain",
+    "particle",
+    "burgers",
+)
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 COARSEST = 8  # cells per side; below it no field of these corpora is recognisable
 
@@ -84,17 +71,23 @@ def simulate(
             f"{card.name}: resolution={resolution}, seed={seed}, index={index}; wanted a "
             f"resolution of at least {COARSEST} and a seed and index of at least 0"
         )
+    generate = _generator(card.generator)
     # Rungs of one ladder share their random numbers: only the shifted parameter differs.
     family = card.shift.ladder if card.shift else card.name
     rng = random_stream(family, split, index, seed)
     try:
         with np.errstate(all="ignore"):  # what overflows is refused below, by name
-            solution = GENERATORS[card.generator](card, rng, index=index, resolution=resolution)
+            solution = generate(card, rng, index=index, resolution=resolution)
             trajectory = _labelled(solution, card, index, seed)
     except ArithmeticError as error:
         raise SimulationError(f"{card.name} trajectory {index}: {error}") from error
     check_trajectory(trajectory, card, resolution)
     return trajectory
+
+
+def _generator(name: str) -> Callable[..., Solution]:
+    generate: Callable[..., Solution] = import_module(f"data_shards.generate.{name}").generate
+    return generate
 
 
 def random_stream(family: str, split: Split, index: int, seed: int) -> np.random.Generator:

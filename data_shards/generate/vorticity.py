@@ -15,6 +15,7 @@ from math import isfinite, pi
 
 import numpy as np
 import scipy.fft
+import scipy.special
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
@@ -35,6 +36,8 @@ class VorticityOptions(Config):
 
     viscosity: PositiveFloat
     forcing: float = 0.1
+    # Of the initial field's periodic kernel, in sides of the square; None: the power law of FNO.
+    kernel_length: PositiveFloat | None = None
     solver_resolution: PositiveInt = 64  # raised to the output's where that is finer
     max_dt: PositiveFloat = 0.04
 
@@ -48,7 +51,7 @@ def generate(
     """One trajectory at t = 1, 2, ...; the initial field is the same at every resolution."""
     options = VorticityOptions.read(card.generator_options, f"card {card.name}")
     cells = max(resolution, options.solver_resolution)
-    start = gaussian_random_spectrum(rng, cells)
+    start = gaussian_random_spectrum(rng, cells, options.kernel_length)
     frames = solve(
         start,
         viscosity=options.viscosity,
@@ -62,19 +65,32 @@ def generate(
     return Solution(fields[:, None], dict(parameters))
 
 
-def gaussian_random_spectrum(rng: np.random.Generator, cells: int) -> Spectrum:
-    """Spectrum of the Gaussian random field tau^(alpha-1) (-lap + tau^2)^(-alpha/2) white noise.
+def gaussian_random_spectrum(
+    rng: np.random.Generator, cells: int, kernel_length: float | None = None
+) -> Spectrum:
+    """Spectrum of a Gaussian random field.
+
+    Of tau^(alpha-1) (-lap + tau^2)^(-alpha/2) white noise, rms of the field about 0.2; or with the
+    covariance exp(-2 (sin^2(pi dx) + sin^2(pi dy)) / l^2) between points, less its mean.
 
     Args:
         rng: drawn from once, (2, 43, 43) numbers whatever the grid.
         cells: N of the grid, at least 64.
+        kernel_length: l of the covariance; None: the power law.
 
     Returns:
-        (N, N // 3 + 1), zero mean, rms of the field about 0.2.
+        (N, N // 3 + 1), zero mean.
     """
     wave = np.arange(-BAND, BAND + 1)
-    squared = wave[:, None] ** 2 + wave[None, :] ** 2
-    amplitude = GRF_TAU ** (GRF_ALPHA - 1) * (4 * pi**2 * squared + GRF_TAU**2) ** (-GRF_ALPHA / 2)
+    if kernel_length is None:
+        squared = wave[:, None] ** 2 + wave[None, :] ** 2
+        amplitude = GRF_TAU ** (GRF_ALPHA - 1) * (4 * pi**2 * squared + GRF_TAU**2) ** (
+            -GRF_ALPHA / 2
+        )
+    else:
+        # exp(z cos t) is the sum of I_k(z) cos k t over all k (Jacobi-Anger); here z = 1 / l^2.
+        along = np.sqrt(scipy.special.ive(wave, kernel_length**-2))
+        amplitude = along[:, None] * along[None, :]
     amplitude[BAND, BAND] = 0.0
     real, imaginary = rng.standard_normal((2, len(wave), len(wave)))
     noise = real + 1j * imaginary

@@ -6,14 +6,14 @@ a steady state the channels stand side by side.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import fill
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
@@ -24,6 +24,7 @@ from data_shards.trajectory import Trajectory
 
 _PANEL_AREA = 2.6  # square inches
 _DPI = 110
+_BELOW, _LEAST_WIDTH = 2.4, 5.5  # inches, of what is drawn under the frames
 
 
 def draw_sheet(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
@@ -47,18 +48,27 @@ def draw_sheet(trajectory: Trajectory, card: CorpusCard, path: Path) -> None:
     replace_file(path, sheet)
 
 
-def planes_sheet(view: View, captions: Mapping[int, Caption]) -> bytes:
+def planes_sheet(
+    view: View, captions: Mapping[int, Caption], below: Callable[[Axes], None] | None = None
+) -> bytes:
     """Rows are channels, columns are frames; PNG.
 
     Args:
         view: what is drawn.
         captions: by the numbers of the frames that are shown.
+        below: draws something under the frames, if there is anything to draw.
     """
     channels = len(view.channels)
     width, height = panel_size(view)
-    size = (width * len(captions) + 1.2, height * channels + 0.8)
-    figure = Figure(size, layout="constrained")
-    grid = figure.subplots(channels, len(captions), squeeze=False)
+    across, down = width * len(captions) + 1.2, height * channels + 0.8
+    if below is None:
+        figure = Figure((across, down), layout="constrained")
+        frames: Figure | SubFigure = figure
+    else:
+        figure = Figure((max(across, _LEAST_WIDTH), down + _BELOW), layout="constrained")
+        frames, under = figure.subfigures(2, 1, height_ratios=(down, _BELOW))
+        below(under.subplots())
+    grid = frames.subplots(channels, len(captions), squeeze=False)
     for channel in range(channels):
         row = list(grid[channel])
         for axes, (frame, caption) in zip(row, captions.items(), strict=True):
@@ -66,7 +76,7 @@ def planes_sheet(view: View, captions: Mapping[int, Caption]) -> bytes:
             if channel == 0:
                 axes.set_title(caption.text, fontsize=8, color=caption.colour)
         row[0].set_ylabel(label(view.channels[channel]), fontsize=9)
-        _colour_bar(figure, image, view, channel, row)
+        _colour_bar(frames, image, view, channel, row)
     return _entitled(figure, view)
 
 
@@ -151,7 +161,7 @@ def _lines_sheet(view: View) -> Figure:
 
 
 def _colour_bar(
-    figure: Figure, image: AxesImage, view: View, channel: int, row: list[Axes]
+    figure: Figure | SubFigure, image: AxesImage, view: View, channel: int, row: list[Axes]
 ) -> None:
     bar = figure.colorbar(
         image, ax=row, extend=view.scales[channel].extend, fraction=0.05, pad=0.01, shrink=0.9

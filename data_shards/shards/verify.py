@@ -89,8 +89,14 @@ def verify(
     )
 
 
-def check_checksums(corpora: Iterable[ShardedCorpus]) -> None:
+def check_checksums(
+    corpora: Iterable[ShardedCorpus], watch: Callable[[], None] = lambda: None
+) -> None:
     """Refuse shards whose content is not what their manifest says; reads each of them once.
+
+    Args:
+        corpora: of the shards.
+        watch: called after every shard.
 
     Raises:
         ShardError: a shard has changed since its manifest was written.
@@ -101,6 +107,7 @@ def check_checksums(corpora: Iterable[ShardedCorpus]) -> None:
         for record in corpus.entry.shards
     ]
     for (path, listed), came in zip(shards, sha256_of_all(p for p, _ in shards), strict=True):
+        watch()
         if came != listed:
             raise ShardError(
                 f"shard {path}: changed: sha256 {came[:12]}..., the manifest says "

@@ -86,6 +86,7 @@ class Simulation:
         numbers: that stand alone in the file, by name; the parameters of an equation among them.
         measured: letters of t, y, x whose places the file gives; others are counted.
         said_step: time between frames, where somebody says it beside the file.
+        by_frame: one number of each frame (T), by name: written beside the fields, never read.
     """
 
     fields: NDArray[np.float32]
@@ -103,6 +104,7 @@ class Simulation:
     numbers: Mapping[str, float] = field(default_factory=dict)
     measured: str = ""
     said_step: float | None = None
+    by_frame: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Write a simulation as its file was: format, names, axes, type, coordinates.
 
+What is told of every frame (`by_frame`) lies beside, in all formats but NPY, which holds one array.
 The file appears whole or not at all, under the name asked for.
 """
 
@@ -122,6 +123,8 @@ def _all(simulation: Simulation) -> dict[str, NDArray[np.generic]]:
     result: dict[str, NDArray[np.generic]] = dict(_arrays(simulation))
     for place in _places(simulation).values():
         result.setdefault(place.name, place.values)
+    for name, values in simulation.by_frame.items():
+        result.setdefault(name, values)
     mask = _mask(simulation)
     if mask is not None:
         result.setdefault("mask", mask)
@@ -147,6 +150,9 @@ def _write_hdf5(path: Path, simulation: Simulation) -> None:
                     dataset.dims[axis].attach_scale(_bare_scale(file, letter, values.shape[axis]))
                 else:
                     dataset.dims[axis].label = _WORDS[letter]
+        for name, values in simulation.by_frame.items():
+            if name not in file:
+                file.create_dataset(name, data=values).dims[0].attach_scale(scales["t"])
         mask = _mask(simulation)
         if mask is not None and "mask" not in file:
             dataset = file.create_dataset("mask", data=mask)
@@ -176,6 +182,9 @@ def _write_netcdf3(path: Path, simulation: Simulation) -> None:
         for number, (name, values) in enumerate(arrays.items()):
             words = layout.attributes[number] if layout.attributes else {}
             _fill(file, name, values, tuple(names[letter] for letter in layout.axes), words)
+        for name, values in simulation.by_frame.items():
+            if name not in file.variables:
+                _fill(file, name, values, (names["t"],), {})
         mask = _mask(simulation)
         if mask is not None and "mask" not in file.variables:
             plane = tuple(names[letter] for letter in layout.axes if letter in "yx")

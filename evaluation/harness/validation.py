@@ -72,6 +72,7 @@ class Validator:
         rank: int = 0,
         world: int = 1,
         sum_over_ranks: Callable[[Tensor], Tensor] = lambda values: values,
+        watch: Callable[[], None] = lambda: None,
     ) -> dict[str, float]:
         """Judge the model as it stands; its training mode is put back afterwards.
 
@@ -80,6 +81,7 @@ class Validator:
             rank: of this process.
             world: number of processes that share the samples.
             sum_over_ranks: all-reduce of a float64 vector on the model's device.
+            watch: called before every batch.
 
         Returns:
             Corpus name -> mean L2RE over its samples, the same on every rank; inf where a
@@ -88,19 +90,20 @@ class Validator:
         was_training = model.training
         model.eval()
         try:
-            slots_N = self._judge(model, rank, world)
+            slots_N = self._judge(model, rank, world, watch)
         finally:
             model.train(was_training)
         values = torch.split(sum_over_ranks(slots_N).cpu(), list(self._counts))
         names = (corpus.card.name for corpus in self._corpora)
         return {name: float(part.mean()) for name, part in zip(names, values, strict=True)}
 
-    def _judge(self, model: nn.Module, rank: int, world: int) -> Tensor:
+    def _judge(self, model: nn.Module, rank: int, world: int, watch: Callable[[], None]) -> Tensor:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         slots_N = torch.zeros(sum(self._counts), dtype=torch.float64, device=device)
         first_slot = 0
         for corpus, count in zip(self._corpora, self._counts, strict=True):
             for chosen, own in self._share(count, rank, world):
+                watch()
                 values = self._l2re(model, corpus, chosen, device)
                 slots = torch.tensor(chosen[:own], dtype=torch.int64, device=device)
                 slots_N[first_slot + slots] = values[:own].double()

@@ -1,5 +1,7 @@
-"""Which corpus a model's routers take a simulation for: windows and fingerprints in.
+"""To which corpus's experts a model's routers send a simulation: windows and fingerprints in.
 
+No verdict follows from it: routers of fresh weights told 16 strangers from the corpora of the
+training about as well as trained ones did (`studies/strangers`).
 Axes: N windows, K corpora, L blocks, E routed experts, C channels, R cells of the model.
 Distances are those of `routing.inference` and `routing.detection`, all blocks together: the
 cross entropy of the windows' mean distribution with a corpus's fingerprint, and the
@@ -52,7 +54,7 @@ class Likeness(Config):
 
     @property
     def strangeness(self) -> float | None:
-        """Divergence over reach: 0 like the corpus, 1 like another corpus."""
+        """Divergence over reach: 0 routed as the corpus is, 1 as another corpus is."""
         return self.nearest.divergence / self.reach if self.reach else None
 
 

@@ -7,8 +7,10 @@
 
     model = Surrogate.from_pretrained("runs/tiny/model")
     simulation = read_simulation("flow.h5")
-    print(judge(model, simulation, "runs/tiny/model").text)
-    write_simulation(forecast(model, simulation, steps=10), "forecast.h5")
+    report = judge(model, simulation, "runs/tiny/model", steps=10)
+    print(report.text)
+    future = forecast(model, simulation, steps=10, keep_detail=report.keeps_detail)
+    write_simulation(future, "forecast.h5")
 
 Axes: T frames, C channels, H rows and W columns of the file; R rows and columns of the model.
 """
@@ -49,12 +51,12 @@ def check_fits(model: Surrogate, simulation: Simulation) -> None:
             f"{simulation.source}: {channels} channels ({', '.join(simulation.channels)}), the "
             f"model takes {config.channels}; choose by --channels"
         )
-    if config.is_space_time and simulation.grid[0] != 1:
-        raise UserError(
-            f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; "
-            "name the axes by --axes t,x or s,t,x"
-        )
     if config.constraint is not None:
+        if config.grid[0] == 1 and simulation.grid[0] != 1:
+            raise UserError(
+                f"{simulation.source}: planes of {simulation.grid[0]} rows, the model takes lines; "
+                "name the axes by --axes t,x or s,t,x"
+            )
         _check_known(config.constraint, simulation)
 
 
@@ -79,13 +81,17 @@ def _check_known(constraint: ConstraintConfig, simulation: Simulation) -> None:
         )
 
 
-def forecast(model: Surrogate, simulation: Simulation, steps: int) -> Simulation:
+def forecast(
+    model: Surrogate, simulation: Simulation, steps: int, keep_detail: bool = False
+) -> Simulation:
     """Continue a simulation.
 
     Args:
         model: in evaluation mode.
         simulation: its last `context_frames` frames are what the model sees.
         steps: frames wanted.
+        keep_detail: keep what the model's grid does not resolve as it is in the last frame; a
+            report says whether that errs less on known frames.
 
     Returns:
         The future frames, on the grid and in the layout of the file, its time continued. On
@@ -99,6 +105,8 @@ def forecast(model: Surrogate, simulation: Simulation, steps: int) -> Simulation
     count = len(simulation.fields)
     starts = [count - model.config.context_frames]
     fields = placed.forecast(starts, steps)[0]
+    if keep_detail:
+        fields = placed.with_detail(fields, count - 1)
     times = simulation.times
     step = simulation.time_step or (times.values[-1] - times.values[-2] if count > 1 else 1.0)
     later = times.values[-1] + step * np.arange(1, steps + 1)
@@ -156,12 +164,32 @@ class OnModelGrid:
         """The share of fluid in the cells of the model's grid, as training shows it."""
         return None if self.mask is None else self._share
 
-    def resampled(self) -> Array:
-        """The last frame (C, H, W) there and back: what resampling alone does to it."""
-        count = len(self.frames)
-        start = count - self._model.config.context_frames
-        frame: Array = self.back(self.frames[None, -1:], [start])[0, 0]
+    @property
+    def resamples(self) -> bool:
+        """Whether the file is on another grid than the model."""
+        return self._simulation.grid != self._shape
+
+    def resampled(self, number: int = -1) -> Array:
+        """A frame (C, H, W) there and back: what resampling alone does to it."""
+        number %= len(self.frames)
+        start = number + 1 - self._model.config.context_frames
+        frame: Array = self.back(self.frames[None, number : number + 1], [start])[0, 0]
         return frame
+
+    def with_detail(self, frames: Array, last: int) -> Array:
+        """A forecast (steps, C, H, W) with what the model's grid does not resolve of some frame.
+
+        That is its change added to the file's own frame.
+
+        Args:
+            frames: on the file's grid.
+            last: number of the last frame that the model saw.
+        """
+        if not self.resamples:
+            return frames
+        with np.errstate(invalid="ignore", over="ignore"):  # a forecast may diverge
+            result: Array = frames + (self._simulation.fields[last] - self.resampled(last))
+        return result
 
     def back(self, frames: Array, starts: list[int]) -> Array:
         """Frames (B, steps, C, R, R) that follow some windows, on the file's own grid."""

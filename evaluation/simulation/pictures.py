@@ -5,30 +5,55 @@ frames, so that a forecast that leaves their range is seen to leave it.
 """
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from data_shards.pictures.animation import animation
 from data_shards.pictures.sheet import planes_sheet
 from data_shards.pictures.view import Caption, View, scale_of
 from data_shards.simulation_file import Simulation
 from evaluation.simulation.channels import channels_of
+from evaluation.simulation.error_curve import draw_known_errors, error_words, finish
+from evaluation.simulation.known_frames import KnownErrors
 
 _GIVEN, _FORECAST = "0.35", "#b03000"
 _COLUMNS = 3  # of the sheet, on either side
 _MOST_ASPECT = 8.0
 
 
-def draw_sheet(given: Simulation, future: Simulation) -> bytes:
-    """Rows are channels, columns are frames: the last given ones, then the forecast; PNG."""
+def draw_sheet(given: Simulation, future: Simulation, errors: KnownErrors | None = None) -> bytes:
+    """Rows are channels, columns are frames: the last given ones, then the forecast; PNG.
+
+    Args:
+        given: what is continued.
+        future: the forecast.
+        errors: on known frames; their curve stands below.
+    """
     view, first = _view(given, future, len(given.fields))
     before = view.chosen(2, max(0, first - 2 * _COLUMNS), first)
     frames = before + view.chosen(2 * _COLUMNS - len(before) + 1, first)
-    return planes_sheet(view, {frame: _caption(view, frame, first, "\n") for frame in frames})
+    words = error_words(errors, len(future.fields))
+    captions = {frame: _caption(view, frame, first, words, "\n") for frame in frames}
+    if errors is None:
+        return planes_sheet(view, captions)
+
+    def curve(axes: Axes) -> None:
+        axes.tick_params(labelsize=8)
+        draw_known_errors(axes, errors, len(future.fields))
+        finish(axes, len(future.fields))
+
+    return planes_sheet(view, captions, curve)
 
 
-def animate(given: Simulation, future: Simulation, context_frames: int) -> bytes:
+def animate(
+    given: Simulation,
+    future: Simulation,
+    context_frames: int,
+    errors: KnownErrors | None = None,
+) -> bytes:
     """All channels over time, from the frames that the model saw into the forecast; GIF."""
     view, first = _view(given, future, context_frames)
-    captions = [_caption(view, frame, first, ", ") for frame in range(len(view.frames))]
+    words = error_words(errors, len(future.fields))
+    captions = [_caption(view, frame, first, words, ", ") for frame in range(len(view.frames))]
     return animation(view, captions)
 
 
@@ -55,6 +80,9 @@ def _view(given: Simulation, future: Simulation, last: int) -> tuple[View, int]:
     return view, first
 
 
-def _caption(view: View, frame: int, first: int, between: str) -> Caption:
-    word, colour = ("forecast", _FORECAST) if frame >= first else ("given", _GIVEN)
-    return Caption(f"{word}{between}t = {view.times[frame]:.4g}", colour)
+def _caption(view: View, frame: int, first: int, words: list[str], between: str) -> Caption:
+    """Whether a frame is given or forecast, its time, and the error of known ones as far ahead."""
+    said = ["given", f"t = {view.times[frame]:.4g}"]
+    if frame < first:
+        return Caption(between.join(said), _GIVEN)
+    return Caption(between.join(["forecast", said[1], words[frame - first]]), _FORECAST)

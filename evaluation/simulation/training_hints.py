@@ -1,14 +1,17 @@
-"""What of a simulation differs from a model's training, in plain words: channels and time step."""
+"""What of a simulation differs from a model's training, in plain words: channels, time, values."""
 
 from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.time_units import seconds_of
 from evaluation.simulation.channels import order_hints
+from evaluation.simulation.scaling import moments_of, training_moments
 from foundation import Surrogate
 
 _NEAR = 2.0  # times another step, up to which a step counts as near to it
 _MOST_TOLD = 6  # corpora
+_FAR = 5.0  # times larger or smaller, or deviations away, from which values are said to be far
+_REMEDY = "; other units may help: --scale auto"
 
 
 def training_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
@@ -18,7 +21,35 @@ def training_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
         model: that names the corpora of its training.
         simulation: as its file was read.
     """
-    return order_hints(model, simulation) + step_hints(model, simulation)
+    hints = order_hints(model, simulation) + step_hints(model, simulation)
+    return hints + value_hints(model, simulation)
+
+
+def value_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
+    """A line for every channel whose values are far larger, smaller or farther from zero than
+    those that any corpus of the training has in its place; nothing where these are not known.
+
+    A network sees how large values are, and was taught nothing of such ones.
+    """
+    known = training_moments(model)
+    lines = []
+    for place, own in enumerate(moments_of(simulation)):
+        theirs = [moments[place] for moments in known.values() if place < len(moments)]
+        sizes = [each.std for each in theirs if each.std > 0]
+        if not (sizes and own.std > 0):
+            continue
+        name, most = simulation.channels[place], max(sizes)
+        ratio = max(own.std / most, min(1.0, own.std / min(sizes)))
+        away = min(abs(own.mean - each.mean) / (own.std + each.std) for each in theirs)
+        if not 1 / _FAR <= ratio <= _FAR:
+            size = f"{ratio:.3g} times the largest" if ratio > 1 else f"{ratio:.3g} of the smallest"
+            lines.append(f"values: {name} varies by {own.std:.3g}, {size} of the training{_REMEDY}")
+        elif away > _FAR:
+            lines.append(
+                f"values: {name} is {own.mean:.4g} in the mean and varies by {own.std:.3g}, which "
+                f"no corpus of the training is near to{_REMEDY}"
+            )
+    return tuple(lines)
 
 
 def step_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:

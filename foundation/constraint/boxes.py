@@ -66,6 +66,22 @@ def _along(cells: int, count: int, overlap: int) -> Tensor:
     return torch.stack([one - after for one, after in pairwise(beyond)])
 
 
+def at_faces(shape: Sequence[int], splits: Sequence[int], overlap: int = 0) -> Tensor:
+    """Points at which boxes meet: two cells across a face, or what they share by overlap.
+
+    Args:
+        shape, splits, overlap: as for `box_windows`.
+
+    Returns:
+        (K, T, *S) boolean: which of them lie in or beside a box. None is in the initial frame,
+        which is known.
+    """
+    shares = box_windows(shape, splits, max(overlap, 1))
+    between = (shares > 0) & (shares < 1)
+    between[:, 0] = False
+    return between
+
+
 def scattered_windows(shape: Sequence[int], count: int, seed: int) -> Tensor:
     """Every point given to one of `count` boxes at random, all alike in number to one point.
 

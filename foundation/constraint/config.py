@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import unknown_name
 from foundation.constraint.levenberg_marquardt import SolverConfig
 from foundation.physics.evolution import EVOLUTIONS, Evolution
@@ -31,6 +31,9 @@ class ConstraintConfig(Config):
     basis: int = Field(default=16, ge=1, le=64)  # fields whose sum is the answer
     boxes: tuple[PositiveInt, ...] = ()  # of a mixture: along time and each axis, x last
     overlap: NonNegativeInt = 0  # cells and frames that a box goes on beyond its faces
+    # What ties boxes at the faces at which they meet: nothing, as published, or the fields of one
+    # solve of the whole domain, near which every box is kept there.
+    faces: Literal["free", "anchored"] = later("free")
     scattered: bool = False  # points given to as many boxes at random, wherever they lie
     points: PositiveInt | None = None  # per sample at which is solved, over all boxes; None: all
     # Rows of the initial frame and of the ends: of the whole domain in every box, as published,
@@ -71,8 +74,10 @@ class ConstraintConfig(Config):
             )
         if self.enforced != "mixture" and self.boxes:
             raise ValueError(f"boxes are a mixture's; leave them out of enforced={self.enforced}")
-        if self.scattered and self.overlap:
-            raise ValueError("scattered points have no faces; set overlap=0")
+        if self.scattered and (self.overlap or self.faces != "free"):
+            raise ValueError("scattered points have no faces; set overlap=0 and faces=free")
+        if self.faces != "free" and self.enforced != "mixture":
+            raise ValueError(f"faces are a mixture's; leave them out of enforced={self.enforced}")
         return self
 
     @property

@@ -8,11 +8,11 @@ Derivatives are taken once, of the basis fields in the whole domain, before it i
 need no one-sided stencils, and a step of a solver costs products of (M x J) alone.
 Source: PI-HC-MoE (ICLR 2024). Departures, named where they are set (`ConstraintConfig`): rows of
 the equation count in units of the forecast's duration, weights of the initial frame and the ends
-can be left to the boxes in which they lie, boxes can overlap, kinds of rows weigh alike. One has
+can be left to the boxes in which they lie, boxes can overlap or be anchored to a solve of the
+whole domain where they meet, kinds of rows weigh alike. One has
 no name: the sum of squares is a mean, so that a tolerance means the same whatever the points.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite
@@ -20,18 +20,18 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad, jvp, vmap
 from torch.nn import functional as F
 
 from data_shards.errors import UserError
 from data_shards.stream.origin import Origin
 from foundation.constraint.bank import BoxBank
-from foundation.constraint.boxes import box_windows, drawn_points, scattered_windows
+from foundation.constraint.boxes import at_faces, box_windows, drawn_points, scattered_windows
 from foundation.constraint.config import ConstraintConfig
-from foundation.constraint.levenberg_marquardt import Curvature, Parts
-from foundation.physics.evolution import Evolution, Steps, residual_of
+from foundation.constraint.rows import BoxRows
+from foundation.physics.evolution import Steps, residual_of
 
 _LEAST_LEVEL = 1e-3  # of an initial frame by which its rows are divided
+_KINDS = "initial", "boundary", "face"
 _SEED = 20240215  # of scattered boxes, and of the points drawn at test
 
 
@@ -50,9 +50,19 @@ class Constrained:
     terms: dict[str, Tensor]
 
 
+class _Conditions(NamedTuple):
+    """Rows that are zero where the initial frame, the ends and the faces of boxes hold."""
+
+    rows_BRJ: Tensor
+    points_R: Tensor
+    kinds_R: Tensor  # places in `_KINDS`
+    held_KR: Tensor  # ones where a row is a box's, else zeros
+
+
 class _Problem(NamedTuple):
     """What is known of the samples of a batch, float64."""
 
+    first_BS: Tensor  # the initial frame
     steps: Steps
     coefficients_BP: Tensor
     unit_B: Tensor  # of time, by which rates are multiplied
@@ -101,11 +111,12 @@ class ConstraintLayer(nn.Module):
         problem = self._problem(origins, first_BS)
         fields_BJTS = self._with_known(basis_BNTS.double(), first_BS.double())
         jets_BJDTS = equation.derivatives(fields_BJTS, problem.steps)
-        edges_BRJ, points_R, num_initial = self._edges(fields_BJTS, first_BS.double(), problem)
         windows_KP = self.windows().flatten(1).to(first_BS.device)
-        weights_BKJ, terms = self._weights(
-            jets_BJDTS, edges_BRJ, points_R, windows_KP, num_initial, problem
-        )
+        edges = self._edges(fields_BJTS, problem, windows_KP)
+        tied = edges
+        if config.faces == "anchored":
+            tied = self._anchored(jets_BJDTS, fields_BJTS, edges, problem)
+        weights_BKJ, terms = self._weights(jets_BJDTS, tied, windows_KP, problem, self.boxes)
         blend_BJP = torch.einsum("bkj,kp->bjp", weights_BKJ, windows_KP)
         whole_BTS = (blend_BJP * fields_BJTS.flatten(2)).sum(1).view(-1, *self.shape)
         if config.judged == "boxes":
@@ -114,20 +125,20 @@ class ConstraintLayer(nn.Module):
         else:
             values_BDTS = equation.derivatives(whole_BTS[:, None], problem.steps)[:, 0]
         terms = {**self._residual_term(values_BDTS, problem), **terms}
-        blend_BRJ = blend_BJP[:, :, points_R].mT
-        misses_BR, learnt_R = (blend_BRJ * edges_BRJ).sum(2), self._learnt(points_R) > 0
-        is_initial_R = torch.arange(len(points_R), device=points_R.device) < num_initial
-        for name, kind_R in (("initial", is_initial_R), ("boundary", ~is_initial_R)):
-            if kind_R.any():
-                terms[name] = _root_mean_square(misses_BR[:, kind_R & learnt_R])
+        blend_BRJ = blend_BJP[:, :, edges.points_R].mT
+        misses_BR = (blend_BRJ * edges.rows_BRJ).sum(2)
+        learnt_R = self._learnt(edges.points_R) > 0
+        for kind, name in enumerate(_KINDS):
+            if (is_kind_R := edges.kinds_R == kind).any():
+                terms[name] = _root_mean_square(misses_BR[:, is_kind_R & learnt_R])
         return Constrained(whole_BTS[:, 1:], terms)
 
-    def _problem(self, origins: tuple[Origin, ...], like: Tensor) -> _Problem:
+    def _problem(self, origins: tuple[Origin, ...], first_BS: Tensor) -> _Problem:
         names = self.config.evolution.parameters
-        if len(origins) != len(like):
+        if len(origins) != len(first_BS):
             raise UserError(
                 "the constraint reads time step, extent and parameters of every sample, and "
-                f"{len(origins)} of {len(like)} have them; pass origins"
+                f"{len(origins)} of {len(first_BS)} have them; pass origins"
             )
         rows = []
         for origin in origins:
@@ -147,14 +158,14 @@ class ConstraintLayer(nn.Module):
                     "numbers"
                 )
             rows.append(row)
-        known = partial(torch.tensor, dtype=torch.float64, device=like.device)
+        known = partial(torch.tensor, dtype=torch.float64, device=first_BS.device)
         dt_B = known([origin.dt_s for origin in origins])
         sides = [(o.extent[1] - o.extent[0], o.extent[3] - o.extent[2]) for o in origins]
         lengths_BA = known(sides)
         unit_B = torch.ones_like(dt_B)
         if self.config.time_unit == "forecast":
             unit_B = dt_B * (self.shape[0] - 1)
-        return _Problem(Steps(dt_B, lengths_BA), known(rows), unit_B)
+        return _Problem(first_BS.double(), Steps(dt_B, lengths_BA), known(rows), unit_B)
 
     def _with_known(self, basis_BNTS: Tensor, first_BS: Tensor) -> Tensor:
         """The basis fields behind the known one, (B, J, T, *S)."""
@@ -170,30 +181,51 @@ class ConstraintLayer(nn.Module):
             known_B1TS = torch.zeros_like(known_B1TS)
         return torch.cat([known_B1TS, basis], 1)
 
-    def _edges(
-        self, fields_BJTS: Tensor, first_BS: Tensor, problem: _Problem
-    ) -> tuple[Tensor, Tensor, int]:
-        """Rows of the initial frame and of the ends (B, R, J), zero where they hold; their points.
-
-        Also how many of them are of the initial frame; they come first.
-        """
-        config, ends = self.config, self.config.evolution.ends
+    def _edges(self, fields_BJTS: Tensor, problem: _Problem, windows_KP: Tensor) -> _Conditions:
+        """Rows of the initial frame and of the ends."""
+        config, ends, first_BS = self.config, self.config.evolution.ends, problem.first_BS
         rows, points = [], []
         cells = first_BS[0].numel()
+        kinds: list[int] = []
         if config.initial == "rows":
-            size_B = _root_mean_square(first_BS.flatten(1)).clamp(min=_LEAST_LEVEL)
+            size_B = _level(first_BS)
             initial_BJR = fields_BJTS[:, :, 0].flatten(2) / size_B[:, None, None]
             rows.append(_less(initial_BJR, first_BS.flatten(1) / size_B[:, None]))
             points.append(torch.arange(cells, device=first_BS.device))
+            kinds += [0] * cells
         if ends is not None:
             found = ends(fields_BJTS, problem.steps, problem.coefficients_BP)
             rows.append(_less(found.rows_BJR, found.levels_R))
             points.append(found.points_R)
+            kinds += [1] * len(found.points_R)
         if not rows:
-            nothing = fields_BJTS.new_zeros(len(first_BS), 0, fields_BJTS.shape[1])
-            return nothing, torch.zeros(0, dtype=torch.int64, device=first_BS.device), 0
-        num_initial = cells if config.initial == "rows" else 0
-        return torch.cat(rows, 2).mT, torch.cat(points), num_initial
+            rows.append(fields_BJTS.new_zeros(*fields_BJTS.shape[:2], 0))
+            points.append(torch.zeros(0, dtype=torch.int64, device=first_BS.device))
+        points_R = torch.cat(points)
+        held_KR = self._learnt(points_R).expand(len(windows_KP), -1)
+        if config.rows == "own":
+            held_KR = held_KR * (windows_KP[:, points_R] > 0)
+        return _Conditions(torch.cat(rows, 2).mT, points_R, points_R.new_tensor(kinds), held_KR)
+
+    def _anchored(
+        self, jets_BJDTS: Tensor, fields_BJTS: Tensor, edges: _Conditions, problem: _Problem
+    ) -> _Conditions:
+        """Besides, rows that keep every box near one solve of the whole domain at its faces."""
+        config, whole_BJP = self.config, fields_BJTS.flatten(2)
+        one = edges._replace(held_KR=self._learnt(edges.points_R)[None])
+        window_1P = torch.ones_like(whole_BJP[0, :1])
+        weights_B1J, _ = self._weights(jets_BJDTS, one, window_1P, problem, BoxBank(1))
+        at_face_KP = at_faces(self.shape, config.splits, config.overlap).flatten(1)
+        at_face_KP = at_face_KP.to(whole_BJP.device)
+        points_F = at_face_KP.any(0).nonzero().squeeze(1)
+        rows_BJF = whole_BJP[:, :, points_F] / _level(problem.first_BS)[:, None, None]
+        anchor_BF = (weights_B1J @ rows_BJF)[:, 0]
+        return _Conditions(
+            torch.cat([edges.rows_BRJ, _less(rows_BJF, anchor_BF).mT], 1),
+            torch.cat([edges.points_R, points_F]),
+            torch.cat([edges.kinds_R, torch.full_like(points_F, _KINDS.index("face"))]),
+            torch.cat([edges.held_KR, at_face_KP[:, points_F] * self._learnt(points_F)], 1),
+        )
 
     def windows(self) -> Tensor:
         """Shares of all points, (K, T, *S)."""
@@ -205,11 +237,10 @@ class ConstraintLayer(nn.Module):
     def _weights(
         self,
         jets_BJDTS: Tensor,
-        edges_BRJ: Tensor,
-        points_R: Tensor,
+        conditions: _Conditions,
         windows_KP: Tensor,
-        num_initial: int,
         problem: _Problem,
+        boxes: nn.Module,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Weights of all fields in every box (B, K, J), and how their solves ended."""
         config = self.config
@@ -225,22 +256,19 @@ class ConstraintLayer(nn.Module):
             source_BKM = source_BP[:, positions_KM]
         else:
             source_BKM = jets_BJDTS.new_zeros(shape[0], *positions_KM.shape)
-        counts_KR = self._learnt(points_R).expand(shape[1], -1)
-        if config.rows == "own":
-            counts_KR = counts_KR * (windows_KP[:, points_R] > 0)
-        per_box = self._scales(counts_KM, counts_KR, num_initial)
+        per_box = self._scales(counts_KM, conditions)
         own = (
             jets_BKMDJ,
             source_BKM,
-            edges_BRJ[:, None].expand(-1, shape[1], -1, -1),
+            conditions.rows_BRJ[:, None].expand(-1, shape[1], -1, -1),
             *(scales.expand(shape[0], *scales.shape) for scales in per_box),
             problem.coefficients_BP[:, None].expand(-1, shape[1], -1),
             problem.unit_B[:, None].expand(-1, shape[1]),
         )
         start = 1.0 if config.initial == "rows" else 0.0
         start_BKN = jets_BJDTS.new_full(shape, start)
-        rows = _Rows(config.evolution, config.ridge)
-        ending = self.boxes(rows, start_BKN, own, config.solver)
+        rows = BoxRows(config.evolution, config.ridge)
+        ending = boxes(rows, start_BKN, own, config.solver)
         terms = {
             "unsolved": 1 - ending.converged_B.double().mean(1),
             "iterations": ending.iterations_B.double().mean(1),
@@ -259,19 +287,15 @@ class ConstraintLayer(nn.Module):
         positions_KM, counts_KM = (part.to(windows_KP.device) for part in drawn)
         return positions_KM, counts_KM
 
-    def _scales(
-        self, counts_KM: Tensor, counts_KR: Tensor, num_initial: int
-    ) -> tuple[Tensor, Tensor]:
+    def _scales(self, counts_KM: Tensor, conditions: _Conditions) -> tuple[Tensor, Tensor]:
         """One over the root of the number of rows, of all or of each kind."""
-        initial_KR, boundary_KR = counts_KR[:, :num_initial], counts_KR[:, num_initial:]
-        kinds = [counts_KM, initial_KR, boundary_KR]
-        numbers = [kind.sum(1, keepdim=True) for kind in kinds]
+        held_KR, kinds_R = conditions.held_KR, conditions.kinds_R
+        of_kinds = [(held_KR * (kinds_R == kind)).sum(1) for kind in range(len(_KINDS))]
+        numbers = torch.stack([counts_KM.sum(1), *of_kinds], 1)
         if self.config.weighed == "rows":
-            numbers = [torch.stack(numbers).sum(0)] * len(kinds)
-        points, initial, boundary = (
-            kind / number.clamp(min=1).sqrt() for kind, number in zip(kinds, numbers, strict=True)
-        )
-        return points, torch.cat([initial, boundary], 1)
+            numbers = numbers.sum(1, keepdim=True).expand_as(numbers)
+        roots = numbers.clamp(min=1).sqrt()
+        return counts_KM / roots[:, :1], held_KR / roots[:, 1:][:, kinds_R]
 
     def _learnt(self, points: Tensor) -> Tensor:
         """1 for points of frames that count: in training those that are learnt, else all."""
@@ -287,96 +311,15 @@ class ConstraintLayer(nn.Module):
         return {"residual": problem.unit_B * _root_mean_square(left_BTS.flatten(1)[:, asked_P])}
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Residuals of one box: of the equation, of its conditions and of the ridge.
-
-    Rows come with their scales, zero for those that do not count.
-    """
-
-    equation: Evolution
-    ridge: float
-
-    def __call__(
-        self,
-        weights_N: Tensor,
-        jets_MDJ: Tensor,
-        source_M: Tensor,
-        edges_RJ: Tensor,
-        scales_M: Tensor,
-        scales_R: Tensor,
-        coefficients_P: Tensor,
-        unit: Tensor,
-    ) -> Tensor:
-        weights_J = _with_known(weights_N)
-        values_DM = (jets_MDJ @ weights_J).mT
-        left_M = self.equation.residual(values_DM, coefficients_P.unbind(0)) - source_M
-        rows = [unit * left_M * scales_M, (edges_RJ @ weights_J) * scales_R]
-        return torch.cat([*rows, self.ridge * scales_M.max() * weights_N])
-
-    def parts(
-        self,
-        curvature: Curvature,
-        weights_N: Tensor,
-        jets_MDJ: Tensor,
-        source_M: Tensor,
-        edges_RJ: Tensor,
-        scales_M: Tensor,
-        scales_R: Tensor,
-        coefficients_P: Tensor,
-        unit: Tensor,
-    ) -> Parts:
-        """Second derivatives, gradient and objective, by the few derivatives of a point.
-
-        The same as `torch.func` finds, several times as fast: the equation is differentiated by
-        D numbers in a point instead of N weights.
-        """
-        rows = self(
-            weights_N, jets_MDJ, source_M, edges_RJ, scales_M, scales_R, coefficients_P, unit
-        )
-        ridge = self.ridge * scales_M.max()
-        points_M, ends_R = rows[: len(scales_M)], rows[len(scales_M) : -len(weights_N)]
-        units_M, basis_MDN = unit * scales_M, jets_MDJ[:, :, 1:]
-        values_DM = (jets_MDJ @ _with_known(weights_N)).mT
-
-        def at_points(values_DM: Tensor) -> Tensor:
-            left_M = self.equation.residual(values_DM, coefficients_P.unbind(0))
-            return left_M * units_M
-
-        slopes_DM = grad(lambda values: at_points(values).sum())(values_DM)
-        jacobian_MN = torch.einsum("dm,mdn->mn", slopes_DM, basis_MDN)
-        ends_RN = edges_RJ[:, 1:] * scales_R[:, None]
-        matrix_NN = jacobian_MN.mT @ jacobian_MN + ends_RN.mT @ ends_RN
-        matrix_NN = matrix_NN + ridge**2 * torch.eye(
-            len(weights_N), dtype=rows.dtype, device=rows.device
-        )
-        if curvature == "exact":
-            curvatures = _curvatures(at_points, values_DM)
-            bent_MDN = torch.einsum("dem,men->mdn", curvatures * points_M, basis_MDN)
-            matrix_NN = matrix_NN + torch.einsum("mdn,mdk->nk", basis_MDN, bent_MDN)
-        gradient_N = points_M @ jacobian_MN + ends_R @ ends_RN
-        gradient_N = gradient_N + rows[-len(weights_N) :] * ridge
-        return matrix_NN, (gradient_N, rows.square().sum() / 2)
-
-
-def _curvatures(rows: Callable[[Tensor], Tensor], values_DM: Tensor) -> Tensor:
-    """Second derivatives of every row by the values in its point, (D, D, M)."""
-    gradient = grad(lambda values: rows(values).sum())
-    directions = torch.eye(len(values_DM), dtype=values_DM.dtype, device=values_DM.device)
-    along = directions[:, :, None].expand(-1, -1, values_DM.shape[1])
-    found: Tensor = vmap(lambda direction: jvp(gradient, (values_DM,), (direction,))[1])(along)
-    return found
-
-
-def _with_known(weights_N: Tensor) -> Tensor:
-    """Weights (J,) with that of the known field, which is one, before them."""
-    return torch.cat([torch.ones_like(weights_N[:1]), weights_N])
-
-
 def _less(rows_BJR: Tensor, levels: Tensor) -> Tensor:
     """Rows with their levels taken off the known field, whose weight is one."""
     known = rows_BJR[:, :1] - levels.expand(len(rows_BJR), -1)[:, None]
     return torch.cat([known, rows_BJR[:, 1:]], 1)
+
+
+def _level(first_BS: Tensor) -> Tensor:
+    """What errors of a field are measured by, (B,)."""
+    return _root_mean_square(first_BS.flatten(1)).clamp(min=_LEAST_LEVEL)
 
 
 def _root_mean_square(values: Tensor) -> Tensor:

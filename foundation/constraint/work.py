@@ -13,6 +13,7 @@ from math import prod
 
 import torch
 
+from foundation.constraint.boxes import at_faces
 from foundation.constraint.config import ConstraintConfig
 from foundation.constraint.layer import ConstraintLayer
 from foundation.physics.evolution import Evolution, Steps
@@ -41,6 +42,7 @@ class SolveWork:
         sent: float64 numbers that a box is told of, by which it can be solved anywhere.
         answered: float64 numbers that it tells.
         kept: numbers (float32) kept for the backward pass.
+        anchor: the solve of the whole domain before, if faces are anchored to it.
     """
 
     boxes: int
@@ -53,23 +55,32 @@ class SolveWork:
     sent: int
     answered: int
     kept: int
+    anchor: "SolveWork | None" = None
 
     def forward(self, iterations: float) -> int:
         """FLOPs of all boxes, each in so many steps."""
+        return self.blending + sum(solve._solved(iterations) for solve in self._solves)
+
+    def _solved(self, iterations: float) -> int:
         own = (iterations + 1) * self.evaluation + iterations * self.step
-        return self.blending + round(self.boxes * own)
+        return round(self.boxes * own)
+
+    @property
+    def _solves(self) -> tuple["SolveWork", ...]:
+        """One after the other."""
+        return (self,) if self.anchor is None else (self.anchor, self)
 
     def depth(self, iterations: int) -> int:
         """Blocks of a network that launch as many operations, forward and backward.
 
         A step launches 190 to 370 operations whatever its size, a block about 300.
         """
-        return iterations + _AROUND if self.boxes else 1
+        return len(self._solves) * iterations + _AROUND if self.boxes else 1
 
     @property
     def back(self) -> int:
         """FLOPs of the backward pass, whatever the steps were."""
-        return self.blending_backward + self.boxes * self.backward
+        return self.blending_backward + sum(each.boxes * each.backward for each in self._solves)
 
 
 @cache
@@ -91,12 +102,21 @@ def solve_work(config: ConstraintConfig, shape: tuple[int, ...]) -> SolveWork:
     boxes, points = layer.points(windows_KP)[0].shape
     rows = prod(shape[1:]) if config.initial == "rows" else 0
     rows += 2 * (shape[0] - 1) if equation.ends is not None else 0
+    anchor, levels = None, 0
+    if config.faces == "anchored":
+        whole_domain = {"enforced": "one", "boxes": (), "overlap": 0, "faces": "free"}
+        anchor = solve_work(config.model_copy(update=whole_domain), shape)
+        faces = int(at_faces(shape, config.splits, config.overlap).any(0).sum())
+        rows, levels = rows + faces, 2 * fields * faces
     shares = 2 * fields * boxes * total if boxes > 1 else 0
     moved = points * derivatives * fields
     slopes = 2 * points * (2 * derivatives * fields + derivatives * weights + weights**2 + weights)
     slopes += 2 * rows * (fields + weights**2 + weights)
     hessian = slopes + 2 * points * derivatives * weights * (derivatives + weights)
     known = len(equation.parameters) + 1  # and the unit of time
+    kept += _WIDTH * (fields * derivatives * total + boxes * (moved + rows * fields))
+    if anchor is not None:
+        kept += _WIDTH * anchor.boxes * (anchor.points * derivatives * fields + rows * fields)
     return SolveWork(
         boxes=boxes,
         points=points,
@@ -105,11 +125,12 @@ def solve_work(config: ConstraintConfig, shape: tuple[int, ...]) -> SolveWork:
         backward=hessian
         + 2 * (_BACKWARD_POINTS * moved + _BACKWARD_ROWS * rows * fields)
         + 4 * weights**2,
-        blending=whole + shares,
-        blending_backward=2 * whole + shares,
+        blending=whole + shares + levels,
+        blending_backward=2 * whole + shares + 2 * levels,
         sent=weights + moved + 2 * points + rows * (fields + 1) + known,
         answered=weights + 3,
-        kept=kept + _WIDTH * (fields * derivatives * total + boxes * (moved + rows * fields)),
+        kept=kept,
+        anchor=anchor,
     )
 
 

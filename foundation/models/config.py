@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, PositiveInt, RootModel, model_validator
 from data_shards.config import Config, later
 from data_shards.stream.layout import ModelLayout
 from foundation.constraint.config import ConstraintConfig
+from foundation.models.mixture import Mixture
 
 # Along a side. No weight of some networks tells the grid, so that a configuration alone could
 # ask for any amount of memory once it is used.
@@ -38,7 +39,7 @@ class FieldConfig(Config):
     """What a network takes and gives, whatever is inside."""
 
     model_type: str
-    dimensions: Literal[1, 2, 3] = later(2)  # of space; one may be time, see `plane`
+    dimensions: Literal[1, 2, 3] = later(2)  # of space; time may be one more, see `mapped_grid`
     resolution: int = Field(default=128, ge=1, le=MOST_CELLS)
     channels: PositiveInt = 4  # given
     asked_channels: PositiveInt | None = later(None)  # None: those that are given
@@ -102,20 +103,21 @@ class FieldConfig(Config):
     @property
     def grid(self) -> tuple[int, ...]:
         """Cells along each axis of the fields; a line is a plane of one row."""
-        side = self.resolution
-        if self.is_space_time:
-            return (1, side)
-        return {1: (1, side), 2: (side, side), 3: (side, side, side)}[self.dimensions]
+        side, constraint = self.resolution, self.constraint
+        dimensions = self.dimensions if constraint is None else constraint.evolution.dimensions
+        return {1: (1, side), 2: (side, side), 3: (side, side, side)}[dimensions]
 
     @property
     def is_space_time(self) -> bool:
-        """Whether the network sees a line over time as a plane, frames as rows."""
+        """Whether frames are an axis of what the network maps: of a line they make a plane."""
         return self.constraint is not None and self.constraint.evolution.dimensions == 1
 
     @property
-    def plane(self) -> tuple[int, ...]:
-        """Cells along each axis of what the network itself maps."""
-        return (self.out_frames + 1, self.resolution) if self.is_space_time else self.grid
+    def mapped_grid(self) -> tuple[int, ...]:
+        """Cells along each axis of what the network itself maps, frames first if they are one."""
+        if self.constraint is None or not self.is_space_time:
+            return self.grid
+        return (self.out_frames + 1, *self.grid[-self.constraint.evolution.dimensions :])
 
     @property
     def num_mapped(self) -> int:
@@ -173,9 +175,14 @@ class FieldConfig(Config):
         )
 
     @property
+    def mixture(self) -> Mixture | None:
+        """The experts of every block, which spread over ranks; None of a dense network."""
+        return None
+
+    @property
     def num_routed(self) -> int:
         """Routed experts of a block; 0 for a dense network."""
-        return 0
+        return 0 if self.mixture is None else self.mixture.router.num_experts
 
     @property
     def has_classes(self) -> bool:
@@ -189,7 +196,7 @@ def check_square(config: FieldConfig) -> None:
     Raises:
         ValueError: there are fewer or more rows than columns.
     """
-    rows, columns = config.plane
+    rows, columns = config.mapped_grid
     if rows != columns:
         raise ValueError(
             f"out_frames={config.out_frames}: {config.model_type} takes a square of frames and "

@@ -1,9 +1,10 @@
 """FNO: given fields of a PDE in, asked ones out, by convolutions in the spectrum.
 
-Axes: B samples, T frames, C channels, H rows, W columns, D width.
-Frames are stacked as channels beside two coordinates, lifted to the width, and
+Axes: B samples, T frames, C channels, S the grid, D width.
+Frames are stacked as channels beside a coordinate per axis, lifted to the width, and
 pass layers of `gelu(spectral convolution + 1 x 1 map)`; two 1 x 1 maps project.
-Source: FNO (ICLR 2021), 2-D in space, autoregressive in time; transfer scaling
+Source: FNO (ICLR 2021), 2-D in space, autoregressive in time, or by `over_time`
+all frames of a plane at once, time an axis of the transform; transfer scaling
 (NeurIPS 2023) by `places: false` and a `projection` of twice the width, with
 the same first weights (uniform in (0, 1) / D^2 in the spectrum). Additions:
 normalisation and target as in every network here (framing.py).
@@ -12,7 +13,7 @@ wandb, zencfg, configmypy, ruamel-yaml, tensorly and tensorly-torch: too much
 for a hundred lines. Its layer and the study's network agree with these (tests/golden).
 """
 
-from math import log2
+from math import log2, prod
 from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
@@ -37,30 +38,41 @@ class FNOConfig(FieldConfig):
     modes: PositiveInt = 12  # per axis and sign
     projection: PositiveInt = 128  # width of the last hidden map
     places: bool = later(True)  # whether the network sees where a point lies
+    over_time: bool = later(False)  # under a constraint, frames of a plane are an axis, no channels
 
     @model_validator(mode="after")
     def _grid_has_the_modes(self) -> Self:
-        if 2 * self.modes > (side := min(self.plane)):
+        if 2 * self.modes > (side := min(self.mapped_grid)):
             raise ValueError(
                 f"modes={self.modes}: a grid of {side} points has {side // 2}; lower modes"
             )
         return self
 
+    @model_validator(mode="after")
+    def _time_is_an_axis_under_a_constraint(self) -> Self:
+        if self.over_time and self.constraint is None:
+            raise ValueError("over_time is for basis fields; set constraint, or leave it out")
+        return self
+
+    @property
+    def is_space_time(self) -> bool:
+        return self.over_time or super().is_space_time
+
 
 class Layer(nn.Module):
     """Spectral convolution beside a 1 x 1 map, then GELU but for the last layer."""
 
-    def __init__(self, width: int, modes: int, last: bool) -> None:
+    def __init__(self, width: int, modes: int, axes: int, last: bool) -> None:
         super().__init__()
-        self.spectral = SpectralConvolution(width, modes)
+        self.spectral = SpectralConvolution(width, modes, axes)
         self.local = nn.Linear(width, width)
         self.last = last
 
-    def forward(self, x_BHWD: Tensor) -> Tensor:
-        """(B, H, W, D) -> (B, H, W, D)."""
+    def forward(self, x_BSD: Tensor) -> Tensor:
+        """(B, *S, D) -> (B, *S, D)."""
         # The local map first: a sum takes its first term's memory layout, and a transform's is
         # strided, which the next map would have to copy.
-        x: Tensor = self.local(x_BHWD) + self.spectral(x_BHWD)
+        x: Tensor = self.local(x_BSD) + self.spectral(x_BSD)
         return x if self.last else F.gelu(x)
 
 
@@ -71,36 +83,39 @@ class FNO(FieldNetwork):
 
     def __init__(self, config: FNOConfig) -> None:
         super().__init__(config)
-        width, count = config.width, config.layers
+        width, count, axes = config.width, config.layers, len(config.mapped_grid)
         self.lift = nn.Linear(stacked(config, config.places), width)
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, width)
         self.layers = nn.ModuleList(
-            Layer(width, config.modes, last=number == count - 1) for number in range(count)
+            Layer(width, config.modes, axes, last=number == count - 1) for number in range(count)
         )
         self.hidden = nn.Linear(width, config.projection)
         self.project = nn.Linear(config.projection, config.num_mapped)
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
-        x_BHWD: Tensor = self.lift(stack.permute(0, 2, 3, 1))
+        x_BSD: Tensor = self.lift(stack.movedim(1, -1))
         if statistics_B2C is not None:
-            x_BHWD = modulated(x_BHWD, statistics_B2C, self.scale_features, self.shift_features)
+            x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
         for layer in self.layers:
-            x_BHWD = self.run_block(layer, x_BHWD)
-        fields: Tensor = self.project(F.gelu(self.hidden(x_BHWD)))
-        return Answer(fields.permute(0, 3, 1, 2))
+            x_BSD = self.run_block(layer, x_BSD)
+        fields: Tensor = self.project(F.gelu(self.hidden(x_BSD)))
+        return Answer(fields.movedim(-1, 1))
 
 
 def work(config: FNOConfig) -> Work:
     """Of a forward pass on one sample."""
-    (rows, columns), width, modes = config.plane, config.width, config.modes
-    pixels = rows * columns
-    kept_modes, channels_in = 2 * modes * modes, stacked(config, config.places)
+    grid, width, modes = config.mapped_grid, config.width, config.modes
+    pixels, channels_in = prod(grid), stacked(config, config.places)
+    kept_modes = modes * (2 * modes) ** (len(grid) - 1)
     layer = pixels * width * width + kept_modes * (2 * width) ** 2
     ends = channels_in * width + config.projection * (width + config.num_mapped)
-    # Along the columns' axis all rows are transformed, along the other the kept columns only.
-    one_way = rows * _real_transform(columns) + modes * 2 * _real_transform(rows)
+    # Along the last axis all lines are transformed, along the others those of kept modes only.
+    one_way, lines = pixels / grid[-1] * _real_transform(grid[-1]), modes
+    for axis in reversed(range(len(grid) - 1)):
+        one_way += prod(grid[:axis]) * lines * 2 * _real_transform(grid[axis])
+        lines *= 2 * modes
     between = (2 * config.layers + 1) * width
     ends_kept = pixels * (channels_in + 2 * config.projection)
     spectral = kept_modes * 2 * width

@@ -15,6 +15,7 @@ import torch
 from pydantic import NonNegativeInt, model_validator
 from torch import Tensor, nn
 
+from foundation.models.mixture import Mixture
 from foundation.models.operator_transformer import (
     NUM_NORM_GROUPS,
     OperatorTransformer,
@@ -46,8 +47,15 @@ class MoEPOTConfig(OperatorTransformerConfig):
         return self
 
     @property
-    def num_routed(self) -> int:
-        return self.router.num_experts
+    def mixture(self) -> Mixture:
+        return Mixture(
+            self.router,
+            blocks=self.blocks,
+            tokens=(self.resolution // self.patch) ** 2,
+            width=self.width,
+            features=self.width * self.mlp_ratio,
+            num_shared=self.num_shared,
+        )
 
 
 class Block(nn.Module):

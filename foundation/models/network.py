@@ -103,7 +103,9 @@ class FieldNetwork(nn.Module):
         """The basis fields of a network, weighed so that their sum solves the equation."""
         config = self.config
         if config.is_space_time:  # the given frame at all times
-            inputs = inputs.expand(*inputs.shape[:3], config.plane[0], -1).contiguous()
+            space = config.mapped_grid[1:]
+            inputs = inputs.reshape(*inputs.shape[:3], 1, *space)
+            inputs = inputs.expand(*inputs.shape[:3], *config.mapped_grid).contiguous()
         answer = self.answer(inputs, None)
         basis_BNTS = answer.fields.reshape(len(batch), -1, *constraint.shape)
         first_BS = batch.given[:, -1, 0].reshape(len(batch), *constraint.shape[1:])

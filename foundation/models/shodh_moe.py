@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from data_shards.stream.batch import Batch
 from foundation.models.flow import FlowConfig, FlowNetwork
+from foundation.models.mixture import Mixture
 from foundation.models.types import ParameterCounts, Prediction
 from foundation.models.work import Work
 from foundation.moe.mixture import MixtureOfExperts
@@ -82,8 +83,15 @@ class ShodhMoEConfig(FlowConfig):
         return self.router.temperature.floor
 
     @property
-    def num_routed(self) -> int:
-        return self.router.num_experts
+    def mixture(self) -> Mixture:
+        return Mixture(
+            self.router,
+            blocks=self.blocks,
+            tokens=self.side**3,
+            width=self.width,
+            features=self.width * self.mlp_ratio,
+            num_shared=self.num_shared,
+        )
 
     @property
     def side(self) -> int:

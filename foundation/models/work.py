@@ -61,8 +61,8 @@ def flops_of(work: Work) -> int:
 
 
 def stacked(config: FieldConfig, places: bool = True) -> int:
-    """Channels of the stacked context, with two coordinates if it has its places."""
-    return config.context_frames * config.channels + 2 * places
+    """Channels of the stacked context, with a coordinate per axis if it has its places."""
+    return config.context_frames * config.channels + len(config.mapped_grid) * places
 
 
 def modulation(config: FieldConfig, width: int) -> int:

@@ -72,11 +72,10 @@ class PatchHead(nn.Module):
         return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, rows * size, columns * size)
 
 
-def stacked_with_places(frames_BTCHW: Tensor) -> Tensor:
-    """Frames as channels, and where each point lies along H and along W: (B, T * C + 2, H, W)."""
-    batch = frames_BTCHW.shape[0]
-    places = coordinates_like(frames_BTCHW[:, :1])[:, :2].expand(batch, -1, -1, -1)
-    return torch.cat([frames_BTCHW.flatten(1, 2), places], dim=1)
+def stacked_with_places(frames_BTCS: Tensor) -> Tensor:
+    """Frames as channels, and where each point lies along each of A axes: (B, T * C + A, *S)."""
+    places = places_like(frames_BTCS[:, 0]).expand(len(frames_BTCS), *[-1] * (frames_BTCS.ndim - 2))
+    return torch.cat([frames_BTCS.flatten(1, 2), places], dim=1)
 
 
 def coordinates_like(frames_BTCHW: Tensor) -> Tensor:
@@ -86,10 +85,17 @@ def coordinates_like(frames_BTCHW: Tensor) -> Tensor:
         (T, 3, H, W), of the frames' type and device.
     """
     _, frames, _, rows, columns = frames_BTCHW.shape
+    times = torch.linspace(0, 1, frames, device=frames_BTCHW.device).view(-1, 1, 1, 1)
+    times = times.expand(frames, 1, rows, columns).to(frames_BTCHW.dtype)
+    return torch.cat([places_like(frames_BTCHW[:, 0]).expand(frames, -1, -1, -1), times], dim=1)
 
-    def axis(count: int, *view: int) -> Tensor:
-        return torch.linspace(0, 1, count, device=frames_BTCHW.device).view(view)
 
-    axes = (axis(rows, 1, 1, rows, 1), axis(columns, 1, 1, 1, columns), axis(frames, -1, 1, 1, 1))
-    shape = (frames, 1, rows, columns)
-    return torch.cat([a.expand(shape) for a in axes], dim=1).to(frames_BTCHW.dtype)
+def places_like(fields_BCS: Tensor) -> Tensor:
+    """Where each point lies along each of A axes, from 0 to 1.
+
+    Returns:
+        (1, A, *S), of the fields' type and device.
+    """
+    grid = fields_BCS.shape[2:]
+    along = [torch.linspace(0, 1, count, device=fields_BCS.device) for count in grid]
+    return torch.stack(torch.meshgrid(*along, indexing="ij"))[None].to(fields_BCS.dtype)

@@ -56,10 +56,23 @@ def join_ranks(timeout: timedelta = _HUNG_RANK_TIMEOUT) -> Ranks:
     accelerator.set_device(local_rank)
     device = torch.device(accelerator.device_name(local_rank))
     if device.type == "cpu":
-        # Ranks share the machine's cores: more threads than cores slow each other down.
         local_world = int(os.environ.get("LOCAL_SIZE", os.environ["WORLD_SIZE"]))
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_world))
+        torch.set_num_threads(threads_of_rank(local_world))
     return Ranks(dist.get_rank(), dist.get_world_size(), local_rank, device)
+
+
+def threads_of_rank(local_world: int) -> int:
+    """Threads that a rank computes with on CPUs: its share of the cores that it may run on.
+
+    More of them than cores slow each other down, so that OMP_NUM_THREADS can ask for fewer, where
+    the machine has other work, and not for more.
+
+    Args:
+        local_world: ranks on this machine.
+    """
+    share = max(1, len(os.sched_getaffinity(0)) // local_world)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(asked)) if asked.isdecimal() and int(asked) else share
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -15,7 +15,7 @@ a library that lets them overlap is faster.
 from dataclasses import dataclass
 from math import ceil, log2
 
-from foundation.models.moe_pot import MoEPOTConfig
+from foundation.models.mixture import Mixture
 from foundation.plan.cluster import Cluster
 from foundation.plan.placement import RankGroup
 from foundation.plan.traffic import expected_ranks
@@ -73,12 +73,12 @@ def sent_flat(group: RankGroup, sent: float, calls: int) -> Load:
 
 
 def exchanged(
-    config: MoEPOTConfig, group: RankGroup, sent: float, calls: int, hierarchical: bool
+    mixture: Mixture, group: RankGroup, sent: float, calls: int, hierarchical: bool
 ) -> Load:
     """Load of exchanges of samples within an expert-parallel group.
 
     Args:
-        config: of the mixture, for how far samples travel.
+        mixture: for how far samples travel.
         group: its ranks.
         sent: bytes that a rank sends in all, when it sends to every rank by itself.
         calls: exchanges that the bytes are cut into.
@@ -87,7 +87,7 @@ def exchanged(
     if not hierarchical or group.ranks == 1:
         return sent_flat(group, sent, calls)
     others, neighbours = group.ranks - 1, group.per_node - 1
-    ranks, nodes = (expected_ranks(config, n) for n in (group.ranks, group.nodes))
+    ranks, nodes = (expected_ranks(mixture, n) for n in (group.ranks, group.nodes))
     return Load(
         messages_inside=calls * neighbours,
         messages_between=calls * (group.nodes - 1),

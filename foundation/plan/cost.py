@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 
-from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model, work_of
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work, flops_of
@@ -136,11 +135,11 @@ def cost_on(config: ModelConfig, spread: Spread) -> Cost:
 
 def _arriving(config: ModelConfig, ep_size: int, recompute: bool) -> int:
     """Numbers kept of the samples that come to a rank's experts, per sample of a rank."""
-    if not isinstance(config, MoEPOTConfig) or ep_size == 1:
+    mixture = config.mixture
+    if mixture is None or ep_size == 1:
         return 0
-    tokens, features = (config.resolution // config.patch) ** 2, config.width * config.mlp_ratio
-    blocks = 1 if recompute else config.blocks
-    return round(blocks * expected_owners(config, ep_size) * tokens * features)
+    blocks = 1 if recompute else mixture.blocks
+    return round(blocks * expected_owners(mixture, ep_size) * mixture.tokens * mixture.features)
 
 
 @cache

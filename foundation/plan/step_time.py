@@ -8,7 +8,7 @@ reading data, logs, checkpoints and validation; compute shared with a running co
 from dataclasses import dataclass, fields
 from math import ceil
 
-from foundation.models.moe_pot import MoEPOTConfig
+from foundation.models.mixture import Mixture
 from foundation.models.registry import ModelConfig, work_of
 from foundation.plan.cluster import Cluster
 from foundation.plan.collective import Load, circulated, exchanged, sent_flat
@@ -146,53 +146,55 @@ class _Step:
 
     def _experts(self, count: int) -> float:
         """Seconds of `count` experts per block and sample, forward and twice that backward."""
-        if not isinstance(self.config, MoEPOTConfig):
+        if self.config.mixture is None:
             return 0.0
         return self._computed((self._forwards + 2) * count * expert_work_of(self.config))
 
     @property
     def exchange(self) -> Load:
-        if not isinstance(self.config, MoEPOTConfig):
+        mixture = self.config.mixture
+        if mixture is None:
             calls = EXCHANGES_OF_BOXES * self.spread.accumulation * (self.config.num_boxes > 0)
             return sent_flat(self._placement.exchanging, self.cost.traffic.exchange, calls)
         calls = self._forwards * EXCHANGES_FORWARD + EXCHANGES_BACKWARD
         return exchanged(
-            self.config,
+            mixture,
             self._placement.exchanging,
             self.cost.traffic.exchange,
-            calls * self.config.blocks * self.spread.accumulation,
+            calls * mixture.blocks * self.spread.accumulation,
             self.arrangement.hierarchical,
         )
 
     @property
     def waiting(self) -> float:
-        if not isinstance(self.config, MoEPOTConfig) or self.spread.ep_size == 1:
+        mixture = self.config.mixture
+        if mixture is None or self.spread.ep_size == 1:
             return 0.0
-        uneven = self._routes(self.config)
+        uneven = self._routes(mixture)
         load = self.exchange
         sent = Load(0, 0, load.inside, load.between).seconds(self.cluster)
-        routed = self._experts(self.config.router.top_k)
+        routed = self._experts(mixture.router.top_k)
         return (uneven.computed - 1) * routed + (uneven.received - 1) * sent
 
-    def _routes(self, config: MoEPOTConfig) -> Unevenness:
-        spread, router = self.spread, config.router
-        tokens = (config.resolution // config.patch) ** 2 if router.unit == "token" else 1
+    def _routes(self, mixture: Mixture) -> Unevenness:
+        spread = self.spread
         return simulate_routes(
-            config.router.num_experts,
-            config.router.top_k,
+            mixture.router.num_experts,
+            mixture.router.top_k,
             spread.ep_size,
             spread.copies,
-            config.blocks * spread.accumulation,
-            spread.micro_batch * tokens,
+            mixture.blocks * spread.accumulation,
+            spread.micro_batch * mixture.rows,
             self.arrangement.skew,
         )
 
     @property
     def beside_exchange(self) -> float:
         """What samples may travel beside: the shared experts."""
-        if not self.arrangement.overlap_exchange or not isinstance(self.config, MoEPOTConfig):
+        mixture = self.config.mixture
+        if not self.arrangement.overlap_exchange or mixture is None:
             return 0.0
-        return self._experts(self.config.num_shared)
+        return self._experts(mixture.num_shared)
 
     @property
     def _numbers(self) -> tuple[int, int]:

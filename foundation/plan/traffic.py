@@ -13,7 +13,7 @@ keeps a sample on one rank sends less, and one sample never goes to more than K 
 from dataclasses import dataclass
 from math import comb
 
-from foundation.models.moe_pot import MoEPOTConfig
+from foundation.models.mixture import Mixture
 from foundation.models.registry import ModelConfig, work_of
 
 _FLOAT, _DOUBLE, _COUNT = 4, 8, 8  # bytes of a float32, a float64 and an int64
@@ -88,8 +88,8 @@ def traffic_of(config: ModelConfig, dense: int, local_experts: int, spread: Spre
     all_ranks = _around(dense, spread.world)
     same_experts = _around(local_experts, spread.copies)
     exchange = 0
-    if isinstance(config, MoEPOTConfig) and spread.ep_size > 1:
-        exchange = again * _exchange(config, spread)
+    if config.mixture is not None and spread.ep_size > 1:
+        exchange = again * _exchange(config.mixture, spread)
     if config.num_boxes and spread.ep_size > 1:
         exchange += again * _exchange_of_boxes(config, spread)
     return Traffic(
@@ -100,14 +100,14 @@ def traffic_of(config: ModelConfig, dense: int, local_experts: int, spread: Spre
     )
 
 
-def expected_ranks(config: MoEPOTConfig, ep_size: int) -> float:
+def expected_ranks(mixture: Mixture, ep_size: int) -> float:
     """Ranks other than its own to which a sample goes, if routes have no preference."""
-    return expected_owners(config, ep_size) * (ep_size - 1) / ep_size
+    return expected_owners(mixture, ep_size) * (ep_size - 1) / ep_size
 
 
-def expected_owners(config: MoEPOTConfig, ep_size: int) -> float:
+def expected_owners(mixture: Mixture, ep_size: int) -> float:
     """Ranks, its own perhaps among them, that own some expert of a sample."""
-    experts, chosen = config.router.num_experts, config.router.top_k
+    experts, chosen = mixture.router.num_experts, mixture.router.top_k
     none_here = comb(experts - experts // ep_size, chosen) / comb(experts, chosen)
     return ep_size * (1 - none_here)
 
@@ -117,17 +117,15 @@ def _around(numbers: int, ranks: int) -> float:
     return numbers * (ranks - 1) / ranks
 
 
-def _exchange(config: MoEPOTConfig, spread: Spread) -> int:
+def _exchange(mixture: Mixture, spread: Spread) -> int:
     """Of one forward and its backward, over all blocks."""
-    tokens, width = (config.resolution // config.patch) ** 2, config.width
-    features = width * config.mlp_ratio
-    rows = tokens if config.router.unit == "token" else 1
-    weights = rows * config.router.num_experts // spread.ep_size
-    sample = spread.size * tokens * (features + width) + _FLOAT * weights
-    one_way = spread.micro_batch * expected_ranks(config, spread.ep_size) * sample
+    weights = mixture.rows * mixture.router.num_experts // spread.ep_size
+    numbers = mixture.tokens * (mixture.features + mixture.width)
+    sample = spread.size * numbers + _FLOAT * weights
+    one_way = spread.micro_batch * expected_ranks(mixture, spread.ep_size) * sample
     forwards = 2 if spread.recompute else 1
     counts = forwards * _COUNT * (spread.ep_size - 1)
-    return round(config.blocks * ((forwards + 1) * one_way + counts))
+    return round(mixture.blocks * ((forwards + 1) * one_way + counts))
 
 
 def _exchange_of_boxes(config: ModelConfig, spread: Spread) -> int:

@@ -141,8 +141,11 @@ def _described(folder: Path, checkpoint: Path) -> tuple[ModelConfig, dict[str, A
 
 
 def _launch(launch: dict[str, Any]) -> dict[str, Any]:
-    """How a run was launched; of paths the names, for a disk's layout is nobody else's business."""
-    launch = dict(launch)
+    """How a run was launched; of paths the names, for a disk's layout is nobody else's business.
+
+    Without statistics of the shards, which a checkpoint tells elsewhere.
+    """
+    launch = {key: value for key, value in launch.items() if key != "shards_statistics"}
     for key in ("shards", "deepspeed_config"):
         # What lies on the Hub or on the web is everybody's to find.
         if isinstance(launch.get(key), str) and "://" not in launch[key]:

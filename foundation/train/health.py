@@ -1,20 +1,20 @@
 """Health of a run: losses and loads of experts in, what a person should look at out.
 
 Axes: L blocks, E routed experts.
-Nothing here stops a run or changes a weight. A fault is told when it begins, and again only after
+Nothing here changes a weight. A fault is told when it begins, and again only after
 it was gone; a resumed run looks anew.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 
 
 class HealthConfig(Config):
@@ -22,6 +22,7 @@ class HealthConfig(Config):
 
     spike: PositiveFloat = 10.0  # a loss this many times its lowest level so far
     window: PositiveInt = 20  # steps whose median is a level
+    on_spike: Literal["tell", "stop"] = later("tell")  # stop: as a loss that is not finite does
     # Of a block, experts that get less than a hundredth of an equal share; told from here on.
     dead_experts: float = Field(default=0.25, gt=0.0, le=1.0)
     samples: PositiveInt = 20  # per expert of a block, that a verdict on them takes

@@ -95,6 +95,18 @@ class Reporter:
             self._board.add_scalar(f"events/{what}", number, step)
         self.say(f"step {step}: {line}")
 
+    def stopped(self, step: int, message: str, diverged: bool) -> None:
+        """Why the run stops before its end.
+
+        Args:
+            step: the first that is not taken; a resumed run, which starts before it, drops the row.
+            message: for people.
+            diverged: whether the model is at fault, and not the data.
+        """
+        row = {"kind": "stop", "step": step, "diverged": diverged, "message": message}
+        self._write(row)
+        self.say(f"stopped: {message}")
+
     def close(self) -> None:
         """Flush and close all files."""
         self._bar.close()

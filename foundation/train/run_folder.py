@@ -56,6 +56,8 @@ class Launch:
     deepspeed_config: str
     world: int
     shards_meaning: dict[str, Any] = field(default_factory=dict)  # corpus -> `CorpusEntry.meaning`
+    # corpus -> name, mean and deviation of its channels, as its manifest says
+    shards_statistics: dict[str, Any] = field(default_factory=dict)
     # Mended shards that it went on with: {"step": 40, "was": {corpus: ...}, "now": {...}}.
     accepted_shards: list[dict[str, Any]] = field(default_factory=list)
 
@@ -76,7 +78,8 @@ class SavedRun:
 
     def about(self, steps: int, samples: int) -> dict[str, Any]:
         """What a checkpoint of it says of itself."""
-        return about_of(self.origin, self.run, steps, samples)
+        statistics = self.launch.get("shards_statistics")
+        return about_of(self.origin, self.run, steps, samples, statistics)
 
 
 def config_path(folder: Path) -> Path:
@@ -109,14 +112,20 @@ def write_run(folder: Path, job: Job, launch: Launch) -> None:
     """Write `config.yaml`, in one step."""
     folder.mkdir(parents=True, exist_ok=True)
     launched = asdict(launch)
-    for name in ("accepted_shards", "shards_meaning"):
+    for name in ("accepted_shards", "shards_meaning", "shards_statistics"):
         if not launched[name]:
             del launched[name]
     values = {**job.origin, **launched, "run": job.run.model_dump(mode="json")}
     replace_file(config_path(folder), yaml.safe_dump(values, sort_keys=False).encode())
 
 
-def about_of(origin: Mapping[str, Any], run: RunConfig, steps: int, samples: int) -> dict[str, Any]:
+def about_of(
+    origin: Mapping[str, Any],
+    run: RunConfig,
+    steps: int,
+    samples: int,
+    statistics: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Plain values on where the weights of a checkpoint come from.
 
     Args:
@@ -124,10 +133,13 @@ def about_of(origin: Mapping[str, Any], run: RunConfig, steps: int, samples: int
         run: resolved.
         steps: optimiser steps taken.
         samples: seen.
+        statistics: of the channels of every corpus, as `Launch.shards_statistics`.
     """
     corpora: dict[str, Any] = {"corpora": list(run.data.corpora)}
     if run.transductive:
         corpora["unlabelled"] = list(run.transductive)
+    if statistics:
+        corpora["statistics"] = dict(statistics)
     return {**origin, **corpora, "steps": steps, "samples": samples, "seed": run.seed}
 
 

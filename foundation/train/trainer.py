@@ -36,6 +36,10 @@ class NonFiniteLossError(RuntimeError):
     """Training met a NaN or infinite loss; the message says where."""
 
 
+class DivergedError(NonFiniteLossError):
+    """The model is at fault, not the data: what a lower rate may help against."""
+
+
 @dataclass
 class _Clock:
     """Seconds of steps from `step` on, without validations and checkpoints."""
@@ -76,6 +80,7 @@ class Trainer:
         self.engine, self.stream, self.store, self.validate = engine, stream, store, validate
         self.best = best
         self.position = Position()
+        self.at: Callable[[str], None] = lambda where: None  # is told how far this rank is
         self._micro_global = run.global_batch // run.accumulation
         self._corpora = [corpus.name for corpus in stream.corpora]
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
@@ -95,7 +100,8 @@ class Trainer:
             Whether there is no more to train.
 
         Raises:
-            NonFiniteLossError: names step, corpora and sample keys; nothing is saved.
+            NonFiniteLossError: names step, corpora and sample keys; nothing is saved. A
+                `DivergedError` if the model is at fault, a loss that leaps among them.
         """
         run, saved_at = self.run, self.position.step
         batches = self.stream.batches(
@@ -109,7 +115,7 @@ class Trainer:
             now = self.position.step
             if reporter:
                 reporter.advance()
-                self._tell(reporter, self._health.of_loss(step.loss))
+            self._watch_loss(reporter, step.loss)
             if now % run.log_every == 0 or now == run.steps:
                 self._log(reporter, step, *self._clock.per_step(now))
                 self._clock = _Clock(now)
@@ -159,6 +165,7 @@ class Trainer:
     def _next(self, batches: Any, reporter: Reporter | None) -> Batch:
         """This rank's next samples on its device, without faulty ones if these are left out."""
         since = time.perf_counter()
+        self.at(f"waits for samples of step {self.position.step + 1}")
         batch: Batch = next(batches)
         if self.run.on_non_finite == "skip":
             batch, faults = without_faulty(batch, self.stream, self._first_sample)
@@ -196,7 +203,7 @@ class Trainer:
             )
             reporter.event(step, "steps_without_update", self._without_update, line)
         if self._without_update > self.run.max_skipped:
-            raise NonFiniteLossError(
+            raise DivergedError(
                 f"step {step}: {self._without_update} gradients were not finite, more than "
                 f"max_skipped={self.run.max_skipped}. {self._advice()}"
             )
@@ -208,6 +215,7 @@ class Trainer:
 
     def _forward(self, batch: Batch) -> Losses:
         first = self._first_sample
+        self.at(f"computes step {self.position.step + 1}")
         noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
         prediction = self.engine(noisy)
         self._usage.add(prediction.routing, batch.corpus_id)
@@ -240,7 +248,7 @@ class Trainer:
                 "such samples out: --resume on_non_finite=skip"
             )
         corpora = sorted({key.partition("/")[0] for key in named})
-        raise NonFiniteLossError(
+        raise DivergedError(
             f"step {step}: the loss is not finite, all data are: the model diverged; corpora: "
             f"{', '.join(corpora) or 'none alone (the balance loss)'}; samples: "
             f"{', '.join(named) or '-'}. {self._advice()}"
@@ -297,6 +305,18 @@ class Trainer:
             seen = self.run.log_every * self.run.global_batch
             self._tell(reporter, self._health.of_experts(row["expert_load"], seen))
 
+    def _watch_loss(self, reporter: Reporter | None, loss: float) -> None:
+        """Report a loss that leaps, or stop all ranks before it is saved; then collective."""
+        findings = self._health.of_loss(loss)
+        if reporter:
+            self._tell(reporter, findings)
+        if self.run.health.on_spike == "tell":
+            return
+        spiked = torch.tensor(float(bool(findings)), dtype=torch.float64, device=self.ranks.device)
+        if sum_over_ranks(spiked) > 0:
+            what = findings[0].line if findings else "another rank's loss leapt"
+            raise DivergedError(f"step {self.position.step}: {what}. {self._advice()}")
+
     def _tell(self, reporter: Reporter, findings: list[Finding]) -> None:
         for finding in findings:
             reporter.event(self.position.step, *finding)
@@ -317,6 +337,7 @@ class Trainer:
 
     def _save(self, batch: Batch) -> None:
         """Save, unless the last step broke the weights though its own loss was finite."""
+        self.at(f"saves step {self.position.step}")
         module = self.engine.module
         finite = torch.stack([torch.isfinite(p).all() for p in module.parameters()]).all()
         module.eval()
@@ -324,7 +345,7 @@ class Trainer:
             finite &= torch.isfinite(module(batch).fields).all()
         module.train()
         if sum_over_ranks((~finite).to(torch.float64)) > 0:
-            raise NonFiniteLossError(
+            raise DivergedError(
                 f"step {self.position.step}: the step's gradient broke the weights. "
                 f"{self._advice()}"
             )

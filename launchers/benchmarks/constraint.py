@@ -31,7 +31,7 @@ Arms = dict[str, list[str]]  # name -> overrides
 
 
 def arms() -> Arms:
-    """Soft, one, and mixtures by boxes, with and without overlap, and by points."""
+    """Soft, one, and mixtures by boxes, with overlap or anchored faces, and by points."""
     key = "model.constraint"
     none, most = f"{key}.boxes=[]", f"{key}.points={POINTS[-1]}"
     found = {
@@ -42,6 +42,7 @@ def arms() -> Arms:
         split = f"{key}.boxes=[1, {boxes}]"
         found[f"{boxes} boxes"] = [split, most]
         found[f"{boxes} boxes, overlap {OVERLAP}"] = [split, most, f"{key}.overlap={OVERLAP}"]
+        found[f"{boxes} boxes, anchored"] = [split, most, f"{key}.faces=anchored"]
     for points in POINTS[:-1]:
         few = f"{key}.points={points}"
         found[f"one, {points} points"] = [none, f"{key}.enforced=one", few]

@@ -59,6 +59,12 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         metavar="DT",
         help="between frames, for a model under an equation; over the file's times",
     )
+    parser.add_argument(
+        "--scale",
+        metavar="auto|F|NAME=F+O,..",
+        help="show the model (value - O) / F, and undo it in the forecast: auto finds what makes "
+        "values as large and as far from zero as in the training and meets known frames best",
+    )
     add_placing_options(parser)
 
 
@@ -121,7 +127,7 @@ def open_problem(options: argparse.Namespace, model: Surrogate) -> Problem:
     Raises:
         UserError: it cannot be read, or an option is one of simulations that go on.
     """
-    for name in ("axes", "mask", "boundary", "time_step"):
+    for name in ("axes", "mask", "boundary", "time_step", "scale"):
         if getattr(options, name) is not None:
             raise UserError(
                 f"--{name.replace('_', '-')}: the model answers steady problems on a periodic plane"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One task per GPU under Slurm, without ssh between nodes:
-#   srun --nodes 4 --ntasks-per-node 8 --gpus-per-node 8 bash launchers/slurm/pretrain.sh \
+#   srun --kill-on-bad-exit=1 --nodes 4 --ntasks-per-node 8 --gpus-per-node 8 bash launchers/slurm/pretrain.sh \
 #       --preset medium --ep-size 8 --shards DIR --output DIR global_batch=320 [--resume] [key.path=value ...]
 # Ask Slurm for --signal=TERM@120 and --requeue: the run saves, and goes on with --resume.
 set -euo pipefail

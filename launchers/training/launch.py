@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -41,6 +42,7 @@ from foundation.parallel.engine import (
 from foundation.parallel.gather import gather_weights
 from foundation.parallel.launch import join_ranks, leave_ranks
 from foundation.parallel.layout import Layout, read_deepspeed_config
+from foundation.parallel.pulse import Pulse
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
 from foundation.train.one_writer import only_writer
@@ -55,11 +57,19 @@ from foundation.train.run_folder import (
     write_run,
 )
 from foundation.train.scales import with_scales
-from foundation.train.stop import StopRequest
+from foundation.train.stop import StopRequest, listening
 from foundation.train.tokenizer import with_tokenizer
-from foundation.train.trainer import NonFiniteLossError, Position, Trainer
-from launchers.console.arguments import DEFAULT_DEEPSPEED_CONFIG, add_shards_option
+from foundation.train.trainer import DivergedError, NonFiniteLossError, Position, Trainer
+from launchers.console.arguments import (
+    DEFAULT_DEEPSPEED_CONFIG,
+    add_shards_option,
+    positive_number,
+)
 from launchers.console.exit_codes import guarded
+from launchers.training.endings import told
+
+# Of a process group: `Pulse` ends a hung job long before, and lets the first rank verify shards.
+_NO_TIMEOUT = timedelta(days=2)
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +96,14 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-checksums", action="store_true", help="trust the shards' contents, check sizes only"
     )
+    parser.add_argument(
+        "--hung-after",
+        type=positive_number,
+        default=10.0,
+        metavar="MINUTES",
+        help="end the job, and name the rank, if one gives no sign of life, or none gets on, for "
+        "so long (default 10)",
+    )
     parser.add_argument("--local-rank", type=int, help="set by the deepspeed launcher")
     parser.add_argument(
         "overrides", nargs="*", metavar="key.path=value", help="as in steps=100 optimiser.lr=3e-4"
@@ -102,7 +120,8 @@ def launch(
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     options = parser.parse_intermixed_args(arguments)
     quiet = int(os.environ.get("LOCAL_RANK", "0")) > 0
-    return guarded(lambda: _run(job_of(options), options), quiet=quiet)
+    with listening():
+        return guarded(lambda: told(lambda: _run(job_of(options), options)), quiet=quiet)
 
 
 def _run(job: Job, options: argparse.Namespace) -> int:
@@ -128,13 +147,16 @@ def _run(job: Job, options: argparse.Namespace) -> int:
         check_output, options.output, job, prints, options.resume, options.accept_shards, meaning
     )
     fits()
-    if int(os.environ.get("RANK", "0")) > 0:
-        return _work(job, options, deepspeed_config, stream, validator)
-    with only_writer(options.output):
-        fits()  # another may just have left
-        if not options.skip_checksums:
-            check_checksums(stream.corpora)
-        return _work(job, options, deepspeed_config, stream, validator)
+    with Pulse(60 * options.hung_after) as pulse:
+        if int(os.environ.get("RANK", "0")) > 0:
+            pulse.at("waits for the others")
+            return _work(job, options, deepspeed_config, stream, validator, pulse)
+        with only_writer(options.output):
+            fits()  # another may just have left
+            if not options.skip_checksums:
+                check_checksums(stream.corpora, partial(pulse.at, "verifies shards"))
+            pulse.at("waits for the others")
+            return _work(job, options, deepspeed_config, stream, validator, pulse)
 
 
 def _work(
@@ -143,10 +165,12 @@ def _work(
     deepspeed_config: dict[str, Any],
     stream: SampleStream,
     validator: Validator | None,
+    pulse: Pulse,
 ) -> int:
     """Train what was found fit for the folder; collective."""
     run = job.run
-    ranks = join_ranks()
+    ranks = join_ranks(_NO_TIMEOUT)
+    pulse.at("prepares")
     if run.keep_freed_memory and ranks.device.type == "cpu":
         keep_freed_memory()
     layout = Layout(
@@ -164,12 +188,19 @@ def _work(
         compile_network(model)
         if ranks.is_first:
             print("compile: the first step takes a minute or two", file=sys.stderr)
+    pulse.at("builds the engine")
     engine = build_engine(model, deepspeed_config, options.ep_size)
+    pulse.at("reads the newest checkpoint")
     validate = validator and partial(
-        validator, rank=ranks.rank, world=ranks.world, sum_over_ranks=sum_over_ranks
+        validator,
+        rank=ranks.rank,
+        world=ranks.world,
+        sum_over_ranks=sum_over_ranks,
+        watch=partial(pulse.at, "validates"),
     )
     best = _best(options, run)
     trainer = Trainer(run, ranks, layout, engine, stream, store, validate, best)
+    trainer.at = pulse.at
     if newest is not None:
         tag, saved = newest
         store.load(engine, tag, saved, layout)
@@ -183,33 +214,47 @@ def _work(
             deepspeed_config=str(options.deepspeed_config),
             world=ranks.world,
             shards_meaning={corpus.name: corpus.entry.meaning for corpus in stream.corpora},
+            shards_statistics=_statistics(stream.corpora),
             accepted_shards=accepted_shards(options.output, prints, trainer.position.step),
         )
         write_run(options.output, job, launched)
         for note in (note for corpus in stream.corpora for note in notes_on(corpus.entry)):
             print(note, file=sys.stderr)
-    code = _train(trainer, job, options.output)
+    code = _train(trainer, job, options.output, _statistics(stream.corpora))
     # Only on the way out of success: after an exception, leaving would wait for other ranks.
     leave_ranks()
     return code
 
 
-def _train(trainer: Trainer, job: Job, output: Path) -> int:
+def _statistics(corpora: Sequence[ShardedCorpus]) -> dict[str, Any]:
+    """Name, mean and deviation of every channel, by corpus."""
+    return {
+        corpus.name: [
+            channel.model_dump(include={"name", "mean", "std"})
+            for channel in corpus.entry.statistics
+        ]
+        for corpus in corpora
+    }
+
+
+def _train(trainer: Trainer, job: Job, output: Path, statistics: dict[str, Any]) -> int:
     run, ranks, start = trainer.run, trainer.ranks, trainer.position.step
     reporter = Reporter(output, run.data.corpora, start, run.steps) if ranks.is_first else None
     try:
         finished = trainer.train(reporter, StopRequest())
     except NonFiniteLossError as error:
-        if ranks.is_first:
-            print(f"stopped: {error}", file=sys.stderr)
+        if reporter:
+            diverged = isinstance(error, DivergedError)
+            reporter.stopped(trainer.position.step + 1, str(error), diverged)
         return 1
     finally:
         if reporter:
             reporter.close()
+    trainer.at("writes the weights")
     weights = _final_weights(trainer) if finished else None
     if weights is not None:
         position = trainer.position
-        about = about_of(job.origin, run, position.step, position.samples)
+        about = about_of(job.origin, run, position.step, position.samples, statistics)
         if trainer.best is not None and trainer.best.found:
             about["best_step"] = trainer.best.step
             print(f"best weights: those of step {trainer.best.step}", file=sys.stderr)

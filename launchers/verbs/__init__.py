@@ -9,6 +9,8 @@ from importlib import import_module
 
 SUMMARIES = {
     "shards": "list corpora; generate, convert, verify, describe and show shards",
+    "supervise": "start a training again after its deaths, from its newest checkpoint",
+    "drill": "kill, end and stop processes of trainings at random; compare with an undisturbed one",
     "plan": "parameters, FLOPs and memory per rank of a preset; seconds per step on a cluster",
     "evaluate": "score checkpoints and floors on test trajectories",
     "tasks": "list tasks, groups of tasks and metrics",

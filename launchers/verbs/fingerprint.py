@@ -4,7 +4,8 @@ import argparse
 import json
 
 from evaluation.simulation.report import judge
-from launchers.console.arguments import Subparsers, add_parser
+from evaluation.simulation.scaling import scaling_for
+from launchers.console.arguments import Subparsers, add_parser, positive
 from launchers.console.simulation_options import add_file_options, open_both
 from launchers.verbs import SUMMARIES
 
@@ -12,9 +13,10 @@ _EXAMPLES = """examples:
   foundation fingerprint runs/tiny/model flow.h5
   foundation fingerprint runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --json
 
-Tells which corpus of the training the simulation looks like to the model's routers, and how
-well the model predicts the frames that are known, against repeating the last one. Fingerprints
-of corpora are made by `foundation routing CHECKPOINT --save-fingerprints`.
+Tells for how many frames a forecast can be used, by forecasts of the frames that are known,
+against repeating the last one; and to which corpus of the training the model's routers send
+the simulation. Fingerprints of corpora are made by `foundation routing CHECKPOINT
+--save-fingerprints`.
 """
 
 
@@ -22,11 +24,20 @@ def add_verb(subparsers: Subparsers) -> None:
     """Add `fingerprint` to the console."""
     parser = add_parser(subparsers, "fingerprint", SUMMARIES["fingerprint"], _EXAMPLES)
     add_file_options(parser)
+    parser.add_argument(
+        "--steps",
+        type=positive,
+        metavar="N",
+        help="frames of the forecast that is judged (default: as many as are known)",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     model, simulation = open_both(options)
-    report = judge(model, simulation, options.checkpoint)
+    if options.scale:
+        scaling = scaling_for(options.scale, model, simulation, options.steps)
+        simulation = scaling.applied(simulation)
+    report = judge(model, simulation, options.checkpoint, options.steps)
     print(json.dumps(report.plain(), indent=1) if options.json else report.text)

@@ -6,6 +6,7 @@ answered, with its residual.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,21 @@ from data_shards.simulation_file import write_simulation
 from data_shards.simulation_file.write import check_suffix
 from evaluation.records.results import check_writable
 from evaluation.simulation.answer_picture import draw_answer
+from evaluation.simulation.error_curve import errors_beside
 from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
 from evaluation.simulation.report import judge
+from evaluation.simulation.scaling import scaling_for
 from evaluation.simulation.solution import solve
 from foundation import Surrogate
 from launchers.console.arguments import Subparsers, add_parser, positive
 from launchers.console.device import open_placed
 from launchers.console.progress import say
-from launchers.console.simulation_options import add_file_options, open_problem, open_simulation
+from launchers.console.simulation_options import (
+    add_file_options,
+    open_problem,
+    open_simulation,
+)
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
@@ -33,13 +40,15 @@ _EXAMPLES = """examples:
       --output second.npy --boundary periodic
   foundation predict runs/tiny/model wake.mat --channels u,v,p --mask fluid --steps 10 \\
       --output wake_forecast.mat
+  foundation predict runs/tiny/model sea.nc --scale T=5+288 --steps 10 --output later.nc
   foundation predict runs/poisson/model plate.npz --output answer.npz \\
       --channels source=heat --parameters k11=0.02,k22=0.05       # a steady problem
   foundation predict runs/burgers/model start.npz --steps 31 --output later.npz \\
       --parameters viscosity=0.01,advection=1 --time-step 0.03    # under an equation
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
-forecast.gif, to look at, and forecast.report.txt and .json: whether to trust it. A steady
+forecast.gif, to look at, and forecast.report.txt and .json: for how many frames to trust it, by
+forecasts of the frames that are known; their errors stand in forecast.h5 as well. A steady
 problem is a file with the source and its coefficients under the names of the model's slots;
 its report tells the residual, hence the error, of the answer. A model under an equation asks for
 its coefficients, the time between frames and the places of the cells: from the file (numbers under
@@ -73,13 +82,20 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     companions = _companions(options, ".png", ".gif", ".report.txt", ".report.json")
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)
-    future = forecast(model, simulation, options.steps)
-    report = judge(model, simulation, options.checkpoint)
-    write_simulation(future, options.output, overwrite=options.overwrite)
+    said = options.scale
+    scaling = scaling_for(said, model, simulation, options.steps) if said else None
+    seen = scaling.applied(simulation) if scaling else simulation
+    report = judge(model, seen, options.checkpoint, options.steps)
+    future = forecast(model, seen, options.steps, report.keeps_detail)
+    if scaling:
+        future = scaling.undone(future)
+    beside = errors_beside(report.errors, options.steps)
+    write_simulation(replace(future, by_frame=beside), options.output, overwrite=options.overwrite)
     _write(companions[".report.txt"], f"{report.text}\n".encode())
     _write(companions[".report.json"], f"{json.dumps(report.plain(), indent=1)}\n".encode())
-    _write(companions[".png"], draw_sheet(simulation, future))
-    _write(companions[".gif"], animate(simulation, future, model.config.context_frames))
+    _write(companions[".png"], draw_sheet(simulation, future, report.errors))
+    film = animate(simulation, future, model.config.context_frames, report.errors)
+    _write(companions[".gif"], film)
     bad = ~np.isfinite(future.fields).all((1, 2, 3))
     if bad.any():
         say(f"warning: the forecast is not finite from its frame {int(bad.argmax())} on")

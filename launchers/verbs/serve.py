@@ -27,7 +27,7 @@ _EXAMPLES = """examples:
 
 On the page: pick a sample of the shards, or upload a simulation of your own (.h5 .nc .npz .npy
 .mat, read as `foundation predict` reads it); scrub through truth, forecast and error; see which
-experts fire, and which corpus the routers take it for. It fetches nothing from the network, and
+experts fire, and for how many frames to trust it. It fetches nothing from the network, and
 saves what it shows as one file. Ctrl-C ends it. Needs: pip install 'moe-pot[serve]'
 """
 _MOST_PORT = 65535

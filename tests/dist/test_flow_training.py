@@ -9,9 +9,10 @@ import torch
 from box_flows import BOXES, SEMANTIC, SIDE
 from box_shards import CHANNEL, PORES, write_boxes
 from group import on_ranks
-from runs import curve, pretrain, rows
+from runs import curve, pretrain, rows, watched
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from traffic import SentBytes
 
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.harness.forecaster import open_forecaster
@@ -19,6 +20,8 @@ from evaluation.harness.rescore import Rescoring, rescore
 from evaluation.harness.runner import RunSettings, run_task
 from evaluation.tasks.task import load_tasks
 from foundation import Surrogate
+from foundation.plan.cost import cost_of
+from foundation.train.config import load_run_config
 from launchers.cli import main
 
 pytestmark = pytest.mark.dist
@@ -100,10 +103,17 @@ def test_a_run_shows_how_the_corpora_part(whole):
 
 
 def test_two_ranks_with_an_expert_each_follow_the_curve_of_one(boxes, tokenizer, whole, tmp_path):
-    spread = tmp_path / "spread"
-    assert on_ranks(2, pretrain, boxes, spread, 2, None, latent(tokenizer)) == [0, 0]
+    """And send to each other's experts what the plan says."""
+    spread, settings = tmp_path / "spread", latent(tokenizer)
+    ranks = on_ranks(2, watched, SentBytes, boxes, spread, 2, settings)
     losses = [torch.tensor([row["loss"] for row in rows(run)]) for run in (spread, whole)]
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)  # tokens in another order
+    sent = [step["alltoall_base", 2] for steps in ranks for step in steps]
+    run = load_run_config("debug", list(settings))
+    plan = cost_of(run.model, 2, 2, 1, bf16=False, micro_batch=run.step_on(2).micro_batch)
+    # Half of all tokens go to the other rank, whatever the router prefers, as far as both ranks
+    # have the same flows.
+    assert sum(sent) / len(sent) == pytest.approx(plan.traffic.exchange, rel=0.1)
 
 
 def test_a_resumed_run_ends_bit_for_bit_alike_and_keeps_its_tokenizer(

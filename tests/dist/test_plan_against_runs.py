@@ -2,15 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from group import on_ranks
 from passes import PassedBytes
-from runs import pretrain
+from runs import watched
 from traffic import SentBytes
 
 from foundation.models.registry import build_model
@@ -52,29 +50,8 @@ class Case(NamedTuple):
         return cost_of(run.model, *self[:4], micro, self.accumulation, self.recompute)
 
 
-def watched(
-    case: Case,
-    shards: Path,
-    output: Path,
-    deepspeed_config: Path,
-    watch: Callable[[], AbstractContextManager[Any]],
-) -> list[Any]:
-    """What a watch saw of each optimiser step of a run of the launcher, on this rank."""
-    import launchers.training.launch as training
-
-    seen: list[Any] = []
-
-    class Watched(training.Trainer):
-        def _step(self, *arguments: Any) -> Any:
-            with watch() as counted:
-                done = super()._step(*arguments)
-            seen.append(counted.seen)
-            return done
-
-    training.Trainer = Watched  # type: ignore[misc]
-    options = ("--deepspeed_config", str(deepspeed_config), "steps=2", *case.overrides)
-    assert pretrain(shards, output, case.ep, extra=options) == 0
-    return seen
+def of_case(case: Case, deepspeed_config: Path) -> tuple[str, ...]:
+    return "--deepspeed_config", str(deepspeed_config), "steps=2", *case.overrides
 
 
 def deepspeed_config(folder: Path, case: Case, bucket: int = costs.REDUCE_BUCKET) -> Path:
@@ -94,7 +71,9 @@ TRAFFIC = [Case(2, 2, 1), Case(2, 1, 0), Case(4, 2, 2, accumulation=2, recompute
 )
 def test_bytes_sent_are_those_of_a_run_by_group(case, waves, tmp_path):
     config = deepspeed_config(tmp_path, case)
-    ranks = on_ranks(case.world, watched, case, waves, tmp_path / "run", config, SentBytes)
+    ranks = on_ranks(
+        case.world, watched, SentBytes, waves, tmp_path / "run", case.ep, of_case(case, config)
+    )
     plan = case.planned().traffic
     steps = [step for rank in ranks for step in rank]
     mean: Counter[Any] = Counter()
@@ -137,7 +116,9 @@ def test_memory_is_that_of_a_runs_tensors(name, waves, tmp_path, monkeypatch):
     config = deepspeed_config(tmp_path, case, SMALL_BUCKET)
     monkeypatch.setattr(costs, "REDUCE_BUCKET", SMALL_BUCKET)
     plan = case.planned()
-    ranks = on_ranks(case.world, watched, case, waves, tmp_path / "run", config, TensorBytes)
+    ranks = on_ranks(
+        case.world, watched, TensorBytes, waves, tmp_path / "run", case.ep, of_case(case, config)
+    )
     # Of the second step: Adam's moments come with the first. What was there before is state.
     state = plan.weight_bytes + plan.optimiser_bytes
     # On average: a fresh router sends more samples to one rank than to the other.

@@ -35,6 +35,8 @@ SMALLER = {
     "steps=2000": "steps=8",
     "steps=2200": "steps=10",
     "steps=2400": "steps=12",
+    "steps=2600": "steps=14",
+    "--trials 10 ": "--trials 1 ",
     "--preset tokenizer_small": "--preset tokenizer_small steps=4 validation.every=2",
     "--preset shodh_small": "--preset shodh_small steps=4 validation.every=2",
     "--steps 200": "--steps 4",

@@ -63,8 +63,8 @@ def test_the_walk_through_fine_tunes_on_data_of_a_solver_of_no_corpus(
     write_patterns(Path("mine"), 5)[-1].rename("mine/new.npz")
     judge, convert, tune, predict = commands()
 
-    assert main([*judge[1:], "--json"]) == 0
-    before = json.loads(capsys.readouterr().out)["one_step"]
+    assert main([*judge[1:], "--steps", "10", "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["by_frame"][0]
     assert main(convert[1:]) == 0
     assert "4 trajectories" in capsys.readouterr().err
     launcher, _, ranks, script, *arguments = tune
@@ -73,8 +73,9 @@ def test_the_walk_through_fine_tunes_on_data_of_a_solver_of_no_corpus(
     assert main(predict[1:]) == 0
 
     report = json.loads(Path("mine/forecast.report.json").read_text())
-    assert report["one_step"]["persistence"] == before["persistence"]
-    assert report["one_step"]["model"] < before["model"], "it has learnt from four runs"
+    after = report["by_frame"][0]
+    assert after["persistence"] == before["persistence"]
+    assert after["median"] < before["median"], "it has learnt from four runs"
     with np.load("mine/forecast.npz") as forecast:
         assert forecast["u"].shape == (10, ROWS, COLUMNS)
         assert forecast["t"][0] == pytest.approx(8.0), "time goes on after frame 15 at 0.5 s each"

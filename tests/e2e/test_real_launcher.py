@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from travelling_waves import CORPORA
 
+from launchers.training.drill import find
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.dist
@@ -93,3 +95,109 @@ def test_a_users_error_reaches_the_shell_as_exit_code_two(tmp_path):
     said = [line for line in failed.stderr.splitlines() if line.startswith("error:")]
     assert len(said) == 1, "one rank speaks for all"
     assert "ep_size=16 does not divide the 2 ranks" in said[0]
+
+
+def wait_for_process(runner: int, target: str) -> int:
+    deadline = time.monotonic() + _PATIENCE_S
+    while (pid := find(runner, target)) is None:
+        assert time.monotonic() < deadline, f"no {target}"
+        time.sleep(0.05)
+    return pid
+
+
+@pytest.mark.parametrize("victim", ["runner", pytest.param("launcher", marks=pytest.mark.slow)])
+def test_ranks_that_import_leave_when_a_launcher_is_killed_and_the_command_fails(
+    waves, tmp_path, victim
+):
+    run = subprocess.Popen(
+        command(waves, tmp_path / "run", "steps=100000"),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for rank in range(2):
+        wait_for_process(run.pid, f"rank {rank}")
+    time.sleep(0.5)  # in the midst of torch
+    os.kill(wait_for_process(run.pid, victim), signal.SIGKILL)
+    said, _ = run.communicate(timeout=20)  # ends once all have let go of the pipe
+    assert "stopped: the launcher is gone before the first step: nothing to save" in said
+    assert run.returncode != 0
+    assert not steps(tmp_path / "run")
+
+
+DIES = """
+import os, sys
+if os.environ["LOCAL_RANK"] == "1" and {output!r} in " ".join(sys.argv):
+    if os.path.exists({output!r} + "/config.yaml"):
+        os._exit(9)  # a GPU that is lost, say
+sys.path.insert(0, {root!r})
+from launchers.pretrain import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_supervised_run_goes_on_on_fewer_ranks_if_one_does_not_come_back(waves, tmp_path):
+    output, script = tmp_path / "run", tmp_path / "pretrain.py"
+    script.write_text(DIES.format(output=str(output), root=str(ROOT)))
+    whole = command(waves, output, "steps=12", "checkpoint.every=4", "validation.every=12")
+    first = [word if word != "steps=12" else "steps=4" for word in whole]
+    assert subprocess.run(first, cwd=ROOT, env=environment(), check=False).returncode == 0
+    words = [str(script) if word == "launchers/pretrain.py" else word for word in whole]
+    supervise = [sys.executable, "-m", "launchers.cli", "supervise", "--pause", "0.1"]
+    done = subprocess.run(
+        [*supervise, "--restarts", "3", "--", *words, "--resume"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 starts on 2 ranks saved nothing; on 1 now, --ep-size 1" in done.stderr
+    assert steps(output) == list(range(1, 13))
+
+
+@pytest.mark.slow
+def test_a_supervised_run_that_diverges_goes_on_at_a_lower_rate(waves, tmp_path):
+    output = tmp_path / "run"
+    words = ("--preset", "debug", "--shards", str(waves), "--output", str(output), "log_every=1")
+    # a rate at which the loss leaps after the first checkpoint
+    settings = ("steps=60", "checkpoint.every=5", "health.on_spike=stop", "health.window=4")
+    settings += ("optimiser.lr=5", "schedule.kind=one_cycle", "validation.every=60")
+    supervise = [sys.executable, "-m", "launchers.cli", "supervise", "--pause", "0.1"]
+    training = [sys.executable, "launchers/pretrain.py", *words, *settings]
+    done = subprocess.run(
+        [*supervise, "--restarts", "4", "--lower-rate", "0.01", "--", *training],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "supervisor: the run diverged; optimiser.lr=0.05 from now on" in done.stderr
+    assert steps(output) == list(range(1, 61))
+
+
+@pytest.mark.slow
+def test_a_drill_ends_as_if_nothing_had_happened(waves, tmp_path):
+    words = ("--shards", str(waves), "--output", str(tmp_path), "--trials", "2", "--seed", "1")
+    settings = (f"data.corpora=[{','.join(CORPORA)}]", "steps=40", "checkpoint.every=10")
+    done = subprocess.run(
+        [sys.executable, "-m", "launchers.cli", "drill", *words, "--hung-after", "0.4", *settings],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = json.loads((tmp_path / "drill.json").read_text())["trials"]
+    assert len(trials) == 2
+    assert any(trial["starts"] > 1 for trial in trials), "some fault came"

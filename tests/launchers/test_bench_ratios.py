@@ -195,12 +195,13 @@ def test_a_record_says_the_command_that_was_given(words, command, monkeypatch):
 def test_arms_of_a_constraint_are_what_they_are_named():
     """For a fixed basis boxes leave less of the equation and err more, as nothing ties their faces.
 
-    Overlap does; without a solve the sum of random fields is nothing.
+    Overlap does, and so does an anchor; without a solve the sum of random fields is nothing.
     """
     errors = {name: constraint.recovered(words) for name, words in constraint.arms().items()}
     assert errors["one"] < errors["2 boxes"] < errors["4 boxes"] < errors["8 boxes"] < 0.2
     for boxes in constraint.BOXES:
         assert errors[f"{boxes} boxes, overlap 2"] < 0.9 * errors[f"{boxes} boxes"]
+        assert errors[f"{boxes} boxes, anchored"] < 0.8 * errors[f"{boxes} boxes"]
     assert errors["soft"] > 1
     _, forecast = constraint._ways(constraint.arms()["2 boxes"], CPU)
     assert forecast().shape == (constraint.SAMPLES, 31, 1, 1, 32)

@@ -35,7 +35,10 @@ def test_a_forecast_comes_with_pictures_and_a_report(
         assert file["u0"].dtype == np.float64
         assert np.isfinite(file["u1"]).all()
         np.testing.assert_allclose(file["t"], places()["t"][-1] + 0.25 * np.arange(1, 5))
+        beside = file["forecast_error"]
     report = json.loads(output.with_suffix(".report.json").read_text())
+    np.testing.assert_allclose(beside[:3], [row["expected"] for row in report["by_frame"]])
+    assert np.isnan(beside[3:]).all()  # as far as known frames reach
     assert report["verdict"]["sentence"] in output.with_suffix(".report.txt").read_text()
     with Image.open(output.with_suffix(".gif")) as film:
         assert film.n_frames == 10 + 4  # what the model saw, and the forecast
@@ -72,9 +75,9 @@ def test_a_forecast_that_diverges_is_written_and_told(
     assert main([*command, "--output", str(output)]) == 0
     printed = capsys.readouterr()
     assert "warning: the forecast is not finite from its frame 0 on" in printed.err
-    assert "do not trust the forecast" in printed.out
+    assert "do not use the forecast" in printed.out
     report = json.loads(output.with_suffix(".report.json").read_text())
-    assert report["one_step"]["model"] == "inf"
+    assert report["by_frame"][0]["median"] == "inf"
     assert output.with_suffix(".gif").exists()
 
 
@@ -99,7 +102,7 @@ def test_fingerprint_gives_the_report_alone(
     assert main(["fingerprint", checkpoint, str(path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["grid"] == [12, 20]
-    assert report["one_step"]["windows"] == 3
+    assert len(report["by_frame"]) == 3
     assert main(["fingerprint", checkpoint, str(path)]) == 0
     assert report["verdict"]["sentence"] in capsys.readouterr().out
     assert [each.name for each in tmp_path.iterdir()] == ["flow.h5"]

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,30 @@ def pretrain(
             *extra,
         ]
     )
+
+
+def watched(
+    watch: Callable[[], AbstractContextManager[Any]],
+    shards: Path,
+    output: Path,
+    ep_size: int,
+    extra: tuple[str, ...],
+) -> list[Any]:
+    """What a watch saw of each optimiser step of a run of the launcher, on this rank."""
+    import launchers.training.launch as training
+
+    seen: list[Any] = []
+
+    class Watched(training.Trainer):
+        def _step(self, *arguments: Any) -> Any:
+            with watch() as counted:
+                done = super()._step(*arguments)
+            seen.append(counted.seen)
+            return done
+
+    training.Trainer = Watched  # type: ignore[misc]
+    assert pretrain(shards, output, ep_size, extra=extra) == 0
+    return seen
 
 
 def finetune(

@@ -135,13 +135,13 @@ class ExploreApp:
         if sent is None or not sent.filename:
             raise UserError("no file was sent; choose one")
         values = request.form
-        window, reading = _window(values), _reading(values)
+        window, reading, scale = _window(values), _reading(values), _text(values, "scale")
         with tempfile.TemporaryDirectory(prefix="foundation-serve-") as folder:
             # Its ending tells formats apart, and a bare array is called by its file's name.
             path = Path(folder) / (secure_filename(sent.filename) or "upload")
             sent.save(path)
             try:
-                return self._explorer.file(path, reading, *window)
+                return self._explorer.file(path, reading, *window, scale)
             except UserError as error:
                 raise type(error)(str(error).replace(f"{folder}/", "")) from None
 
@@ -190,21 +190,23 @@ def _window(values: Any) -> tuple[int, int | None]:
 
 
 def _reading(values: Any) -> Reading:
-    def text(name: str) -> str | None:
-        return str(values.get(name, "")).strip() or None
-
-    boundary = text("boundary")
+    boundary = _text(values, "boundary")
     if boundary is not None and boundary not in _BOUNDARIES:
         raise UserError(f"--boundary {boundary!r}, wanted one of {', '.join(_BOUNDARIES)}")
-    channels = tuple(n.strip() for n in (text("channels") or "").split(",") if n.strip())
+    channels = tuple(n.strip() for n in (_text(values, "channels") or "").split(",") if n.strip())
     return Reading(
-        axes=text("axes"),
+        axes=_text(values, "axes"),
         channels=channels or None,
-        mask=text("mask"),
+        mask=_text(values, "mask"),
         sample=_whole(values, "sample", "--sample"),
         boundary=boundary,  # type: ignore[arg-type]
         mask_files=False,
     )
+
+
+def _text(values: Any, name: str) -> str | None:
+    """What was filled in, None where nothing was."""
+    return str(values.get(name, "")).strip() or None
 
 
 def _whole(values: Any, name: str, words: str, least: int = 0) -> int | None:

@@ -1,51 +1,45 @@
-"""Error against frame: errors in, an inline drawing out, and where a cursor goes on it."""
+"""Error against frame ahead: errors in, an inline drawing out, and where a cursor goes on it."""
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from evaluation.plots import FLOOR_COLOUR, INK, PALETTE, STYLE, inline_svg, tick_decades
+from evaluation.plots import FLOOR_COLOUR, PALETTE, STYLE, inline_svg
+from evaluation.simulation.error_curve import draw_known_errors, finish
+from evaluation.simulation.known_frames import KnownErrors
 from evaluation.simulation.page.scrub import FrameErrors
 
-_DECADES_FROM = 30.0  # largest error over the smallest from which the axis is logarithmic
 
-
-def draw_errors(errors: FrameErrors) -> tuple[str, tuple[float, ...]]:
-    """Both curves, and the place of every frame as a share of the drawing's width.
+def draw_errors(
+    shown: FrameErrors, known: KnownErrors | None, frames: int
+) -> tuple[str, tuple[float, ...]]:
+    """The curves, and the place of every frame as a share of the drawing's width.
 
     Args:
-        errors: of at least one known frame; what is not finite is left out.
+        shown: of the forecast that is shown, none if nothing is known of what follows.
+        known: of forecasts from several frames.
+        frames: that are predicted.
     """
-    frames = np.arange(1, len(errors.model) + 1)
+    numbers = np.arange(1, frames + 1)
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "errors of frames"}):
         figure = Figure(figsize=(5.2, 2.6), layout="constrained")
         axes = figure.add_subplot()
         rows = (
-            ("persistence", errors.persistence, FLOOR_COLOUR, "--"),
-            ("model", errors.model, PALETTE[0], "-"),
+            ("persistence, from here", shown.persistence, FLOOR_COLOUR, "--"),
+            ("model, from here", shown.model, PALETTE[1], "-"),
         )
         for label, values, colour, dashes in rows:
-            values = np.where(np.isfinite(values), values, np.nan)
-            marker = "o" if len(frames) == 1 else ""
-            axes.plot(frames, values, dashes, color=colour, label=label, marker=marker)
-        _limit(errors, axes)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("predicted frame")
-        axes.set_ylabel("L2RE, all channels")
-        axes.grid(color=INK, alpha=0.12, linewidth=0.6)
-        axes.legend(frameon=False)
+            if len(values):
+                marker = "o" if len(values) == 1 else ""
+                axes.plot(
+                    numbers[: len(values)],
+                    np.where(np.isfinite(values), values, np.nan),
+                    dashes, color=colour, label=label, marker=marker,
+                )  # fmt: skip
+        if known is not None:
+            draw_known_errors(axes, known, frames)
+        finish(axes, frames)
         text = inline_svg(figure, "L2RE of every predicted frame, of the model and persistence")
         box, (left, right) = axes.get_position(), axes.get_xlim()
-    places = box.x0 + box.width * (frames - left) / (right - left)
+    places = box.x0 + box.width * (numbers - left) / (right - left)
     return text, tuple(places.tolist())
-
-
-def _limit(errors: FrameErrors, axes: matplotlib.axes.Axes) -> None:
-    values = np.concatenate([errors.model, errors.persistence])
-    values = values[np.isfinite(values) & (values > 0)]
-    if values.size and values.max() > _DECADES_FROM * values.min():
-        axes.set_yscale("log")
-        tick_decades(axes.yaxis)
-    else:
-        axes.set_ylim(bottom=0)

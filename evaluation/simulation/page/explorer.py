@@ -15,7 +15,9 @@ from evaluation.records.table import parameters
 from evaluation.simulation.likeness import find_fingerprints
 from evaluation.simulation.page.render import render_page, render_scrub
 from evaluation.simulation.page.samples import parameters_text, sample_simulation, shelves
-from evaluation.simulation.page.scrub import scrub
+from evaluation.simulation.page.scrub import check_window, scrub
+from evaluation.simulation.report import judge
+from evaluation.simulation.scaling import scaling_for
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
@@ -43,7 +45,8 @@ class Explorer:
             UserError: it is no folder of shards.
         """
         self._model, self._checkpoint, self._shards = model, checkpoint, shards
-        self._fingerprints, self._unlike = find_fingerprints(model, find_folder(checkpoint))
+        self._folder = find_folder(checkpoint)
+        self._fingerprints, self._unlike = find_fingerprints(model, self._folder)
         self._found, self._left_out = shelves(find_shards(shards), model) if shards else ((), ())
         self._readers = BoundedSemaphore(_READERS)
         self._forecasts = BoundedSemaphore(1)  # one takes all cores anyway
@@ -71,7 +74,9 @@ class Explorer:
         about = parameters_text(opened, index)
         return self._shown(simulation, about, (), start, steps)
 
-    def file(self, path: Path, reading: Reading, start: int, steps: int | None) -> str:
+    def file(
+        self, path: Path, reading: Reading, start: int, steps: int | None, scale: str | None
+    ) -> str:
         """A forecast for a file that is not trusted.
 
         Args:
@@ -79,6 +84,7 @@ class Explorer:
             reading: what is known of it; its mask is an array of the file.
             start: first frame of the context.
             steps: frames wanted; as many as are known by default.
+            scale: of `--scale`; what is shown is then what the model sees.
 
         Raises:
             UserError: it cannot be read, or the model cannot take it.
@@ -86,6 +92,10 @@ class Explorer:
         reading = replace(reading, frames=self._model.config.context_frames)
         with _turn(self._readers):
             simulation = read_apart(path, reading)
+        if scale is not None:
+            with _turn(self._forecasts):
+                scaling = scaling_for(scale, self._model, simulation, steps)
+            simulation = scaling.applied(simulation)
         notes = (*simulation.assumed, *training_hints(self._model, simulation))
         return self._shown(simulation, "", notes, start, steps)
 
@@ -98,7 +108,12 @@ class Explorer:
         steps: int | None,
     ) -> str:
         with _turn(self._forecasts):
-            found = scrub(self._model, simulation, self._fingerprints, start=start, steps=steps)
+            ahead = check_window(self._model, simulation, start, steps)
+            report = judge(self._model, simulation, self._folder, ahead)
+            found = scrub(
+                self._model, simulation, self._fingerprints,
+                start=start, steps=ahead, report=report,
+            )  # fmt: skip
         return render_scrub(found, about, notes, self._unlike)
 
 

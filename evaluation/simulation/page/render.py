@@ -103,7 +103,12 @@ def render_scrub(scrub: Scrub, about: str, notes: Sequence[str], unlike: str) ->
     """
     shown = scrub.simulation
     (x_min, x_max, y_min, y_max), aspect = plane(scrub)
-    curve, places = draw_errors(scrub.errors) if len(scrub.truth) else (None, ())
+    errors = None if scrub.report is None else scrub.report.errors
+    curve, places = (
+        draw_errors(scrub.errors, errors, len(scrub.forecast))
+        if errors is not None or len(scrub.truth)
+        else (None, ())
+    )
     return _TEMPLATES.get_template("scrub.html").render(
         data=_data(scrub),
         name=shown.source.name,
@@ -117,6 +122,7 @@ def render_scrub(scrub: Scrub, about: str, notes: Sequence[str], unlike: str) ->
         aspect=aspect,
         rows=_Ruler(ticks(y_min, y_max), _axis(shown.rows)),
         columns=_Ruler(ticks(x_min, x_max), _axis(shown.columns)),
+        verdict=None if scrub.report is None else scrub.report.verdict,
         curve=curve,
         places=json.dumps(places),
         firing=scrub.firing,

@@ -14,11 +14,12 @@ from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from evaluation.metrics.relative import l2re_per_frame
 from evaluation.routing.fingerprints import Fingerprints
+from evaluation.simulation.known_frames import MOST_STEPS
 from evaluation.simulation.likeness import Likeness, likeness
 from evaluation.simulation.on_model_grid import Array, OnModelGrid, check_fits, scored_points
+from evaluation.simulation.report import OwnDataReport
 from foundation import Surrogate
 
-MOST_STEPS = 200
 _USUAL_STEPS = 10  # where nothing is known of what follows
 _MOST_NUMBERS = 1 << 27  # of a forecast on the simulation's own grid: half a GiB
 _BATCH = 8
@@ -79,7 +80,8 @@ class Scrub:
         errors: all channels together.
         channel_errors: of every channel; None of one that is zero throughout.
         firing: None of a dense model.
-        likeness: which corpus the routers take the context for; None without fingerprints.
+        likeness: to which corpus the routers send the context; None without fingerprints.
+        report: on a forecast as long, by all known frames; None if it was not judged.
     """
 
     simulation: Simulation
@@ -91,6 +93,7 @@ class Scrub:
     channel_errors: tuple[FrameErrors | None, ...]
     firing: Firing | None
     likeness: Likeness | None
+    report: OwnDataReport | None
 
     @property
     def truth(self) -> Array:
@@ -112,6 +115,7 @@ def scrub(
     *,
     start: int = 0,
     steps: int | None = None,
+    report: OwnDataReport | None = None,
 ) -> Scrub:
     """Predict from a window of a simulation on.
 
@@ -121,25 +125,20 @@ def scrub(
         fingerprints: of corpora, under the same model.
         start: first frame of the context.
         steps: frames wanted; as many as are known by default, ten where none is.
+        report: on the whole simulation, if it was judged.
 
     Raises:
         UserError: the simulation does not fit the model, has no such frame, or the forecast
             would be too long.
     """
-    check_fits(model, simulation)
+    steps = check_window(model, simulation, start, steps)
     context = model.config.context_frames
-    last = len(simulation.fields) - context
-    if not 0 <= start <= last:
-        raise UserError(
-            f"{simulation.source}: start frame {start}, wanted 0 to {last}: it has "
-            f"{len(simulation.fields)} frames, of which the model sees {context}"
-        )
-    steps = steps or min(last - start, MOST_STEPS) or _USUAL_STEPS
-    _check_length(simulation, steps)
     shown = _part(simulation, start, context + steps)
     placed = OnModelGrid(model, shown)
     predicted = placed.predict([0], steps)
     forecast = placed.back(predicted, [0])[0]
+    if report is not None and report.keeps_detail:
+        forecast = placed.with_detail(forecast, context - 1)
     errors, channel_errors = frame_errors(shown, forecast, context)
     return Scrub(
         simulation=shown,
@@ -151,7 +150,33 @@ def scrub(
         channel_errors=channel_errors,
         firing=_firing(model, placed, predicted[0]) if model.config.num_routed else None,
         likeness=likeness(model, placed, [0], fingerprints) if fingerprints else None,
+        report=report,
     )
+
+
+def check_window(model: Surrogate, simulation: Simulation, start: int, steps: int | None) -> int:
+    """Frames that are predicted: as asked, or as many as are known, or some.
+
+    Args:
+        model: in evaluation mode.
+        simulation: of any grid.
+        start: first frame of the context.
+        steps: frames wanted, if that is said.
+
+    Raises:
+        UserError: as `scrub`.
+    """
+    check_fits(model, simulation)
+    context = model.config.context_frames
+    last = len(simulation.fields) - context
+    if not 0 <= start <= last:
+        raise UserError(
+            f"{simulation.source}: start frame {start}, wanted 0 to {last}: it has "
+            f"{len(simulation.fields)} frames, of which the model sees {context}"
+        )
+    steps = steps or min(last - start, MOST_STEPS) or _USUAL_STEPS
+    _check_length(simulation, steps)
+    return steps
 
 
 def frame_errors(

@@ -9,8 +9,9 @@ import pytest
 import webdataset
 
 from data_shards.hashing import sha256_of
+from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import MANIFEST, read_manifest, write_manifest
-from data_shards.shards.verify import verify
+from data_shards.shards.verify import check_checksums, verify
 
 SHARD = "toy_flow-train-000000.tar"
 
@@ -62,6 +63,13 @@ def test_a_sound_folder_has_no_faults(toy_folder, deep):
     assert report.ok
     assert report.trajectories == 7 + 5 + 3
     assert report.bytes == sum(path.stat().st_size for path in toy_folder.glob("*.tar"))
+
+
+def test_who_checks_checksums_tells_of_every_shard(toy_folder):
+    told = []
+    opened = ShardedCorpus.open(toy_folder, "toy_flow", "train")
+    check_checksums([opened], lambda: told.append(1))
+    assert len(told) == len(opened.entry.shards) > 1
 
 
 def test_all_faults_are_listed_not_only_the_first(own_folder):

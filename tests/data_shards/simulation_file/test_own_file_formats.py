@@ -1,12 +1,13 @@
 """The same simulation comes out of every format, and goes back into it as it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from own_files import FORMATS, places, waves, write_arrays, write_waves
-from scipy.io import netcdf_file
+from scipy.io import loadmat, netcdf_file
 
 from data_shards.errors import UserError
 from data_shards.simulation_file import Reading, read_simulation, write_simulation
@@ -41,6 +42,35 @@ def test_what_is_written_is_read_again(name: str, tmp_path: Path) -> None:
     assert again.layout.axes == first.layout.axes
     assert again.layout.dtype == first.layout.dtype
     assert [p.name for p in sorted(tmp_path.iterdir())] == [f"a.{name}", f"b.{name}"]
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "npy"])
+def test_numbers_of_frames_lie_beside_the_fields_and_are_no_channel(
+    name: str, tmp_path: Path
+) -> None:
+    first = read_simulation(write_waves(tmp_path / f"a.{name}"))
+    errors = np.linspace(0.1, 0.9, len(first.fields))
+    errors[-2:] = np.nan
+    copy = tmp_path / f"b.{name}"
+    write_simulation(replace(first, by_frame={"forecast_error": errors}), copy)
+    again = read_simulation(copy)
+    np.testing.assert_array_equal(again.fields, first.fields)
+    assert again.channels == first.channels
+    np.testing.assert_array_equal(_raw(copy, "forecast_error"), errors)
+
+
+def _raw(path: Path, name: str) -> np.ndarray:
+    """An array as the format's own library reads it."""
+    if path.name.endswith(".npz"):
+        with np.load(path) as file:
+            return file[name]
+    if path.name.endswith(".classic.nc"):
+        with netcdf_file(str(path), mmap=False) as file:
+            return file.variables[name][:]
+    if path.name.endswith(".mat") and not path.name.endswith(".v73.mat"):
+        return loadmat(path)[name].ravel()
+    with h5py.File(path) as file:
+        return file[name][()].ravel()
 
 
 @pytest.mark.parametrize("axes", ["t,y,x,c", "c,t,y,x", "x,y,t,c", "y,c,x,t"])

@@ -54,6 +54,13 @@ def _run_world(validator: Validator, world: int) -> tuple[list[dict[str, float]]
     return results, [model.calls for model in models]
 
 
+def test_who_watches_is_told_of_every_batch(corpus: Open) -> None:
+    told: list[int] = []
+    model = Persistence()
+    _validator(corpus)(model, watch=lambda: told.append(len(model.calls)))
+    assert told == list(range(0, len(model.calls), 3)), "before each rollout of 3 frames"
+
+
 @pytest.mark.parametrize("world", [2, 3, 7])
 def test_result_is_the_same_on_every_rank_and_for_every_world_size(
     corpus: Open, world: int

@@ -1,6 +1,7 @@
 """The report says what the model errs by, what its routers take the data for, and a verdict."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.stream.layout import square
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints, save_fingerprints
 from evaluation.simulation.channels import order_hints
-from evaluation.simulation.likeness import CorpusDistance, Likeness, likeness
-from evaluation.simulation.on_model_grid import OnModelGrid
-from evaluation.simulation.report import OneStep, Thresholds, decide, judge
+from evaluation.simulation.known_frames import KnownErrors, expected
+from evaluation.simulation.likeness import likeness
+from evaluation.simulation.on_model_grid import OnModelGrid, forecast
+from evaluation.simulation.report import judge
+from evaluation.simulation.verdict import Thresholds, decide
 from foundation import Surrogate
 
 SIDE = 16
@@ -68,30 +71,94 @@ def _fingerprints(model: Surrogate, **corpora: np.ndarray) -> Fingerprints:
     )
 
 
-def test_one_step_is_measured_as_by_hand(model: Surrogate, simulation: Simulation) -> None:
+def _by_hand(model: Surrogate, fields: torch.Tensor, start: int) -> tuple[list[float], list[float]]:
+    """Errors of one forecast of all that follows, and of repeating, channels averaged."""
+    context, true = fields[start : start + 10], fields[start + 10 :]
+    pred = model.forecast(context[None], len(true))[0]
+
+    def error(of: torch.Tensor) -> list[float]:
+        norm = true.square().sum((2, 3)).sqrt()
+        return ((of - true).square().sum((2, 3)).sqrt() / norm).mean(1).tolist()
+
+    return error(pred), error(context[-1:].expand_as(true))
+
+
+def test_forecasts_of_known_frames_are_measured_as_by_hand(
+    model: Surrogate, simulation: Simulation
+) -> None:
     fields = torch.from_numpy(simulation.fields)
-    errors, floors = [], []
+    errors = judge(model, simulation).errors
+    assert errors is not None
+    assert errors.starts == (0, 1, 2)
+    assert errors.forecasts_by_frame == (3, 2, 1)
     for start in range(3):
-        context, true = fields[start : start + 10], fields[start + 10]
-        pred = model.forecast(context[None], 1)[0, 0]
-        norm = true.square().sum((1, 2)).sqrt()
-        errors.append(((pred - true).square().sum((1, 2)).sqrt() / norm).mean())
-        floors.append(((context[-1] - true).square().sum((1, 2)).sqrt() / norm).mean())
-    step = judge(model, simulation).one_step
-    assert step is not None
-    assert step.windows == 3
-    assert step.model == pytest.approx(float(torch.stack(errors).mean()), rel=1e-5)
-    assert step.persistence == pytest.approx(float(torch.stack(floors).mean()), rel=1e-5)
+        own, floor = _by_hand(model, fields, start)
+        # Batches of other sizes round otherwise.
+        assert errors.model[start] == pytest.approx(own, rel=1e-4)
+        assert errors.persistence[start] == pytest.approx(floor, rel=1e-5)
+    middle = sorted(row[0] for row in errors.model)
+    assert errors.by_frame[0].model_dump(exclude={"expected"}) == {
+        "lowest": middle[0], "median": middle[1], "highest": middle[2]
+    }  # fmt: skip
+
+
+def test_a_forecast_is_judged_as_far_as_it_is_asked_from_starts_that_know_so_much(
+    model: Surrogate, tmp_path: Path
+) -> None:
+    path = write_waves(tmp_path / "flow.h5", waves(frames=30, rows=SIDE, columns=SIDE))
+    simulation = read_simulation(path, Reading(axes="t,y,x"))
+    errors = judge(model, simulation, steps=4).errors
+    assert errors is not None
+    assert {len(row) for row in errors.model} == {4}
+    assert (errors.starts[0], errors.starts[-1], len(errors.starts)) == (0, 16, 8)
+    own, _ = _by_hand(model, torch.from_numpy(simulation.fields), 16)
+    assert errors.model[-1] == pytest.approx(own, rel=1e-4)
+    long = judge(model, simulation, steps=50)
+    assert long.errors is not None
+    assert (long.errors.reach, long.verdict.tested, long.verdict.asked) == (20, 20, 50)
+    assert "not tested: frames 21 to 50" in long.text
 
 
 def test_a_channel_that_is_zero_is_not_scored(model: Surrogate, tmp_path: Path) -> None:
     fields = waves(rows=SIDE, columns=SIDE)
     fields[:, 1] = 0
     path = write_waves(tmp_path / "flow.h5", fields)
-    step = judge(model, read_simulation(path, Reading(axes="t,y,x"))).one_step
-    assert step is not None
-    assert step.channels == ("u0",)
-    assert step.model < 10  # relative to zero it would be without bounds
+    errors = judge(model, read_simulation(path, Reading(axes="t,y,x"))).errors
+    assert errors is not None
+    assert errors.channels == ("u0",)
+    assert errors.by_frame[0].median < 10  # relative to zero it would be without bounds
+
+
+def test_detail_is_kept_from_the_last_frame_where_that_errs_less(
+    model: Surrogate, tmp_path: Path
+) -> None:
+    fine = waves(frames=14, channels=1, rows=32, columns=32)[:, 0]
+    checks = np.indices((32, 32)).sum(0) % 2 - 0.5  # waves that 16 cells a side do not resolve
+    still = write_arrays(tmp_path / "still.npy", {"u": fine + checks.astype(np.float32)})
+    simulation = read_simulation(still, Reading(axes="t,y,x", boundary="periodic"))
+    report = judge(model, simulation, steps=4)
+    errors = report.errors
+    assert errors is not None
+    assert errors.other is not None
+    assert report.keeps_detail
+    assert errors.mean < errors.other
+    future = forecast(model, simulation, 4, keep_detail=True).fields
+    smooth = read_simulation(
+        write_arrays(tmp_path / "smooth.npy", {"u": fine}),
+        Reading(axes="t,y,x", boundary="periodic"),
+    )
+    # The checks neither reach the model nor move: its own forecast, and them on top.
+    wanted = forecast(model, smooth, 4).fields + checks
+    np.testing.assert_allclose(future, wanted, atol=2e-5)  # sums of float32 in other orders
+    turning = fine + checks * (-1.0) ** np.arange(14, dtype=np.float32)[:, None, None]
+    moving = read_simulation(
+        write_arrays(tmp_path / "moving.npy", {"u": turning.astype(np.float32)}),
+        Reading(axes="t,y,x", boundary="periodic"),
+    )
+    left = judge(model, moving, steps=1)
+    assert not left.keeps_detail
+    assert left.errors is not None
+    assert left.errors.mean < (left.errors.other or 0)
 
 
 def test_the_corpus_whose_fingerprint_it_is_comes_first_at_distance_zero(
@@ -163,7 +230,7 @@ def test_a_dense_model_says_that_it_has_no_routers(tmp_path: Path, simulation: S
     report = judge(Surrogate.from_pretrained(folder), simulation, folder)
     assert report.likeness is None
     assert "dense" in report.likeness_note
-    assert report.one_step is not None
+    assert report.errors is not None
 
 
 def test_resampling_of_resolved_waves_costs_nothing(model: Surrogate, tmp_path: Path) -> None:
@@ -179,37 +246,71 @@ def test_resampling_of_resolved_waves_costs_nothing(model: Surrogate, tmp_path: 
     assert judge(model, rough).resampling == pytest.approx(np.sqrt(3 / 4), abs=0.03)
 
 
-def _step(model: float, persistence: float) -> OneStep:
-    return OneStep(windows=3, model=model, persistence=persistence, channels=("u",))
+def _errors(model: list[list[float]], persistence: list[list[float]]) -> KnownErrors:
+    return KnownErrors(
+        starts=tuple(range(len(model))),
+        model=tuple(map(tuple, model)),
+        persistence=tuple(map(tuple, persistence)),
+        channels=("u",),
+        last=len(model) - 1,
+    )
 
 
-def _likeness(strangeness: float) -> Likeness:
-    near = CorpusDistance(corpus="near", cross_entropy=3, divergence=strangeness, windows=1)
-    return Likeness(windows=3, corpora=(near,), reach=1.0)
+FLOOR = [[0.3, 0.6, 0.9]] * 3
+GROWS = [[0.04, 0.08, 0.15], [0.05, 0.12, 0.25], [0.06, 0.21, 0.4]]
 
 
 @pytest.mark.parametrize(
-    ("step", "likes", "answer", "words"),
+    ("errors", "asked", "answer", "usable", "words"),
     [
-        (_step(0.05, 0.2), _likeness(0.1), "zero_shot", "can be used as it is"),
-        (_step(0.05, 0.2), None, "zero_shot", "could not be asked"),
-        (_step(0.05, 0.2), _likeness(1.5), "doubtful", "150% as far from near"),
-        (_step(0.15, 0.4), _likeness(0.1), "doubtful", "wanted at most 0.1)"),
-        (_step(0.08, 0.1), _likeness(0.1), "doubtful", "wanted at most 0.5 times"),
-        (_step(0.3, 0.4), None, "doubtful", "wanted at most 0.1 and at most 0.5 times"),
-        (_step(0.05, 0.05), _likeness(0.1), "fine_tune", "fine-tune first"),
-        (_step(float("inf"), 0.05), None, "fine_tune", "diverged"),
-        (_step(0.1, 0.0), None, "unknown", "nothing moves"),
-        (None, _likeness(1.5), "unknown", "give at least 11"),
+        (_errors(GROWS, FLOOR), 2, "usable", 2, "can be used for all its 2 frames"),
+        (_errors(GROWS, FLOOR), 3, "partly", 2, "its first 2 of 3 frames"),
+        (_errors(GROWS, FLOOR), 3, "partly", 2, "from frame 3 on it cannot"),
+        (_errors(GROWS, FLOOR), None, "partly", 2, "of 3"),
+        (_errors([[0.05, 0.1]], [[0.3, 0.6]]), 9, "partly", 2, "frames 3 to 9 were not tested"),
+        (_errors([[0.3, 0.1]], [[0.9, 0.9]]), 2, "fine_tune", 0, "an error of 0.300"),
+        (_errors([[0.05, 0.1]], [[0.04, 0.09]]), 2, "fine_tune", 0, "fine-tune first"),
+        # Behind at first, ahead of repeating in the mean of both frames.
+        (_errors([[0.03, 0.05]], [[0.02, 0.09]]), 2, "usable", 2, "can be used for all its 2"),
+        (_errors([[float("inf")]], [[0.05]]), 1, "fine_tune", 0, "diverged"),
+        (_errors([[0.1]], [[0.0]]), 1, "unknown", 0, "nothing moves"),
+        (None, 4, "unknown", 0, "give at least 11"),
     ],
 )
 def test_the_verdict_follows_from_stated_thresholds(
-    step: OneStep | None, likes: Likeness | None, answer: str, words: str
+    errors: KnownErrors | None, asked: int | None, answer: str, usable: int, words: str
 ) -> None:
-    verdict = decide(step, likes, Thresholds(), 10)
-    assert verdict.answer == answer
+    verdict = decide(errors, 0.0, Thresholds(), 10, asked)
+    assert (verdict.answer, verdict.usable) == (answer, usable)
     assert words in verdict.sentence
     assert verdict.sentence.endswith(".")
+
+
+def test_frames_within_a_limit_are_told_with_their_spread() -> None:
+    errors = _errors(GROWS, FLOOR)
+    assert errors.within(0.2).model_dump() == {"expected": 2, "first": 1, "last": 3}
+    assert errors.within(0.1).model_dump() == {"expected": 1, "first": 1, "last": 2}
+    assert errors.better_until == 3
+
+
+def test_errors_that_change_from_start_to_start_are_followed_to_the_last_frame() -> None:
+    # ln error = ln .01 + .3 frame + .1 start, of starts that know fewer and fewer frames.
+    starts = [0, 3, 5, 6]
+    rows = [[0.01 * math.exp(0.3 * k + 0.1 * s) for k in range(7 - s)] for s in starts]
+    wanted = [0.01 * math.exp(0.3 * k + 0.1 * 9) for k in range(7)]
+    assert expected(rows, starts, 9) == pytest.approx(wanted, rel=1e-9)
+    # No farther than a factor of five, and nothing from what is not finite or is zero.
+    assert expected([[1e-3], [1.0]], [0, 1], 9) == pytest.approx([5 * math.sqrt(1e-3)])
+    assert expected([[0.1, math.inf], [0.1]], [0, 1], 2) == pytest.approx([0.1, math.inf])
+    assert expected([[0.0], [0.0]], [0, 1], 2) == (0.0,)
+
+
+def test_resampling_is_named_where_it_is_the_error() -> None:
+    errors = _errors(GROWS, FLOOR)
+    assert "resampling" not in decide(errors, 0.01, Thresholds(), 10, 2).sentence
+    assert "alone errs by 0.0400" in decide(errors, 0.04, Thresholds(), 10, 2).sentence
+    kept = errors.model_copy(update={"keeps_detail": True})
+    assert "resampling" not in decide(kept, 0.04, Thresholds(), 10, 2).sentence
 
 
 def test_a_typical_other_corpus_is_the_scale_of_strangeness(
@@ -243,6 +344,6 @@ def test_channels_in_another_order_than_in_training_are_told(folder: Path, tmp_p
 
 def test_a_file_without_a_frame_to_compare_with_says_so(model: Surrogate, tmp_path: Path) -> None:
     report = judge(model, read_simulation(write_waves(tmp_path / "a.h5", waves(frames=10))))
-    assert report.one_step is None
+    assert report.errors is None
     assert report.verdict.answer == "unknown"
     assert "no frame to compare with" in report.text

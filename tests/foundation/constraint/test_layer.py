@@ -8,9 +8,11 @@ import torch
 from torch.func import hessian, vmap
 
 from data_shards.stream.origin import Origin
+from foundation.constraint.boxes import at_faces
 from foundation.constraint.config import ConstraintConfig
-from foundation.constraint.layer import ConstraintLayer, _Rows
+from foundation.constraint.layer import Constrained, ConstraintLayer
 from foundation.constraint.levenberg_marquardt import objective_of
+from foundation.constraint.rows import BoxRows
 from foundation.physics.evolution import EVOLUTIONS
 
 TIGHT = {"tolerance": 1e-11, "iterations": 60}
@@ -22,7 +24,7 @@ COEFFICIENTS = {
 }
 
 
-def random_rows(equation: str, generator: torch.Generator) -> tuple[_Rows, list[torch.Tensor]]:
+def random_rows(equation: str, generator: torch.Generator) -> tuple[BoxRows, list[torch.Tensor]]:
     """Two boxes of 20 points, 6 rows of conditions and 4 weights."""
     numbers = len(COEFFICIENTS[equation])
     depth = {"burgers": 4, "vorticity": 6, "diffusion_sorption": 3}[equation]
@@ -34,7 +36,7 @@ def random_rows(equation: str, generator: torch.Generator) -> tuple[_Rows, list[
     counts = torch.ones(2, 20, dtype=torch.float64)
     counts[0, 15:] = 0
     own = [random(20, depth, 5), random(20), random(6, 5), counts, (random(6) > 0.3).double()]
-    return _Rows(EVOLUTIONS[equation], 1e-2), [random(4), *own, known, random()]
+    return BoxRows(EVOLUTIONS[equation], 1e-2), [random(4), *own, known, random()]
 
 
 @pytest.mark.parametrize("equation", COEFFICIENTS)
@@ -101,10 +103,13 @@ def test_the_objective_for_a_fixed_basis_does_not_rise_with_the_number_of_boxes(
     assert (errors[-1] < 0.7 * errors[0]).all()
 
 
-@pytest.mark.parametrize(("boxes", "overlap"), [((), 0), ((1, 4), 0), ((1, 4), 2)])
-def test_gradients_through_boxes_are_those_of_finite_differences(boxes, overlap, generator):
+@pytest.mark.parametrize(
+    ("boxes", "overlap", "faces"),
+    [((), 0, "free"), ((1, 4), 0, "free"), ((1, 4), 2, "free"), ((1, 4), 0, "anchored")],
+)
+def test_gradients_through_boxes_are_those_of_finite_differences(boxes, overlap, faces, generator):
     """One direction; solves end at 1e-11, differences of fourth order over 1e-5 are as good."""
-    layer = heat_layer(boxes, overlap=overlap)
+    layer = heat_layer(boxes, overlap=overlap, faces=faces)
     basis, first, origins = waves_in_time(generator, 4), first_of(), origins_of(1.0, 0.05)
     weights = torch.randn(2, FRAMES - 1, CELLS, generator=generator, dtype=torch.float64)
 
@@ -121,6 +126,24 @@ def test_gradients_through_boxes_are_those_of_finite_differences(boxes, overlap,
         )
     difference = (8 * near - far) / (12 * 1e-5)
     assert float((gradient * along).sum()) == pytest.approx(float(difference), rel=1e-6)
+
+
+def test_anchored_faces_lie_as_near_the_one_solve_as_their_rows_weigh(generator):
+    """Boxes of their own jump at faces; anchored ones do less, and still leave less than one."""
+    basis, first, origins = waves_in_time(generator, 4), first_of(), origins_of(0.0, 0.05)
+    one = heat_layer()(basis, first, origins)
+    free, anchored = (
+        heat_layer((1, 4), faces=faces)(basis, first, origins) for faces in ("free", "anchored")
+    )
+    sides = at_faces((FRAMES, CELLS), (1, 4)).any(0)[1:]
+
+    def beside(found: Constrained) -> float:
+        return float((found.fields - one.fields)[:, sides].norm())
+
+    assert beside(anchored) < 0.5 * beside(free)
+    assert (free.terms["residual"] < anchored.terms["residual"]).all()
+    assert (anchored.terms["residual"] < one.terms["residual"]).all()
+    assert set(anchored.terms) == set(free.terms)
 
 
 def test_a_solve_within_the_span_is_that_of_least_squares_by_hand(generator):

@@ -19,6 +19,11 @@ ARMS = [
     ("diffusion_sorption", "mixture", {"rows": "own"}),
     ("diffusion_sorption", "mixture", {"solver": {"curvature": "gauss_newton", "iterations": 5}}),
     ("vorticity", "mixture", {"points": 400, "learnt_frames": 3}),
+    (
+        "burgers",
+        "mixture",
+        {"faces": "anchored", "solver": {"iterations": 3, "tolerance": 1e-30}},
+    ),
 ]
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 from constrained import ORIGINS, SIDE, SIZES, constrained_config, constrained_network, first_frames
+from torch.utils.flop_counter import FlopCounterMode
 
 from data_shards.errors import UserError
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
-from foundation.models.registry import read_model_config, work_of
+from foundation.models.registry import build_model, read_model_config, work_of
 from foundation.models.rollout import rollout
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
@@ -185,6 +186,24 @@ def test_what_basis_fields_cost_is_counted_on_frames_and_cells():
     assert many.products - one.products == 2 * SIDE * SIDE * SIZES["fno"]["projection"]
 
 
+def test_frames_of_a_plane_can_be_an_axis_of_the_network():
+    """A volume in, its basis fields out; the network's products are those that torch counts."""
+    values = constrained_config("fno", "vorticity", "soft").model_dump(mode="json")
+    config = read_model_config(values | {"over_time": True, "modes": 2}, "test")
+    network, batch = build_model(config, 0), first_frames("vorticity", 1)
+    with FlopCounterMode(display=False) as counter:
+        answer = network.answer(torch.randn(1, 1, 1, *config.mapped_grid), None)
+    assert answer.fields.shape == (1, 5, 5, SIDE, SIDE)
+    assert counter.get_total_flops() == work_of(config).products
+    fields = network(batch).fields
+    assert fields.shape == batch.asked.shape
+    shifted = replace(batch, given=batch.given.roll((3, 5), (-2, -1)))
+    without_places = read_model_config(config.model_dump() | {"places": False}, "test")
+    network = build_model(without_places, 0)
+    expected = network(batch).fields.roll((3, 5), (-2, -1))
+    torch.testing.assert_close(network(shifted).fields, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -192,6 +211,8 @@ def test_what_basis_fields_cost_is_counted_on_frames_and_cells():
         ({"boxes": [4]}, "burgers wants 2 numbers, of boxes along time and space"),
         ({"enforced": "one", "boxes": [1, 2]}, "boxes are a mixture's"),
         ({"scattered": True, "overlap": 1}, "scattered points have no faces"),
+        ({"scattered": True, "faces": "anchored"}, "scattered points have no faces"),
+        ({"enforced": "one", "boxes": [], "faces": "anchored"}, "faces are a mixture's"),
     ],
 )
 def test_settings_that_do_not_fit_are_told_in_one_line(options, message):
@@ -207,6 +228,7 @@ def test_settings_that_do_not_fit_are_told_in_one_line(options, message):
         ({"out_frames": 1}, "two frames or more"),
         ({"channels": 2}, "asks one channel"),
         ({"instance_norm": True}, "basis fields are in physical units"),
+        ({"over_time": True, "constraint": None}, "over_time is for basis fields"),
     ],
 )
 def test_models_that_a_constraint_does_not_fit_are_told_in_one_line(options, message):

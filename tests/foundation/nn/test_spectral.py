@@ -68,6 +68,25 @@ def test_it_is_linear(layer, generator):
     )
 
 
+def test_three_axes_are_four_corners_of_the_spectrum(generator):
+    """As FNO writes it for three axes: a matrix for each kept mode of each pair of signs."""
+    layer = SpectralConvolution(WIDTH, 2, axes=3)
+    torch.nn.init.normal_(layer.weight, generator=generator)
+    x = torch.randn(2, 6, 5, 8, WIDTH, generator=generator)
+    spectrum = torch.fft.rfftn(x, dim=(1, 2, 3))
+    mixed = torch.zeros_like(spectrum)
+    matrix = torch.complex(layer.weight[0], layer.weight[1]).view(4, 4, 2, WIDTH, WIDTH)
+    low, high = slice(None, 2), slice(-2, None)
+    for first in (low, high):
+        for second in (low, high):
+            corner = torch.einsum(
+                "bijkd,ijkde->bijke", spectrum[:, first, second, :2], matrix[first, second]
+            )
+            mixed[:, first, second, :2] = corner
+    expected = torch.fft.irfftn(mixed, s=(6, 5, 8), dim=(1, 2, 3))
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_identity_matrices_keep_the_low_modes_and_nothing_else(generator):
     layer = SpectralConvolution(WIDTH, MODES)
     with torch.no_grad():

@@ -1,5 +1,6 @@
 """Shapes tell a published network's configuration; arguments must agree with them."""
 
+import re
 import resource
 
 import pytest
@@ -124,7 +125,10 @@ def test_numbers_of_other_types_are_numbers():
 @pytest.mark.parametrize("name", AS_PUBLISHED)
 def test_any_missing_or_misshapen_tensor_is_named(name):
     config = published(name)
-    for tensor, shape in published_shapes(config).items():
+    shapes = published_shapes(config)
+    one_of_each_kind = {re.sub(r"\d+", "", tensor): tensor for tensor in shapes}.values()
+    for tensor in one_of_each_kind:
+        shape = shapes[tensor]
         assert "missing" in refusal(config, **{tensor: None}), tensor
         if shape:
             said = refusal(config, **{tensor: (*shape[:-1], shape[-1] + 1)})

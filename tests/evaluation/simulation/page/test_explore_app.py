@@ -1,6 +1,7 @@
 """Laws of the page's server: what it answers, what it refuses, and that it goes on after both."""
 
 import io
+import json
 import re
 from contextlib import closing
 from html import unescape
@@ -81,6 +82,29 @@ def test_a_sample_and_a_file_are_shown(client: Client, tmp_path: Path) -> None:
     assert status == 200
     assert "<h2>flow.h5</h2>" in text
     assert "u0, u1 read as (t, y, x): 13 frames of 12 rows x 20 columns" in unescape(text)
+
+
+def test_the_page_has_the_verdict_of_predict(
+    client: Client,
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_waves(tmp_path / "flow.npz", wave_fields(frames=18))
+    _, text = _upload(client, path.name, path.read_bytes(), start="2", steps="6")
+    output = tmp_path / "forecast.npz"
+    command = ["predict", checkpoint, str(path), "--steps", "6", "--output", str(output)]
+    assert main(command) == 0
+    capsys.readouterr()
+    report = json.loads(output.with_suffix(".report.json").read_text())
+    said = report["verdict"]["sentence"]
+    assert said[1:] in unescape(text)
+    assert f"{len(report['errors']['starts'])} forecasts of known frames" in text
+    status, text = _upload(client, path.name, path.read_bytes(), scale="10+1")
+    assert status == 200
+    assert "the model sees (u0 - 1) / 10" in unescape(text)
+    status, text = _upload(client, path.name, path.read_bytes(), scale="auto")
+    assert (status, "say the scale yourself" in _fault(text)) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from PIL import Image
 from runs import write_checkpoint
 
 from data_shards.simulation_file import Reading, read_simulation
+from evaluation.simulation.known_frames import KnownErrors
 from evaluation.simulation.page import pictures
 from evaluation.simulation.page.curve import draw_errors
 from evaluation.simulation.page.pictures import Panel, panels, ticks
@@ -109,11 +110,27 @@ def test_ticks_say_where_they_stand(low: float, high: float) -> None:
 def test_the_cursor_stands_on_its_frame() -> None:
     count = 7
     errors = FrameErrors(np.linspace(0.1, 0.9, count), np.full(count, 0.5))
-    drawing, places = draw_errors(errors)
+    drawing, places = draw_errors(errors, None, count)
     assert drawing.count("<svg") == 1
     assert len(places) == count
     assert 0 < places[0] < places[-1] < 1
     np.testing.assert_allclose(np.diff(places), places[1] - places[0])
-    one, (place,) = draw_errors(FrameErrors(np.array([np.inf]), np.array([0.5])))
+    one, (place,) = draw_errors(FrameErrors(np.array([np.inf]), np.array([0.5])), None, 1)
     assert 0 < place < 1
     assert "<svg" in one
+
+
+def test_frames_that_no_known_one_reaches_are_drawn_as_not_tested() -> None:
+    known = KnownErrors(
+        starts=(0, 1),
+        model=((0.1, 0.2), (0.2,)),
+        persistence=((0.3, 0.4), (0.3,)),
+        channels=("u",),
+        last=2,
+    )
+    nothing = FrameErrors(np.empty(0), np.empty(0))
+    drawing, places = draw_errors(nothing, known, 5)
+    assert len(places) == 5
+    assert "not tested" in drawing
+    assert "by 2 forecasts of known frames" in drawing
+    assert "not tested" not in draw_errors(nothing, known, 2)[0]

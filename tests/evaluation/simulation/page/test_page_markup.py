@@ -90,7 +90,7 @@ def test_a_fault_is_one_paragraph_of_text(name: str) -> None:
 
 def test_the_policy_allows_the_pages_script_and_no_other(checkpoint: str) -> None:
     explorer = Explorer(Surrogate.from_pretrained(checkpoint), checkpoint)
-    answer = Client(ExploreApp(explorer, 1 << 20, None)).get("/")
+    answer = Client(ExploreApp(explorer, 1 << 20)).get("/")
     (script,) = re.findall("<script>(.*?)</script>", answer.text, re.DOTALL)
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{checksum}';" in answer.headers["Content-Security-Policy"]

@@ -1,0 +1,111 @@
+"""`foundation drill`: what deaths of its processes cost a training, tried out."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_shards.atomic import replace_file
+from data_shards.errors import UserError
+from evaluation.records.provenance import git_commit, this_machine
+from foundation.train.config import load_run_config
+from launchers.console.arguments import (
+    Subparsers,
+    add_parser,
+    add_shards_option,
+    not_negative,
+    positive,
+    positive_number,
+)
+from launchers.training.drill import Fault, Trial, counts, left_alone, tried
+from launchers.training.process import module_command
+from launchers.training.supervisor import Command
+from launchers.verbs import SUMMARIES
+
+_EXAMPLE = """example:
+  foundation drill --trials 20 --shards shards --output drill --hung-after 0.5 \\
+      steps=200 checkpoint.every=20
+
+One training is left alone; then every trial is one through DeepSpeed's launcher and the supervisor
+in which a rank or a launcher is killed (KILL), terminated (TERM) or stopped (STOP) at a random
+moment. What is logged and the weights must be those of the first one, bit for bit; else the code is
+1. The same command goes on where it was left. OUTPUT/drill.json is the record.
+"""
+
+
+def add_verb(subparsers: Subparsers) -> None:
+    """Add `drill` to the console."""
+    parser = add_parser(subparsers, "drill", SUMMARIES["drill"], _EXAMPLE)
+    add_shards_option(parser, "what to learn from")
+    parser.add_argument("--output", required=True, type=Path, help="folder of all trainings")
+    parser.add_argument("--trials", type=positive, default=10, metavar="N", help="default 10")
+    parser.add_argument("--preset", default="debug", help="of the trainings (default debug)")
+    parser.add_argument("--ranks", type=positive, default=2, metavar="N", help="default 2")
+    parser.add_argument("--ep-size", type=positive, default=2, metavar="N", help="default 2")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the faults (default 0)")
+    parser.add_argument(
+        "--hung-after",
+        type=positive_number,
+        default=0.5,
+        metavar="MINUTES",
+        help="of the trainings; what a stopped rank costs (default 0.5)",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key.path=value", help="of the trainings, as in steps=100"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    load_run_config(options.preset, options.overrides).check_ranks(options.ranks, options.ep_size)
+    if options.ranks == 1:
+        raise UserError("--ranks 1: DeepSpeed's launcher is for several; take 2")
+    reference = _command(options, "alone")
+    duration_s = left_alone(reference)
+    path, trials = options.output / "drill.json", []
+    known = json.loads(path.read_text())["trials"] if path.exists() else []
+    for number in range(options.trials):
+        if number < len(known):
+            trials.append(Trial(**known[number]))
+            continue
+        fault = Fault.drawn(options.seed, number, options.ranks, duration_s)
+        trial = tried(_command(options, f"trial-{number:03d}"), fault, reference.output)
+        trials.append(trial)
+        _say(number, trial)
+        replace_file(path, json.dumps(_record(options, trials), indent=1).encode())
+    for kind, found in counts(trials).items():
+        print(f"{kind}: " + ", ".join(f"{name} {number}" for name, number in found.items()))
+    return int(any(trial.difference is not None or trial.code != 0 for trial in trials))
+
+
+def _command(options: argparse.Namespace, name: str) -> Command:
+    return Command(
+        (
+            *module_command("launchers.pretrain", options.ranks),
+            *("--preset", options.preset, "--ep-size", str(options.ep_size)),
+            *("--shards", str(options.shards), "--output", str(options.output / name)),
+            # Loads of experts are logged as a mean over steps, which a restart would cut.
+            *("--hung-after", str(options.hung_after), "log_every=1", *options.overrides),
+        )
+    )
+
+
+def _say(number: int, trial: Trial) -> None:
+    when = "before the first step" if trial.step is None else f"at step {trial.step}"
+    ended = f"{trial.starts} starts, code {trial.code}, {trial.difference or 'equal'}"
+    came = f"{trial.kind} of {trial.target} {when}" if trial.came else "over before its fault"
+    print(f"trial {number}: {came}: {ended}", flush=True)
+
+
+def _record(options: argparse.Namespace, trials: list[Trial]) -> dict[str, Any]:
+    asked = ("preset", "ranks", "ep_size", "seed", "hung_after", "overrides")
+    return {
+        "commit": git_commit(),
+        "machine": this_machine(torch.device("cpu")).model_dump(),
+        **{name: getattr(options, name) for name in asked},
+        "counts": counts(trials),
+        "trials": [asdict(trial) for trial in trials],
+    }
