@@ -6,7 +6,6 @@ our own or of a disk (then in one line, too), 130 interrupted.
 
 import errno
 import io
-import re
 import sys
 from collections.abc import Callable
 
@@ -14,10 +13,6 @@ from data_shards.errors import UserError, without_secrets
 
 # What a disk says that is full, gone, failing or not ours to write; no fault of a program.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES)
-# What torch says of a process that decodes samples and was killed.
-_WORKER = re.compile(
-    r"DataLoader worker \(pid\D*(\d+)[^)]*\) (?:is killed by signal: ([\w ]+)|exited)"
-)
 
 
 def guarded(run: Callable[[], int | None], quiet: bool = False) -> int:
@@ -44,12 +39,4 @@ def guarded(run: Callable[[], int | None], quiet: bool = False) -> int:
         # Of every rank: it may be another machine's disk.
         where = without_secrets(str(error.filename or "a file"))
         print(f"error: {where}: {error.strerror}; see to the disk, then run again", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        died = _WORKER.search(str(error))
-        if died is None:
-            raise
-        how = f"was killed ({died[2]})" if died[2] else "ended"
-        about = "for want of memory, or of room in /dev/shm? go on with --resume"
-        print(f"error: data worker {died[1]} {how}; {about}", file=sys.stderr)
         return 1

@@ -37,18 +37,6 @@ def raising(error: BaseException):
             1,
             "error: https://here.org/a: Permission denied; see to the disk, then run again",
         ),
-        (
-            RuntimeError("DataLoader worker (pid 42) is killed by signal: Bus error. It is ..."),
-            1,
-            "error: data worker 42 was killed (Bus error); for want of memory, or of room in "
-            "/dev/shm? go on with --resume",
-        ),
-        (
-            RuntimeError("DataLoader worker (pid(s) 42, 43) exited unexpectedly"),
-            1,
-            "error: data worker 42 ended; for want of memory, or of room in /dev/shm? go on with "
-            "--resume",
-        ),
     ],
 )
 def test_a_code_and_a_line(capsys, error, code, said):
