@@ -66,8 +66,9 @@ def planes_sheet(
         frames: Figure | SubFigure = figure
     else:
         figure = Figure((max(across, _LEAST_WIDTH), down + _BELOW), layout="constrained")
-        frames, under = figure.subfigures(2, 1, height_ratios=(down, _BELOW))
-        below(under.subplots())
+        rows = figure.add_gridspec(2, 1, height_ratios=(down, _BELOW))
+        frames = figure.add_subfigure(rows[0])
+        below(figure.add_subfigure(rows[1]).subplots())
     grid = frames.subplots(channels, len(captions), squeeze=False)
     for channel in range(channels):
         row = list(grid[channel])

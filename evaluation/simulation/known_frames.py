@@ -212,8 +212,8 @@ def relative_error(pred: Array, true: Array, points: torch.Tensor) -> float:
     """Relative L2 error of one frame (C, H, W); inf where it is not finite."""
     if not points.any():
         return 0.0
-    pair = (torch.from_numpy(np.ascontiguousarray(frame))[None, None] for frame in (pred, true))
-    return float(l2re(*pair, points))
+    ours, theirs = (torch.from_numpy(np.ascontiguousarray(f))[None, None] for f in (pred, true))
+    return float(l2re(ours, theirs, points))
 
 
 def _errors(pred: Array, true: Array, points: torch.Tensor) -> tuple[float, ...]:

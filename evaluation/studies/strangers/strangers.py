@@ -134,7 +134,8 @@ def cases_of(
             continue
         given = first(whole, CONTEXT + room)
         report = judge(model, given, steps=asked)
-        assert report.errors is not None
+        errors = report.errors
+        assert errors is not None
         truth = held_back(model, whole, room, asked, report.keeps_detail)
         step, floor = one_step(model, given)
         old = step <= 0.1 and step <= 0.5 * floor
@@ -142,7 +143,7 @@ def cases_of(
             "simulation": name, "asked": asked,
             "verdict": report.verdict.answer, "usable": report.verdict.usable,
             "was": usable_frames(truth, Thresholds()),
-            "said_accurate": usable_frames(report.errors, Thresholds(usable=0.1)),
+            "said_accurate": usable_frames(errors, Thresholds(usable=0.1)),
             "was_accurate": usable_frames(truth, Thresholds(usable=0.1)),
             "old": bool(old and strange <= 0.25), "old_without_routers": bool(old),
             "strangeness": three(strange), "keeps_detail": report.keeps_detail,
@@ -151,7 +152,7 @@ def cases_of(
     rows[-1] |= {
         "error": [three(e) for e in truth.model[0]],
         "persistence": [three(e) for e in truth.persistence[0]],
-        "expected": [three(row.expected) for row in report.errors.by_frame],
+        "expected": [three(row.expected) for row in errors.by_frame],
     }
     return rows
 
