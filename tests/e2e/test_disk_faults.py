@@ -36,7 +36,7 @@ def command(waves: Path, output: Path, *more: str) -> str:
     words = ["-m", "launchers.pretrain", "--preset", "debug", "--shards", str(waves)]
     words += ["--output", str(output), *SETTINGS, "validation.every=8", *more]
     quoted = " ".join(f"'{word}'" for word in (sys.executable, *words))
-    return f"{quoted} 2>&1; echo exit code $?\n"
+    return f"{quoted} 2>&1 && echo exit code 0 || echo exit code $?\n"
 
 
 def shell(script: str) -> str:
