@@ -63,10 +63,11 @@ def fault(said: str, code: int) -> str:
 
 
 @pytest.fixture
-def told(record_property):
+def told(record_property, tmp_path):
     """Writes down what an attack came to."""
 
     def tell(attack: str, line: str) -> None:
+        line = line.replace(f"{tmp_path}/", "")
         record_property("attack", attack)
         record_property("trials", 1)
         record_property("outcome", f'one line: "{line[line.index(": ", 7) + 2 :]}"')
