@@ -36,7 +36,7 @@ def command(waves: Path, output: Path, *more: str) -> str:
     words = ["-m", "launchers.pretrain", "--preset", "debug", "--shards", str(waves)]
     words += ["--output", str(output), *SETTINGS, "validation.every=8", *more]
     quoted = " ".join(f"'{word}'" for word in (sys.executable, *words))
-    return f"{quoted} 2>&1; echo exit code $?\n"
+    return f"{quoted} 2>&1 && echo exit code 0 || echo exit code $?\n"
 
 
 def shell(script: str) -> str:
@@ -63,10 +63,11 @@ def fault(said: str, code: int) -> str:
 
 
 @pytest.fixture
-def told(record_property):
+def told(record_property, tmp_path):
     """Writes down what an attack came to."""
 
     def tell(attack: str, line: str) -> None:
+        line = line.replace(f"{tmp_path}/", "")
         record_property("attack", attack)
         record_property("trials", 1)
         record_property("outcome", f'one line: "{line[line.index(": ", 7) + 2 :]}"')
