@@ -128,7 +128,8 @@ def cases_of(
 ) -> list[dict[str, Any]]:
     """A row for every length of a forecast that half of the frames after the context allow."""
     room = (len(whole.fields) - CONTEXT) // 2
-    rows = []
+    rows: list[dict[str, Any]] = []
+    curves: dict[str, list[float]] = {}
     for asked in ASKED:
         if asked > room:
             continue
@@ -148,12 +149,12 @@ def cases_of(
             "old": bool(old and strange <= 0.25), "old_without_routers": bool(old),
             "strangeness": three(strange), "keeps_detail": report.keeps_detail,
         })  # fmt: skip
-    # By frame of the longest forecast; the others are its beginning.
-    rows[-1] |= {
-        "error": [three(e) for e in truth.model[0]],
-        "persistence": [three(e) for e in truth.persistence[0]],
-        "expected": [three(row.expected) for row in errors.by_frame],
-    }
+        curves = {
+            "error": [three(e) for e in truth.model[0]],
+            "persistence": [three(e) for e in truth.persistence[0]],
+            "expected": [three(row.expected) for row in errors.by_frame],
+        }
+    rows[-1] |= curves  # of the longest forecast; the others are its beginning
     return rows
 
 
