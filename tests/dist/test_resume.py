@@ -94,14 +94,13 @@ def die_in_the_second_save(waves: Path, output: Path) -> int:
         return real(*args, **kwargs)
 
     torch.save = fragile
-    return pretrain(waves, output, 2)
+    os._exit(pretrain(waves, output, 2))
 
 
 def test_a_rank_killed_in_a_save_costs_nothing_that_was_saved_before(waves, whole, tmp_path):
     output = tmp_path / "run"
     codes = exit_codes_on_ranks(2, die_in_the_second_save, waves, output)
-    assert codes[1] == 9
-    assert codes[0] != 0
+    assert codes == [1, 9]
     folder = output / "checkpoints"
     assert [p.name for p in folder.glob("step-*")] == ["step-00000004"]
     assert list(folder.glob(".partial-*")), "the broken save is there, under a name nobody reads"
