@@ -43,7 +43,8 @@ class Plane:
         damp = np.exp(-0.5 * self.k2 * (longest / (2 * np.pi)) ** 2)
         damp[0, 0] = 0
         fields = np.fft.ifft2(damp * np.fft.fft2(random)).real
-        return size * fields / fields.std((1, 2), keepdims=True)
+        scaled: Field = size * fields / fields.std((1, 2), keepdims=True)
+        return scaled
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Equation:
         return np.array(shown, np.float32)
 
     def _kept(self) -> NDArray[np.bool_]:
-        return Plane(1.0, self.linear.shape[-1]).kept
+        kept: NDArray[np.bool_] = Plane(1.0, self.linear.shape[-1]).kept
+        return kept
 
 
 def _kuramoto_sivashinsky(n: int) -> Equation:
@@ -99,7 +101,8 @@ def _kuramoto_sivashinsky(n: int) -> Equation:
 
     def rest(v: Spectrum) -> Field:
         slope = p.dx(v).real ** 2 + p.dy(v).real ** 2
-        return -0.5 * (slope - slope.mean())
+        left: Field = -0.5 * (slope - slope.mean())
+        return left
 
     return Equation((p.k2 - p.k2**2)[None], rest, p.noise(1, 1, 8.0, 1.0), 0.5, 5, before=120)
 
