@@ -58,7 +58,7 @@ def draw_known_errors(axes: Axes, errors: KnownErrors, frames: int) -> None:
     marker = "o" if len(rows) == 1 else ""
     axes.plot(
         ahead, middle, color=PALETTE[0], marker=marker,
-        label=f"model, by {count} forecast{'s' * (count > 1)} of known frames",
+        label=f"expected, by {count} forecast{'s' * (count > 1)} of known frames",
     )  # fmt: skip
     axes.fill_between(ahead, low, high, color=PALETTE[0], alpha=0.2, linewidth=0)
     floor = _finite(errors.floor_by_frame[:frames])
