@@ -24,7 +24,10 @@ from evaluation.routing.task import WindowStart
 
 FINGERPRINTS = "fingerprints.json"
 
-_AGAIN = "make them with `foundation routing CHECKPOINT --save-fingerprints`"
+_AGAIN = (
+    "make them with `foundation routing CHECKPOINT --shards SHARDS --output routing.json "
+    "--save-fingerprints`"
+)
 
 # Float32 softmax sums to one within 1e-6; decimal text loses no more.
 _SUM_TOLERANCE = 1e-4

@@ -8,7 +8,7 @@ Axes: S starts, K frames ahead, C channels, H rows and W columns of the file.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 import numpy as np
@@ -117,16 +117,26 @@ class KnownErrors(Config):
         return int(better[-1]) + 1 if len(better) else 0
 
 
+def as_it_is(fields: Array) -> Array:
+    """Fields of a file that nobody has scaled."""
+    return fields
+
+
 def known_errors(
-    placed: OnModelGrid, simulation: Simulation, context_frames: int, steps: int | None = None
+    placed: OnModelGrid,
+    simulation: Simulation,
+    context_frames: int,
+    steps: int | None = None,
+    in_file: Callable[[Array], Array] = as_it_is,
 ) -> KnownErrors | None:
     """Measure forecasts of known frames.
 
     Args:
         placed: the simulation on the model's grid.
-        simulation: as its file was read.
+        simulation: as its file was read, or as a model sees it in other units.
         context_frames: that the model begins with.
         steps: frames ahead that matter; None: all that are known, at most `MOST_STEPS`.
+        in_file: gives the file's values of fields (K, C, H, W), in which errors are measured.
 
     Returns:
         None if no frame is known that a forecast could be compared with.
@@ -138,7 +148,7 @@ def known_errors(
     steps = min(steps or MOST_STEPS, known)
     whole = known - steps + 1  # starts that know all of them
     starts = spread_evenly(whole if whole >= MOST_STARTS else known, MOST_STARTS)
-    points = scored_points(simulation, fields[context_frames:])
+    points = scored_points(simulation, in_file(fields[context_frames:]))
     plain: list[tuple[float, ...]] = []
     detailed: list[tuple[float, ...]] = []
     floors: list[tuple[float, ...]] = []
@@ -147,13 +157,14 @@ def known_errors(
         ahead = min(steps, known - chosen[0])
         for start, predicted in zip(chosen, placed.predict(chosen, ahead), strict=True):
             begin = start + context_frames
-            true = fields[begin : begin + ahead]
-            last = fields[begin - 1]
+            true = in_file(fields[begin : begin + ahead])
+            last = in_file(fields[begin - 1 : begin])
             frames = placed.back(predicted[None, : len(true)], [start])[0]
-            plain.append(_errors(frames, true, points))
-            floors.append(_errors(last[None].repeat(len(true), 0), true, points))
+            plain.append(_errors(in_file(frames), true, points))
+            floors.append(_errors(last.repeat(len(true), 0), true, points))
             if placed.resamples:
-                detailed.append(_errors(placed.with_detail(frames, begin - 1), true, points))
+                whole_frames = in_file(placed.with_detail(frames, begin - 1))
+                detailed.append(_errors(whole_frames, true, points))
     keeps = bool(detailed) and _mean(detailed) < _mean(plain)
     kept = points.amax(dim=(0, 1, 3, 4)).tolist()
     return KnownErrors(

@@ -18,12 +18,14 @@ from evaluation.records.table import number
 from evaluation.simulation.known_frames import (
     Horizon,
     KnownErrors,
+    as_it_is,
     known_errors,
     relative_error,
     spread_evenly,
 )
 from evaluation.simulation.likeness import Likeness, find_fingerprints, likeness
 from evaluation.simulation.on_model_grid import OnModelGrid, check_fits, scored_points
+from evaluation.simulation.scaling import Scaling
 from evaluation.simulation.training_hints import training_hints
 from evaluation.simulation.verdict import Thresholds, Verdict, decide
 from foundation import Surrogate
@@ -105,15 +107,17 @@ def judge(
     checkpoint: str | Path | None = None,
     steps: int | None = None,
     thresholds: Thresholds | None = None,
+    scaling: Scaling | None = None,
 ) -> OwnDataReport:
     """Judge a forecast of a model by the known frames of a simulation.
 
     Args:
         model: in evaluation mode.
-        simulation: as its file was read.
+        simulation: as its file was read, or as `scaling` shows it to the model.
         checkpoint: folder or hub name that the model is from, where fingerprints may lie.
         steps: frames of the forecast; None: as many as are known.
         thresholds: of the verdict.
+        scaling: by which errors are measured in the file's values.
 
     Raises:
         UserError: too few frames, or too many channels.
@@ -124,9 +128,10 @@ def judge(
     folder = None if checkpoint is None else find_folder(str(checkpoint))
     fingerprints, note = find_fingerprints(model, folder)
     windows = spread_evenly(len(simulation.fields) - config.context_frames + 1, MOST_WINDOWS)
-    errors = known_errors(placed, simulation, config.context_frames, steps)
-    last = simulation.fields[-1]
-    resampling = relative_error(placed.resampled(), last, scored_points(simulation, last[None]))
+    in_file = scaling.in_file if scaling else as_it_is
+    errors = known_errors(placed, simulation, config.context_frames, steps, in_file)
+    last, there_and_back = in_file(simulation.fields[-1]), in_file(placed.resampled())
+    resampling = relative_error(there_and_back, last, scored_points(simulation, last[None]))
     return OwnDataReport(
         file=str(simulation.source),
         checkpoint=str(checkpoint or "a model in memory"),

@@ -3,7 +3,7 @@
 Networks that normalise each context still see how large its values were and how far from zero, in
 the numbers of their training. A file in other units, or a temperature in kelvin, is like nothing
 that they saw. A scaling shows each channel as (value - offset) / factor and undoes it in the
-forecast; errors of a report are then of what the model saw.
+forecast. Errors are those of the file's values: far from zero any error is small beside them.
 Axes: T frames, C channels, H rows, W columns.
 """
 
@@ -54,9 +54,15 @@ class Scaling(Config):
 
     def undone(self, simulation: Simulation) -> Simulation:
         """A forecast in the file's values again."""
-        with np.errstate(over="ignore", invalid="ignore"):  # a forecast may diverge
-            fields = simulation.fields * self._column(self.factors) + self._column(self.offsets)
+        fields = self.in_file(simulation.fields)
         return replace(simulation, fields=_in_fluid(fields, simulation.mask, simulation.fields))
+
+    def in_file(self, fields: Array) -> Array:
+        """Fields (..., C, H, W) in the file's values; solid cells too, which no error counts."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a forecast may diverge
+            values = fields * self._column(self.factors) + self._column(self.offsets)
+            result: Array = values.astype(np.float32)
+        return result
 
     def _column(self, values: Sequence[float]) -> NDArray[np.float64]:
         return np.array(values)[:, None, None]
@@ -141,7 +147,8 @@ def found_scaling(model: Surrogate, simulation: Simulation, steps: int | None = 
                 f"{simulation.source}: --scale {AUTO} is found by forecasts of known frames; give "
                 f"at least {context + 1} frames, or say the scale, as --scale 100"
             )
-        # Relative to repeating the last frame, which no scaling changes; offsets change the rest.
+        # Of what the model sees, so that the file's units change nothing; relative to repeating the
+        # last frame, as offsets make errors small.
         ratio = errors.mean / floor if (floor := errors.floor_mean) else math.inf
         if best is None or ratio < least:
             best, least = scaling, ratio
@@ -189,8 +196,7 @@ def _named(
     return Scaling(
         factors=tuple(factors),
         offsets=tuple(offsets),
-        note=f"the model sees {shown}{why}; errors are of these, the forecast is in the file's "
-        "units",
+        note=f"the model sees {shown}{why}; errors of the verdict are of the file's values",
     )
 
 

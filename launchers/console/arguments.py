@@ -18,6 +18,7 @@ from data_shards.errors import without_secrets
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+_WEEK_MIN = 7 * 24 * 60
 DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[2] / "ds_configs" / "zero1_fp32.json"
 
 _OPTION = re.compile(r"\A--[A-Za-z][\w-]*(?==|\Z)")
@@ -118,6 +119,14 @@ def positive_number(text: str) -> float:
     value = exponent(text)
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def minutes(text: str) -> float:
+    """A number of minutes above 0, a week at most."""
+    value = positive_number(text)
+    if value > _WEEK_MIN:
+        raise argparse.ArgumentTypeError(f"{text!r}: wanted at most {_WEEK_MIN} minutes, a week")
     return value
 
 

@@ -24,6 +24,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from data_shards.errors import UserError
 from foundation.checkpoint.folder import load_folder
 from foundation.train.run_folder import model_of
 from launchers.training.process import TrainingFailedError
@@ -80,7 +81,8 @@ def left_alone(command: Command) -> float:
     """Train what others are compared with, if it is not there yet; gives its seconds.
 
     Raises:
-        TrainingFailedError: it did not end well.
+        UserError: what the training says is the user's to mend.
+        TrainingFailedError: it did not end well in another way.
     """
     seconds = command.output / "seconds"
     if model_of(command.output) is None or not seconds.exists():
@@ -89,7 +91,13 @@ def left_alone(command: Command) -> float:
         with _supervised(command) as supervisor:
             code = supervisor.run()
         if code != 0:
-            raise TrainingFailedError(f"{command.output}: ended with code {code}, undisturbed")
+            log = log_of(command.output)
+            said = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+            if code == 2 and said:
+                raise UserError(said[-1].removeprefix("error: "))
+            raise TrainingFailedError(
+                f"{command.output}: ended with code {code}, undisturbed; see {log}"
+            )
         seconds.write_text(str(time.monotonic() - began))
     return float(seconds.read_text())
 
@@ -163,11 +171,16 @@ def logged(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if not _CLOCKS.search(k)} for row in computed]
 
 
+def log_of(output: Path) -> Path:
+    """The file beside a training folder that holds what its supervisor and launcher say."""
+    return output.with_name(f"{output.name}.log")
+
+
 @contextmanager
 def _supervised(command: Command) -> Iterator[Supervisor]:
     """With what it and the command say in a file beside the training folder."""
     command.output.parent.mkdir(parents=True, exist_ok=True)
-    with command.output.with_name(f"{command.output.name}.log").open("a") as said:
+    with log_of(command.output).open("a") as said:
         tell = partial(print, file=said, flush=True)
         yield Supervisor(command, _RESTARTS, _PAUSE_S, said=said, tell=tell)
 

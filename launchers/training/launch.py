@@ -65,7 +65,7 @@ from foundation.train.trainer import DivergedError, NonFiniteLossError, Position
 from launchers.console.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     add_shards_option,
-    positive_number,
+    minutes,
 )
 from launchers.console.exit_codes import guarded
 from launchers.training.endings import told
@@ -100,7 +100,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hung-after",
-        type=positive_number,
+        type=minutes,
         default=10.0,
         metavar="MINUTES",
         help="end the job, and name the rank, if one gives no sign of life, or none gets on, for "

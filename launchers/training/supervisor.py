@@ -61,7 +61,12 @@ class Command:
     def ranks(self) -> int | None:
         """On this machine, if the words say how many."""
         found = self._place(_RANKS)
-        return int(self._value(found)) if found is not None else None
+        if found is None:
+            return None
+        value = self._value(found)
+        if not value.isdecimal():
+            raise UserError(f"{self.words[found]} {value}: wanted a number of ranks")
+        return int(value)
 
     def resumed(self) -> Self:
         """To go on with what is there, if there is something."""
@@ -155,7 +160,12 @@ class Supervisor:
                 command = self._slower(command)
                 fruitless = 0  # the ranks are well
             if fruitless > self._restarts or not self._restarts:
-                self._tell(f"supervisor: given up after {self.starts} starts, code {code}")
+                ended = f"code {code}" if code else "code 0 and no model"
+                self._tell(
+                    f"supervisor: given up after {self.starts} start{'s' * (self.starts > 1)}, "
+                    f"{ended}, without a new checkpoint in the last {fruitless}; what the training "
+                    "said above tells why"
+                )
                 return code if code > 0 else 1
             command = self._next(command.resumed(), fruitless)
             pause = min(self._pause_s * 2 ** max(fruitless - 1, 0), _LONGEST_PAUSE_S)
@@ -252,10 +262,11 @@ def _lines(output: Path) -> int | None:
 
 def _stop(output: Path) -> dict[str, Any] | None:
     """Why the run stopped itself, if that is the last that it has logged."""
-    lines = (output / "metrics.jsonl").read_text().splitlines()
-    with contextlib.suppress(json.JSONDecodeError, IndexError):  # of a line that a kill cut short
-        row: dict[str, Any] = json.loads(lines[-1])
-        return row if row["kind"] == "stop" else None
+    # A log that is gone, or a line that a kill cut short.
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        row = json.loads((output / "metrics.jsonl").read_text().splitlines()[-1])
+        if isinstance(row, dict) and row.get("kind") == "stop":
+            return row
     return None
 
 

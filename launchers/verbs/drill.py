@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,16 @@ from launchers.console.arguments import (
     Subparsers,
     add_parser,
     add_shards_option,
+    minutes,
     not_negative,
     positive,
-    positive_number,
 )
 from launchers.training.drill import Fault, Trial, counts, left_alone, tried
 from launchers.training.process import module_command
 from launchers.training.supervisor import Command
 from launchers.verbs import SUMMARIES
 
+_ASKED = "preset", "ranks", "ep_size", "seed", "hung_after", "overrides"  # a drill's terms
 _EXAMPLE = """example:
   foundation drill --trials 20 --shards shards --output drill --hung-after 0.5 \\
       steps=200 checkpoint.every=20
@@ -48,7 +50,7 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument("--seed", type=not_negative, default=0, help="of the faults (default 0)")
     parser.add_argument(
         "--hung-after",
-        type=positive_number,
+        type=minutes,
         default=0.5,
         metavar="MINUTES",
         help="of the trainings; what a stopped rank costs (default 0.5)",
@@ -60,13 +62,13 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    load_run_config(options.preset, options.overrides).check_ranks(options.ranks, options.ep_size)
     if options.ranks == 1:
         raise UserError("--ranks 1: DeepSpeed's launcher is for several; take 2")
+    load_run_config(options.preset, options.overrides).check_ranks(options.ranks, options.ep_size)
     reference = _command(options, "alone")
-    duration_s = left_alone(reference)
     path, trials = options.output / "drill.json", []
-    known = json.loads(path.read_text())["trials"] if path.exists() else []
+    known = _known(options, path)
+    duration_s = left_alone(reference)
     for number in range(options.trials):
         if number < len(known):
             trials.append(Trial(**known[number]))
@@ -75,10 +77,33 @@ def _run(options: argparse.Namespace) -> int:
         trial = tried(_command(options, f"trial-{number:03d}"), fault, reference.output)
         trials.append(trial)
         _say(number, trial)
-        replace_file(path, json.dumps(_record(options, trials), indent=1).encode())
+        _write(path, options, trials)
     for kind, found in counts(trials).items():
         print(f"{kind}: " + ", ".join(f"{name} {number}" for name, number in found.items()))
     return int(any(trial.difference is not None or trial.code != 0 for trial in trials))
+
+
+def _known(options: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
+    """Trials of before, on the same terms.
+
+    Raises:
+        UserError: they are on others, or their file is damaged.
+    """
+    if not path.exists():
+        shutil.rmtree(options.output / "alone", ignore_errors=True)  # on terms that nobody knows
+        options.output.mkdir(parents=True, exist_ok=True)
+        _write(path, options, [])
+        return []
+    try:
+        record = json.loads(path.read_text())
+        known, before = list(record["trials"]), {name: record[name] for name in _ASKED}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: damaged; choose another --output") from None
+    now = {name: getattr(options, name) for name in _ASKED}
+    if changed := [name for name in _ASKED if now[name] != before[name]]:
+        told = ", ".join(f"{name} was {before[name]}, now {now[name]}" for name in changed)
+        raise UserError(f"{options.output}: holds another drill ({told}); choose another --output")
+    return known
 
 
 def _command(options: argparse.Namespace, name: str) -> Command:
@@ -100,12 +125,15 @@ def _say(number: int, trial: Trial) -> None:
     print(f"trial {number}: {came}: {ended}", flush=True)
 
 
+def _write(path: Path, options: argparse.Namespace, trials: list[Trial]) -> None:
+    replace_file(path, json.dumps(_record(options, trials), indent=1).encode())
+
+
 def _record(options: argparse.Namespace, trials: list[Trial]) -> dict[str, Any]:
-    asked = ("preset", "ranks", "ep_size", "seed", "hung_after", "overrides")
     return {
         "commit": git_commit(),
         "machine": this_machine(torch.device("cpu")).model_dump(),
-        **{name: getattr(options, name) for name in asked},
+        **{name: getattr(options, name) for name in _ASKED},
         "counts": counts(trials),
         "trials": [asdict(trial) for trial in trials],
     }

@@ -36,8 +36,9 @@ def add_verb(subparsers: Subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     model, simulation = open_both(options)
-    if options.scale:
+    scaling = None
+    if options.scale is not None:
         scaling = scaling_for(options.scale, model, simulation, options.steps)
         simulation = scaling.applied(simulation)
-    report = judge(model, simulation, options.checkpoint, options.steps)
+    report = judge(model, simulation, options.checkpoint, options.steps, scaling=scaling)
     print(json.dumps(report.plain(), indent=1) if options.json else report.text)

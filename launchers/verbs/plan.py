@@ -150,7 +150,7 @@ def _work(cost: Cost) -> list[tuple[str, str]]:
         ("", f"{_giga(cost.flops_step)} with backward"),
     ]
     if cost.flops_solved:
-        rows.append(("  of the constraint, at most", f"{_giga(cost.flops_solved)} with backward"))
+        rows.append(("  of it the constraint's", f"{_giga(cost.flops_solved)} with backward"))
     if cost.expert_parameters:
         rows.append(("  were all experts computed", f"{_giga(cost.flops_dense)} forward"))
     return rows

@@ -83,9 +83,9 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)
     said = options.scale
-    scaling = scaling_for(said, model, simulation, options.steps) if said else None
+    scaling = None if said is None else scaling_for(said, model, simulation, options.steps)
     seen = scaling.applied(simulation) if scaling else simulation
-    report = judge(model, seen, options.checkpoint, options.steps)
+    report = judge(model, seen, options.checkpoint, options.steps, scaling=scaling)
     future = forecast(model, seen, options.steps, report.keeps_detail)
     if scaling:
         future = scaling.undone(future)
@@ -98,7 +98,7 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     _write(companions[".gif"], film)
     bad = ~np.isfinite(future.fields).all((1, 2, 3))
     if bad.any():
-        say(f"warning: the forecast is not finite from its frame {int(bad.argmax())} on")
+        say(f"warning: the forecast is not finite from its frame {int(bad.argmax()) + 1} on")
     _tell(report.text, "forecast", options.output, companions)
 
 

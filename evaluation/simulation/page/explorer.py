@@ -17,7 +17,7 @@ from evaluation.simulation.page.render import render_page, render_scrub
 from evaluation.simulation.page.samples import parameters_text, sample_simulation, shelves
 from evaluation.simulation.page.scrub import check_window, scrub
 from evaluation.simulation.report import judge
-from evaluation.simulation.scaling import scaling_for
+from evaluation.simulation.scaling import Scaling, scaling_for
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
 from foundation.checkpoint.folder import find_folder
@@ -92,12 +92,13 @@ class Explorer:
         reading = replace(reading, frames=self._model.config.context_frames)
         with _turn(self._readers):
             simulation = read_apart(path, reading)
+        scaling = None
         if scale is not None:
             with _turn(self._forecasts):
                 scaling = scaling_for(scale, self._model, simulation, steps)
             simulation = scaling.applied(simulation)
         notes = (*simulation.assumed, *training_hints(self._model, simulation))
-        return self._shown(simulation, "", notes, start, steps)
+        return self._shown(simulation, "", notes, start, steps, scaling)
 
     def _shown(
         self,
@@ -106,10 +107,11 @@ class Explorer:
         notes: Sequence[str],
         start: int,
         steps: int | None,
+        scaling: Scaling | None = None,
     ) -> str:
         with _turn(self._forecasts):
             ahead = check_window(self._model, simulation, start, steps)
-            report = judge(self._model, simulation, self._folder, ahead)
+            report = judge(self._model, simulation, self._folder, ahead, scaling=scaling)
             found = scrub(
                 self._model, simulation, self._fingerprints,
                 start=start, steps=ahead, report=report,

@@ -116,6 +116,30 @@ def test_a_found_scaling_has_the_moments_of_a_corpus_and_errs_least(
     assert ratio(corpus) == min(map(ratio, TOLD))
 
 
+def test_errors_of_a_verdict_are_those_of_the_files_values(
+    model: Surrogate, tmp_path: Path
+) -> None:
+    """An offset that the model sees makes no error smaller."""
+    simulation = _read(tmp_path, waves(rows=SIDE, columns=SIDE))
+    scaling = said_scaling("0.5-40", simulation.channels)
+    report = judge(model, scaling.applied(simulation), steps=2, scaling=scaling)
+    assert report.errors is not None
+    start, context = report.errors.starts[-1], model.config.context_frames
+    past = replace(simulation, fields=simulation.fields[: start + context])
+    predicted = scaling.undone(forecast(model, scaling.applied(past), 2)).fields
+    true = simulation.fields[start + context : start + context + 2]
+    wanted = [
+        np.mean(
+            [np.linalg.norm(p - t) / np.linalg.norm(t) for p, t in zip(ours, whole, strict=True)]
+        )
+        for ours, whole in zip(predicted[: len(true)], true, strict=True)  # channel by channel
+    ]
+    np.testing.assert_allclose(report.errors.model[-1], wanted, rtol=1e-4)
+    hidden = judge(model, scaling.applied(simulation), steps=2).errors
+    assert hidden is not None
+    assert hidden.mean < 0.2 * report.errors.mean
+
+
 def test_solid_cells_are_left_alone(tmp_path: Path) -> None:
     mask = np.ones((SIDE, SIDE), np.float32)
     mask[3:6, 5:11] = 0

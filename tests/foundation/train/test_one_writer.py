@@ -1,5 +1,6 @@
 """A training folder has one writer, and whoever dies leaves it free."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,15 @@ with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(20)
 """
+
+
+def test_a_folder_that_is_removed_under_its_run_keeps_what_the_run_says_of_it(tmp_path):
+    def write(folder: Path) -> None:
+        shutil.rmtree(folder)
+        raise UserError("run: was removed")
+
+    with pytest.raises(UserError, match="was removed"), only_writer(tmp_path / "run"):
+        write(tmp_path / "run")
 
 
 def test_the_second_writer_is_told_who_the_first_is_and_a_killed_one_holds_nothing(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from runs import write_checkpoint
 from safetensors.torch import load_file, save_file
 
+from launchers.cli import main
 from launchers.training.drill import Fault, Trial, counts, difference, logged
 
 
@@ -82,3 +83,23 @@ def test_counts_leave_out_faults_that_came_too_late():
         "TERM": {"trials": 1, "before_a_step": 0, "not_finished": 0, "not_equal": 1},
         "STOP": {"trials": 1, "before_a_step": 0, "not_finished": 1, "not_equal": 0},
     }
+
+
+def test_a_drill_on_other_terms_is_no_other_drills_result(tmp_path, capsys):
+    record = {
+        "preset": "debug",
+        "ranks": 2,
+        "ep_size": 2,
+        "seed": 0,
+        "hung_after": 1.0,
+        "overrides": ["steps=12"],
+        "trials": [],
+    }
+    command = ["drill", "--preset", "debug", "--shards", "none", "--output", str(tmp_path)]
+    (tmp_path / "drill.json").write_text(json.dumps(record))
+    assert main([*command, "--hung-after", "1", "steps=99"]) == 2
+    said = capsys.readouterr().err
+    assert "holds another drill (overrides was ['steps=12'], now ['steps=99'])" in said
+    (tmp_path / "drill.json").write_text("{")
+    assert main(command) == 2
+    assert "drill.json: damaged" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from foundation.train.config import load_run_config
 from foundation.train.run_folder import Job, Launch, write_run
 from foundation.train.stop import TERMINATED
 from launchers.cli import main
-from launchers.training.supervisor import Command, Supervisor, layout_below
+from launchers.training.supervisor import Command, Supervisor, _stop, layout_below
 
 PATIENCE_S = 30
 LAUNCHER = """
@@ -126,7 +126,7 @@ def test_it_is_given_up_after_so_many_restarts_that_saved_nothing(output):
     at_work, told = supervisor(output, "fails")
     assert at_work.run() == 1
     assert len(starts(output)) == 3
-    assert told[-1] == "supervisor: given up after 3 starts, code 1"
+    assert told[-1].startswith("supervisor: given up after 3 starts, code 1, without a new check")
 
 
 def test_a_new_checkpoint_makes_the_count_and_the_pause_start_anew(output):
@@ -243,3 +243,15 @@ def test_the_words_behind_the_dashes_reach_the_launcher_as_they_are(monkeypatch,
     assert main(["supervise", "--restarts", "1", "--lower_rate", "0.5", "--", *words]) == 0
     assert seen[0].command.words == words
     assert main(["supervise", "--restarts", "1"]) == 2
+
+
+@pytest.mark.parametrize("line", ["5", "", '{"kind": "tr', "[1]", '{"step": 3}'])
+def test_a_log_that_is_no_log_tells_of_no_stop(tmp_path, line):
+    assert _stop(tmp_path) is None
+    (tmp_path / "metrics.jsonl").write_text(line)
+    assert _stop(tmp_path) is None
+
+
+def test_a_number_of_ranks_is_a_number():
+    with pytest.raises(UserError, match="--num_gpus abc: wanted a number of ranks"):
+        _ = Command(("deepspeed", "--num_gpus", "abc", "launchers/pretrain.py")).ranks
