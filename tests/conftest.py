@@ -1,6 +1,11 @@
 """Fixtures shared by all tests: seeded generators and one thread for torch."""
 
+import os
 from pathlib import Path
+
+# Before torch reads it, and for all processes that tests start: workers of the suite share the
+# cores, and threads that wait for each other's turn there take ten times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
