@@ -51,6 +51,7 @@ def test_a_launched_group_is_measured_within_nodes_and_between_them(tmp_path, ca
     assert f"from {cluster.source}" in said
 
 
+@pytest.mark.slow
 def test_one_node_says_nothing_of_a_network():
     first, _ = on_ranks(2, measure_links, 1, LITTLE)
     assert first["cluster"]["between"] is None

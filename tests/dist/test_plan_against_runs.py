@@ -63,11 +63,12 @@ def deepspeed_config(folder: Path, case: Case, bucket: int = costs.REDUCE_BUCKET
     return path
 
 
-TRAFFIC = [Case(2, 2, 1), Case(2, 1, 0), Case(4, 2, 2, accumulation=2, recompute=True)]
+TRAFFIC = [Case(2, 2, 1), Case(2, 1, 0)]
+LONGER = [Case(4, 2, 2, accumulation=2, recompute=True), Case(2, 2, 1, bf16=True)]
 
 
 @pytest.mark.parametrize(
-    "case", [*TRAFFIC, pytest.param(Case(2, 2, 1, bf16=True), marks=pytest.mark.slow)]
+    "case", [*TRAFFIC, *(pytest.param(case, marks=pytest.mark.slow) for case in LONGER)]
 )
 def test_bytes_sent_are_those_of_a_run_by_group(case, waves, tmp_path):
     config = deepspeed_config(tmp_path, case)

@@ -74,7 +74,7 @@ def test_a_forecast_that_diverges_is_written_and_told(
     command = ["predict", str(tmp_path / "wild"), str(path), "--steps", "2"]
     assert main([*command, "--output", str(output)]) == 0
     printed = capsys.readouterr()
-    assert "warning: the forecast is not finite from its frame 0 on" in printed.err
+    assert "warning: the forecast is not finite from its frame 1 on" in printed.err
     assert "do not use the forecast" in printed.out
     report = json.loads(output.with_suffix(".report.json").read_text())
     assert report["by_frame"][0]["median"] == "inf"
