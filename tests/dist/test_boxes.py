@@ -21,7 +21,11 @@ from foundation.train.objectives import LossConfig
 pytestmark = pytest.mark.dist
 
 COUNT = 4
-CASES = [("fno", "burgers"), ("fno", "diffusion_sorption"), ("moe_pot", "vorticity")]
+CASES = [
+    ("fno", "burgers", "anchored"),
+    ("fno", "diffusion_sorption", "free"),
+    ("moe_pot", "vorticity", "free"),
+]
 
 
 def part(batch: Batch, rank: int, world: int) -> Batch:
@@ -38,10 +42,11 @@ def part(batch: Batch, rank: int, world: int) -> Batch:
     )
 
 
-def learn(name: str, equation: str, ep_size: int) -> dict:
+def learn(name: str, equation: str, faces: str, ep_size: int) -> dict:
     """Loss and gradients of one step, as the mean over ranks, and what the boxes told."""
     ranks = join_ranks()
-    network = constrained_network(name, equation, points=600, learnt_frames=3, overlap=1).double()
+    options = {"points": 600, "learnt_frames": 3, "overlap": 1, "faces": faces}
+    network = constrained_network(name, equation, **options).double()
     spread_experts(network, ep_size)
     network.at_step(3)
     own = part(first_frames(equation, COUNT), ranks.rank, ranks.world)
@@ -60,10 +65,10 @@ def learn(name: str, equation: str, ep_size: int) -> dict:
     return {"loss": total, "gradients": gradients, "terms": terms, "kind": kind}
 
 
-@pytest.mark.parametrize(("name", "equation"), CASES)
-def test_boxes_spread_over_two_ranks_give_the_losses_and_gradients_of_one(name, equation):
-    (serial,) = on_ranks(1, learn, name, equation, 1)
-    both = on_ranks(2, learn, name, equation, 2)
+@pytest.mark.parametrize(("name", "equation", "faces"), CASES)
+def test_boxes_spread_over_two_ranks_give_the_losses_and_gradients_of_one(name, equation, faces):
+    (serial,) = on_ranks(1, learn, name, equation, faces, 1)
+    both = on_ranks(2, learn, name, equation, faces, 2)
     assert serial["kind"] == "BoxBank"
     assert both[0]["kind"] == "ParallelBoxBank"
     for one in both:
@@ -82,10 +87,11 @@ def test_boxes_spread_over_two_ranks_give_the_losses_and_gradients_of_one(name, 
     assert constrained_config(name, equation).num_boxes == 4
 
 
-def sent_by_boxes(equation: str) -> tuple[float, int]:
+def sent_by_boxes(equation: str, faces: str) -> tuple[float, int]:
     """Bytes and calls of exchanges that one rank makes, forward and backward."""
     ranks = join_ranks()
-    network = constrained_network("fno", equation, points=200, learnt_frames=3).double()
+    options = {"points": 200, "learnt_frames": 3, "faces": faces}
+    network = constrained_network("fno", equation, **options).double()
     spread_experts(network, ranks.world)
     own = part(first_frames(equation, COUNT), ranks.rank, ranks.world)
     calls, plain = [], dist.all_to_all_single
@@ -102,8 +108,10 @@ def sent_by_boxes(equation: str) -> tuple[float, int]:
     return sum(size for (kind, _), size in sent.seen.items() if "alltoall" in kind), len(calls)
 
 
-@pytest.mark.parametrize("equation", ["diffusion_sorption", "vorticity"])
-def test_boxes_send_the_bytes_and_as_often_as_a_plan_counts(equation):
-    config = constrained_config("fno", equation, points=200, learnt_frames=3)
+@pytest.mark.parametrize(
+    ("equation", "faces"), [("diffusion_sorption", "free"), ("vorticity", "anchored")]
+)
+def test_boxes_send_the_bytes_and_as_often_as_a_plan_counts(equation, faces):
+    config = constrained_config("fno", equation, points=200, learnt_frames=3, faces=faces)
     planned = traffic_of(config, 0, 0, Spread(2, 2, 1, False, COUNT // 2)).exchange
-    assert on_ranks(2, sent_by_boxes, equation) == [(planned, EXCHANGES_OF_BOXES)] * 2
+    assert on_ranks(2, sent_by_boxes, equation, faces) == [(planned, EXCHANGES_OF_BOXES)] * 2
