@@ -406,17 +406,23 @@ class _Reader:
         value = fields[frame, channel, row, column]
         about = "it does not fit into 32 bits; use other units"
         if not np.isfinite(value):
-            always = (bad == bad[:1]).all()
-            about = (
-                "they are the same cells in all frames: if these are solid, as land is, give a "
-                "mask by --mask"
-                if always
-                else "a fill value, or none; fill the gaps, or cut the frames that have them"
-            )
+            about = _about_gaps(bad, names)
         raise UserError(
             f"{self._path}: {int(bad.sum())} values cannot be used, the first is {value} in "
             f"channel {names[channel]}, frame {frame}, row {row}, column {column}; {about}"
         )
+
+
+def _about_gaps(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """What to do where (T, C, H, W) are no numbers."""
+    if nothing := [name for place, name in enumerate(names) if bad[:, place].all()]:
+        return f"no value is one in {', '.join(nothing)}: leave it out by --channels"
+    if (bad == bad[:1]).all():
+        return (
+            "they are the same cells in all frames: if these are solid, as land is, give a "
+            "mask by --mask"
+        )
+    return "a fill value, or none; fill the gaps, or cut the frames that have them"
 
 
 def _short(name: str, chosen: Sequence[str] | dict[str, FileArray]) -> str:

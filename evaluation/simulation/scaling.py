@@ -44,8 +44,16 @@ class Scaling(Config):
     note: str = ""
 
     def applied(self, simulation: Simulation) -> Simulation:
-        """The simulation in the model's values; solid cells stay 0."""
+        """The simulation in the model's values; solid cells stay 0.
+
+        Raises:
+            UserError: these do not fit into float32.
+        """
         fields = (simulation.fields - self._column(self.offsets)) / self._column(self.factors)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(fields.astype(np.float32)).all()
+        if not finite:
+            raise UserError(f"{simulation.source}: --scale makes values beyond float32 of some")
         assumed = (*simulation.assumed, *([self.note] if self.note else []))
         return replace(
             simulation, fields=_in_fluid(fields, simulation.mask, simulation.fields),

@@ -104,6 +104,7 @@ def load_finetuning(
     if any(override.startswith("steps=") for override in overrides):
         values.pop("epochs", None)  # the recipe's, or a contradiction that is told below
     where = f"recipe {recipe}" + (" with overrides" if overrides else "")
+    where += " and the checkpoint's loss" if learnt_by else ""
     _check_keys(values, where)
     _check_lengths(values, overrides, where)
     epochs = values.pop("epochs", None)

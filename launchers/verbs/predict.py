@@ -34,6 +34,7 @@ from launchers.console.simulation_options import (
 )
 from launchers.verbs import SUMMARIES
 
+_MOST_BYTES = 8 << 30  # of a forecast, which is held in memory
 _EXAMPLES = """examples:
   foundation predict runs/tiny/model flow.h5 --steps 10 --output forecast.h5
   foundation predict runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --steps 20 \\
@@ -82,6 +83,12 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     companions = _companions(options, ".png", ".gif", ".report.txt", ".report.json")
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)
+    size = options.steps * simulation.fields[0].nbytes
+    if size > _MOST_BYTES:
+        raise UserError(
+            f"--steps {options.steps}: the forecast would have {size / 2**30:.0f} GiB, more than "
+            f"{_MOST_BYTES >> 30}; ask for fewer, and go on from its end"
+        )
     said = options.scale
     scaling = None if said is None else scaling_for(said, model, simulation, options.steps)
     seen = scaling.applied(simulation) if scaling else simulation

@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise UserError("no command; write that of a training behind --")
+    if options.lower_rate > 1:
+        raise UserError(f"--lower-rate {options.lower_rate:g}: wanted at most 1, which is: do not")
     command = Command(tuple(words))
     supervisor = Supervisor(command, options.restarts, options.pause, options.lower_rate)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -160,3 +160,11 @@ def test_cells_without_a_value_are_refused_and_a_mask_takes_them(
     np.save(tmp_path / "land.npy", mask)
     found = read_simulation(path, Reading(mask=str(tmp_path / "land.npy")))
     np.testing.assert_array_equal(found.fields[:, 0], fields * mask)
+
+
+def test_a_channel_without_any_value_is_to_be_left_out(tmp_path: Path) -> None:
+    fields = waves()
+    path = tmp_path / "gaps.npz"
+    np.savez(path, u=fields[:, 0], v=np.full_like(fields[:, 0], np.nan))
+    with pytest.raises(UserError, match="no value is one in v: leave it out by --channels"):
+        read_simulation(path, Reading(axes="t,y,x"))

@@ -140,6 +140,13 @@ def test_errors_of_a_verdict_are_those_of_the_files_values(
     assert hidden.mean < 0.2 * report.errors.mean
 
 
+def test_a_scale_whose_values_are_beyond_float32_is_refused(tmp_path: Path) -> None:
+    simulation = _read(tmp_path, waves(rows=SIDE, columns=SIDE))
+    for scale in ("1e-40", "1+1e300"):
+        with pytest.raises(UserError, match="values beyond float32"):
+            said_scaling(scale, simulation.channels).applied(simulation)
+
+
 def test_solid_cells_are_left_alone(tmp_path: Path) -> None:
     mask = np.ones((SIDE, SIDE), np.float32)
     mask[3:6, 5:11] = 0
