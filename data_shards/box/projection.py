@@ -16,8 +16,14 @@ ROUND_OFF = 1e-13  # of speed / spacing: what is left of the divergence
 class Projection:
     """Takes the gradient out of a velocity; exact to round-off."""
 
-    def __init__(self, box: Box) -> None:
-        self.box = box
+    def __init__(self, box: Box, round_off: float = ROUND_OFF) -> None:
+        """Plan it.
+
+        Args:
+            box: geometry and grid.
+            round_off: of speed / spacing, what is left of the divergence beside solids.
+        """
+        self.box, self._round_off = box, round_off
         self._laplacian = SeparableLaplacian(box, [None])
         self.iterations = 0  # of the last call
 
@@ -38,7 +44,7 @@ class Projection:
             scale = float(velocity.abs().max()) / min(box.spacing)
             start = torch.zeros_like(right)
             potential, self.iterations = conjugate_gradients(
-                self._minus_laplacian, self._waves, right, start, ROUND_OFF * scale
+                self._minus_laplacian, self._waves, right, start, self._round_off * scale
             )
         return velocity - box.gradient(potential), potential
 
