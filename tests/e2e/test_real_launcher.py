@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.dist
 _PATIENCE_S = 150
+SUPERVISE = (sys.executable, "-m", "launchers.cli", "supervise", "--pause", "0.1")
 
 
 def command(shards: Path, output: Path, *extra: str) -> list[str]:
@@ -32,6 +33,19 @@ def command(shards: Path, output: Path, *extra: str) -> list[str]:
 def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {"DS_ACCELERATOR": "cpu", "PATH": path}
+
+
+def ended(words: list[str], timeout_s: float = _PATIENCE_S) -> "subprocess.CompletedProcess[str]":
+    """What a user's command came to."""
+    return subprocess.run(
+        words,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 def steps(output: Path) -> list[int]:
@@ -67,30 +81,14 @@ def test_sigterm_saves_and_a_resumed_run_goes_on_with_the_next_step(waves, tmp_p
     saved = output / "checkpoints" / f"step-{last:08d}" / "checkpoint.json"
     assert saved.is_file()
 
-    resumed = subprocess.run(
-        command(shards, output, f"steps={last + 2}", "--resume"),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE_S,
-        check=False,
-    )
+    resumed = ended(command(shards, output, f"steps={last + 2}", "--resume"))
     assert resumed.returncode == 0, resumed.stderr
     assert steps(output) == list(range(1, last + 3))
     assert (output / "model" / "model.safetensors").is_file()
 
 
 def test_a_users_error_reaches_the_shell_as_exit_code_two(tmp_path):
-    failed = subprocess.run(
-        command(tmp_path, tmp_path / "run", "--ep_size", "16"),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE_S,
-        check=False,
-    )
+    failed = ended(command(tmp_path, tmp_path / "run", "--ep_size", "16"))
     assert failed.returncode == 2
     said = [line for line in failed.stderr.splitlines() if line.startswith("error:")]
     assert len(said) == 1, "one rank speaks for all"
@@ -146,16 +144,7 @@ def test_a_supervised_run_goes_on_on_fewer_ranks_if_one_does_not_come_back(waves
     first = [word if word != "steps=12" else "steps=4" for word in whole]
     assert subprocess.run(first, cwd=ROOT, env=environment(), check=False).returncode == 0
     words = [str(script) if word == "launchers/pretrain.py" else word for word in whole]
-    supervise = [sys.executable, "-m", "launchers.cli", "supervise", "--pause", "0.1"]
-    done = subprocess.run(
-        [*supervise, "--restarts", "3", "--", *words, "--resume"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = ended([*SUPERVISE, "--restarts", "3", "--", *words, "--resume"], 240)
     assert done.returncode == 0, done.stderr
     assert "2 starts on 2 ranks saved nothing; on 1 now, --ep-size 1" in done.stderr
     assert steps(output) == list(range(1, 13))
@@ -169,17 +158,8 @@ def test_a_supervised_run_that_diverges_goes_on_at_a_lower_rate(waves, tmp_path)
     # a rate at which the loss leaps after the first checkpoint
     settings = ("steps=60", "checkpoint.every=5", "health.on_spike=stop", "health.window=4")
     settings += ("optimiser.lr=5", "schedule.kind=one_cycle", "validation.every=60")
-    supervise = [sys.executable, "-m", "launchers.cli", "supervise", "--pause", "0.1"]
     training = [sys.executable, "launchers/pretrain.py", *words, *settings]
-    done = subprocess.run(
-        [*supervise, "--restarts", "4", "--lower-rate", "0.01", "--", *training],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = ended([*SUPERVISE, "--restarts", "4", "--lower-rate", "0.01", "--", *training], 240)
     assert done.returncode == 0, done.stderr
     assert "supervisor: the run diverged; optimiser.lr=0.05 from now on" in done.stderr
     assert steps(output) == list(range(1, 61))
@@ -189,15 +169,8 @@ def test_a_supervised_run_that_diverges_goes_on_at_a_lower_rate(waves, tmp_path)
 def test_a_drill_ends_as_if_nothing_had_happened(waves, tmp_path):
     words = ("--shards", str(waves), "--output", str(tmp_path), "--trials", "2", "--seed", "1")
     settings = (f"data.corpora=[{','.join(CORPORA)}]", "steps=40", "checkpoint.every=10")
-    done = subprocess.run(
-        [sys.executable, "-m", "launchers.cli", "drill", *words, "--hung-after", "0.4", *settings],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    drill = [sys.executable, "-m", "launchers.cli", "drill", *words, "--hung-after", "0.4"]
+    done = ended([*drill, *settings], 600)
     assert done.returncode == 0, done.stdout + done.stderr
     trials = json.loads((tmp_path / "drill.json").read_text())["trials"]
     assert len(trials) == 2

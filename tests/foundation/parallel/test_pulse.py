@@ -63,12 +63,13 @@ def test_ranks_that_speak_and_do_not_get_on_are_told_with_where_they_are():
 
 def test_one_that_gets_on_excuses_those_that_wait_for_it():
     """As the first one does that verifies shards for an hour."""
-    heard(*((float(t), beats(0, at=t, moves=t) | beats(1, 2, at=t)) for t in range(100)))
+    said = ((float(t), beats(0, at=t, moves=t) | beats(1, 2, at=t)) for t in range(100))
+    assert heard(*said).verdict(99.0) is None
 
 
 def test_one_that_has_left_is_not_missed():
     said = ((float(t), {**beats(0, 2, at=t, moves=t), 1: "left"}) for t in range(30))
-    heard(*said)
+    assert heard(*said).verdict(29.0) is None
 
 
 def test_a_job_that_was_stopped_as_a_whole_goes_on():
