@@ -24,7 +24,7 @@ from foundation.models.operator_transformer import (
 )
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work
-from foundation.moe.experts import Expert
+from foundation.moe.experts import ExpertBank
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import RouterConfig, Routing
 from foundation.nn.fourier import FourierLayer
@@ -126,13 +126,11 @@ class MoEPOT(OperatorTransformer):
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
         total = sum(p.numel() for p in self.parameters())
-        idle = sum(
-            p.numel() for m in self.modules() if isinstance(m, Expert) for p in m.parameters()
-        )
-        config = self.config
-        routed = idle * config.router.num_experts // (config.router.num_experts + config.num_shared)
-        unused = routed * (config.router.num_experts - config.router.top_k)
-        return ParameterCounts(total, total - unused // config.router.num_experts)
+        banks = (m for m in self.modules() if isinstance(m, ExpertBank))
+        routed = sum(p.numel() for bank in banks for p in bank.parameters())
+        router = self.config.router
+        unused = routed // router.num_experts * (router.num_experts - router.top_k)
+        return ParameterCounts(total, total - unused)
 
 
 def work(config: MoEPOTConfig) -> Work:

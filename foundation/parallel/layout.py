@@ -2,11 +2,11 @@
 
 from math import gcd
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
 from data_shards.untrusted import parse_json, read_text
 
@@ -20,6 +20,8 @@ class Layout(Config):
     ep_size: int
     zero_stage: int
     bf16: bool
+    # Whether optimisers saw the experts of a block one by one, as before there were stacks.
+    experts: Literal["apart", "stacked"] = later("apart")
 
 
 class OptimiserConfig(Config):

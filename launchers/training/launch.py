@@ -32,6 +32,7 @@ from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.store import CheckpointStore
 from foundation.nn.compiled import compile_network
+from foundation.nn.stacked import has_stacks
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (
     build_engine,
@@ -175,17 +176,18 @@ def _work(
     pulse.at("prepares")
     if run.keep_freed_memory and ranks.device.type == "cpu":
         keep_freed_memory()
-    layout = Layout(
-        world=ranks.world,
-        ep_size=options.ep_size,
-        zero_stage=zero_stage(deepspeed_config),
-        bf16=is_bf16(deepspeed_config),
-    )
     store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
     newest = _newest(store.folder, run) if options.resume else None
     model = job.network(run.model)
     model.recompute_blocks = run.recompute
     model.fields_wanted = run.loss.wants_fields
+    layout = Layout(
+        world=ranks.world,
+        ep_size=options.ep_size,
+        zero_stage=zero_stage(deepspeed_config),
+        bf16=is_bf16(deepspeed_config),
+        experts="stacked" if has_stacks(model) else "apart",
+    )
     if run.compile:
         compile_network(model)
         if ranks.is_first:

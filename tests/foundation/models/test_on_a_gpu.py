@@ -4,6 +4,7 @@ There all that is not for a CPU alone is taken, and whatever would read a number
 that comes through waits for nothing on the host and can be captured in a CUDA graph.
 """
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -45,6 +46,25 @@ def test_neither_does_a_training_pass():
     unreached = {name.partition(".")[0] for name, g in gradients.items() if g is None}
     assert unreached == {"classify"}  # the auxiliary head has no loss by default
     assert {g.dtype for g in gradients.values() if g is not None} == {torch.bfloat16}
+
+
+def test_compiled_it_is_one_graph_with_nothing_on_a_cpu():
+    """Matrices of the transforms among them; a CUDA graph could not replay what a CPU makes."""
+    model, batch = network_and_batch()
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, _inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    with torch.no_grad():
+        torch.compile(model.eval(), backend=keep)(batch)
+    values = [node.meta.get("example_value") for graph in graphs for node in graph.graph.nodes]
+    devices = Counter(value.device.type for value in values if isinstance(value, torch.Tensor))
+    assert len(graphs) == 1
+    assert devices.keys() == {"meta"}
+    assert devices["meta"] > 100
 
 
 def test_what_reads_a_number_would_be_found():
