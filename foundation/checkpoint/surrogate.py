@@ -126,9 +126,10 @@ class Surrogate(nn.Module):
     def compiled(self) -> Self:
         """Compile the network, in place: worth a minute or two before many forecasts.
 
-        Call it last, after `.to` and `.bfloat16`. In bfloat16 the network becomes one graph,
-        which a GPU of compute capability 9 or more replays as a CUDA graph: what the network
-        gave is then overwritten by its next call. In float32 mixtures stay outside the graphs.
+        Call it last, after `.to` and `.bfloat16`. In bfloat16, and on a GPU in float32 too, the
+        network becomes one graph, which a GPU (in bfloat16 of compute capability 9 or more)
+        replays as a CUDA graph: what the network gave is then overwritten by its next call. In
+        float32 on a CPU mixtures stay outside the graphs.
 
         Raises:
             UserError: there is no C++ compiler.

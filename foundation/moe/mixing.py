@@ -6,7 +6,8 @@ An expert is a linear map and GELU. Routes are sorted by expert, so that each ex
 one matrix product of all its rows; those that every row passes need no gathering at all.
 The backward pass is written by hand: it keeps what goes into GELU and nothing else, and
 weighs and sums while a row is at hand, where plain operations make a pass over memory each.
-A GPU has all experts in one launch, a grouped product, and plain operations around it.
+A GPU has all experts in one launch, a grouped product in bfloat16 and a batched one in float32,
+and plain operations around it, in an order of summation that is always the same.
 """
 
 import itertools
@@ -18,8 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foundation.nn.device import in_launches
+from foundation.nn.device import fills_empty_groups, in_launches
 
+# Of a batched product: multiply-adds per copied weight, and bytes of all of them.
+_LEAST_TOKENS, _MOST_COPIED = 32, 1 << 30
 _gelu_backward = torch.ops.aten.gelu_backward
 
 
@@ -39,19 +42,27 @@ class ExpertRoutes:
         expert_R: expert of each route, int64.
         weights_R: weight of each route, of the gate's type.
         num_experts: E.
+        place_MK: number of each row's routes, where every row has as many; else None.
     """
 
     row_R: Tensor
     expert_R: Tensor
     weights_R: Tensor
     num_experts: int
+    place_MK: Tensor | None = None
 
     @classmethod
     def of_choices(cls, experts_MK: Tensor, weights_MK: Tensor, num_experts: int) -> Self:
         """K routes of every row. Nothing has to be known on the host: no GPU is waited for."""
-        expert_R, order = experts_MK.flatten().sort(stable=True)
-        row_R = order // experts_MK.shape[1]
-        return cls(row_R, expert_R, weights_MK.flatten().index_select(0, order), num_experts)
+        expert_R, order_R = experts_MK.flatten().sort(stable=True)
+        numbers_R = torch.arange(len(order_R), device=order_R.device)
+        return cls(
+            row_R=order_R // experts_MK.shape[1],
+            expert_R=expert_R,
+            weights_R=weights_MK.flatten().index_select(0, order_R),
+            num_experts=num_experts,
+            place_MK=torch.empty_like(order_R).scatter(0, order_R, numbers_R).view_as(experts_MK),
+        )
 
     @classmethod
     def of_weights(cls, weights_ME: Tensor) -> Self:
@@ -62,8 +73,34 @@ class ExpertRoutes:
     @property
     def ends_E(self) -> Tensor:
         """End of each expert's routes, int64."""
-        numbers = torch.arange(self.num_experts, device=self.expert_R.device)
-        return torch.searchsorted(self.expert_R, numbers, right=True)
+        return torch.searchsorted(self.expert_R, self._numbers_E, right=True)
+
+    @property
+    def is_of_RE(self) -> Tensor:
+        """True at the expert of each route."""
+        return self.expert_R[:, None] == self._numbers_E
+
+    @property
+    def _numbers_E(self) -> Tensor:
+        return torch.arange(self.num_experts, device=self.expert_R.device)
+
+    def gathered(self, rows_MNF: Tensor) -> Tensor:
+        """The row of each route (R, N, F)."""
+        if self.place_MK is None:
+            return rows_MNF.index_select(0, self.row_R)
+        routes: Tensor = _Gather.apply(  # type: ignore[no-untyped-call]
+            rows_MNF, self.row_R, self.place_MK
+        )
+        return routes
+
+    def added(self, mixed_RND: Tensor, to_MND: Tensor) -> Tensor:
+        """Rows with what their routes give, in an order of summation that is always the same."""
+        if self.place_MK is None:
+            return to_MND.index_add(0, self.row_R, mixed_RND)
+        sums_MND: Tensor = _Sum.apply(  # type: ignore[no-untyped-call]
+            mixed_RND, self.row_R, self.place_MK
+        )
+        return to_MND + sums_MND
 
 
 def mix_chosen(
@@ -83,10 +120,7 @@ def mix_chosen(
     Returns:
         (M, N, D), of the rows' type.
     """
-    # A GPU and a compiled graph want one launch whose sizes stay on the device. Of another type
-    # than bfloat16, and on a CPU, grouped products are loops that wait for those sizes.
-    in_one = in_launches(rows_MNF) or torch.compiler.is_compiling()
-    if in_one and rows_MNF.dtype == torch.bfloat16:
+    if _in_one(rows_MNF, routes, experts):
         return mix_grouped(rows_MNF, routes, experts, shared)
     mixed: Tensor = _mix_by_hand(rows_MNF, routes, experts, shared)
     return mixed
@@ -107,7 +141,7 @@ def _mix_by_hand(
 def mix_grouped(
     rows_MNF: Tensor, routes: ExpertRoutes, experts: Maps | None, shared: Maps | None = None
 ) -> Tensor:
-    """As `mix_chosen`, with all routed experts in one grouped product."""
+    """As `mix_chosen`, with all routed experts in one grouped or batched product."""
     num_rows, tokens, features = rows_MNF.shape
     out_MND: Tensor | None = None
     if shared is not None:
@@ -115,17 +149,100 @@ def mix_grouped(
         together = F.linear(rows_MNF, shared.weight_EDF.flatten(0, 1), shared.bias_ED.flatten())
         out_MND = F.gelu(together).view(num_rows, tokens, number, width).mean(2)
     if experts is not None:
-        gathered = rows_MNF.index_select(0, routes.row_R).view(-1, features)
-        ends_E = (routes.ends_E * tokens).to(torch.int32)
-        product = F.grouped_mm(gathered, experts.weight_EDF.transpose(1, 2), offs=ends_E)
-        by_route = product.view(len(routes.row_R), tokens, -1)
-        before_RND = by_route + experts.bias_ED.index_select(0, routes.expert_R)[:, None]
+        is_of_RE = routes.is_of_RE
+        weight_EDF = experts.weight_EDF
+        if weight_EDF.requires_grad and not fills_empty_groups(rows_MNF):
+            weight_EDF = _NothingOfEmpty.apply(  # type: ignore[no-untyped-call]
+                weight_EDF, ~is_of_RE.any(0)
+            )
+        gathered_RNF = routes.gathered(rows_MNF)
+        if rows_MNF.dtype == torch.bfloat16:
+            ends_E = (routes.ends_E * tokens).to(torch.int32)
+            flat = gathered_RNF.view(-1, features)
+            product = F.grouped_mm(flat, weight_EDF.transpose(1, 2), offs=ends_E)
+        else:
+            weight_RDF = weight_EDF.index_select(0, routes.expert_R)
+            product = torch.bmm(gathered_RNF, weight_RDF.transpose(1, 2))
+        # Picks one of the biases, and adds up their gradients without atomic additions.
+        bias_RD = is_of_RE.to(product.dtype) @ experts.bias_ED
+        before_RND = product.view(len(bias_RD), tokens, -1) + bias_RD[:, None]
         mixed_RND = F.gelu(before_RND) * routes.weights_R[:, None, None].to(rows_MNF.dtype)
         if out_MND is None:
             out_MND = mixed_RND.new_zeros(num_rows, *mixed_RND.shape[1:])
-        out_MND = out_MND.index_add(0, routes.row_R, mixed_RND)
+        out_MND = routes.added(mixed_RND, out_MND)
     assert out_MND is not None, "there are experts"
     return out_MND
+
+
+def _in_one(rows_MNF: Tensor, routes: ExpertRoutes, experts: Maps | None) -> bool:
+    """Whether to launch one product for all experts, whose sizes stay on the device.
+
+    A GPU and a compiled graph want that. Of another type than bfloat16, and on a CPU, grouped
+    products are loops that wait for those sizes; batched ones are for forecasts alone, since of
+    copied weights there would be as many gradients.
+    """
+    on_gpu = in_launches(rows_MNF)
+    if rows_MNF.dtype == torch.bfloat16:
+        return on_gpu or torch.compiler.is_compiling()
+    few = experts is None or _can_be_copied(rows_MNF, routes, experts)
+    return on_gpu and not torch.is_grad_enabled() and few
+
+
+def _can_be_copied(rows_MNF: Tensor, routes: ExpertRoutes, experts: Maps) -> bool:
+    """Whether weights route by route are little work beside their products, and fit."""
+    copied = len(routes.row_R) * experts.weight_EDF[0].numel() * rows_MNF.element_size()
+    return rows_MNF.shape[1] >= _LEAST_TOKENS and copied <= _MOST_COPIED
+
+
+class _Gather(torch.autograd.Function):
+    """Rows by route; back, sums over the routes of each row, without atomic additions.
+
+    A GPU makes those in any order: no two runs would be the same. A sum over K numbers is rounded
+    once, from float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows_MNF: Tensor, row_R: Tensor, place_MK: Tensor) -> Tensor:
+        ctx.save_for_backward(row_R, place_MK)
+        return rows_MNF.index_select(0, row_R)
+
+    @staticmethod
+    def backward(ctx: Any, gradient_RNF: Tensor) -> tuple[Tensor, None, None]:
+        _, place_MK = ctx.saved_tensors
+        return _summed(gradient_RNF, place_MK), None, None
+
+
+class _Sum(torch.autograd.Function):
+    """The other way round."""
+
+    @staticmethod
+    def forward(ctx: Any, routes_RND: Tensor, row_R: Tensor, place_MK: Tensor) -> Tensor:
+        ctx.save_for_backward(row_R, place_MK)
+        return _summed(routes_RND, place_MK)
+
+    @staticmethod
+    def backward(ctx: Any, gradient_MND: Tensor) -> tuple[Tensor, None, None]:
+        row_R, _ = ctx.saved_tensors
+        return gradient_MND.index_select(0, row_R), None, None
+
+
+def _summed(routes_RND: Tensor, place_MK: Tensor) -> Tensor:
+    by_row = routes_RND.index_select(0, place_MK.flatten())
+    return by_row.view(*place_MK.shape, *routes_RND.shape[1:]).sum(1)
+
+
+class _NothingOfEmpty(torch.autograd.Function):
+    """Weights (E, ...) as they are; of groups without rows the gradient is zero."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, is_empty_E: Tensor) -> Tensor:
+        ctx.save_for_backward(is_empty_E)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (is_empty_E,) = ctx.saved_tensors
+        return gradient.masked_fill(is_empty_E[:, None, None], 0.0), None
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ _HEAD = 5  # sums that are not per corpus
 class StepTotals:
     """Sums over ranks and over the forwards of one optimiser step.
 
-    Each forward is reduced in one call before its backward pass, so that a
-    non-finite loss or a request to stop is known to all ranks at once.
+    Each forward is reduced in one call, so that a non-finite loss or a request to stop is known to
+    all ranks at once. The sums stay on the device until one of them is asked for.
     """
 
     def __init__(self, num_corpora: int) -> None:
@@ -30,12 +30,13 @@ class StepTotals:
         # then the network's terms
         self._corpora = num_corpora
         self._terms: tuple[str, ...] = ()
-        self._sums: list[float] = []
+        self._on_device: Tensor | None = None
+        self._arrived: torch.cuda.Event | None = None
+        self._read: list[float] | None = None
 
     def add(self, losses: Losses, batch: Batch, stop: bool, sum_over_ranks: Sum) -> None:
         """Count one forward of this rank and those of all others; collective."""
         self._terms = tuple(sorted(losses.terms))
-        size = _HEAD + 2 * self._corpora + len(self._terms)
         total, per_sample = losses.total.detach(), losses.per_sample
         one = torch.ones_like(total)
         bad = ~torch.isfinite(torch.cat([per_sample, total[None]])).all()
@@ -44,9 +45,26 @@ class StepTotals:
         by_corpus_2K = pairs_2B.new_zeros(2, self._corpora).index_add_(1, batch.corpus_id, pairs_2B)
         terms = [losses.terms[name].double().mean(0, keepdim=True) for name in self._terms]
         own = torch.cat([head.double(), by_corpus_2K.flatten(), *terms])
-        reduced = sum_over_ranks(own).tolist()
-        before = self._sums or [0.0] * size
-        self._sums = [old + new for old, new in zip(before, reduced, strict=True)]
+        reduced = sum_over_ranks(own)
+        self._on_device = reduced if self._on_device is None else self._on_device + reduced
+        self._read = None
+
+    def begin_reading(self) -> None:
+        """Send the sums to the host behind what was launched, for nobody to wait for more later."""
+        if self._on_device is not None and self._on_device.is_cuda:
+            pinned = torch.empty_like(self._on_device, device="cpu", pin_memory=True)
+            self._on_device = pinned.copy_(self._on_device, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    @property
+    def _sums(self) -> list[float]:
+        if self._read is None:
+            assert self._on_device is not None, "there was a forward"
+            if self._arrived is not None:
+                self._arrived.synchronize()
+            self._read = self._on_device.tolist()
+        return self._read
 
     @property
     def loss(self) -> float:

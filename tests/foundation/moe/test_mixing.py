@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -138,6 +139,75 @@ def test_one_grouped_product_is_the_same(shared, generator):
         scale = two.float().abs().max()
         # a few roundings of 2^-9 on either way, of numbers as large as the largest
         assert (one.float() - two.float()).abs().max() <= 2**-6 * scale
+
+
+def test_sums_by_place_are_those_by_addition(generator):
+    """Outputs and all gradients: of routes that are as many in every row, nothing is added up."""
+    experts, shared = (linear_maps(n, generator, torch.bfloat16) for n in (EXPERTS, SHARED))
+    rows = torch.randn(8, TOKENS, FEATURES, generator=generator).bfloat16().requires_grad_()
+    chosen = torch.rand(8, EXPERTS, generator=generator).topk(3).indices
+    values = torch.rand(8, 3, generator=generator).add(0.1).requires_grad_()
+    found = []
+    for place in (True, False):
+        routes = ExpertRoutes.of_choices(chosen, values, EXPERTS)
+        if not place:
+            routes = replace(routes, place_MK=None)
+        out = mix_grouped(rows, routes, experts.maps, shared.maps)
+        direction = torch.linspace(-1, 2, out.numel()).view_as(out).to(out.dtype)
+        leaves = [rows, values, *parameters_of(experts, shared)]
+        found.append([out, *torch.autograd.grad((out * direction).sum(), leaves)])
+    for one, two in zip(*found, strict=True):
+        # a few roundings of 2^-9, of numbers as large as the largest
+        assert (one.float() - two.float()).abs().max() <= 2**-6 * two.float().abs().max()
+
+
+class _Spoilt(torch.autograd.Function):
+    """What Blackwell's grouped product leaves in the gradient of weights that no row passes."""
+
+    @staticmethod
+    def forward(ctx, weight, ends):
+        ctx.save_for_backward(ends)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (ends,) = ctx.saved_tensors
+        empty = torch.diff(ends, prepend=ends.new_zeros(1)) == 0
+        return gradient.masked_fill(empty[:, None, None], torch.nan), None
+
+
+def test_experts_without_rows_learn_nothing_where_memory_is_left_unwritten(generator, monkeypatch):
+    experts = linear_maps(EXPERTS, generator, torch.bfloat16)
+    rows = torch.randn(2, TOKENS, FEATURES, generator=generator).bfloat16()
+    routes = ExpertRoutes.of_choices(torch.tensor([[1, 4], [1, 2]]), torch.ones(2, 2), EXPERTS)
+    real = F.grouped_mm
+    monkeypatch.setattr(
+        F, "grouped_mm", lambda a, b, offs: real(a, _Spoilt.apply(b, offs), offs=offs)
+    )
+    learnt = {}
+    for filled in (True, False):
+        monkeypatch.setattr("foundation.moe.mixing.fills_empty_groups", lambda _, f=filled: f)
+        out = mix_grouped(rows, routes, experts.maps)
+        (gradient,) = torch.autograd.grad(out.float().sum(), experts.weight)
+        learnt[filled] = gradient.flatten(1).abs().sum(1)
+    assert learnt[True].isnan().tolist() == [True, False, False, True, False, True]
+    assert (learnt[False] > 0).tolist() == [False, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_forecasts_of_a_gpu_copy_weights_and_wait_for_nothing(dtype, generator, monkeypatch):
+    """One batched product, where a row is long enough to be worth it."""
+    monkeypatch.setattr("foundation.moe.mixing.in_launches", lambda _: True)
+    experts, shared = (linear_maps(n, generator, dtype) for n in (EXPERTS, SHARED))
+    rows = torch.randn(3, 32, FEATURES, generator=generator, dtype=dtype)
+    weights = choice_of(3, 2, generator).detach()
+    with torch.no_grad(), Products() as products:
+        ours = sparse(rows, weights, experts, shared)
+    torch.testing.assert_close(ours, dense(rows, weights, experts, shared).detach())
+    assert products.seen["bmm"] == 1
+    with torch.no_grad(), Products() as products:
+        sparse(rows[:, :31], weights, experts, shared)
+    assert products.seen["bmm"] == 0
 
 
 @pytest.mark.parametrize("rows", [0, 3])
