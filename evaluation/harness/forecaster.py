@@ -33,6 +33,8 @@ class Forecaster:
         reconstructs: whether it answers with the frames that it is given.
         learnt: corpora of its training, in their order.
         boxes: in which it solves an equation, along time and each axis; empty without one.
+        members: of an ensemble, likewise (M, B, steps, C, H, W); its forecast is their mean. None
+            of a single forecast.
     """
 
     facts: ModelFacts
@@ -42,6 +44,7 @@ class Forecaster:
     reconstructs: bool = False
     boxes: tuple[int, ...] = ()
     learnt: tuple[str, ...] = ()
+    members: Callable[[Batch, int], Tensor] | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
