@@ -13,7 +13,7 @@ from tqdm import tqdm
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import notes_on, read_manifest
+from data_shards.shards.manifest import Manifest, notes_on, read_manifest
 from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import open_forecaster
@@ -24,7 +24,7 @@ from evaluation.records.record import Record, predictions_path, samples_path
 from evaluation.records.results import check_writable
 from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
-from evaluation.tasks.task import Task, load_tasks, select_tasks
+from evaluation.tasks.task import Task, load_tasks, select_tasks, task_of_card
 from launchers.console.arguments import Subparsers, add_parser, add_shards_option, positive
 from launchers.console.device import usable_device
 from launchers.console.progress import say
@@ -35,6 +35,8 @@ _EXAMPLE = """examples:
       --shards shards/ --tasks zero_shot --output records/tiny.json
   foundation evaluate runs/tiny/model --shards shards/ --tasks ood,rollout \\
       --save-predictions float16 --output records/tiny-ood.json
+  foundation evaluate mine/tuned/model floor:persistence --shards mine/shards \\
+      --tasks zero_shot_custom --output records/mine.json      # own files, by their card
   torchrun --nproc-per-node 4 --no-python foundation evaluate runs/medium/model ...
 
 `foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
@@ -122,12 +124,12 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
 
 def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
     """Tasks asked for; those that only a group names are left out where they have no shards."""
-    known = load_tasks(options.include)
     asked = _split(options.tasks)
     _check_not_routing(asked, options.include)
+    manifest = read_manifest(find_shards(options.shards))
+    known = _own_tasks(manifest) | load_tasks(options.include)
     selected = select_tasks(asked, known)
     _check_forecasts(selected)
-    manifest = read_manifest(find_shards(options.shards))
     kept = []
     for task in selected:
         if task.name in asked or manifest.find(task.corpus, task.split) is not None:
@@ -141,6 +143,13 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
             f"{', '.join(corpora)} first"
         )
     return kept
+
+
+def _own_tasks(manifest: Manifest) -> dict[str, Task]:
+    """A test of every corpus of the shards by its card, such as `zero_shot_custom` of own files;
+    written tasks of the same name come before it."""
+    cards = {entry.corpus: entry.card for entry in manifest.entries if entry.card.asked_frames}
+    return {task.name: task for task in map(task_of_card, cards.values())}
 
 
 def _check_not_routing(asked: Sequence[str], include: Path | None) -> None:
