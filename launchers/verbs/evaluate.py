@@ -14,7 +14,7 @@ from data_shards.card import Split
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import notes_on, read_manifest
+from data_shards.shards.manifest import Manifest, notes_on, read_manifest
 from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import FLOOR_PREFIX, Forecaster, open_forecaster
@@ -26,7 +26,7 @@ from evaluation.records.record import Record, predictions_path, samples_path
 from evaluation.records.results import check_writable
 from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
-from evaluation.tasks.task import Task, load_tasks, select_tasks
+from evaluation.tasks.task import Task, load_tasks, select_tasks, task_of_card
 from launchers.console.arguments import (
     Subparsers,
     add_noise_options,
@@ -46,6 +46,8 @@ _EXAMPLE = """examples:
       --save-predictions float16 --output records/tiny-ood.json
   foundation evaluate runs/tiny/model ensemble:runs/a/model,runs/b/model floor:persistence \\
       --members 8 --shards shards/ --tasks bands,bands_shift --output records/bands.json
+  foundation evaluate mine/tuned/model floor:persistence --shards mine/shards \\
+      --tasks zero_shot_custom --output records/mine.json      # own files, by their card
   torchrun --nproc-per-node 4 --no-python foundation evaluate runs/medium/model ...
 
 `foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
@@ -141,12 +143,12 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
 
 def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
     """Tasks asked for; those that only a group names are left out where they have no shards."""
-    known = load_tasks(options.include)
     asked = _split(options.tasks)
     _check_not_routing(asked, options.include)
+    manifest = read_manifest(find_shards(options.shards))
+    known = _own_tasks(manifest) | load_tasks(options.include)
     selected = select_tasks(asked, known)
     _check_forecasts(selected)
-    manifest = read_manifest(find_shards(options.shards))
     kept = []
     for task in selected:
         missing = [each for each in _splits_of(task) if manifest.find(*each) is None]
@@ -167,6 +169,11 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
 def _splits_of(task: Task) -> list[tuple[str, Split]]:
     """What a task is judged on, and what its bands are calibrated on."""
     return [(task.corpus, task.split), *([] if task.calibration is None else [task.calibration])]
+def _own_tasks(manifest: Manifest) -> dict[str, Task]:
+    """A test of every corpus of the shards by its card, such as `zero_shot_custom` of own files;
+    written tasks of the same name come before it."""
+    cards = {entry.corpus: entry.card for entry in manifest.entries if entry.card.asked_frames}
+    return {task.name: task for task in map(task_of_card, cards.values())}
 
 
 def _check_not_routing(asked: Sequence[str], include: Path | None) -> None:

@@ -45,6 +45,12 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="SIZE",
         help=f"of a file of weights, such as 500MB or 2GB (default {MAX_SHARD_SIZE})",
     )
+    parser.add_argument(
+        "--bf16",
+        action="store_true",
+        help="round weights to bfloat16, half the bytes; it is then another model, to be judged "
+        "anew",
+    )
     add_card_options(parser)
     parser.add_argument("--json", action="store_true", help="print what was made, for programs")
     parser.set_defaults(run=_run)
@@ -77,6 +83,7 @@ def _run(options: argparse.Namespace) -> None:
         options.out,
         checkpoint=options.checkpoint,
         max_shard_size=options.max_shard_size,
+        bf16=options.bf16,
     )
     try:
         notes = write_card(options.out, evidence, options.dataset, options.license)
