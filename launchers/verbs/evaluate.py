@@ -1,4 +1,4 @@
-"""`foundation evaluate`: checkpoints and floors in, a results file and a table out."""
+"""`foundation evaluate`: checkpoints, factories and floors in, a results file and a table out."""
 
 import argparse
 import sys
@@ -35,6 +35,8 @@ _EXAMPLE = """examples:
       --shards shards/ --tasks zero_shot --output records/tiny.json
   foundation evaluate runs/tiny/model --shards shards/ --tasks ood,rollout \\
       --save-predictions float16 --output records/tiny-ood.json
+  foundation evaluate mine:model floor:persistence --shards shards/ --tasks zero_shot \\
+      --output records/mine.json    # def model() of mine.py: anybody's model
   torchrun --nproc-per-node 4 --no-python foundation evaluate runs/medium/model ...
 
 `foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
@@ -50,9 +52,9 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument(
         "targets",
         nargs="+",
-        metavar="CHECKPOINT|floor:NAME",
-        help="checkpoint folders; floor:persistence, floor:context_mean and, of steady problems, "
-        "floor:zero need no checkpoint",
+        metavar="CHECKPOINT|module:factory|floor:NAME",
+        help="checkpoint folders; functions of a Python module, here or installed, that return a "
+        "ForeignModel; floor:persistence, floor:context_mean and, of steady problems, floor:zero",
     )
     add_shards_option(parser, "test shards")
     parser.add_argument(
