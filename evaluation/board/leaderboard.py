@@ -135,7 +135,7 @@ def overview_markdown(board: Board) -> str:
                 row_label(row),
                 "–" if row.rank is None else str(row.rank),
                 mean_rank(row, board.columns),
-                *("–" if row.facts.floor else parameters(count) for count in counts),
+                *(parameters(count) if count else "–" for count in counts),
                 flops_cell(row),
                 seconds_cell(row),
             ]

@@ -48,7 +48,7 @@ class ModelFacts(_Stored):
     parameters_activated: NonNegativeInt = 0
     flops_per_frame: NonNegativeInt | None = None  # of a forecast of one sample; None: not counted
     fingerprint: str  # sha256 of configuration and weights
-    config_hash: str  # sha256 of the configuration alone
+    config_hash: str  # sha256 of the configuration alone; of a foreign model of its source
 
 
 class Machine(_Stored):

@@ -1,4 +1,4 @@
-"""`foundation evaluate`: checkpoints and floors in, a results file and a table out."""
+"""`foundation evaluate`: checkpoints, factories and floors in, a results file and a table out."""
 
 import argparse
 import sys
@@ -48,6 +48,8 @@ _EXAMPLE = """examples:
       --members 8 --shards shards/ --tasks bands,bands_shift --output records/bands.json
   foundation evaluate mine/tuned/model floor:persistence --shards mine/shards \\
       --tasks zero_shot_custom --output records/mine.json      # own files, by their card
+  foundation evaluate mine:model floor:persistence --shards shards/ --tasks zero_shot \\
+      --output records/mine.json    # def model() of mine.py: anybody's model
   torchrun --nproc-per-node 4 --no-python foundation evaluate runs/medium/model ...
 
 `foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
@@ -63,10 +65,10 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument(
         "targets",
         nargs="+",
-        metavar="CHECKPOINT|ensemble:A,B|floor:NAME",
-        help="checkpoint folders; ensemble:A,B of several is judged by its mean; "
-        "floor:persistence, floor:context_mean and, of steady problems, "
-        "floor:zero need no checkpoint",
+        metavar="CHECKPOINT|ensemble:A,B|module:factory|floor:NAME",
+        help="checkpoint folders; ensemble:A,B of several is judged by its mean; functions of a Python "
+        "module, here or installed, that return a ForeignModel; floor:persistence, "
+        "floor:context_mean and, of steady problems, floor:zero need no checkpoint",
     )
     add_shards_option(parser, "test shards")
     parser.add_argument(
@@ -169,6 +171,8 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
 def _splits_of(task: Task) -> list[tuple[str, Split]]:
     """What a task is judged on, and what its bands are calibrated on."""
     return [(task.corpus, task.split), *([] if task.calibration is None else [task.calibration])]
+
+
 def _own_tasks(manifest: Manifest) -> dict[str, Task]:
     """A test of every corpus of the shards by its card, such as `zero_shot_custom` of own files;
     written tasks of the same name come before it."""
