@@ -66,8 +66,8 @@ def add_verb(subparsers: Subparsers) -> None:
         "targets",
         nargs="+",
         metavar="CHECKPOINT|ensemble:A,B|module:factory|floor:NAME",
-        help="checkpoint folders; ensemble:A,B of several is judged by its mean; functions of a Python "
-        "module, here or installed, that return a ForeignModel; floor:persistence, "
+        help="checkpoint folders; ensemble:A,B of several is judged by its mean; functions of a "
+        "Python module, here or installed, that return a ForeignModel; floor:persistence, "
         "floor:context_mean and, of steady problems, floor:zero need no checkpoint",
     )
     add_shards_option(parser, "test shards")
