@@ -150,6 +150,8 @@ def _remarks(file: PublishedFile, inferred: Inferred) -> Iterator[str]:
     for setting, (value, origin) in inferred.origins.items():
         if origin == "published value":
             yield f"{setting}={value}: not in the file, taken from the published network"
+    if config.time_aggregation == "mlp":
+        yield "no time_agg_layer.gamma among the tensors: frames are aggregated without cosines"
     rows = config.resolution // config.patch
     if inferred.origins["modes"][1] == "args" and config.modes < rows:
         yield (
