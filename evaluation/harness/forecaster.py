@@ -13,6 +13,7 @@ from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
 from evaluation.harness.floors import FLOORS
 from evaluation.records.record import ModelFacts
+from evaluation.tasks.task import ProtocolName
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
@@ -32,6 +33,7 @@ class Forecaster:
         context_frames: how many frames it takes; None for a floor.
         reconstructs: whether it answers with the frames that it is given.
         learnt: corpora of its training, in their order.
+        protocol: under which it is judged whatever the task says; None: the task's.
         boxes: in which it solves an equation, along time and each axis; empty without one.
     """
 
@@ -42,6 +44,7 @@ class Forecaster:
     reconstructs: bool = False
     boxes: tuple[int, ...] = ()
     learnt: tuple[str, ...] = ()
+    protocol: ProtocolName | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -99,7 +102,8 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     boxes = () if config.constraint is None else config.constraint.splits
     learnt = tuple(model.about.get("corpora", ()))
     frames = config.context_frames
-    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt)
+    protocol: ProtocolName | None = "reference" if model.about.get("protocol") == "reference" else None
+    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt, protocol)
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

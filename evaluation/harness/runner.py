@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
 
-from data_shards.card import Shift
+from data_shards.card import CorpusCard, Shift
 from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
@@ -29,6 +29,7 @@ from data_shards.stream.origin import Origin
 from data_shards.stream.windows import load_windows
 from evaluation.harness.compatible import Window, as_asked, check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.protocol import authors_order
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.scored_grid import cut_forecast, scored_stride
 from evaluation.metrics import Forecast, MetricName, measure
@@ -145,7 +146,7 @@ class _Run:
             learnt=self.forecaster.learnt,
         ).to(self.settings.device)
         stride = scored_stride(self.layout, self.corpus)
-        made = _forecast(self.forecaster, batch, self.task)
+        made = _forecast(self.forecaster, batch, self.task, self.corpus.card, self.layout)
         pred = made.to(batch.asked.dtype)
         forecast = cut_forecast(pred, batch, self.corpus, self.task, self.layout, stride, made)
         finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
@@ -202,12 +203,17 @@ def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_Ba
 
 
 @torch.inference_mode()
-def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
+def _forecast(
+    forecaster: Forecaster, batch: Batch, task: Task, card: CorpusCard, layout: ModelLayout
+) -> Tensor:
     """A model that takes less context than the task gives gets the latest frames."""
     taken = forecaster.context_frames or task.context_frames
     shortened = replace(batch, given=batch.given[:, -taken:])
     steps = task.rollout_frames + task.free_frames
-    return forecaster.forecast(shortened, steps)
+    if task.protocol == "own":
+        return forecaster.forecast(shortened, steps)
+    order = authors_order(card, layout)
+    return order.ours(forecaster.forecast(order.theirs(shortened), steps))
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

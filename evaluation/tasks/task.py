@@ -26,6 +26,7 @@ BUILT_IN = Path(__file__).parent
 _PROSE = ("description", "groups")
 
 Aggregation = Literal["mean", "median"]
+ProtocolName = Literal["own", "reference"]  # see `evaluation.harness.protocol`
 
 
 class Task(Config):
@@ -56,6 +57,7 @@ class Task(Config):
     # The frames asked are those after the given ones, the same ones (`rollout_frames` of them), or
     # what is given itself, to be reconstructed.
     asked: Literal["next", "same", "given"] = later("next")
+    protocol: ProtocolName = later("own")  # how the forecast is made and which cells are scored
 
     @model_validator(mode="before")
     @classmethod
