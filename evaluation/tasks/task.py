@@ -26,6 +26,7 @@ BUILT_IN = Path(__file__).parent
 _PROSE = ("description", "groups")
 
 Aggregation = Literal["mean", "median"]
+ProtocolName = Literal["own", "reference"]  # see `evaluation.harness.protocol`
 
 
 class BandTerms(Config):
@@ -67,6 +68,7 @@ class Task(Config):
     # what is given itself, to be reconstructed.
     asked: Literal["next", "same", "given"] = later("next")
     bands: BandTerms | None = later(None)
+    protocol: ProtocolName = later("own")  # how the forecast is made and which cells are scored
 
     @model_validator(mode="before")
     @classmethod
