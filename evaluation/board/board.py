@@ -107,7 +107,7 @@ def _order(record: Record) -> tuple[str, ...]:
 
 def _key(record: Record) -> tuple[str, str, int]:
     """What must agree for two scores to be comparable."""
-    return record.task_hash, record.provenance.shard_fingerprint, record.num_samples
+    return record.task_hash, record.data, record.num_samples
 
 
 def _comparable(records: list[Record]) -> tuple[list[Record], list[SetAside]]:
@@ -143,8 +143,8 @@ def _difference(record: Record, chosen: tuple[str, str, int]) -> str:
     reasons = []
     if record.task_hash != task_hash:
         reasons.append(f"task hash {record.task_hash[:10]}, the column has {task_hash[:10]}")
-    if record.provenance.shard_fingerprint != shards:
-        came = record.provenance.shard_fingerprint[:10]
+    if record.data != shards:
+        came = record.data[:10]
         reasons.append(f"shards {came}, the column has {shards[:10]}")
     if record.num_samples != samples:
         reasons.append(f"{record.num_samples} samples, the column has {samples}")

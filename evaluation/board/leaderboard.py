@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
+from evaluation.board.bands import BANDS_LEAD, BANDS_TITLES, band_cells, banded
 from evaluation.board.board import Board, Cell, Row, build_board
 from evaluation.board.groups import ColumnGroup, groups_of, rows_in
 from evaluation.board.page.few_shot import few_shot_chapter
@@ -133,7 +134,7 @@ def overview_markdown(board: Board) -> str:
                 row_label(row),
                 "–" if row.rank is None else str(row.rank),
                 mean_rank(row, board.columns),
-                *("–" if row.facts.floor else parameters(count) for count in counts),
+                *(parameters(count) if count else "–" for count in counts),
                 flops_cell(row),
             ]
         )
@@ -187,6 +188,8 @@ def board_markdown(board: Board) -> str:
         parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
         if any(not row.facts.floor for row in rows_in(board, group.columns)):
             parts += ["### Factor over the best floor", factors_markdown(board, group)]
+    if bands := [[row_label(row), *band_cells(record)] for row, record in banded(board)]:
+        parts += ["## How sure forecasts are", BANDS_LEAD, markdown_table(BANDS_TITLES, bands, 2)]
     if listed := notes(board):
         parts += ["## Notes", "\n".join(f"- {line}" for line in listed)]
     parts += ["## Provenance", _provenance_markdown(board)]

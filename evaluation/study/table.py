@@ -1,5 +1,8 @@
 """The tables of a study: its summaries in, Markdown out."""
 
+from collections.abc import Sequence
+
+from evaluation.records.record import Record
 from evaluation.records.table import markdown_table, metric_title, number, parameters
 from evaluation.study.summary import OverSeeds, Standing, StudySummary
 from evaluation.study.transfer_summary import Chosen, StudyTransfer, TransferCell
@@ -23,22 +26,16 @@ def mixtures_of(summary: StudySummary) -> list[str]:
     return list(dict.fromkeys(each.mixture for each in summary.standings))
 
 
+_ABOUT = ["Model", "Seeds", "Total", "Activated", "FLOPs/frame"]
+
+
 def standing_titles(summary: StudySummary) -> list[str]:
     """Titles of the columns of a mixture's table."""
     tasks = [
         f"{metric_title(headline)} {task.removeprefix('zero_shot_')}"
         for task, headline in summary.tasks.items()
     ]
-    return [
-        "Model",
-        "Seeds",
-        "Total",
-        "Activated",
-        "FLOPs/frame",
-        *tasks,
-        "Geometric mean",
-        "Mean rank",
-    ]
+    return [*_ABOUT, *tasks, "Geometric mean", "Mean rank"]
 
 
 def standing_cells(standing: Standing, steps: int) -> list[str]:
@@ -59,6 +56,16 @@ def standing_cells(standing: Standing, steps: int) -> list[str]:
         over_seeds_cell(standing.geometric_mean),
         over_seeds_cell(standing.mean_rank),
     ]
+
+
+def beside_table(summary: StudySummary, records: Sequence[Record]) -> str:
+    """Models that the study did not train: the headline of every task."""
+    errors: dict[str, dict[str, float]] = {}
+    for record in records:
+        errors.setdefault(record.model.name, {})[record.task.name] = record.headline.value
+    titles = standing_titles(summary)[len(_ABOUT) : -2]
+    rows = [[name, *(number(own[task]) for task in summary.tasks)] for name, own in errors.items()]
+    return "judged as they are\n\n" + markdown_table(["Model", *titles], rows)
 
 
 WIN_TITLES = ["Mixture", "Model", "against", "Better on", "clearly", "clearly worse on"]

@@ -28,6 +28,16 @@ _PROSE = ("description", "groups")
 Aggregation = Literal["mean", "median"]
 
 
+class BandTerms(Config):
+    """Bands that are to hold the truth, widened until they held that of known trajectories."""
+
+    level: float = Field(default=0.9, gt=0.0, lt=1.0)  # share of points within
+    # Whose trajectories are known; None: the corpus itself, or that which its ladder leads away
+    # from, so that a shift shows.
+    corpus: str | None = None
+    split: Split = "validation"
+
+
 class Task(Config):
     """The terms of one test."""
 
@@ -56,6 +66,7 @@ class Task(Config):
     # The frames asked are those after the given ones, the same ones (`rollout_frames` of them), or
     # what is given itself, to be reconstructed.
     asked: Literal["next", "same", "given"] = later("next")
+    bands: BandTerms | None = later(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +93,10 @@ class Task(Config):
             raise ValueError(
                 f"headline {self.headline!r} is not among metrics {list(self.measured)}; add it"
             )
+        if not find_metric(self.headline).ranked:
+            raise ValueError(
+                f"headline {self.headline!r}: neither more nor less of it is better; choose another"
+            )
         if self.higher_is_better != _direction(self.headline):
             raise ValueError(
                 f"higher_is_better={self.higher_is_better} does not fit headline "
@@ -101,6 +116,10 @@ class Task(Config):
         if self.asked != "next" and self.free_frames:
             raise ValueError(
                 f"asked={self.asked} has no frames beyond its truth; leave free_frames out"
+            )
+        if self.bands is not None and len(self.windows) > 1:
+            raise ValueError(
+                "bands are calibrated on one window of every trajectory; leave windows out"
             )
         if self.kind == "few_shot" and not self.few_shot:
             raise ValueError("kind few_shot needs few_shot, a list of numbers of trajectories")
@@ -126,6 +145,16 @@ class Task(Config):
         """Frames that a trajectory must have."""
         later = self.rollout_frames if self.asked == "next" else 0
         return max(self.windows) + self.context_frames + later
+
+    @property
+    def calibration(self) -> tuple[str, Split] | None:
+        """Corpus and split that bands are calibrated on; None without bands."""
+        if self.bands is None:
+            return None
+        if self.bands.corpus is not None:
+            return self.bands.corpus, self.bands.split
+        shift = load_card(self.corpus).shift
+        return self.corpus if shift is None else shift.base, self.bands.split
 
     @property
     def as_forecast(self) -> Self:

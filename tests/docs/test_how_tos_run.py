@@ -67,6 +67,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (desk / name).symlink_to(ROOT / name)
     write_files("task", desk)
     write_files("study", desk)
+    write_files("foreign-models", desk)
     (desk / "mine.yaml").write_text(smaller((desk / "mine.yaml").read_text()))
     return desk
 

@@ -11,6 +11,7 @@ from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board
 from evaluation.board.groups import ColumnGroup, family_title, groups_of, rows_in
 from evaluation.board.page import tables
+from evaluation.board.page.bands import bands_chapter
 from evaluation.board.page.curves import (
     observables_chapter,
     rollout_figures,
@@ -58,7 +59,12 @@ def render_page(
     styles, groups = row_styles(board), groups_of(board)
     films = films_of(groups, pictures)
     curves = scaling_chapter(board, groups), shift_chapter(board, styles)
-    made = (*curves, observables_chapter(board, styles), *further)
+    made = (
+        *curves,
+        bands_chapter(board, styles),
+        observables_chapter(board, styles),
+        *further,
+    )
     chapters = [
         *(
             _group(board, group, styles, films[group.anchor], shown=place == 0)
