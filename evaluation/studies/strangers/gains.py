@@ -5,9 +5,9 @@
 Of each of three equations that no corpus holds, runs from other random starts become files, files
 become shards by `foundation shards convert custom`, and `foundation transfer` learns from 1, 4 and
 16 of them, the same steps from the checkpoint and from scratch, at the rate of pre-training, which
-favours learning from scratch. All are judged on 8 runs that
-nothing was learnt from, beside the checkpoint as it is and repeating the last frame. Every step is
-the console's own, on one core; stopped, the same command goes on. Another checkpoint, another folder.
+favours learning from scratch. All are judged on 8 runs that nothing was learnt from, beside the
+checkpoint as it is and repeating the last frame. Every step is the console's own, on one core;
+stopped, the same command goes on. Another checkpoint takes another folder.
 """
 
 import argparse

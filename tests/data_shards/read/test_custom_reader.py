@@ -1,9 +1,9 @@
 """A user's own files as a corpus: what was simulated is what the shards hold."""
 
-from pathlib import re
+import re
+from pathlib import Path
 
 import numpy as np
-import Path
 import pytest
 from own_files import COLUMNS, FRAMES, ROWS, places, waves, write_arrays, write_waves
 
