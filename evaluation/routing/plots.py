@@ -6,6 +6,7 @@ Axes: K corpora, L blocks, E routed experts. Blocks and experts are counted from
 import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -146,7 +147,12 @@ def draw_emergence(runs: Mapping[str, Sequence[RoutingRecord]]) -> str:
             alone = len(runs) == 1
             colour = INK if alone else PALETTE[place % len(PALETTE)]
             together = [record.findings.inference.combined.accuracy for record in run]
-            style = {"color": colour, "lw": 2 if alone else 1.4, "marker": "o", "ms": 3}
+            style: dict[str, Any] = {
+                "color": colour,
+                "lw": 2 if alone else 1.4,
+                "marker": "o",
+                "ms": 3,
+            }
             left.errorbar(
                 _steps(run), [s.value for s in together], _errors(together),
                 label="all blocks" if alone else name, elinewidth=0.7, **style,
@@ -174,7 +180,8 @@ def _draw_blocks(left: Axes, right: Axes, run: Sequence[RoutingRecord]) -> None:
     """Thin lines, one a block."""
     steps = _steps(run)
     for block in range(len(run[0].findings.specialisation)):
-        style = {"color": PALETTE[block % len(PALETTE)], "lw": 1.3, "marker": "o", "ms": 2.5}
+        colour = PALETTE[block % len(PALETTE)]
+        style: dict[str, Any] = {"color": colour, "lw": 1.3, "marker": "o", "ms": 2.5}
         looks = [record.findings.inference.blocks[block].accuracy for record in run]
         left.errorbar(steps, [s.value for s in looks], _errors(looks), elinewidth=0.7, **style)
         divided = [record.findings.specialisation[block] for record in run]
@@ -207,7 +214,7 @@ def runs_of(records: Sequence[RoutingRecord]) -> dict[str, list[RoutingRecord]]:
         runs.setdefault(_CHECKPOINT.sub("", record.model.name), []).append(record)
     trained = [sum(not record.model.floor for record in run) for run in runs.values()]
     if len(set(_steps(stepped))) == len(stepped) and max(trained, default=0) <= 1 and stepped:
-        return {records[0].model.name: stepped}
+        return {stepped[-1].model.name: stepped}
     return runs
 
 
