@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def main() -> None:
         "test_trajectories": TESTS, "simulations": rows,
     }  # fmt: skip
     options.output.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    print(as_table(rows))
 
 
 def learnt(checkpoint: str, name: str, work: Path) -> dict[str, Any]:
@@ -71,6 +72,22 @@ def learnt(checkpoint: str, name: str, work: Path) -> dict[str, Any]:
         "fine_tuned": errors("pretrained"),
         "from_scratch": errors("scratch"),
     }
+
+
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """For the README: errors by number of trajectories."""
+    sizes = ", ".join(map(str, SIZES))
+    lines = [
+        f"| | repeating | as it is | fine-tuned on {sizes} | from scratch on {sizes} |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        learnt = [
+            ", ".join(f"{e:g}" for e in row[k].values()) for k in ("fine_tuned", "from_scratch")
+        ]
+        cells = [row["simulation"], f"{row['repeating']:g}", f"{row['as_it_is']:g}", *learnt]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def write_shards(name: str, folder: Path, shards: Path) -> None:
