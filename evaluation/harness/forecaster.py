@@ -118,6 +118,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         flops_per_frame=_flops_per_frame(config),
         fingerprint=model.fingerprint,
         config_hash=digest(config.canonical()),
+        training_steps=steps if isinstance(steps := model.about.get("steps"), int) else None,
     )
 
     def forecast(batch: Batch, steps: int) -> Tensor:

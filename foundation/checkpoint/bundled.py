@@ -14,8 +14,3 @@ def bundled() -> dict[str, Path]:
     """Folder of every checkpoint of the package, by its name."""
     found = sorted(PLACE.glob("*/config.json"))
     return {config.parent.name: config.parent for config in found}
-
-
-def is_bundled(folder: Path) -> bool:
-    """Whether a folder is one of them: such are read and never written."""
-    return folder.resolve().parent == PLACE.resolve()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_shards.errors import UserError
 from evaluation.board.model_card import read_evidence, write_card
+from foundation.checkpoint.bundled import bundled
 from foundation.checkpoint.folder import fingerprint_of
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
 from foundation.train.export import export_run
@@ -79,7 +80,7 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     evidence = read_evidence(options.records, options.shards, options.fingerprints)
     source = export_run(
-        options.run_folder,
+        bundled().get(str(options.run_folder), options.run_folder),
         options.out,
         checkpoint=options.checkpoint,
         max_shard_size=options.max_shard_size,

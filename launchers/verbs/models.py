@@ -23,6 +23,7 @@ _EXAMPLES = """examples:
 Whatever takes a CHECKPOINT takes one of these: a name of the package, a folder, or OWNER/NAME
 of the Hugging Face Hub. Published weights are imported first:
   foundation import-reference FILE.pth CHECKPOINT
+Models of others are judged by a function that returns them: foundation evaluate --help.
 """
 _CORPORA = 2  # named in a row
 

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Its packages are in an environment of its own, where nothing is checked.
 """Simulations by solvers that others wrote: exponax (spectral) and py-pde (finite differences).
 
     python -m venv others && others/bin/pip install exponax==0.2.0 py-pde==0.59.0
@@ -44,7 +46,7 @@ def korteweg_de_vries() -> dict[str, np.ndarray]:
     return spectral(step, fields, every=10, before=0)
 
 
-def spectral(step, fields, *, every: int, before: int) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+def spectral(step, fields, *, every: int, before: int) -> dict[str, np.ndarray]:
     """Frames of a solver of exponax; its axes are (channels, x, y)."""
     frames = exponax.repeat(step, before)(fields) if before else fields
     rolled = exponax.rollout(exponax.repeat(step, every), FRAMES - 1, include_init=True)(frames)
@@ -64,7 +66,7 @@ def klein_gordon_walls() -> dict[str, np.ndarray]:
     return differences(equation, start, frame=0.2, dt=0.01)
 
 
-def differences(equation, start, *, frame: float, dt: float) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+def differences(equation, start, *, frame: float, dt: float) -> dict[str, np.ndarray]:
     """Frames of a solver of py-pde; its axes are (x, y)."""
     storage = pde.MemoryStorage()
     end = frame * (FRAMES - 1)
