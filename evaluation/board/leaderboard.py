@@ -14,6 +14,7 @@ from data_shards.errors import UserError
 from evaluation.board.bands import BANDS_LEAD, BANDS_TITLES, band_cells, banded
 from evaluation.board.board import Board, Cell, Row, build_board
 from evaluation.board.groups import ColumnGroup, groups_of, rows_in
+from evaluation.board.page.breakeven import breakeven_chapter
 from evaluation.board.page.few_shot import few_shot_chapter
 from evaluation.board.page.fields import PicturedModel
 from evaluation.board.page.render import render_page
@@ -33,6 +34,7 @@ from evaluation.board.wording import (
     score_cell,
     terms_cells,
 )
+from evaluation.breakeven.record import BREAK_EVENS
 from evaluation.metrics import MetricName
 from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record, ResultFile
@@ -64,6 +66,7 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
     further = (
         study_chapter(found.of(STUDIES), found.of(STUDY_TRANSFERS)),
         few_shot_chapter(found.of(SWEEPS)),
+        breakeven_chapter(found.of(BREAK_EVENS)),
         routing_chapter([each for file in found.of(ROUTING) for each in file.records]),
     )
     try:
