@@ -102,7 +102,9 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     boxes = () if config.constraint is None else config.constraint.splits
     learnt = tuple(model.about.get("corpora", ()))
     frames = config.context_frames
-    protocol: ProtocolName | None = "reference" if model.about.get("protocol") == "reference" else None
+    protocol: ProtocolName | None = (
+        "reference" if model.about.get("protocol") == "reference" else None
+    )
     return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt, protocol)
 
 

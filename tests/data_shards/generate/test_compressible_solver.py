@@ -13,7 +13,6 @@ from scipy.optimize import brentq
 from data_shards.generate import compressible
 from data_shards.generate.solution import Array
 
-
 TESTS = Path(__file__).parents[2]
 PUBLISHED = TESTS.parent / "../shared/realdata/pdebench_cns_64.hdf5"
 NEWTONIAN = ("full", "pdebench")  # both conserve momentum and energy
