@@ -107,6 +107,7 @@ def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool 
         pde=card.pde,
         given=tuple(given) if whole else (),
         staggered=card.staggered if whole else {},
+        vrmse=task.vrmse,
     )
 
 

@@ -1,6 +1,6 @@
 """Ten steps of the faithful preset are ten steps of the authors' program.
 
-Their network, losses, Adam and schedule (MoE-POT, commit c36ec22) were run on the batches and weights
+Their network, losses, Adam and schedule (MoE-POT, commit c36ec22) were run on batches and weights
 of `prepared_flows`, without noise, whose random numbers are torch's own.
 """
 
@@ -22,7 +22,7 @@ from foundation.train.losses import losses_of
 THEIRS = json.loads((Path(__file__).parent / "authors.json").read_text())["training"]
 SIZES = ("resolution", "patch", "width", "blocks", "heads", "mlp_ratio", "head_width", "modes")
 ROUND_OFF = 5e-6  # of float32, sums in another order, through ten steps
-# A bias before a batch norm has no gradient but round-off, which Adam divides by itself; the running
+# A bias before a batch norm has no gradient but round-off, divided by itself in Adam; the running
 # mean holds that bias.
 WITHOUT_GRADIENT = ("gate.0.bias", "gate.4.bias", "running_mean")
 
@@ -85,7 +85,7 @@ def test_ten_steps_are_those_of_the_authors_program():
 
 
 def furthest(weights) -> float:
-    """Largest difference of a tensor's norm, or of its product with fixed numbers, over its norm."""
+    """Largest difference of a tensor's norm, or of its fingerprint, over its norm."""
     far = 0.0
     for name, (norm, product) in fingerprint(weights).items():
         if not name.endswith(WITHOUT_GRADIENT):

@@ -94,7 +94,7 @@ def training_batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def fingerprint(weights: dict[str, torch.Tensor]) -> dict[str, list[float]]:
-    """Norm of every tensor of floats, and its product with numbers of its own, by published name."""
+    """Norm of every tensor of floats, and its product with fixed numbers, by published name."""
     found = {}
     for name, tensor in weights.items():
         if tensor.is_floating_point():

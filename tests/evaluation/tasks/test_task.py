@@ -136,6 +136,8 @@ def test_the_first_tasks_keep_their_hashes() -> None:
         ("keys", "*", "*-000001"),
         ("few_shot", [], [4]),
         ("free_frames", 0, 5),
+        ("protocol", "own", "reference"),
+        ("vrmse", "points", "the_well"),
     ],
 )
 def test_a_later_option_enters_the_hash_only_where_it_says_something(
