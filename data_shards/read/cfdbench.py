@@ -50,8 +50,8 @@ class CfdBenchOptions(Config):
     padding: Padding = "none"
     mask: MaskPlace = "centred"
     remainder: Literal["drop", "repeat"] = "drop"
-    # All of MoE-POT's preparation at once: the three above as reference, reference and repeat,
-    # and the mask as shares of the fluid, not cut at one half.
+    # All of MoE-POT's preparation at once: the three above as `reference`, `reference` and
+    # `repeat`, and the mask as shares of the fluid, not cut at one half.
     preparation: Literal["own", "reference"] = "own"
 
     @model_validator(mode="before")

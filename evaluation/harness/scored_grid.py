@@ -6,6 +6,7 @@ corner, `stride` = model resolution // resolution of the stored data, and the
 corpus's asked channels. Source: MoE-POT (NeurIPS 2025), test protocol.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -46,6 +47,7 @@ def cut_forecast(
     layout: ModelLayout,
     stride: int,
     made: Tensor | None = None,
+    members: Tensor | None = None,
 ) -> Forecast:
     """A forecast as metrics take it.
 
@@ -58,6 +60,7 @@ def cut_forecast(
         layout: of the batch.
         stride: from `scored_stride`.
         made: the same as `pred` with all digits that the model gave, on the model's grid.
+        members: of the ensemble whose mean it is (M, B, T, C, *S), on the model's grid.
     """
     true = cut(batch.asked, corpus.card, stride)
     if pred.shape[2:] != true.shape[2:]:
@@ -71,7 +74,12 @@ def cut_forecast(
     beyond = pred[:, known:] if pred.shape[1] > known else None
     given = given_fields(batch, corpus.card, layout, stride)
     digits = None if made is None else cut(made[:, :known], corpus.card, stride)
-    return Forecast(pred[:, :known], true, points, setting, batch.origins, beyond, given, digits)
+    if members is not None:
+        setting = replace(setting, members=len(members))
+        members = torch.stack([cut(each[:, :known], corpus.card, stride) for each in members])
+    return Forecast(
+        pred[:, :known], true, points, setting, batch.origins, beyond, given, digits, members
+    )
 
 
 def given_fields(
@@ -108,6 +116,7 @@ def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool 
         given=tuple(given) if whole else (),
         staggered=card.staggered if whole else {},
         vrmse=task.vrmse,
+        level=None if task.bands is None else task.bands.level,
     )
 
 
