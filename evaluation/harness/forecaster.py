@@ -112,7 +112,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     facts = ModelFacts(
         name=said_of(name or Path(target).resolve().name, model.about.get("unlabelled")),
         model_type=config.model_type,
-        source=target,
+        source=told_source(target),
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         flops_per_frame=_flops_per_frame(config),
@@ -139,6 +139,19 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         learnt,
         protocol="reference" if is_reference else None,
     )
+
+
+def told_source(target: str) -> str:
+    """Where a checkpoint lies, as a record tells it: nothing of a machine's own folders.
+
+    A path from the root is told from the working folder, where it is inside of it, else by its
+    last two parts, as in nano-seed0/model.
+    """
+    path = Path(target)
+    if not path.is_absolute():
+        return target
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:]))
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

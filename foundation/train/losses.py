@@ -59,7 +59,7 @@ def losses_of(
         UserError: the configuration weighs a term that the network does not give.
     """
     minimised = OBJECTIVES[config.objective](prediction, batch, config)
-    total = minimised.mean()
+    total = config.scale * minimised.mean()
     per_sample = minimised.detach()
     if config.terms:
         total = total + _weighed(prediction.terms, config, step)
@@ -71,7 +71,8 @@ def losses_of(
     balance = total.new_zeros(())
     if prediction.routing:
         of_blocks = torch.stack([importance_of(r, config.balance) for r in prediction.routing])
-        of_blocks = sum_over_ranks(of_blocks)
+        if config.balance_over == "batch":
+            of_blocks = sum_over_ranks(of_blocks)
         balance = torch.stack([balance_loss(i, config.balance) for i in of_blocks]).sum()
         total = total + config.balance_weight * balance
     if config.class_weight:
