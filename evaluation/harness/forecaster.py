@@ -14,6 +14,7 @@ from data_shards.stream.layout import ModelLayout
 from evaluation.foreign.factory import in_one_line, is_factory, make_model
 from evaluation.harness.floors import FLOORS
 from evaluation.records.record import ModelFacts
+from evaluation.tasks.task import ProtocolName
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
@@ -33,7 +34,10 @@ class Forecaster:
         context_frames: how many frames it takes; None if all that there are, as a floor does.
         reconstructs: whether it answers with the frames that it is given.
         learnt: corpora of its training, in their order.
+        protocol: under which it is judged whatever the task says; None: the task's.
         boxes: in which it solves an equation, along time and each axis; empty without one.
+        members: of an ensemble, likewise (M, B, steps, C, H, W); its forecast is their mean. None
+            of a single forecast.
     """
 
     facts: ModelFacts
@@ -43,6 +47,8 @@ class Forecaster:
     reconstructs: bool = False
     boxes: tuple[int, ...] = ()
     learnt: tuple[str, ...] = ()
+    members: Callable[[Batch, int], Tensor] | None = None
+    protocol: ProtocolName | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -112,6 +118,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         flops_per_frame=_flops_per_frame(config),
         fingerprint=model.fingerprint,
         config_hash=digest(config.canonical()),
+        training_steps=steps if isinstance(steps := model.about.get("steps"), int) else None,
     )
 
     def forecast(batch: Batch, steps: int) -> Tensor:
@@ -121,7 +128,17 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     boxes = () if config.constraint is None else config.constraint.splits
     learnt = tuple(model.about.get("corpora", ()))
     frames = config.context_frames
-    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt)
+    is_reference = model.about.get("protocol") == "reference"
+    return Forecaster(
+        facts,
+        forecast,
+        layout,
+        frames,
+        config.reconstructs,
+        boxes,
+        learnt,
+        protocol="reference" if is_reference else None,
+    )
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

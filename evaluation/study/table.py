@@ -13,7 +13,7 @@ def study_tables(summary: StudySummary) -> str:
     parts = []
     for mixture in mixtures_of(summary):
         standings = [each for each in summary.standings if each.mixture == mixture]
-        rows = [standing_cells(each) for each in standings]
+        rows = [standing_cells(each, standings[0].steps) for each in standings]
         about = f"{mixture}: {standings[0].corpora} corpora, {standings[0].steps} steps"
         parts += [about, markdown_table(standing_titles(summary), rows)]
     if summary.wins:
@@ -35,14 +35,19 @@ def standing_titles(summary: StudySummary) -> list[str]:
         f"{metric_title(headline)} {task.removeprefix('zero_shot_')}"
         for task, headline in summary.tasks.items()
     ]
-    return [*_ABOUT, *tasks, "Mean", "Mean rank"]
+    return [*_ABOUT, *tasks, "Geometric mean", "Mean rank"]
 
 
-def standing_cells(standing: Standing) -> list[str]:
-    """One row, in the order of `standing_titles`; Mean is the geometric one over tasks."""
+def standing_cells(standing: Standing, steps: int) -> list[str]:
+    """One row, in the order of `standing_titles`.
+
+    Args:
+        standing: of a model.
+        steps: that its table says; another number stands beside the name.
+    """
     flops = standing.flops_per_frame
     return [
-        standing.model,
+        standing.model + ("" if standing.steps == steps else f", {standing.steps} steps"),
         str(standing.seeds),
         parameters(standing.parameters_total),
         parameters(standing.parameters_activated),

@@ -92,6 +92,15 @@ def own_files(desk: Path) -> None:
         file["vorticity"] = runs[0]
 
 
+def own_runs(desk: Path) -> None:
+    """Files of one run each, of which a model has seen none."""
+    corpus = ShardedCorpus.open(desk / "shards", "fno_ns_1e-3", "train")
+    (desk / "mine").mkdir()
+    for run, name in enumerate(("run_0", "run_1", "run_2", "run_3", "new")):
+        fields = corpus.trajectory(run % corpus.num_trajectories).fields[:16, 0]
+        np.savez(desk / "mine" / f"{name}.npz", w=np.roll(fields, 5 + run, axis=1))
+
+
 def steady_files(desk: Path) -> None:
     """A steady problem under the names of the model's slots, and one under a name of its own."""
     source = np.random.default_rng(0).standard_normal((48, 48)).astype(np.float32)
@@ -146,6 +155,8 @@ def test_every_command_of_every_how_to_does_its_work(desk):
                 continue
             if block.page == "forecast" and not (desk / "flow.h5").exists():
                 own_files(desk)
+            if block.page == "own-files" and not (desk / "mine").exists():
+                own_runs(desk)
             if block.page == "steady" and not (desk / "plate.npz").exists():
                 steady_files(desk)
             if block.page == "published-weights" and not (desk / "fresh").exists():

@@ -18,7 +18,8 @@ _SHELL = {"mkdir", "cp", "tail", "python"}
 # In the order in which a reader goes through them.
 ORDER = (
     *("corpora", "pretrain", "scale", "resume", "evaluate", "foreign-models", "few-shot", "study"),
-    *("forecast", "finetune", "steady", "constraints", "ground-states", "boxes", "share"),
+    *("forecast", "finetune", "own-files", "steady", "constraints", "ground-states", "boxes"),
+    "share",
     *("published-weights", "task", "add-a-model"),
 )
 

@@ -11,6 +11,7 @@ from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board
 from evaluation.board.groups import ColumnGroup, family_title, groups_of, rows_in
 from evaluation.board.page import tables
+from evaluation.board.page.bands import bands_chapter
 from evaluation.board.page.curves import (
     observables_chapter,
     rollout_figures,
@@ -27,7 +28,7 @@ from evaluation.board.page.elements import (
     row_styles,
 )
 from evaluation.board.page.fields import Films, PicturedModel, films_of
-from evaluation.board.wording import cost_text, headline_text, notes
+from evaluation.board.wording import COST, headline_text, notes
 from evaluation.tasks.task import group_meanings
 from evaluation.templates import templates
 
@@ -58,7 +59,12 @@ def render_page(
     styles, groups = row_styles(board), groups_of(board)
     films = films_of(groups, pictures)
     curves = scaling_chapter(board, groups), shift_chapter(board, styles)
-    made = (*curves, observables_chapter(board, styles), *further)
+    made = (
+        *curves,
+        bands_chapter(board, styles),
+        observables_chapter(board, styles),
+        *further,
+    )
     chapters = [
         *(
             _group(board, group, styles, films[group.anchor], shown=place == 0)
@@ -73,7 +79,7 @@ def render_page(
         lead=_lead(board),
         contents=_contents(chapters, groups),
         overview=tables.overview(board, groups, styles),
-        cost=cost_text(board),
+        cost=COST,
         chapters=chapters,
     )
 

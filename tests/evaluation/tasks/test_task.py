@@ -136,6 +136,7 @@ def test_the_first_tasks_keep_their_hashes() -> None:
         ("keys", "*", "*-000001"),
         ("few_shot", [], [4]),
         ("free_frames", 0, 5),
+        ("bands", None, {"level": 0.8}),
     ],
 )
 def test_a_later_option_enters_the_hash_only_where_it_says_something(
@@ -161,7 +162,7 @@ def test_every_option_enters_the_hash() -> None:
     first |= {"metrics", "headline", "higher_is_better"}
     prose = {"description", "groups"}
     later = {"kind", "windows", "frames", "valid_threshold", "conserved", "solenoidal"}
-    later |= {"aggregation", "keys", "few_shot", "free_frames", "asked"}
+    later |= {"aggregation", "keys", "few_shot", "free_frames", "asked", "bands"}
     assert set(Task.model_fields) == first | prose | later
 
 
