@@ -16,6 +16,7 @@ from evaluation.records.record import ModelFacts
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
+from foundation.models.types import Prediction
 from foundation.models.work import flops_of
 
 FLOOR_PREFIX = "floor:"
@@ -35,6 +36,8 @@ class Forecaster:
         boxes: in which it solves an equation, along time and each axis; empty without one.
         members: of an ensemble, likewise (M, B, steps, C, H, W); its forecast is their mean. None
             of a single forecast.
+        any_grid: whether it answers on the cells of the data, whatever those of its layout.
+        model: one call of a checkpoint; None of others.
     """
 
     facts: ModelFacts
@@ -45,6 +48,8 @@ class Forecaster:
     boxes: tuple[int, ...] = ()
     learnt: tuple[str, ...] = ()
     members: Callable[[Batch, int], Tensor] | None = None
+    any_grid: bool = False
+    model: Callable[[Batch], Prediction] | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -102,7 +107,9 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     boxes = () if config.constraint is None else config.constraint.splits
     learnt = tuple(model.about.get("corpora", ()))
     frames = config.context_frames
-    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt)
+    return Forecaster(
+        facts, forecast, layout, frames, config.reconstructs, boxes, learnt, model=model
+    )
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

@@ -19,6 +19,7 @@ from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import FLOOR_PREFIX, Forecaster, open_forecaster
 from evaluation.harness.members import ensemble_of
+from evaluation.harness.other_grids import on_data_grid
 from evaluation.harness.ranks import Ranks, joined_ranks
 from evaluation.harness.resume import read_judged
 from evaluation.harness.runner import RunSettings
@@ -105,6 +106,13 @@ def add_verb(subparsers: Subparsers) -> None:
         help="judge the mean of N members: of a checkpoint under noise, of ensemble:A,B by turns",
     )
     add_noise_options(parser)
+    parser.add_argument(
+        "--grid",
+        choices=("model", "native", "regrid"),
+        default="model",
+        help="where checkpoints answer: on their own grid (default, the published protocol); or on "
+        "the data's, native or by regridding there and back",
+    )
     parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
     parser.add_argument("--json", action="store_true", help="print the records instead of a table")
@@ -217,7 +225,12 @@ def _forecaster(
     """A target as it is, or as an ensemble."""
     parts = target.removeprefix(_ENSEMBLE).split(",") if target.startswith(_ENSEMBLE) else [target]
     if len(parts) == 1 and (options.members is None or target.startswith(FLOOR_PREFIX)):
-        return open_forecaster(parts[0], device, name)
+        opened_one = open_forecaster(parts[0], device, name)
+        if options.grid == "model" or opened_one.facts.floor:
+            return opened_one
+        return on_data_grid(opened_one, options.grid)
+    if options.grid != "model":
+        raise UserError(f"--grid {options.grid}: of ensembles only --grid model is judged")
     opened = [open_forecaster(part, device) for part in parts]
     count = options.members or len(parts)
     return ensemble_of(opened, count, options.noise, options.seed, name)
