@@ -1,4 +1,4 @@
-"""Laws of networks on other grids: waves they know pass, own cells stay, planes need not be square."""
+"""Laws of networks on other grids: waves they know pass, their own cells stay, no square forced."""
 
 import pytest
 import torch
