@@ -118,9 +118,11 @@ def joined(parts: list[Tensor], finer: Finer) -> Tensor:
 def resolved(fields: Tensor, finer: Finer, periodic: tuple[bool, bool]) -> Tensor:
     """Fields (..., H, W) without waves that the network's grid does not resolve."""
     rows, columns = fields.shape[-2:]
-    over_rows = _kept(rows, finer.rows, periodic[0]).to(fields)
-    over_columns = _kept(columns, finer.columns, periodic[1]).to(fields)
-    return over_rows @ fields @ over_columns.t()
+    if finer.rows > 1:
+        fields = _kept(rows, finer.rows, periodic[0]).to(fields) @ fields
+    if finer.columns > 1:
+        fields = fields @ _kept(columns, finer.columns, periodic[1]).to(fields).t()
+    return fields
 
 
 def _kept(cells: int, factor: int, periodic: bool) -> Tensor:
