@@ -21,9 +21,9 @@ from evaluation.board.page.render import render_page
 from evaluation.board.page.routing import routing_chapter
 from evaluation.board.page.study import study_chapter
 from evaluation.board.wording import (
+    COST,
     ORIGINS,
     TERMS,
-    cost_text,
     factor_cell,
     flops_cell,
     headline_text,
@@ -32,7 +32,6 @@ from evaluation.board.wording import (
     origin_cells,
     row_label,
     score_cell,
-    seconds_cell,
     terms_cells,
 )
 from evaluation.breakeven.record import BREAK_EVENS
@@ -129,7 +128,7 @@ def _pictures(board: Board, results: Sequence[tuple[Path, ResultFile]]) -> dict[
 
 def overview_markdown(board: Board) -> str:
     """Rank, size and cost of every model."""
-    header = ["Model", "Rank", "Mean rank", "Total", "Activated", "FLOPs/frame", "Time/frame"]
+    header = ["Model", "Rank", "Mean rank", "Total", "Activated", "FLOPs/frame"]
     rows = []
     for row in board.rows:
         counts = (row.facts.parameters_total, row.facts.parameters_activated)
@@ -138,9 +137,8 @@ def overview_markdown(board: Board) -> str:
                 row_label(row),
                 "–" if row.rank is None else str(row.rank),
                 mean_rank(row, board.columns),
-                *("–" if row.facts.floor else parameters(count) for count in counts),
+                *(parameters(count) if count else "–" for count in counts),
                 flops_cell(row),
-                seconds_cell(row),
             ]
         )
     return markdown_table(header, rows)
@@ -188,7 +186,7 @@ def tables_markdown(board: Board) -> str:
 
 def board_markdown(board: Board) -> str:
     """The whole board as Markdown."""
-    parts = ["# Leaderboard", overview_markdown(board), cost_text(board)]
+    parts = ["# Leaderboard", overview_markdown(board), COST]
     for group in groups_of(board):
         parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
         if any(not row.facts.floor for row in rows_in(board, group.columns)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from data_shards.errors import unknown_name
-from evaluation.metrics import bands, ensemble, horizon, relative, staggered, states
+from evaluation.metrics import bands, ensemble, horizon, imprint, relative, staggered, states
 from evaluation.metrics.conservation import drift
 from evaluation.metrics.divergence import divergence
 from evaluation.metrics.evolution import evolution_residual, has_evolution, residual_per_frame
@@ -178,6 +178,12 @@ METRICS: dict[MetricName, Metric] = {
     "spectral_low": _band("low", "0 to 4"),
     "spectral_mid": _band("mid", "5 to 12"),
     "spectral_high": _band("high", "13 upwards"),
+    "grid_imprint": Metric(
+        title="grid imprint",
+        meaning="energy of the error at the waves of patches relative to that around them; 1: none",
+        measure=_pointwise(imprint.grid_imprint),
+        applies=lambda setting: imprint.is_measured(setting.grid),
+    ),
     "valid_frames": Metric(
         title="valid frames",
         meaning="frames before the first one whose L2RE exceeds the task's threshold",

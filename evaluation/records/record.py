@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
 from data_shards.hashing import digest
 from evaluation.metrics import MetricName
@@ -48,7 +48,8 @@ class ModelFacts(_Stored):
     parameters_activated: NonNegativeInt = 0
     flops_per_frame: NonNegativeInt | None = None  # of a forecast of one sample; None: not counted
     fingerprint: str  # sha256 of configuration and weights
-    config_hash: str  # sha256 of the configuration alone
+    config_hash: str  # sha256 of the configuration alone; of a foreign model of its source
+    training_steps: NonNegativeInt | None = later(None)  # that its weights have seen, if it tells
 
 
 class Machine(_Stored):

@@ -11,14 +11,14 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from data_shards.card import Split
+from data_shards.card import CorpusCard, Split
 from data_shards.catalogue import load_card
 from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
 from data_shards.hashing import digest
 from evaluation.metrics import MetricName, find_metric, frame_metric
 from evaluation.metrics.expression import names_of
-from evaluation.tasks.files import read_groups, read_task_values
+from evaluation.tasks.files import card_window, read_groups, read_task_values
 
 BUILT_IN = Path(__file__).parent
 
@@ -26,6 +26,7 @@ BUILT_IN = Path(__file__).parent
 _PROSE = ("description", "groups")
 
 Aggregation = Literal["mean", "median"]
+ProtocolName = Literal["own", "reference"]  # see `evaluation.harness.protocol`
 
 
 class BandTerms(Config):
@@ -67,6 +68,7 @@ class Task(Config):
     # what is given itself, to be reconstructed.
     asked: Literal["next", "same", "given"] = later("next")
     bands: BandTerms | None = later(None)
+    protocol: ProtocolName = later("own")  # how the forecast is made and which cells are scored
 
     @model_validator(mode="before")
     @classmethod
@@ -211,6 +213,29 @@ def load_tasks(include: Path | None = None) -> dict[str, Task]:
     return tasks
 
 
+def task_of_card(card: CorpusCard) -> Task:
+    """The test of a corpus that no task is written for: the window of its card.
+
+    Args:
+        card: as its shards keep it, so that corpora of one's own have one.
+
+    Raises:
+        UserError: the card asks no frames.
+    """
+    if not card.asked_frames:
+        raise UserError(
+            f"corpus {card.name} has no window of its own to be tested by; name a test by --task, "
+            "or generate its shards again if they are older than its card"
+        )
+    return Task(
+        name=f"zero_shot_{card.name}",
+        version=1,
+        description=f"{card.title}: the window of its card.",
+        corpus=card.name,
+        **card_window(card),
+    )
+
+
 def group_meanings(include: Path | None = None) -> dict[str, str]:
     """What each group is for, of those that a `groups.yaml` describes."""
     return {name: meaning for name, (meaning, _) in read_groups(task_folders(include)).items()}
@@ -258,7 +283,7 @@ def select_tasks(names: Sequence[str], tasks: dict[str, Task]) -> tuple[Task, ..
         elif name in groups:
             chosen |= {task.name: task for task in tasks.values() if name in task.groups}
         else:
-            raise unknown_name("task or group", name, {*tasks, *groups})
+            raise unknown_name("task or group", name, {*tasks, *groups}, "foundation tasks")
     if not chosen:
         raise UserError(f"no task asked for; known groups: {', '.join(groups)}")
     return tuple(chosen.values())

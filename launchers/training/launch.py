@@ -69,6 +69,7 @@ from launchers.console.arguments import (
 )
 from launchers.console.exit_codes import guarded
 from launchers.training.endings import told
+from launchers.training.fingerprints import add_fingerprints
 
 # Of a process group: `Pulse` ends a hung job long before, and lets the first rank verify shards.
 _NO_TIMEOUT = timedelta(days=2)
@@ -263,6 +264,8 @@ def _train(trainer: Trainer, job: Job, output: Path, statistics: dict[str, Any])
         elif trainer.best is not None:
             print("no validation error was a number: the last weights are kept", file=sys.stderr)
         save_folder(output / "model", run.model, weights, about)
+        trainer.at("tells where the routers send the corpora")
+        add_fingerprints(output / "model", trainer.stream.corpora, ranks.device)
         print(f"checkpoint: {output / 'model'}", file=sys.stderr)
     if not finished and ranks.is_first:
         print(

@@ -20,6 +20,7 @@ SUMMARIES = {
     "study": "train, judge and compare models on mixtures, from several seeds",
     "transfer": "learn a corpus from few trajectories, from a checkpoint and from scratch",
     "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",
+    "models": "list checkpoints: the package's own, those here, published ones to import",
     "predict": "continue a simulation of your own, in the format of its file",
     "fingerprint": "tell whether a checkpoint is to be trusted on a simulation of your own",
     "serve": "open a page on this machine: truth, forecast, error and experts, frame by frame",

@@ -37,6 +37,7 @@ from launchers.verbs import SUMMARIES
 
 _MOST_BYTES = 8 << 30  # of a forecast, which is held in memory
 _EXAMPLES = """examples:
+  foundation predict moe-pot-nano flow.h5 --steps 10          # into flow_forecast.h5
   foundation predict runs/tiny/model flow.h5 --steps 10 --output forecast.h5
   foundation predict runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --steps 20 \\
       --output second.npy --boundary periodic
@@ -70,7 +71,10 @@ def add_verb(subparsers: Subparsers) -> None:
         "--steps", type=positive, metavar="N", help="frames to predict; none of a steady problem"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="OUT", help="file of the input's format"
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="file of the input's format (default: here, FILE's name with _forecast or _answer)",
     )
     parser.add_argument(
         "--members", type=positive, metavar="N", help="forecast by N members, with bands of 90 %%"
@@ -89,7 +93,11 @@ def add_verb(subparsers: Subparsers) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     model = open_placed(options)
-    (_answer if model.config.layout.slots else _continue)(options, model)
+    steady = bool(model.config.layout.slots)
+    if options.output is None:
+        ending = "answer" if steady else "forecast"
+        options.output = Path(f"{options.file.stem}_{ending}{options.file.suffix}")
+    (_answer if steady else _continue)(options, model)
 
 
 def _continue(options: argparse.Namespace, model: Surrogate) -> None:

@@ -28,7 +28,7 @@ from evaluation.board.page.elements import (
     row_styles,
 )
 from evaluation.board.page.fields import Films, PicturedModel, films_of
-from evaluation.board.wording import cost_text, headline_text, notes
+from evaluation.board.wording import COST, headline_text, notes
 from evaluation.tasks.task import group_meanings
 from evaluation.templates import templates
 
@@ -79,7 +79,7 @@ def render_page(
         lead=_lead(board),
         contents=_contents(chapters, groups),
         overview=tables.overview(board, groups, styles),
-        cost=cost_text(board),
+        cost=COST,
         chapters=chapters,
     )
 
