@@ -67,7 +67,9 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm_space = nn.GroupNorm(NUM_NORM_GROUPS, width)
-        self.fourier = FourierLayer(width, config.heads, config.modes)
+        self.fourier = FourierLayer(
+            width, config.heads, config.modes, config.resolution // config.patch
+        )
         self.norm_moe = nn.GroupNorm(NUM_NORM_GROUPS, width)
         self.moe = MixtureOfExperts(
             width, width * config.mlp_ratio, config.num_shared, config.router

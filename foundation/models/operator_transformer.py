@@ -12,6 +12,7 @@ from typing import Literal, Self
 import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from data_shards.config import later
 from foundation.models.config import FieldConfig, check_square
@@ -96,13 +97,22 @@ class OperatorTransformer(FieldNetwork):
         with torch.no_grad():
             nn.init.trunc_normal_(self.position, std=0.02, generator=generator)
 
+    def position_on(self, rows: int, columns: int) -> Tensor:
+        """Position embedding of so many patches (1, h, w, D): its own, or between its own."""
+        if (rows, columns) == self.position.shape[1:3]:
+            return self.position
+        planes = self.position.permute(0, 3, 1, 2)
+        wanted = F.interpolate(planes, size=(rows, columns), mode="bilinear", align_corners=False)
+        return wanted.permute(0, 2, 3, 1)
+
     def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
         """(B, h, w, D) -> (B, h, w, D), and the routing by block, empty if dense."""
         raise NotImplementedError
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         features = self.embed(inputs)
-        x_BhwD: Tensor = self.temporal(features, self.embed.expand, self.position)
+        position = self.position_on(features.shape[1], features.shape[2])
+        x_BhwD: Tensor = self.temporal(features, self.embed.expand, position)
         if statistics_B2C is not None:
             x_BhwD = modulated(x_BhwD, statistics_B2C, self.scale_features, self.shift_features)
         x_BhwD, routing = self.through_blocks(x_BhwD)
