@@ -80,6 +80,7 @@ class PublishedFile(Config):
 
     name: str
     md5: str | None = None  # where it is published
+    url: str | None = later(None)  # of the file itself, where a program can fetch it
 
 
 class PublishedFiles(Config):

@@ -13,6 +13,7 @@ _USER = re.compile(r"(\b[a-zA-Z][\w+.-]+:/{1,2})[^\s/?#]*@")
 _QUERY = re.compile(
     r"(\b[a-zA-Z][\w+.-]+:/{1,2}[^\s?#'\"]+)[?#][^\s'\"]*?(?=[,;:.)]*(?:[\s'\"]|$))"
 )
+_MOST_TOLD = 24  # names in a message
 
 
 class UserError(Exception):
@@ -30,13 +31,14 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub(r"\1", _USER.sub(r"\1", text))
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+def unknown_name(kind: str, name: str, known: Iterable[str], listing: str = "") -> UserError:
     """The error for a name that is not in a closed list, with the nearest known ones.
 
     Args:
         kind: what the name names, as the user would call it ("corpus", "preset").
         name: what came.
-        known: every accepted name.
+        known: every accepted name; of very many only the number is told.
+        listing: command that lists them, if there is one.
 
     Returns:
         A `UserError` to raise.
@@ -44,4 +46,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     options = sorted(known)
     near = get_close_matches(name, options, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return UserError(f"unknown {kind} {name!r}; {hint}known: {', '.join(options)}")
+    if len(options) <= _MOST_TOLD:
+        return UserError(f"unknown {kind} {name!r}; {hint}known: {', '.join(options)}")
+    rest = f"; {listing} lists them" if listing else f", as {', '.join(options[:_MOST_TOLD])}"
+    return UserError(f"unknown {kind} {name!r}; {hint}{len(options)} are known{rest}")

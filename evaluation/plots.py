@@ -19,8 +19,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 INK = "#0f1e2d"  # replaced by the text colour of the page
-# Okabe and Ito's palette without black and yellow: distinct for colour-blind readers.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+# Okabe and Ito's palette without black and yellow, then the rest of Tol's muted one: distinct for
+# colour-blind readers.
+PALETTE = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"),
+    *("#332288", "#882255", "#999933", "#44aa99"),
+)
+_DASHES = ("-", "--", "-.", ":")  # of the seeds of a model
+MOST_LINES = 12  # of a drawing, above which seeds of a model are drawn together
 FLOOR_COLOUR = "#8a8a8a"
 _FLOOR_DASHES = ("--", ":")
 STYLE: dict[str, Any] = {
@@ -46,18 +52,40 @@ class Curve:
         colour: of its line.
         dashes: matplotlib line style.
         errors: L2RE of every predicted frame.
+        ends: least and largest error of every frame, where the line is a mean over seeds.
     """
 
     colour: str
     dashes: str
     errors: tuple[float, ...]
+    ends: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
 
-def line_style(position: int, floor: bool) -> tuple[str, str]:
-    """Colour and dashes of the n-th model or the n-th floor, the same in every drawing."""
+def line_style(position: int, floor: bool, seed: int = 0) -> tuple[str, str]:
+    """Colour of the n-th model or floor and dashes of its n-th seed, the same in every drawing."""
     if floor:
         return FLOOR_COLOUR, _FLOOR_DASHES[position % 2]
-    return PALETTE[position % len(PALETTE)], ("-", "-.")[position // len(PALETTE) % 2]
+    return PALETTE[position % len(PALETTE)], _DASHES[seed % len(_DASHES)]
+
+
+def readable(curves: Sequence[Curve]) -> list[Curve]:
+    """Of more lines than can be told apart, those of a colour (the seeds of a model) as one: their
+    mean, and between which ends they lie."""
+    if len(curves) <= MOST_LINES:
+        return list(curves)
+    alike: dict[tuple[str, str], list[Curve]] = {}
+    for curve in curves:
+        dashes = curve.dashes if curve.colour == FLOOR_COLOUR else _DASHES[0]
+        alike.setdefault((curve.colour, dashes), []).append(curve)
+    return [_together(*style, own) for style, own in alike.items()]
+
+
+def _together(colour: str, dashes: str, curves: Sequence[Curve]) -> Curve:
+    if len(curves) == 1:
+        return Curve(colour, dashes, curves[0].errors)
+    errors = np.array([curve.errors for curve in curves])
+    low, mean, high = (tuple(of(errors, axis=0).tolist()) for of in (np.min, np.mean, np.max))
+    return Curve(colour, dashes, mean, (low, high))
 
 
 def draw_curves(curves: Sequence[Curve], title: str) -> Markup:
@@ -75,6 +103,9 @@ def draw_curves(curves: Sequence[Curve], title: str) -> Markup:
             errors[~np.isfinite(errors)] = np.nan
             frames = np.arange(1, len(errors) + 1)
             axes.plot(frames, errors, curve.dashes, color=curve.colour, linewidth=1.6)
+            if curve.ends is not None:
+                low, high = (np.where(np.isfinite(end), end, np.nan) for end in curve.ends)
+                axes.fill_between(frames, low, high, color=curve.colour, alpha=0.18, linewidth=0)
         if _spans_decades(curves):
             axes.set_yscale("log")
             tick_decades(axes.yaxis)

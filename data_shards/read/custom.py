@@ -31,6 +31,7 @@ from data_shards.trajectory import Trajectory
 
 UNKNOWN = "unknown"
 _CONTEXT_FRAMES = 10
+_NAMES = "(axes|channels|mask|boundary)"
 _SIDES = {"left": "x", "right": "x", "bottom": "y", "top": "y"}
 
 
@@ -205,7 +206,8 @@ def _simulation(path: Path, reading: Reading) -> Simulation:
 
 def _in_options(text: str) -> str:
     """Words on the options of `foundation predict`, as those of a reader."""
-    return re.sub(r"--(axes|channels|mask|boundary) (?=\w|,)", r"--option \1=", text)
+    said = re.sub(rf"--{_NAMES} (?=\w)(?!names )", r"--option \1=", text)
+    return re.sub(rf"--{_NAMES}\b", r"--option \1=...", said)
 
 
 def _runs_of(path: Path, options: CustomOptions, first: Path) -> Sequence[_Run]:

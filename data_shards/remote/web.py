@@ -4,6 +4,7 @@ A download goes on where an earlier one broke off, if the server can. What came 
 caller to compare with a checksum.
 """
 
+import shutil
 import time
 from http.client import HTTPException
 from pathlib import Path
@@ -62,6 +63,37 @@ def read_url(url: str, most: int) -> bytes:
     """
     with _opened(url) as answer:
         return _read(answer, most, url)
+
+
+def size_of(url: str) -> int:
+    """Bytes of a file, as its server says.
+
+    A request for the file that is not read: signed addresses, to which many servers lead on, take
+    no HEAD.
+
+    Raises:
+        UnreachableError: nobody answers.
+        UserError: no permission, nothing there, or the server does not say.
+    """
+    with _opened(url) as answer:
+        length = getattr(answer, "headers", {}).get("Content-Length", "")
+    if not length.isdecimal():
+        raise UserError(f"{shown(url)}: the server does not say how large it is; get it by hand")
+    return int(length)
+
+
+def check_room(folder: Path, size: int, name: str) -> None:
+    """Refuse a download that the disk cannot hold.
+
+    Raises:
+        UserError: too little is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError(
+            f"{folder}: {name} takes {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room "
+            "or choose another folder"
+        )
 
 
 def download(url: str, path: Path, size: int) -> None:

@@ -66,17 +66,6 @@ class Row:
     mean_rank: float | None
     rank: int | None = None
 
-    @property
-    def seconds_per_frame(self) -> float:
-        """Wall time for one predicted frame of one sample over all its runs, reading included."""
-        records = [cell.record for cell in self.cells.values()]
-        frames = sum(record.num_samples * _predicted(record.task) for record in records)
-        return sum(record.seconds for record in records) / frames
-
-
-def _predicted(task: Task) -> int:
-    return task.rollout_frames + task.free_frames
-
 
 @dataclass(frozen=True)
 class SetAside:
@@ -118,7 +107,7 @@ def _order(record: Record) -> tuple[str, ...]:
 
 def _key(record: Record) -> tuple[str, str, int]:
     """What must agree for two scores to be comparable."""
-    return record.task_hash, record.provenance.shard_fingerprint, record.num_samples
+    return record.task_hash, record.data, record.num_samples
 
 
 def _comparable(records: list[Record]) -> tuple[list[Record], list[SetAside]]:
@@ -154,8 +143,8 @@ def _difference(record: Record, chosen: tuple[str, str, int]) -> str:
     reasons = []
     if record.task_hash != task_hash:
         reasons.append(f"task hash {record.task_hash[:10]}, the column has {task_hash[:10]}")
-    if record.provenance.shard_fingerprint != shards:
-        came = record.provenance.shard_fingerprint[:10]
+    if record.data != shards:
+        came = record.data[:10]
         reasons.append(f"shards {came}, the column has {shards[:10]}")
     if record.num_samples != samples:
         reasons.append(f"{record.num_samples} samples, the column has {samples}")
@@ -209,14 +198,25 @@ def _factor(record: Record, floors: list[float]) -> float | None:
     return math.inf if better == 0 else worse / better
 
 
+def _lengths(models: Sequence[ModelFacts]) -> dict[str, str]:
+    """By fingerprint, the steps of models that were trained for another time than most, as far as
+    their records tell; of all models where no time is that of most."""
+    told = {m.fingerprint: m.training_steps for m in models if m.training_steps is not None}
+    common = Counter(told.values()).most_common(2)
+    usual = common[0][0] if len(common) == 1 or (common and common[0][1] > common[1][1]) else None
+    return {print_: f", {steps} steps" for print_, steps in told.items() if steps != usual}
+
+
 def _rows(cells: Iterable[Cell]) -> tuple[Row, ...]:
     by_model: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         by_model[cell.record.model.name, cell.record.model.fingerprint].append(cell)
     names = Counter(name for name, _ in by_model)
+    marks = _lengths([own[0].record.model for own in by_model.values()])
     rows = []
     for (name, fingerprint), own in by_model.items():
         label = name if names[name] == 1 else f"{name} ({fingerprint[:7]})"
+        label += marks.get(fingerprint, "")
         ranks = [cell.rank for cell in own if cell.rank is not None]
         mean_rank = sum(ranks) / len(ranks) if ranks else None
         by_task = {cell.record.task.name: cell for cell in own}

@@ -13,13 +13,17 @@ from evaluation.board.board import Board, Column, Row
 from evaluation.board.shift import ShiftOf, shift_of
 
 # Others follow by name; a task that is in several belongs to the first.
-ORDER = ("zero_shot", "downstream", "ood", "rollout", "few_shot")
+ORDER = ("zero_shot", "downstream", "ood", "bands", "bands_shift", "rollout", "few_shot")
 _TITLES = {
     "zero_shot": "Zero-shot",
     "downstream": "Downstream corpora",
     "ood": "Out of distribution",
+    "bands": "Bands",
+    "bands_shift": "Bands out of distribution",
     "rollout": "Long rollouts",
     "few_shot": "Few-shot",
+    "the_well": "The Well",
+    "pdearena_conditioned": "PDEArena, conditioned",
     "": "Other tasks",
 }
 

@@ -95,7 +95,7 @@ def shift_curves(
 
 
 def _terms(record: Record) -> _Terms:
-    return record.task_hash, record.provenance.shard_fingerprint, record.num_samples
+    return record.task_hash, record.data, record.num_samples
 
 
 def _floors(records: Sequence[Record]) -> dict[_Terms, float]:

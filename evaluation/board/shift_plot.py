@@ -42,6 +42,7 @@ def draw_shift(
     ladder: Ladder,
     styles: Styles | None = None,
     panels: Sequence[Panel] = (),
+    level: float | None = None,
 ) -> str:
     """Headline against the ladder's parameter, one line per model, the floor below or above.
 
@@ -51,6 +52,7 @@ def draw_shift(
         ladder: its parameter, scale and trained values.
         styles: of the models, by name; the palette's by default.
         panels: to be drawn below, along the same parameter.
+        level: of a headline that is a share, what it is to be; None of an error.
 
     Returns:
         An element for a page.
@@ -66,7 +68,10 @@ def draw_shift(
         for number, curve in enumerate(curves):
             _draw_curve(axes, curve, (styles or {}).get(curve.model, line_style(number, False)))
         axes.set_xscale(ladder.scale)
-        if _all_positive(curves):
+        if level is not None:
+            axes.axhline(level, color=INK, linewidth=0.8, linestyle=":")
+            axes.set_ylim(-0.03, 1.03)
+        elif _all_positive(curves):
             axes.set_yscale("log")
             tick_decades(axes.yaxis)
         axes.set_ylabel(metric_title(headline))

@@ -10,6 +10,12 @@ from evaluation.board.groups import mean_rank_in
 from evaluation.records.record import Record
 from evaluation.records.table import metric_title, number
 
+COST = (
+    "FLOPs of one predicted frame of one sample are counted from the configuration. Seconds of a "
+    "score, told with its origin, hold reading and scoring, beside whatever else ran on that "
+    "machine; speed is measured by `foundation bench`."
+)
+
 
 def score_cell(cell: Cell | None) -> str:
     """`0.0682 ± 0.0011`."""
@@ -47,15 +53,6 @@ def flops_cell(row: Row) -> str:
         if count >= size:
             return f"{number(count / size)} {unit}"
     return str(count)
-
-
-def seconds_cell(row: Row) -> str:
-    """`2.66 ms` of a forecast frame of one sample."""
-    seconds = row.seconds_per_frame
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{number(seconds / size)} {unit}"
-    return f"{number(seconds * 1e6)} µs"
 
 
 def factor_cell(cell: Cell | None) -> str:
@@ -98,24 +95,6 @@ def headline_text(columns: Sequence[Column]) -> str:
         "the best model of a column is bold, #n is the rank. Floors know no physics and "
         "are not ranked."
     )
-
-
-def cost_text(board: Board) -> str:
-    """What the numbers about cost are."""
-    machines = {
-        (machine.cpu, machine.cores, machine.device)
-        for row in board.rows
-        for cell in row.cells.values()
-        for machine in (cell.record.provenance.machine,)
-    }
-    text = (
-        "FLOPs of one predicted frame of one sample are counted from the configuration. Seconds "
-        "are the wall time of all runs over their predicted frames, reading and scoring included"
-    )
-    if len(machines) == 1:
-        cpu, cores, device = machines.pop()
-        return f"{text}; {cpu}, {cores} cores, {device}."
-    return f"{text}; measured on {len(machines)} machines, so compare them with care."
 
 
 def _headline_name(column: Column) -> str:

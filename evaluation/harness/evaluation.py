@@ -7,10 +7,11 @@ way, so that a run which is stopped loses little and can be taken up.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_shards.shards.corpus import ShardedCorpus
+from evaluation.harness.calibration import check_calibration
 from evaluation.harness.compatible import check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.ranks import Ranks
@@ -44,28 +45,32 @@ class Evaluation:
         settings: of every run.
         corpora: opened splits by the name of the task.
         pairs: what is judged, in the order of the records.
+        known: opened splits that bands are calibrated on, by the name of the task.
     """
 
     output: Path
     settings: RunSettings
     corpora: Mapping[str, ShardedCorpus]
     pairs: Sequence[Pair]
+    known: Mapping[str, ShardedCorpus] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what cannot be judged.
 
         Raises:
-            UserError: see `check_compatible`.
+            UserError: see `check_compatible` and `check_calibration`.
         """
         for forecaster, task in self.pairs:
             check_compatible(forecaster, task, self.corpora[task.name])
+            check_calibration(task, self.corpora[task.name], self.known.get(task.name))
 
     def splits_to_read(self, judged: Sequence[Judged]) -> list[ShardedCorpus]:
         """Splits of the pairs that nothing is kept of, each once."""
         kept = self._kept(judged)
         to_do = [task for forecaster, task in self.pairs if self._id(forecaster, task) not in kept]
-        splits = {id(corpus): corpus for corpus in (self.corpora[task.name] for task in to_do)}
-        return list(splits.values())
+        read = [self.corpora[task.name] for task in to_do]
+        read += [self.known[task.name] for task in to_do if task.name in self.known]
+        return list({id(corpus): corpus for corpus in read}.values())
 
     def run(
         self,
@@ -106,7 +111,8 @@ class Evaluation:
         return [record for record, samples in done]
 
     def _id(self, forecaster: Forecaster, task: Task) -> Identity:
-        return asked_identity(forecaster, task, self.corpora[task.name], self.settings)
+        known = self.known.get(task.name)
+        return asked_identity(forecaster, task, self.corpora[task.name], self.settings, known)
 
     def _kept(self, judged: Sequence[Judged]) -> dict[Identity, Judged]:
         return {
@@ -117,11 +123,20 @@ class Evaluation:
 
     def _judge(self, forecaster: Forecaster, task: Task, ranks: Ranks, watch: Watch) -> Judged:
         corpus = self.corpora[task.name]
+        known = self.known.get(task.name)
         total = len(windows_of(task, corpus, self.settings.limit))
+        total += 0 if known is None else known.num_trajectories
         where = predictions_path(self.output, forecaster.facts, task)
         with watch(f"{forecaster.facts.name} {task.name}", total) as advance:
             return run_task(
-                forecaster, task, corpus, self.settings, advance, ranks=ranks, predictions=where
+                forecaster,
+                task,
+                corpus,
+                self.settings,
+                advance,
+                ranks=ranks,
+                predictions=where,
+                known=known,
             )
 
     def _save(self, done: Sequence[Judged], judged: Sequence[Judged]) -> None:

@@ -1,4 +1,4 @@
-"""What can be judged: a checkpoint or a floor by name in, one form of forecaster out."""
+"""What can be judged: a checkpoint, a floor or a factory by name in, one form of forecaster out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.hashing import digest
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
+from evaluation.foreign.factory import in_one_line, is_factory, make_model
 from evaluation.harness.floors import FLOORS
 from evaluation.records.record import ModelFacts
+from evaluation.tasks.task import ProtocolName
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
+from foundation.models.types import Prediction
 from foundation.models.work import flops_of
 
 FLOOR_PREFIX = "floor:"
@@ -28,11 +31,16 @@ class Forecaster:
     Attributes:
         facts: for the record.
         forecast: context and number of frames in, (B, steps, C, H, W) out.
-        layout: grid and channels it takes; None for a floor, which takes any.
-        context_frames: how many frames it takes; None for a floor.
+        layout: grid and channels it takes; None if it takes any, as a floor does.
+        context_frames: how many frames it takes; None if all that there are, as a floor does.
         reconstructs: whether it answers with the frames that it is given.
         learnt: corpora of its training, in their order.
+        protocol: under which it is judged whatever the task says; None: the task's.
         boxes: in which it solves an equation, along time and each axis; empty without one.
+        members: of an ensemble, likewise (M, B, steps, C, H, W); its forecast is their mean. None
+            of a single forecast.
+        any_grid: whether it answers on the cells of the data, whatever those of its layout.
+        model: one call of a checkpoint; None of others.
     """
 
     facts: ModelFacts
@@ -42,22 +50,28 @@ class Forecaster:
     reconstructs: bool = False
     boxes: tuple[int, ...] = ()
     learnt: tuple[str, ...] = ()
+    members: Callable[[Batch, int], Tensor] | None = None
+    protocol: ProtocolName | None = None
+    any_grid: bool = False
+    model: Callable[[Batch], Prediction] | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
-    """A floor (`floor:NAME`) or a checkpoint folder, ready to forecast.
+    """A floor (`floor:NAME`), a checkpoint folder or what a factory makes, ready to forecast.
 
     Args:
         target: as on the command line.
-        device: where a checkpoint is to run.
+        device: where networks are to run.
         name: how it is called on a leaderboard; its own name by default. One that was trained on
             unlabelled parameters of a test is called transductive besides.
 
     Raises:
-        UserError: an unknown floor, or no readable checkpoint.
+        UserError: an unknown floor, no readable checkpoint, or a factory that fails.
     """
     if target.startswith(FLOOR_PREFIX):
         return _open_floor(target, name)
+    if is_factory(target) and not Path(target).is_dir():
+        return _open_foreign(target, device, name)
     return _open_checkpoint(target, device, name)
 
 
@@ -76,6 +90,25 @@ def _open_floor(target: str, name: str | None) -> Forecaster:
     return Forecaster(facts, FLOORS[floor])
 
 
+def _open_foreign(target: str, device: torch.device, name: str | None) -> Forecaster:
+    made = make_model(target, device)
+    facts = ModelFacts(
+        name=name or target.partition(":")[2],
+        model_type=target,
+        source=target,
+        parameters_total=made.parameters,
+        parameters_activated=made.parameters,
+        fingerprint=made.fingerprint,
+        config_hash=made.source_sha256,
+    )
+
+    def forecast(batch: Batch, steps: int) -> Tensor:
+        with in_one_line(target):
+            return made.model.answer(batch, steps)
+
+    return Forecaster(facts, forecast, made.model.layout, made.model.context_frames)
+
+
 def _open_checkpoint(target: str, device: torch.device, name: str | None) -> Forecaster:
     if not Path(target).is_dir() and target in FLOORS:
         raise UserError(f"{target}: no such checkpoint; the floor is called {FLOOR_PREFIX}{target}")
@@ -84,12 +117,13 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     facts = ModelFacts(
         name=said_of(name or Path(target).resolve().name, model.about.get("unlabelled")),
         model_type=config.model_type,
-        source=target,
+        source=told_source(target),
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         flops_per_frame=_flops_per_frame(config),
         fingerprint=model.fingerprint,
         config_hash=digest(config.canonical()),
+        training_steps=steps if isinstance(steps := model.about.get("steps"), int) else None,
     )
 
     def forecast(batch: Batch, steps: int) -> Tensor:
@@ -99,7 +133,31 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     boxes = () if config.constraint is None else config.constraint.splits
     learnt = tuple(model.about.get("corpora", ()))
     frames = config.context_frames
-    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt)
+    is_reference = model.about.get("protocol") == "reference"
+    return Forecaster(
+        facts,
+        forecast,
+        layout,
+        frames,
+        config.reconstructs,
+        boxes,
+        learnt,
+        protocol="reference" if is_reference else None,
+        model=model,
+    )
+
+
+def told_source(target: str) -> str:
+    """Where a checkpoint lies, as a record tells it: nothing of a machine's own folders.
+
+    A path from the root is told from the working folder, where it is inside of it, else by its
+    last two parts, as in nano-seed0/model.
+    """
+    path = Path(target)
+    if not path.is_absolute():
+        return target
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:]))
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

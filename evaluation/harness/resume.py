@@ -11,7 +11,7 @@ from data_shards.shards.corpus import ShardedCorpus
 from evaluation.harness.compatible import windows_of
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.runner import RunSettings
-from evaluation.records.record import Identity, Record, predictions_path
+from evaluation.records.record import Identity, Record, data_of, predictions_path
 from evaluation.records.results import read_results
 from evaluation.records.samples import SampleValues, read_samples
 from evaluation.tasks.task import Task
@@ -42,11 +42,16 @@ def read_judged(output: Path) -> list[Judged]:
 
 
 def asked_identity(
-    forecaster: Forecaster, task: Task, corpus: ShardedCorpus, settings: RunSettings
+    forecaster: Forecaster,
+    task: Task,
+    corpus: ShardedCorpus,
+    settings: RunSettings,
+    known: ShardedCorpus | None = None,
 ) -> Identity:
     """The identity that a record would have if it were measured now."""
     samples = len(windows_of(task, corpus, settings.limit))
-    return forecaster.facts.fingerprint, task.hash, corpus.fingerprint, samples
+    data = data_of(corpus.fingerprint, None if known is None else known.fingerprint)
+    return forecaster.facts.fingerprint, task.hash, data, samples
 
 
 def is_whole(output: Path, record: Record, settings: RunSettings) -> bool:

@@ -20,22 +20,30 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
 
-from data_shards.card import Shift
+from data_shards.card import CorpusCard, Shift
 from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout
 from data_shards.stream.origin import Origin
 from data_shards.stream.windows import load_windows
+from evaluation.harness.calibration import calibrated, check_calibration, half_width, scores_of
 from evaluation.harness.compatible import Window, as_asked, check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.protocol import authors_order
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.scored_grid import cut_forecast, scored_stride
 from evaluation.metrics import Forecast, MetricName, measure
 from evaluation.metrics.evolution import has_evolution, residual_fields
 from evaluation.records.predictions import Precision, PredictionWriter
 from evaluation.records.provenance import git_commit, this_machine
-from evaluation.records.record import Provenance, Record, aggregate_all, along_parameter
+from evaluation.records.record import (
+    Calibration,
+    Provenance,
+    Record,
+    aggregate_all,
+    along_parameter,
+)
 from evaluation.records.samples import Picture, SampleValues
 from evaluation.tasks.task import Task
 
@@ -74,6 +82,7 @@ def run_task(
     *,
     ranks: Ranks | None = None,
     predictions: Path | None = None,
+    known: ShardedCorpus | None = None,
 ) -> tuple[Record, SampleValues]:
     """Judge a forecaster on the test trajectories of a corpus.
 
@@ -85,6 +94,7 @@ def run_task(
         advance: told the number of samples that all ranks have done since it was last told.
         ranks: processes that share the work; every one of them calls this.
         predictions: file to write them to, if the settings keep them.
+        known: the split that bands are calibrated on, if the task asks for bands.
 
     Returns:
         The record, and what it was averaged from; the same on every rank.
@@ -94,7 +104,11 @@ def run_task(
     """
     ranks = ranks or Ranks()
     layout = check_compatible(forecaster, task, corpus)
+    check_calibration(task, corpus, known)
     run = _Run(forecaster, task, as_asked(task, corpus), settings, layout)
+    if task.bands is not None and known is not None:
+        check_compatible(forecaster, task, known)
+        run = replace(run, calibration=_calibrate(run, as_asked(task, known), ranks, advance))
     began = time.perf_counter()
     windows = windows_of(task, corpus, settings.limit)
     done: list[_BatchValues] = []
@@ -118,8 +132,25 @@ def run_task(
         seconds=ranks.share(time.perf_counter() - began),
         provenance=run.provenance(),
         along=along_parameter(samples.parameters, samples.values[task.headline], task.aggregation),
+        calibration=run.calibration,
     )
     return record, samples
+
+
+def _calibrate(
+    run: "_Run", known: ShardedCorpus, ranks: Ranks, advance: Callable[[int], object]
+) -> Calibration:
+    """Factors of bands from forecasts of all known trajectories; the same on every rank."""
+    on_known = replace(run, corpus=known)
+    everything = run.task.model_copy(update={"keys": "*"})
+    scores: list[Tensor] = []
+    windows = windows_of(everything, known)
+    for batches in _rounds(windows, run.settings.batch_size, ranks.world):
+        own = batches[ranks.rank][1] if ranks.rank < len(batches) else None
+        scored = None if own is None else scores_of(on_known.forecast(own)[0]).cpu()
+        scores += ranks.gather(scored)
+        advance(sum(len(windows) for _, windows in batches))
+    return ranks.share(calibrated(run.task, known, scores) if ranks.is_first else None)
 
 
 @dataclass(frozen=True)
@@ -131,9 +162,10 @@ class _Run:
     corpus: ShardedCorpus
     settings: RunSettings
     layout: ModelLayout
+    calibration: Calibration | None = None
 
-    def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
-        """One batch: read, forecast, measure."""
+    def forecast(self, windows: Sequence[Window]) -> tuple[Forecast, Batch]:
+        """One batch: read and forecast."""
         chosen, starts = zip(*windows, strict=True)
         batch = load_windows(
             self.corpus,
@@ -145,9 +177,18 @@ class _Run:
             learnt=self.forecaster.learnt,
         ).to(self.settings.device)
         stride = scored_stride(self.layout, self.corpus)
-        made = _forecast(self.forecaster, batch, self.task)
+        made, members = _forecast(self.forecaster, batch, self.task, self.corpus.card, self.layout)
         pred = made.to(batch.asked.dtype)
-        forecast = cut_forecast(pred, batch, self.corpus, self.task, self.layout, stride, made)
+        forecast = cut_forecast(
+            pred, batch, self.corpus, self.task, self.layout, stride, made, members
+        )
+        return forecast, batch
+
+    def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
+        """One batch: read, forecast, measure."""
+        forecast, batch = self.forecast(windows)
+        if self.calibration is not None:
+            forecast = replace(forecast, half_BTCHW=half_width(forecast, self.calibration))
         finite_B = torch.isfinite(forecast.pred_BTCHW * forecast.points_B1CHW).flatten(1).all(1)
         values = measure(self.task.measured, forecast)
         settings = self.settings
@@ -202,12 +243,29 @@ def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_Ba
 
 
 @torch.inference_mode()
-def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> Tensor:
-    """A model that takes less context than the task gives gets the latest frames."""
+def _forecast(
+    forecaster: Forecaster, batch: Batch, task: Task, card: CorpusCard, layout: ModelLayout
+) -> tuple[Tensor, Tensor | None]:
+    """A model that takes less context than the task gives gets the latest frames.
+
+    Returns:
+        The forecast (B, T, C, *S), and the members whose mean it is (M, B, T, C, *S), if any.
+    """
     taken = forecaster.context_frames or task.context_frames
     shortened = replace(batch, given=batch.given[:, -taken:])
     steps = task.rollout_frames + task.free_frames
-    return forecaster.forecast(shortened, steps)
+    order = None if task.protocol == "own" else authors_order(card, layout)
+    if order is not None:
+        shortened = order.theirs(shortened)
+    if forecaster.members is None:
+        made, members = forecaster.forecast(shortened, steps), None
+    else:
+        members = forecaster.members(shortened, steps)
+        made = members.mean(0)
+    if order is None:
+        return made, members
+    theirs = None if members is None else torch.stack([order.ours(each) for each in members])
+    return order.ours(made), theirs
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

@@ -6,8 +6,10 @@ corner, `stride` = model resolution // resolution of the stored data, and the
 corpus's asked channels. Source: MoE-POT (NeurIPS 2025), test protocol.
 """
 
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from data_shards.card import CorpusCard
@@ -45,6 +47,7 @@ def cut_forecast(
     layout: ModelLayout,
     stride: int,
     made: Tensor | None = None,
+    members: Tensor | None = None,
 ) -> Forecast:
     """A forecast as metrics take it.
 
@@ -57,18 +60,26 @@ def cut_forecast(
         layout: of the batch.
         stride: from `scored_stride`.
         made: the same as `pred` with all digits that the model gave, on the model's grid.
+        members: of the ensemble whose mean it is (M, B, T, C, *S), on the model's grid.
     """
     true = cut(batch.asked, corpus.card, stride)
     if pred.shape[2:] != true.shape[2:]:
         pred = cut(pred, corpus.card, stride)
-    points = scored_points(batch.asked_mask[:, : true.shape[2]], batch.valid_mask)
+    solids_too = task.protocol == "reference"
+    valid = torch.ones_like(batch.valid_mask) if solids_too else batch.valid_mask
+    points = scored_points(batch.asked_mask[:, : true.shape[2]], valid)
     points = points[every_nth(true.ndim - 3, stride)]
     setting = setting_of(task, corpus.card, tuple(true.shape[3:]), layout.grid == corpus.entry.grid)
     known = true.shape[1]
     beyond = pred[:, known:] if pred.shape[1] > known else None
     given = given_fields(batch, corpus.card, layout, stride)
     digits = None if made is None else cut(made[:, :known], corpus.card, stride)
-    return Forecast(pred[:, :known], true, points, setting, batch.origins, beyond, given, digits)
+    if members is not None:
+        setting = replace(setting, members=len(members))
+        members = torch.stack([cut(each[:, :known], corpus.card, stride) for each in members])
+    return Forecast(
+        pred[:, :known], true, points, setting, batch.origins, beyond, given, digits, members
+    )
 
 
 def given_fields(
@@ -104,6 +115,8 @@ def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool 
         pde=card.pde,
         given=tuple(given) if whole else (),
         staggered=card.staggered if whole else {},
+        vrmse=task.vrmse,
+        level=None if task.bands is None else task.bands.level,
     )
 
 

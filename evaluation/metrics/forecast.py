@@ -22,6 +22,7 @@ class Setting:
     Attributes:
         grid: cells that are scored, along each axis.
         pde: name of the equation, as the card has it.
+        vrmse: what the variance of VRMSE is divided by: the points, or one less (`the_well`).
         given: names of the given fields, if the scored grid is that of the data.
         staggered: channels on the lower faces of their cells -> axis, likewise.
         frames: predicted frames.
@@ -31,6 +32,8 @@ class Setting:
             of each over the domain stays constant.
         solenoidal: the two channels of a velocity without divergence; None if there is none.
         threshold: L2RE of a frame up to which a forecast is valid.
+        members: of the ensemble; 1 of a single forecast.
+        level: share of points that a band is to cover; None without bands.
     """
 
     grid: tuple[int, ...]
@@ -43,6 +46,9 @@ class Setting:
     pde: str = ""
     given: tuple[str, ...] = ()
     staggered: Mapping[str, str] = field(default_factory=dict)
+    vrmse: str = "points"
+    members: int = 1
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Forecast:
         beyond_BTCHW: further predicted frames, of which there is no truth.
         given: given fields by the names of their channels, (B, T_in, H, W) each.
         made_BTCHW: the prediction with all digits that the model gave; None of what was stored.
+        members_MBTCHW: of an ensemble, whose mean is the prediction; None of a single forecast.
+        half_BTCHW: half the width of the band about the prediction; None without bands.
     """
 
     pred_BTCHW: Tensor
@@ -68,6 +76,8 @@ class Forecast:
     beyond_BTCHW: Tensor | None = None
     given: Mapping[str, Tensor] = field(default_factory=dict)
     made_BTCHW: Tensor | None = None
+    members_MBTCHW: Tensor | None = None
+    half_BTCHW: Tensor | None = None
 
     @cached_property
     def per_frame_BT(self) -> Tensor:

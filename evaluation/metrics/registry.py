@@ -1,8 +1,8 @@
 """All metrics by name: what each is, which way is better, where it applies.
 
-`l2re_frame_N`, `l2re_frames_M_N` and `drift_QUANTITY` are families: every frame, run of
-frames and conserved quantity has its own. A metric that does not apply to a task is left out of its
-record; it is never 0.
+`l2re_frame_N`, `l2re_frames_M_N`, `vrmse_frames_M_N` and `drift_QUANTITY` are families: every
+frame, run of frames and conserved quantity has its own. A metric that does not apply to a task is
+left out of its record; it is never 0.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from data_shards.errors import unknown_name
-from evaluation.metrics import horizon, relative, staggered, states
+from evaluation.metrics import bands, ensemble, horizon, imprint, relative, staggered, states
 from evaluation.metrics.conservation import drift
 from evaluation.metrics.divergence import divergence
 from evaluation.metrics.evolution import evolution_residual, has_evolution, residual_per_frame
@@ -25,7 +25,7 @@ from evaluation.metrics.stability import growth, stable_frames
 MetricName = str
 
 _FRAME = re.compile(r"l2re_frame_([1-9][0-9]*)")
-_FRAMES = re.compile(r"(l2re|evolution_residual)_frames_([1-9][0-9]*)_([1-9][0-9]*)")
+_FRAMES = re.compile(r"(l2re|vrmse|evolution_residual)_frames_([1-9][0-9]*)_([1-9][0-9]*)")
 _DRIFT = re.compile(r"drift_([a-z][a-z0-9_]*)")
 
 
@@ -40,6 +40,7 @@ class Metric:
         unit: "1" where it has none.
         higher_is_better: which way a ranking goes.
         applies: whether it can be measured on a task.
+        ranked: whether more, or less, of it is better; coverage is to be what is promised.
         from_curve: the same from the error of every frame alone, (B, T) and the threshold of
             validity in, (B,) out; None where that does not suffice.
     """
@@ -50,6 +51,7 @@ class Metric:
     unit: str = "1"
     higher_is_better: bool = False
     applies: Callable[[Setting], bool] = lambda setting: True
+    ranked: bool = True
     from_curve: Callable[[Tensor, float], Tensor] | None = None
 
 
@@ -58,6 +60,32 @@ def _pointwise(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable
         return function(forecast.pred_BTCHW, forecast.true_BTCHW, forecast.points_B1CHW)
 
     return measure
+
+
+def _of_band(function: Callable[..., Tensor]) -> Callable[[Forecast], Tensor]:
+    def measure(forecast: Forecast) -> Tensor:
+        assert forecast.half_BTCHW is not None
+        return function(
+            forecast.pred_BTCHW, forecast.half_BTCHW, forecast.true_BTCHW, forecast.points_B1CHW
+        )
+
+    return measure
+
+
+def _of_members(function: Callable[..., Tensor]) -> Callable[[Forecast], Tensor]:
+    def measure(forecast: Forecast) -> Tensor:
+        members = forecast.members_MBTCHW
+        if members is None:
+            members = forecast.pred_BTCHW[None]
+        return function(members, forecast.true_BTCHW, forecast.points_B1CHW)
+
+    return measure
+
+
+def _interval_score(forecast: Forecast) -> Tensor:
+    level = forecast.setting.level
+    assert level is not None
+    return _of_band(lambda *args: bands.interval_score(*args, level=level))(forecast)
 
 
 def _band(band: Band, range_text: str) -> Metric:
@@ -116,6 +144,15 @@ def _frames(name: str, first: int, last: int) -> Metric:
             applies=lambda setting: first <= last <= setting.frames,
             from_curve=lambda curve_BT, threshold: curve_BT[:, part].mean(1),
         )
+    if name == "vrmse":
+        return Metric(
+            title=f"VRMSE of frames {first} to {last}",
+            meaning=f"VRMSE of predicted frames {first} to {last}, mean over them",
+            measure=lambda forecast: relative.vrmse(
+                forecast.pred_BTCHW[:, part], forecast.true_BTCHW[:, part], forecast.points_B1CHW
+            ),
+            applies=lambda setting: first <= last <= setting.frames,
+        )
     return Metric(
         title=f"evolution residual of frames {first} to {last}",
         meaning=f"evolution residual of predicted frames {first} to {last}, root mean square",
@@ -139,7 +176,9 @@ METRICS: dict[MetricName, Metric] = {
     "vrmse": Metric(
         title="VRMSE",
         meaning="root-mean-square error in spatial standard deviations, mean over frames",
-        measure=_pointwise(relative.vrmse),
+        measure=lambda f: relative.vrmse(
+            f.pred_BTCHW, f.true_BTCHW, f.points_B1CHW, unbiased=f.setting.vrmse == "the_well"
+        ),
     ),
     "max_error": Metric(
         title="max error",
@@ -150,6 +189,12 @@ METRICS: dict[MetricName, Metric] = {
     "spectral_low": _band("low", "0 to 4"),
     "spectral_mid": _band("mid", "5 to 12"),
     "spectral_high": _band("high", "13 upwards"),
+    "grid_imprint": Metric(
+        title="grid imprint",
+        meaning="energy of the error at the waves of patches relative to that around them; 1: none",
+        measure=_pointwise(imprint.grid_imprint),
+        applies=lambda setting: imprint.is_measured(setting.grid),
+    ),
     "valid_frames": Metric(
         title="valid frames",
         meaning="frames before the first one whose L2RE exceeds the task's threshold",
@@ -224,6 +269,37 @@ METRICS: dict[MetricName, Metric] = {
         meaning="error of the mean velocity of the box, relative to the truth's",
         measure=staggered.mean_flow_error,
         applies=staggered.is_staggered,
+    ),
+    "crps": Metric(
+        title="CRPS",
+        meaning="continuous ranked probability score of the members, relative to the truth's size",
+        measure=_of_members(ensemble.crps),
+    ),
+    "spread_skill": Metric(
+        title="spread over skill",
+        meaning="spread of the members over the error of their mean; below 1 they are too sure",
+        measure=_of_members(ensemble.spread_skill),
+        applies=lambda setting: setting.members > 1,
+        ranked=False,
+    ),
+    "coverage": Metric(
+        title="coverage",
+        meaning="share of points whose truth lies within the band; good is the level it promises",
+        measure=_of_band(bands.coverage),
+        applies=lambda setting: setting.level is not None,
+        ranked=False,
+    ),
+    "band_width": Metric(
+        title="band width",
+        meaning="mean width of the band, relative to the truth's size",
+        measure=_of_band(bands.band_width),
+        applies=lambda setting: setting.level is not None,
+    ),
+    "interval_score": Metric(
+        title="interval score",
+        meaning="band width, and what truths lie outside of it times 2 / (1 - level)",
+        measure=_interval_score,
+        applies=lambda setting: setting.level is not None,
     ),
     "residual": Metric(
         title="residual",

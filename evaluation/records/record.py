@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
+from data_shards.hashing import digest
 from evaluation.metrics import MetricName
 from evaluation.records.bootstrap import RESAMPLES, SEED, standard_error
 from evaluation.tasks.task import Aggregation, Task
@@ -47,7 +48,8 @@ class ModelFacts(_Stored):
     parameters_activated: NonNegativeInt = 0
     flops_per_frame: NonNegativeInt | None = None  # of a forecast of one sample; None: not counted
     fingerprint: str  # sha256 of configuration and weights
-    config_hash: str  # sha256 of the configuration alone
+    config_hash: str  # sha256 of the configuration alone; of a foreign model of its source
+    training_steps: NonNegativeInt | None = later(None)  # that its weights have seen, if it tells
 
 
 class Machine(_Stored):
@@ -93,6 +95,17 @@ class Along(_Stored):
         return self
 
 
+class Calibration(_Stored):
+    """What bands were widened by, and on what."""
+
+    level: float
+    corpus: str
+    split: str
+    shard_fingerprint: str
+    samples: PositiveInt
+    factors: tuple[tuple[float, ...], ...]  # of every predicted frame and asked channel
+
+
 class Record(_Stored):
     """One checkpoint on one task."""
 
@@ -108,10 +121,25 @@ class Record(_Stored):
     provenance: Provenance
     bootstrap: Bootstrap = Bootstrap()
     along: Along | None = None
+    calibration: Calibration | None = None  # of bands, if the task asks for them
 
     @property
     def headline(self) -> Score:
         return self.scores[self.task.headline]
+
+    @property
+    def data(self) -> str:
+        """Fingerprint of the data judged on, and of those that bands were calibrated on."""
+        calibrated = self.calibration
+        return data_of(
+            self.provenance.shard_fingerprint,
+            None if calibrated is None else calibrated.shard_fingerprint,
+        )
+
+
+def data_of(judged: str, calibrated: str | None) -> str:
+    """What two measurements must share: one fingerprint, or one of two."""
+    return judged if calibrated is None else digest([judged, calibrated])
 
 
 Identity = tuple[str, str, str, int]
@@ -119,8 +147,7 @@ Identity = tuple[str, str, str, int]
 
 def identity(record: Record) -> Identity:
     """What makes two records the same measurement."""
-    shards = record.provenance.shard_fingerprint
-    return record.model.fingerprint, record.task_hash, shards, record.num_samples
+    return record.model.fingerprint, record.task_hash, record.data, record.num_samples
 
 
 class ResultFile(_Stored):

@@ -59,8 +59,11 @@ def metric_title(name: str) -> str:
 
 
 def _arrow(name: str) -> str:
-    """Which way is better."""
-    return "↑" if find_metric(name).higher_is_better else "↓"
+    """Which way is better; nothing where neither is."""
+    metric = find_metric(name)
+    if not metric.ranked:
+        return ""
+    return "↑" if metric.higher_is_better else "↓"
 
 
 def parameters(count: int) -> str:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from evaluation.routing.plots import (
-    by_training_step,
     draw_accuracy,
     draw_confusion,
     draw_emergence,
     draw_usage,
+    runs_of,
 )
 from evaluation.routing.record import RoutingRecord
 
@@ -35,8 +35,9 @@ def figures_of(records: Sequence[RoutingRecord]) -> dict[str, str]:
         figures[f"{name}.confusion"] = draw_confusion(widest, widest.combined, name)
         figures[f"{name}.usage"] = draw_usage(findings.usage, name)
         figures[f"{name}.accuracy"] = draw_accuracy(record)
-    if len(by_training_step(records)) > 1:
-        figures[EMERGENCE] = draw_emergence(records, records[0].model.name)
+    runs = runs_of(records)
+    if any(len(run) > 1 for run in runs.values()):
+        figures[EMERGENCE] = draw_emergence(runs)
     return figures
 
 

@@ -24,13 +24,15 @@ from evaluation.routing.task import WindowStart
 
 FINGERPRINTS = "fingerprints.json"
 
-_AGAIN = (
-    "make them with `foundation routing CHECKPOINT --shards SHARDS --output routing.json "
-    "--save-fingerprints`"
-)
-
 # Float32 softmax sums to one within 1e-6; decimal text loses no more.
 _SUM_TOLERANCE = 1e-4
+
+
+def _remedy(checkpoint: str = "CHECKPOINT") -> str:
+    return (
+        f"make them with `foundation routing {checkpoint} --shards SHARDS --output routing.json "
+        "--save-fingerprints`, SHARDS being those of its training"
+    )
 
 
 class CorpusFingerprint(Config):
@@ -83,7 +85,7 @@ class Fingerprints(Config):
         return np.array([entry.probabilities for entry in self.corpora])
 
 
-FINGERPRINT_FILES = Kind(Fingerprints, remedy=_AGAIN)
+FINGERPRINT_FILES = Kind(Fingerprints, remedy=_remedy())
 
 
 def fingerprint(routes: Routes, split: Split, shards: str) -> CorpusFingerprint:
@@ -131,11 +133,12 @@ def read_fingerprints(folder: Path, model: str) -> Fingerprints:
     """
     path = folder / FINGERPRINTS
     if not path.exists():
-        raise UserError(f"{path}: no such file; {_AGAIN}")
+        raise UserError(f"{path}: no such file; {_remedy(str(folder))}")
     found = FINGERPRINT_FILES.require(path)
     if found.model != model:
         raise UserError(
-            f"{path}: of model {found.model[:10]}, this checkpoint is {model[:10]}; {_AGAIN}"
+            f"{path}: of model {found.model[:10]}, this checkpoint is {model[:10]}; "
+            f"{_remedy(str(folder))}"
         )
     return found
 

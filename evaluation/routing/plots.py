@@ -3,7 +3,10 @@
 Axes: K corpora, L blocks, E routed experts. Blocks and experts are counted from 1.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,6 +23,7 @@ from evaluation.routing.usage import CorpusUsage
 
 _SHADES = "Blues"
 _BLOCKS_IN_A_COLUMN = 4
+_CHECKPOINT = re.compile(r"([-_]?step-?\d+)?(-untrained)?$")
 _ON_LIGHT, _ON_DARK = "#10202e", "#ffffff"  # of text on coloured cells, on any page
 
 
@@ -126,41 +130,44 @@ def draw_accuracy(record: RoutingRecord) -> str:
         return inline_svg(figure, f"What the routers of {record.model.name} tell, by block")
 
 
-def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
-    """Accuracy and mutual information against training step, one line per block.
+def draw_emergence(runs: Mapping[str, Sequence[RoutingRecord]]) -> str:
+    """Accuracy and mutual information against training step: of one run a line per block and one of
+    all together, of several runs one line each.
 
     Args:
-        records: of several checkpoints of one run, in any order; see `by_training_step`.
-        title: for readers of the drawing's description.
+        runs: checkpoints of every run in the order of their training; see `runs_of`.
     """
-    ordered = by_training_step(records)
-    steps = [record.training_step for record in ordered]
-    blocks = len(ordered[0].findings.specialisation)
-    first = ordered[0].findings.inference
+    title = ", ".join(runs)
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": f"emergence {title}"}):
         figure = Figure(figsize=(6.4, 2.9), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for block in range(blocks):
-            colour, dashes = PALETTE[block % len(PALETTE)], ("-", "-.")[block // len(PALETTE) % 2]
-            looks = [record.findings.inference.blocks[block].accuracy for record in ordered]
-            style = {"color": colour, "ls": dashes, "lw": 1.3, "marker": "o", "ms": 2.5}
-            left.errorbar(steps, [s.value for s in looks], _errors(looks), elinewidth=0.7, **style)
-            divided = [record.findings.specialisation[block] for record in ordered]
-            bits = [each.mutual_information_bits for each in divided]
-            right.plot(steps, bits, label=f"block {block + 1}", **style)
-        together = [record.findings.inference.combined.accuracy for record in ordered]
-        style = {"color": INK, "lw": 2, "marker": "o", "ms": 3, "elinewidth": 0.7}
-        values = [s.value for s in together]
-        left.errorbar(steps, values, _errors(together), label="all blocks", **style)
-        left.axhline(
-            first.chance, color=FLOOR_COLOUR, ls="--", lw=1, label="chance, corpora shuffled"
-        )
-        shuffled = [
-            max(each.shuffled_bits for each in record.findings.specialisation) for record in ordered
-        ]
-        right.plot(steps, shuffled, color=FLOOR_COLOUR, ls="--", lw=1)
+        if len(runs) == 1:
+            _draw_blocks(left, right, next(iter(runs.values())))
+        for place, (name, run) in enumerate(runs.items()):
+            alone = len(runs) == 1
+            colour = INK if alone else PALETTE[place % len(PALETTE)]
+            together = [record.findings.inference.combined.accuracy for record in run]
+            style: dict[str, Any] = {
+                "color": colour,
+                "lw": 2 if alone else 1.4,
+                "marker": "o",
+                "ms": 3,
+            }
+            left.errorbar(
+                _steps(run), [s.value for s in together], _errors(together),
+                label="all blocks" if alone else name, elinewidth=0.7, **style,
+            )  # fmt: skip
+            if not alone:
+                right.plot(_steps(run), [_information(record) for record in run], **style)
+        shown = [record for run in runs.values() for record in run]
+        chance = shown[0].findings.inference.chance
+        left.axhline(chance, color=FLOOR_COLOUR, ls="--", lw=1, label="chance, corpora shuffled")
+        floor = sorted((record.training_step or 0, _shuffled(record)) for record in shown)
+        right.plot(*zip(*floor, strict=True), color=FLOOR_COLOUR, ls="--", lw=1)
         left.set(ylim=(0, 1.02), ylabel="accuracy of dataset inference", xlabel="training step")
-        right.set(ylabel="expert-corpus information, bits", xlabel="training step")
+        bits = "expert-corpus information, bits"
+        bits += "" if len(runs) == 1 else ", mean of blocks"
+        right.set(ylabel=bits, xlabel="training step")
         right.set_ylim(bottom=0)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -169,10 +176,46 @@ def draw_emergence(records: Sequence[RoutingRecord], title: str) -> str:
         return inline_svg(figure, f"Emergence of dataset inference over training of {title}")
 
 
-def by_training_step(records: Sequence[RoutingRecord]) -> list[RoutingRecord]:
-    """Records of one run in the order of their training; those without a step are left out."""
+def _draw_blocks(left: Axes, right: Axes, run: Sequence[RoutingRecord]) -> None:
+    """Thin lines, one a block."""
+    steps = _steps(run)
+    for block in range(len(run[0].findings.specialisation)):
+        colour = PALETTE[block % len(PALETTE)]
+        style: dict[str, Any] = {"color": colour, "lw": 1.3, "marker": "o", "ms": 2.5}
+        looks = [record.findings.inference.blocks[block].accuracy for record in run]
+        left.errorbar(steps, [s.value for s in looks], _errors(looks), elinewidth=0.7, **style)
+        divided = [record.findings.specialisation[block] for record in run]
+        bits = [each.mutual_information_bits for each in divided]
+        right.plot(steps, bits, label=f"block {block + 1}", **style)
+
+
+def _steps(run: Sequence[RoutingRecord]) -> list[int]:
+    return [record.training_step or 0 for record in run]
+
+
+def _information(record: RoutingRecord) -> float:
+    return fmean(each.mutual_information_bits for each in record.findings.specialisation)
+
+
+def _shuffled(record: RoutingRecord) -> float:
+    return max(each.shuffled_bits for each in record.findings.specialisation)
+
+
+def runs_of(records: Sequence[RoutingRecord]) -> dict[str, list[RoutingRecord]]:
+    """Checkpoints by run, in the order of their training; those without a step are left out.
+
+    A checkpoint is called RUN-step-N, and one with fresh weights has -untrained behind the name of
+    a trained one. Names that tell no runs apart, at steps of which each comes once, are of one run.
+    """
     stepped = [record for record in records if record.training_step is not None]
-    return sorted(stepped, key=lambda record: record.training_step or 0)
+    stepped.sort(key=lambda record: record.training_step or 0)
+    runs: dict[str, list[RoutingRecord]] = {}
+    for record in stepped:
+        runs.setdefault(_CHECKPOINT.sub("", record.model.name), []).append(record)
+    trained = [sum(not record.model.floor for record in run) for run in runs.values()]
+    if len(set(_steps(stepped))) == len(stepped) and max(trained, default=0) <= 1 and stepped:
+        return {stepped[-1].model.name: stepped}
+    return runs
 
 
 def _mark_chance(axes: Axes, value: float, text: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,11 @@ from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import check_fits
 from data_shards.stream.windows import check_long_enough
+from evaluation.harness.forecaster import told_source
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.clusters import untrained_purity
-from evaluation.routing.fingerprints import Fingerprints
+from evaluation.routing.fingerprints import Fingerprints, fingerprint
 from evaluation.routing.record import RoutingRecord, SplitName, find, shards_hash, splits_of
 from evaluation.routing.routes import Routes, check_routed, collect_routes, temperature_of
 from evaluation.routing.sampling import Window, choose_windows
@@ -67,7 +68,7 @@ def open_routed(target: str, device: torch.device, name: str | None = None) -> R
     facts = ModelFacts(
         name=name or Path(target).resolve().name,
         model_type=model.config.model_type,
-        source=target,
+        source=told_source(target),
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         fingerprint=model.fingerprint,
@@ -129,6 +130,43 @@ def plan_windows(
             seed=task.seed,
         )
     return planned
+
+
+def fingerprints_of(
+    model: Surrogate, corpora: Sequence[ShardedCorpus], windows: int, batch_size: int = 8
+) -> Fingerprints:
+    """Where the routers send each corpus: its fingerprint alone, without a test.
+
+    Args:
+        model: with routers, in evaluation mode.
+        corpora: opened splits, each of another corpus.
+        windows: of every corpus at most.
+        batch_size: windows per call.
+
+    Raises:
+        UserError: its routers route something else than whole samples, or a corpus does not fit.
+    """
+    check_routed(model, model.config.model_type)
+    temperature, frames = temperature_of(model, "evaluation"), model.config.context_frames
+    terms = RoutingTask.model_fields
+    found = []
+    for corpus in corpora:
+        check_fits(corpus.card, model.config.layout)
+        check_long_enough(corpus, frames, f"model {model.config.model_type}")
+        split = f"{corpus.name}/{corpus.entry.split}"
+        starts = corpus.frames - frames + 1
+        chosen = choose_windows(split, corpus.num_trajectories, starts, count=windows)
+        routes = collect_routes(
+            model, corpus, chosen, temperature=temperature, batch_size=batch_size
+        )
+        found.append(fingerprint(routes, corpus.entry.split, corpus.fingerprint))
+    return Fingerprints(
+        model=model.fingerprint,
+        temperature=temperature,
+        context_frames=frames,
+        start=terms["start"].default,
+        corpora=tuple(found),
+    )
 
 
 def run_routing(

@@ -25,7 +25,7 @@ from evaluation.simulation.known_frames import (
 )
 from evaluation.simulation.likeness import Likeness, find_fingerprints, likeness
 from evaluation.simulation.on_model_grid import OnModelGrid, check_fits, scored_points
-from evaluation.simulation.scaling import Scaling
+from evaluation.simulation.scaling import Scaling, far_from_zero
 from evaluation.simulation.training_hints import training_hints
 from evaluation.simulation.verdict import Thresholds, Verdict, decide
 from foundation import Surrogate
@@ -55,6 +55,7 @@ class OwnDataReport(Config):
     likeness: Likeness | None
     likeness_note: str  # why there is none
     errors: KnownErrors | None
+    far_from_zero: tuple[str, ...] = ()  # a line for every channel whose mean dominates it
     verdict: Verdict
 
     @property
@@ -79,6 +80,7 @@ class OwnDataReport(Config):
             "",
             "Forecasts of frames that are known (relative L2 error)",
             *[f"  {line}" for line in _error_lines(self.errors, self.verdict)],
+            *[f"  {line}" for line in self.far_from_zero],
             "",
             "Where the routers send it (distance in nats, all blocks together; no verdict)",
             *[f"  {line}" for line in _likeness_lines(self.likeness, self.likeness_note)],
@@ -148,6 +150,7 @@ def judge(
         likeness=likeness(model, placed, windows, fingerprints) if fingerprints else None,
         likeness_note=note,
         errors=errors,
+        far_from_zero=far_from_zero(simulation, in_file),
         verdict=decide(errors, resampling, thresholds, config.context_frames, steps),
     )
 

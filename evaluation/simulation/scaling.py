@@ -9,7 +9,7 @@ Axes: T frames, C channels, H rows, W columns.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from foundation import Surrogate
 Array = NDArray[np.float32]
 
 AUTO = "auto"
+_DOMINATES = 3.0  # deviations from zero, from which a mean is the better part of a field
 _TERM = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<factor>[^+]+?)(?P<offset>(?<![eE])[+-].+)?")
 
 
@@ -180,6 +181,26 @@ def moments_of(simulation: Simulation) -> tuple[Moments, ...]:
         fields = fields[:, :, simulation.mask >= 0.5]
     channels = fields.transpose(1, 0, *range(2, fields.ndim)).reshape(fields.shape[1], -1)
     return tuple(Moments(mean=float(row.mean()), std=float(row.std())) for row in channels)
+
+
+def far_from_zero(simulation: Simulation, in_file: Callable[[Array], Array]) -> tuple[str, ...]:
+    """A line for every channel whose mean dominates its deviation: relative errors are small there.
+
+    Args:
+        simulation: as its file was read, or as a model sees it in other units.
+        in_file: gives the file's values of fields.
+    """
+    own = moments_of(replace(simulation, fields=in_file(simulation.fields)))
+    lines = []
+    for name, each in zip(simulation.channels, own, strict=True):
+        if each.std > 0 and abs(each.mean) > _DOMINATES * each.std:
+            deviations = 0.1 * math.hypot(each.mean, each.std) / each.std
+            lines.append(
+                f"{name} is far from zero ({each.mean:.4g}, and varies by {each.std:.3g}), which "
+                f"makes relative errors small: 0.1 is {deviations:.2g} of its deviations; look at "
+                "repeating the last frame"
+            )
+    return tuple(lines)
 
 
 def _towards(

@@ -17,7 +17,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def draw_study(summary: StudySummary) -> str:
-    """Errors by task of one mixture, or the mean error by number of corpora of several."""
+    """Errors by task of one mixture, or their geometric mean by number of corpora of several."""
     return draw_tasks(summary) if len(mixtures_of(summary)) == 1 else draw_mixtures(summary)
 
 
@@ -65,7 +65,7 @@ def draw_mixtures(summary: StudySummary) -> str:
         corpora = sorted({point.corpora for point in summary.points})
         axes.xaxis.set_major_locator(FixedLocator(corpora))
         axes.set_xlabel("corpora in the mixture")
-        axes.set_ylabel(f"{_measured(summary)}, mean of {len(summary.tasks)} tasks")
+        axes.set_ylabel(f"{_measured(summary)}, geometric mean of {len(summary.tasks)} tasks")
         axes.set_ylim(bottom=0)
         axes.grid(color=INK, alpha=0.12, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8)

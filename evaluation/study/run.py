@@ -8,7 +8,7 @@ says so. What is done is kept at every stage.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.verify import check_checksums
 from evaluation.experiments.run import Trainer, run_all, training_folder, without_progress
+from evaluation.harness.compatible import check_compatible
 from evaluation.harness.evaluation import Evaluation, silent
 from evaluation.harness.floors import FLOORS, floors_of
-from evaluation.harness.forecaster import FLOOR_PREFIX, open_forecaster, said_of
+from evaluation.harness.forecaster import FLOOR_PREFIX, Forecaster, open_forecaster, said_of
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.resume import read_judged
 from evaluation.harness.runner import RunSettings
@@ -30,7 +31,7 @@ from evaluation.records.record import Record
 from evaluation.study.config import StudyConfig, StudyRun, runs_of
 from evaluation.study.plots import draw_study
 from evaluation.study.summary import StudyPoint, StudySummary, summarise
-from evaluation.study.table import study_tables, transfer_tables
+from evaluation.study.table import beside_table, study_tables, transfer_tables
 from evaluation.study.transfer import Transfers, open_transfers, run_transfers
 from evaluation.study.transfer_summary import StudyTransfer
 from evaluation.tasks.task import Task, load_tasks, select_tasks
@@ -85,11 +86,14 @@ class StudyResult:
 
     summary: StudySummary
     transfer: StudyTransfer | None
+    beside: tuple[Record, ...] = ()  # of what was judged as it is
 
     @property
     def text(self) -> str:
         """All tables, in Markdown."""
         tables = [study_tables(self.summary)]
+        if self.beside:
+            tables.append(beside_table(self.summary, self.beside))
         if self.transfer is not None:
             tables.append(transfer_tables(self.transfer))
         return f"# {self.summary.title}\n\n" + "\n\n".join(tables) + "\n"
@@ -129,6 +133,7 @@ def run_study(
     *,
     settings: RunSettings | None = None,
     include: Path | None = None,
+    beside: Sequence[str] = (),
     finished_only: bool = False,
     watch: Watch = without_progress,
     tell: Callable[[str], None] = silent,
@@ -142,6 +147,7 @@ def run_study(
         trainer: of its runs.
         settings: of the tests.
         include: folder of further task files.
+        beside: what else is judged, as it is: checkpoint folders or `module:factory`.
         finished_only: train nothing, judge what is there.
         watch: shows how far the runs are.
         tell: takes lines for the user.
@@ -150,16 +156,20 @@ def run_study(
         UserError: something is missing or does not fit, or nothing is finished.
     """
     study, settings = open_study(config, shards, include), settings or RunSettings()
+    others = _opened(study, beside, torch.device(settings.device))
     finished = study.finished(output)
     if finished:
         tell(f"kept: {len(finished)} of {len(study.runs)} trainings")
     if not finished_only and len(finished) < len(study.runs):
         finished = _trained(study, finished, output, trainer, watch)
-    records = _judged(study, finished, output, settings)
+    records = _judged(study, others, finished, output, settings)
     summary = _summary(study, finished, records)
-    _write(output, StudyResult(summary, None))
+    names = {forecaster.facts.name for forecaster in others}
+    own = tuple(record for record in records if record.model.name in names)
+    result = StudyResult(summary, None, own)
+    _write(output, result)
     if study.transfers is None:
-        return StudyResult(summary, None)
+        return result
     transfer = run_transfers(
         study.transfers,
         finished,
@@ -170,7 +180,7 @@ def run_study(
         watch=watch,
         tell=tell,
     )
-    result = StudyResult(summary, transfer)
+    result = replace(result, transfer=transfer)
     _write(output, result)
     return result
 
@@ -206,8 +216,23 @@ def _trained(
     return [(run, models[run.name]) for run in study.runs]
 
 
-def _judged(study: Study, finished: Finished, output: Path, settings: RunSettings) -> list[Record]:
-    """Records of every finished run and of the floors."""
+def _opened(study: Study, beside: Sequence[str], device: torch.device) -> list[Forecaster]:
+    """What is judged as it is; its faults are found before any training."""
+    opened = [open_forecaster(target, device) for target in beside]
+    for forecaster in opened:
+        for task in study.tasks:
+            check_compatible(forecaster, task, study.tests[task.name])
+    return opened
+
+
+def _judged(
+    study: Study,
+    beside: Sequence[Forecaster],
+    finished: Finished,
+    output: Path,
+    settings: RunSettings,
+) -> list[Record]:
+    """Records of every finished run, of the floors and of what stands beside."""
     device = torch.device(settings.device)
     pairs = [
         (open_forecaster(f"{FLOOR_PREFIX}{name}", device), task)
@@ -215,6 +240,7 @@ def _judged(study: Study, finished: Finished, output: Path, settings: RunSetting
         for task in study.tasks
         if name in floors_of(study.tests[task.name].card)
     ]
+    pairs += [(forecaster, task) for forecaster in beside for task in study.tasks]
     for run, model in finished:
         forecaster = open_forecaster(str(model), device, _called(study, run))
         pairs += [(forecaster, task) for task in study.tasks]

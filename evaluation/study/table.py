@@ -1,5 +1,8 @@
 """The tables of a study: its summaries in, Markdown out."""
 
+from collections.abc import Sequence
+
+from evaluation.records.record import Record
 from evaluation.records.table import markdown_table, metric_title, number, parameters
 from evaluation.study.summary import OverSeeds, Standing, StudySummary
 from evaluation.study.transfer_summary import Chosen, StudyTransfer, TransferCell
@@ -10,7 +13,7 @@ def study_tables(summary: StudySummary) -> str:
     parts = []
     for mixture in mixtures_of(summary):
         standings = [each for each in summary.standings if each.mixture == mixture]
-        rows = [standing_cells(each) for each in standings]
+        rows = [standing_cells(each, standings[0].steps) for each in standings]
         about = f"{mixture}: {standings[0].corpora} corpora, {standings[0].steps} steps"
         parts += [about, markdown_table(standing_titles(summary), rows)]
     if summary.wins:
@@ -23,20 +26,28 @@ def mixtures_of(summary: StudySummary) -> list[str]:
     return list(dict.fromkeys(each.mixture for each in summary.standings))
 
 
+_ABOUT = ["Model", "Seeds", "Total", "Activated", "FLOPs/frame"]
+
+
 def standing_titles(summary: StudySummary) -> list[str]:
     """Titles of the columns of a mixture's table."""
     tasks = [
         f"{metric_title(headline)} {task.removeprefix('zero_shot_')}"
         for task, headline in summary.tasks.items()
     ]
-    return ["Model", "Seeds", "Total", "Activated", "FLOPs/frame", *tasks, "Mean", "Mean rank"]
+    return [*_ABOUT, *tasks, "Geometric mean", "Mean rank"]
 
 
-def standing_cells(standing: Standing) -> list[str]:
-    """One row, in the order of `standing_titles`; Mean is the geometric one over tasks."""
+def standing_cells(standing: Standing, steps: int) -> list[str]:
+    """One row, in the order of `standing_titles`.
+
+    Args:
+        standing: of a model.
+        steps: that its table says; another number stands beside the name.
+    """
     flops = standing.flops_per_frame
     return [
-        standing.model,
+        standing.model + ("" if standing.steps == steps else f", {standing.steps} steps"),
         str(standing.seeds),
         parameters(standing.parameters_total),
         parameters(standing.parameters_activated),
@@ -45,6 +56,16 @@ def standing_cells(standing: Standing) -> list[str]:
         over_seeds_cell(standing.geometric_mean),
         over_seeds_cell(standing.mean_rank),
     ]
+
+
+def beside_table(summary: StudySummary, records: Sequence[Record]) -> str:
+    """Models that the study did not train: the headline of every task."""
+    errors: dict[str, dict[str, float]] = {}
+    for record in records:
+        errors.setdefault(record.model.name, {})[record.task.name] = record.headline.value
+    titles = standing_titles(summary)[len(_ABOUT) : -2]
+    rows = [[name, *(number(own[task]) for task in summary.tasks)] for name, own in errors.items()]
+    return "judged as they are\n\n" + markdown_table(["Model", *titles], rows)
 
 
 WIN_TITLES = ["Mixture", "Model", "against", "Better on", "clearly", "clearly worse on"]

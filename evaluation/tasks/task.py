@@ -11,14 +11,14 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from data_shards.card import Split
+from data_shards.card import CorpusCard, Split
 from data_shards.catalogue import load_card
 from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
 from data_shards.hashing import digest
 from evaluation.metrics import MetricName, find_metric, frame_metric
 from evaluation.metrics.expression import names_of
-from evaluation.tasks.files import read_groups, read_task_values
+from evaluation.tasks.files import card_window, read_groups, read_task_values
 
 BUILT_IN = Path(__file__).parent
 
@@ -26,6 +26,17 @@ BUILT_IN = Path(__file__).parent
 _PROSE = ("description", "groups")
 
 Aggregation = Literal["mean", "median"]
+ProtocolName = Literal["own", "reference"]  # see `evaluation.harness.protocol`
+
+
+class BandTerms(Config):
+    """Bands that are to hold the truth, widened until they held that of known trajectories."""
+
+    level: float = Field(default=0.9, gt=0.0, lt=1.0)  # share of points within
+    # Whose trajectories are known; None: the corpus itself, or that which its ladder leads away
+    # from, so that a shift shows.
+    corpus: str | None = None
+    split: Split = "validation"
 
 
 class Task(Config):
@@ -56,6 +67,11 @@ class Task(Config):
     # The frames asked are those after the given ones, the same ones (`rollout_frames` of them), or
     # what is given itself, to be reconstructed.
     asked: Literal["next", "same", "given"] = later("next")
+    # What the variance of VRMSE is divided by: the points of a frame, or one less, as The Well's
+    # program does. Tasks of versions before this key have the former.
+    vrmse: Literal["points", "the_well"] = later("points")
+    bands: BandTerms | None = later(None)
+    protocol: ProtocolName = later("own")  # how the forecast is made and which cells are scored
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +98,10 @@ class Task(Config):
             raise ValueError(
                 f"headline {self.headline!r} is not among metrics {list(self.measured)}; add it"
             )
+        if not find_metric(self.headline).ranked:
+            raise ValueError(
+                f"headline {self.headline!r}: neither more nor less of it is better; choose another"
+            )
         if self.higher_is_better != _direction(self.headline):
             raise ValueError(
                 f"higher_is_better={self.higher_is_better} does not fit headline "
@@ -101,6 +121,10 @@ class Task(Config):
         if self.asked != "next" and self.free_frames:
             raise ValueError(
                 f"asked={self.asked} has no frames beyond its truth; leave free_frames out"
+            )
+        if self.bands is not None and len(self.windows) > 1:
+            raise ValueError(
+                "bands are calibrated on one window of every trajectory; leave windows out"
             )
         if self.kind == "few_shot" and not self.few_shot:
             raise ValueError("kind few_shot needs few_shot, a list of numbers of trajectories")
@@ -126,6 +150,16 @@ class Task(Config):
         """Frames that a trajectory must have."""
         later = self.rollout_frames if self.asked == "next" else 0
         return max(self.windows) + self.context_frames + later
+
+    @property
+    def calibration(self) -> tuple[str, Split] | None:
+        """Corpus and split that bands are calibrated on; None without bands."""
+        if self.bands is None:
+            return None
+        if self.bands.corpus is not None:
+            return self.bands.corpus, self.bands.split
+        shift = load_card(self.corpus).shift
+        return self.corpus if shift is None else shift.base, self.bands.split
 
     @property
     def as_forecast(self) -> Self:
@@ -182,6 +216,29 @@ def load_tasks(include: Path | None = None) -> dict[str, Task]:
     return tasks
 
 
+def task_of_card(card: CorpusCard) -> Task:
+    """The test of a corpus that no task is written for: the window of its card.
+
+    Args:
+        card: as its shards keep it, so that corpora of one's own have one.
+
+    Raises:
+        UserError: the card asks no frames.
+    """
+    if not card.asked_frames:
+        raise UserError(
+            f"corpus {card.name} has no window of its own to be tested by; name a test by --task, "
+            "or generate its shards again if they are older than its card"
+        )
+    return Task(
+        name=f"zero_shot_{card.name}",
+        version=1,
+        description=f"{card.title}: the window of its card.",
+        corpus=card.name,
+        **card_window(card),
+    )
+
+
 def group_meanings(include: Path | None = None) -> dict[str, str]:
     """What each group is for, of those that a `groups.yaml` describes."""
     return {name: meaning for name, (meaning, _) in read_groups(task_folders(include)).items()}
@@ -229,7 +286,7 @@ def select_tasks(names: Sequence[str], tasks: dict[str, Task]) -> tuple[Task, ..
         elif name in groups:
             chosen |= {task.name: task for task in tasks.values() if name in task.groups}
         else:
-            raise unknown_name("task or group", name, {*tasks, *groups})
+            raise unknown_name("task or group", name, {*tasks, *groups}, "foundation tasks")
     if not chosen:
         raise UserError(f"no task asked for; known groups: {', '.join(groups)}")
     return tuple(chosen.values())

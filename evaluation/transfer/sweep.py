@@ -20,8 +20,7 @@ from evaluation.experiments.run import Trained, run_all, training_folder
 from evaluation.records.record import Record
 from evaluation.records.results import save_results
 from evaluation.records.samples import SampleValues
-from evaluation.tasks.files import card_window
-from evaluation.tasks.task import Task
+from evaluation.tasks.task import Task, task_of_card
 from evaluation.transfer.record import (
     SOURCES,
     Source,
@@ -274,18 +273,7 @@ def task_for(card: CorpusCard, known: dict[str, Task], asked: str | None) -> Tas
     for group in ("zero_shot", "downstream", "steady", "steady_shift"):
         if f"{group}_{card.name}" in known:
             return known[f"{group}_{card.name}"]
-    if not card.asked_frames:
-        raise UserError(
-            f"corpus {card.name} has no window of its own to be tested by; name a test by --task, "
-            "or generate its shards again if they are older than its card"
-        )
-    return Task(
-        name=f"zero_shot_{card.name}",
-        version=1,
-        description=f"{card.title}: the window of its card.",
-        corpus=card.name,
-        **card_window(card),
-    )
+    return task_of_card(card)
 
 
 def _choosing(run: RunConfig, manifest: Manifest) -> str | None:

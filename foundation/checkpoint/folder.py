@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES, snapshot
+from foundation.checkpoint.bundled import bundled
 from foundation.checkpoint.sums import check_sums, write_sums
 from foundation.checkpoint.weights import (
     MAX_SHARD_SIZE,
@@ -150,22 +151,27 @@ def fingerprint_of(folder: Path) -> str:
 
 
 def find_folder(name: str, **hub: Any) -> Path:
-    """A local checkpoint folder, or a hub repository's snapshot.
+    """A local checkpoint folder, one that comes with the package, or a hub repository's snapshot.
 
     Args:
-        name: path of a folder, or a hub id as "owner/name".
+        name: path of a folder, a name of the package (`bundled`), or a hub id as "owner/name".
         hub: `revision`, `cache_dir`, `local_files_only`, `token`, `endpoint`, as `hub.snapshot`.
 
     Raises:
-        UserError: neither a checkpoint folder nor a repository that can be had.
+        UserError: no checkpoint folder, no such name, nor a repository that can be had.
     """
     path = Path(name)
     if path.is_dir():
         if not (path / CONFIG).is_file():
             raise UserError(_not_a_checkpoint(path))
         return path
+    if (folder := bundled().get(name)) is not None:
+        return folder
     if path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"{name}: no such checkpoint folder, and not a hub id (owner/name)")
+        raise UserError(
+            f"{name}: no such checkpoint folder, none of the package's, and not a hub id "
+            "(owner/name); foundation models lists what there is"
+        )
     return snapshot(name, CHECKPOINT_FILES, **hub)
 
 

@@ -20,8 +20,18 @@ from foundation.nn.transform import from_modes, to_modes
 class FourierLayer(nn.Module):
     """Spectral mixing with block-diagonal complex weights."""
 
-    def __init__(self, width: int, heads: int, modes: int) -> None:
+    def __init__(self, width: int, heads: int, modes: int, side: int | None = None) -> None:
+        """Make the layer.
+
+        Args:
+            width: of the features.
+            heads: that it is divided into.
+            modes: kept along each axis.
+            side: patches along each axis of the grid that `modes` are counted on; on another one
+                waves of the same lengths are kept. None: the same number on all.
+        """
         super().__init__()
+        self.side = side
         size = width // heads
         self.heads, self.modes = heads, modes
         self.weight_in = nn.Parameter(torch.empty(2, heads, size, size))
@@ -39,7 +49,8 @@ class FourierLayer(nn.Module):
     def forward(self, x_BHWD: Tensor) -> Tensor:
         """(B, H, W, D) -> (B, H, W, D)."""
         _, rows, columns, width = x_BHWD.shape
-        kept_rows, kept_columns = min(self.modes, rows), min(self.modes, columns // 2 + 1)
+        kept_rows = min(self._modes_on(rows), rows)
+        kept_columns = min(self._modes_on(columns), columns // 2 + 1)
         size = width // self.heads
         # The spectrum is float32 whatever the weights are; the perceptron is theirs.
         spectrum_BM2KD = to_modes(x_BHWD.float(), kept_rows, kept_columns)
@@ -51,6 +62,10 @@ class FourierLayer(nn.Module):
         x = _affine(x, self.weight_out, self.bias_out)
         mixed = x.view(by_head.shape).permute(1, 2, 4, 3, 0, 5).float().flatten(-2)
         return x_BHWD + from_modes(mixed, rows, columns).to(x_BHWD.dtype)
+
+    def _modes_on(self, patches: int) -> int:
+        """Modes as short as those that are kept on the grid they are counted on."""
+        return self.modes if self.side in (None, patches) else self.modes * patches // self.side
 
 
 def _affine(x_GM2S: Tensor, weight_2GSS: Tensor, bias_2GS: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ here; everything else in the file goes to DeepSpeed as it is.
 
 Traps stepped around (DeepSpeed 0.19): ZeRO 0 clips by rank-local norms under
 expert parallelism and steps bfloat16 late; ZeRO 3 refuses native MoE;
-"Adam" would silently mean AdamW; its fused CPU Adam takes minutes to build; of a
+"Adam" alone would silently mean AdamW; its fused CPU Adam takes minutes to build; of a
 bfloat16 gradient it looks at every parameter for what is not finite, in thirteen
 operations each, and copies each to float64 for its norm.
 """
@@ -40,13 +40,14 @@ def resolve_deepspeed_config(template: dict[str, Any], step: StepConfig) -> dict
         "gradient_accumulation_steps": step.accumulation,
         "gradient_clipping": step.clip,
         "optimizer": {
-            "type": "AdamW",
+            "type": "AdamW" if optimiser.decay == "decoupled" else "Adam",
             "params": {
                 "lr": optimiser.lr,
                 "betas": list(optimiser.betas),
                 "eps": optimiser.eps,
                 "weight_decay": optimiser.weight_decay,
                 "torch_adam": True,
+                **({} if optimiser.decay == "decoupled" else {"adam_w_mode": False}),
                 "fused": True,  # one pass over memory: a tenth of the time on a CPU
             },
         },

@@ -25,12 +25,15 @@ class Layout(Config):
 
 
 class OptimiserConfig(Config):
-    """AdamW; the learning rate at its peak, in the paper's values."""
+    """Adam; the learning rate at its peak, in the paper's values."""
 
     lr: NonNegativeFloat = 1e-3
     betas: tuple[Beta, Beta] = (0.9, 0.9)
     eps: NonNegativeFloat = 1e-8
     weight_decay: NonNegativeFloat = 1e-6
+    # Of the weights themselves (AdamW), or added to the gradient, as published: there Adam divides
+    # the decay by its own size where the gradient is nothing, so that an idle expert soon is, too.
+    decay: Literal["decoupled", "gradient"] = later("decoupled")
 
 
 class StepConfig(Config):

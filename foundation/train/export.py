@@ -52,6 +52,7 @@ def export_run(
     *,
     checkpoint: str | None = None,
     max_shard_size: int | str = MAX_SHARD_SIZE,
+    bf16: bool = False,
 ) -> Source:
     """Write a checkpoint folder from a training folder; it appears whole or not at all.
 
@@ -60,6 +61,8 @@ def export_run(
         out: folder to make.
         checkpoint: "step-N"; by default the model of a finished run, else the newest one.
         max_shard_size: bytes of a file of weights, or text such as "2GB".
+        bf16: round weights to bfloat16, half the bytes. It is then another model: card, results
+            and fingerprints of the one that it is made from stay behind.
 
     Returns:
         What was exported.
@@ -71,11 +74,16 @@ def export_run(
     source = _source(folder, checkpoint)
     try:
         with new_folder(out) as partial:
-            if (source.path / CONFIG).is_file():
-                _rewrite(source.path, folder, partial, max_shard_size)
+            if whole := (source.path / CONFIG).is_file():
+                config, weights, about = _finished(source.path, folder)
             else:
                 config, about = _described(folder, source.path)
-                save_folder(partial, config, _consolidated(source.path), about, max_shard_size)
+                weights = _consolidated(source.path)
+            save_folder(
+                partial, config, _rounded(weights) if bf16 else weights, about, max_shard_size
+            )
+            if whole and not bf16:
+                _copy_companions(source.path, partial)
             _prove(partial, source.path)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error}); choose another place") from None
@@ -119,12 +127,20 @@ def _steps(model: Path) -> int | None:
     return steps if isinstance(steps, int) else None
 
 
-def _rewrite(source: Path, run: Path, partial: Path, max_shard_size: int | str) -> None:
-    """A checkpoint folder anew, with card, results and fingerprints, and how it was launched."""
+def _finished(source: Path, run: Path) -> tuple[ModelConfig, dict[str, Tensor], dict[str, Any]]:
+    """A checkpoint folder's network, its weights, and where they come from and how."""
     network, config, about = load_folder(source)
     if config_path(run).is_file():
         about = {**about, "launch": _launch(read_launch(run))}
-    save_folder(partial, config, network.state_dict(), about, max_shard_size)
+    return config, network.state_dict(), about
+
+
+def _rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n: w.bfloat16() if w.is_floating_point() else w for n, w in weights.items()}
+
+
+def _copy_companions(source: Path, partial: Path) -> None:
+    """Card, results and fingerprints of a checkpoint folder."""
     for pattern in CHECKPOINT_FILES:
         for path in source.glob(pattern):
             name = path.relative_to(source)

@@ -60,7 +60,7 @@ def losses_of(
         UserError: the configuration weighs a term that the network does not give.
     """
     minimised = OBJECTIVES[config.objective](prediction, batch, config)
-    total = minimised.mean()
+    total = config.scale * minimised.mean()
     per_sample = minimised.detach()
     if config.terms:
         total = total + _weighed(prediction.terms, config, step)
@@ -72,7 +72,9 @@ def losses_of(
     balance = total.new_zeros(())
     if prediction.routing:
         importance = importance_of(of_blocks(prediction.routing), config.balance)
-        balance = balance_loss(sum_over_ranks(importance), config.balance).sum()
+        if config.balance_over == "batch":
+            importance = sum_over_ranks(importance)
+        balance = balance_loss(importance, config.balance).sum()
         total = total + config.balance_weight * balance
     if config.class_weight:
         classes = F.cross_entropy(prediction.class_logits, batch.corpus_id)

@@ -249,7 +249,8 @@ class Trainer:
     def _forward(self, batch: Batch) -> Losses:
         first = self._first_sample
         self.at(f"computes step {self.position.step + 1}")
-        noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
+        loss = self.run.loss
+        noisy = with_noise(batch, loss.noise, self.run.seed, first, loss.noise_on)
         prediction = self.engine(noisy)
         self._usage.add(prediction.routing, batch.corpus_id)
         return losses_of(prediction, batch, self.run.loss, sum_over_ranks, self.position.step)
@@ -259,7 +260,10 @@ class Trainer:
         optimiser = run.optimiser
         settings = {
             "lr": run.schedule.at(step, run.steps, optimiser.lr),
-            "betas": optimiser.betas,
+            "betas": (
+                run.schedule.beta_at(step, run.steps, optimiser.betas[0]),
+                optimiser.betas[1],
+            ),
             "eps": optimiser.eps,
             "weight_decay": optimiser.weight_decay,
         }

@@ -88,6 +88,20 @@ def add_shards_option(parser: argparse.ArgumentParser, what: str, required: bool
     )
 
 
+def add_noise_options(parser: argparse.ArgumentParser) -> None:
+    """`--noise` and `--seed`, in which members of an ensemble differ."""
+    parser.add_argument(
+        "--noise",
+        type=exponent,
+        default=1.0,
+        metavar="SIZE",
+        help="of members' given frames, in units of their change from frame to frame; default 1",
+    )
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="S", help="of that noise; default 0"
+    )
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     return _at_least(1, text)

@@ -27,8 +27,12 @@ def add_placing_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_placed(options: argparse.Namespace) -> Surrogate:
+def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> Surrogate:
     """The checkpoint that the options name, on their device.
+
+    Args:
+        options: with `checkpoint` and those of `add_placing_options`.
+        checkpoint: another one, in the same place.
 
     Raises:
         UserError: this machine does not have the device, or there is no such checkpoint, or it is
@@ -37,10 +41,11 @@ def open_placed(options: argparse.Namespace) -> Surrogate:
     device = usable_device(options.device)
     if options.tf32:
         torch.set_float32_matmul_precision("high")
-    model = Surrogate.from_pretrained(options.checkpoint).to(device)
+    name = checkpoint or options.checkpoint
+    model = Surrogate.from_pretrained(name).to(device)
     if model.config.dimensions == 3:
         raise UserError(
-            f"{options.checkpoint}: a {model.config.model_type} of boxes, and files are read as "
+            f"{name}: a {model.config.model_type} of boxes, and files are read as "
             "planes; call it from Python (foundation.Surrogate), or judge it on shards with "
             "foundation evaluate"
         )

@@ -20,7 +20,11 @@ from launchers.console.progress import say
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
     """The checkpoint, the file, and corrections of what is assumed about the file."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint folder or hub name")
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="folder, name of the package (foundation models), or hub name",
+    )
     parser.add_argument(
         "file", type=Path, metavar="FILE", help=".h5, .hdf5, .nc, .npz, .npy or .mat"
     )

@@ -31,6 +31,7 @@ from launchers.training.process import TrainingFailedError
 from launchers.training.supervisor import Command, Supervisor
 
 Kind = Literal["KILL", "TERM", "STOP"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _RESTARTS, _PAUSE_S = 3, 0.5
 _CLOCKS = re.compile(r"seconds|samples_per_s|memory")
 _LOOK_S = 0.05
@@ -45,10 +46,12 @@ class Fault:
     after_s: float  # of the start
 
     @classmethod
-    def drawn(cls, seed: int, trial: int, ranks: int, duration_s: float) -> "Fault":
+    def drawn(
+        cls, seed: int, trial: int, ranks: int, duration_s: float, kinds: Sequence[Kind] = KINDS
+    ) -> "Fault":
         """That of a trial."""
         drawn = random.Random(f"{seed}/{trial}")
-        kind = drawn.choice(get_args(Kind))
+        kind = drawn.choice(kinds)
         targets = [f"rank {rank}" for rank in range(ranks)]
         if kind != "STOP":  # a launcher that is stopped only waits
             targets += ["runner", "launcher"]
@@ -135,7 +138,7 @@ def tried(command: Command, fault: Fault, reference: Path) -> Trial:
 def counts(trials: Sequence[Trial]) -> dict[str, dict[str, int]]:
     """By kind of fault: trials, those before a first step, and those that ended otherwise."""
     found = {}
-    for kind in get_args(Kind):
+    for kind in KINDS:
         own = [trial for trial in trials if trial.kind == kind and trial.came]
         found[kind] = {
             "trials": len(own),

@@ -73,6 +73,7 @@ from launchers.console.arguments import (
 )
 from launchers.console.exit_codes import guarded
 from launchers.training.endings import told
+from launchers.training.fingerprints import add_fingerprints
 
 _MOST_WORKERS, _AHEAD_BYTES = 4, 1 << 30  # of a rank on a GPU
 # Of a process group: `Pulse` ends a hung job long before, and lets the first rank verify shards.
@@ -271,6 +272,8 @@ def _train(trainer: Trainer, job: Job, output: Path, statistics: dict[str, Any])
         elif trainer.best is not None:
             print("no validation error was a number: the last weights are kept", file=sys.stderr)
         save_folder(output / "model", run.model, weights, about)
+        trainer.at("tells where the routers send the corpora")
+        add_fingerprints(output / "model", trainer.stream.corpora, ranks.device)
         print(f"checkpoint: {output / 'model'}", file=sys.stderr)
     if not finished and ranks.is_first:
         print(

@@ -21,12 +21,12 @@ from launchers.console.arguments import (
     not_negative,
     positive,
 )
-from launchers.training.drill import Fault, Trial, counts, left_alone, tried
+from launchers.training.drill import KINDS, Fault, Kind, Trial, counts, left_alone, tried
 from launchers.training.process import module_command
 from launchers.training.supervisor import Command
 from launchers.verbs import SUMMARIES
 
-_ASKED = "preset", "ranks", "ep_size", "seed", "hung_after", "overrides"  # a drill's terms
+_ASKED = "preset", "ranks", "ep_size", "seed", "kinds", "hung_after", "overrides"  # a drill's terms
 _EXAMPLE = """example:
   foundation drill --trials 20 --shards shards --output drill --hung-after 0.5 \\
       steps=200 checkpoint.every=20
@@ -49,6 +49,13 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument("--ep-size", type=positive, default=2, metavar="N", help="default 2")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the faults (default 0)")
     parser.add_argument(
+        "--kinds",
+        type=_kinds,
+        default=list(KINDS),
+        metavar="KIND,...",
+        help=f"of the faults, drawn from these (default {','.join(KINDS)})",
+    )
+    parser.add_argument(
         "--hung-after",
         type=minutes,
         default=0.5,
@@ -59,6 +66,14 @@ def add_verb(subparsers: Subparsers) -> None:
         "overrides", nargs="*", metavar="key.path=value", help="of the trainings, as in steps=100"
     )
     parser.set_defaults(run=_run)
+
+
+def _kinds(text: str) -> list[Kind]:
+    """Some of the kinds of faults, each once, in their order."""
+    words = text.upper().split(",")
+    if unknown := [word for word in words if word not in KINDS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KINDS)}")
+    return [kind for kind in KINDS if kind in words]
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -73,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
         if number < len(known):
             trials.append(Trial(**known[number]))
             continue
-        fault = Fault.drawn(options.seed, number, options.ranks, duration_s)
+        fault = Fault.drawn(options.seed, number, options.ranks, duration_s, options.kinds)
         trial = tried(_command(options, f"trial-{number:03d}"), fault, reference.output)
         trials.append(trial)
         _say(number, trial)
@@ -95,7 +110,7 @@ def _known(options: argparse.Namespace, path: Path) -> list[dict[str, Any]]:
         _write(path, options, [])
         return []
     try:
-        record = json.loads(path.read_text())
+        record = {"kinds": list(KINDS)} | json.loads(path.read_text())  # before they were asked
         known, before = list(record["trials"]), {name: record[name] for name in _ASKED}
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: damaged; choose another --output") from None

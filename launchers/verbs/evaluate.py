@@ -1,4 +1,4 @@
-"""`foundation evaluate`: checkpoints and floors in, a results file and a table out."""
+"""`foundation evaluate`: checkpoints, factories and floors in, a results file and a table out."""
 
 import argparse
 import sys
@@ -6,17 +6,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import torch
 from tqdm import tqdm
 
+from data_shards.card import Split
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.shards.manifest import notes_on, read_manifest
+from data_shards.shards.manifest import Manifest, notes_on, read_manifest
 from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
-from evaluation.harness.forecaster import open_forecaster
+from evaluation.harness.forecaster import FLOOR_PREFIX, Forecaster, open_forecaster
+from evaluation.harness.members import ensemble_of
+from evaluation.harness.other_grids import on_data_grid
+from evaluation.harness.protocol import under
 from evaluation.harness.ranks import Ranks, joined_ranks
 from evaluation.harness.resume import read_judged
 from evaluation.harness.runner import RunSettings
@@ -24,17 +29,30 @@ from evaluation.records.record import Record, predictions_path, samples_path
 from evaluation.records.results import check_writable
 from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
-from evaluation.tasks.task import Task, load_tasks, select_tasks
-from launchers.console.arguments import Subparsers, add_parser, add_shards_option, positive
+from evaluation.tasks.task import ProtocolName, Task, load_tasks, select_tasks, task_of_card
+from launchers.console.arguments import (
+    Subparsers,
+    add_noise_options,
+    add_parser,
+    add_shards_option,
+    positive,
+)
 from launchers.console.device import usable_device
 from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
+_ENSEMBLE = "ensemble:"
 _EXAMPLE = """examples:
   foundation evaluate runs/tiny/model floor:persistence floor:context_mean \\
       --shards shards/ --tasks zero_shot --output records/tiny.json
   foundation evaluate runs/tiny/model --shards shards/ --tasks ood,rollout \\
       --save-predictions float16 --output records/tiny-ood.json
+  foundation evaluate runs/tiny/model ensemble:runs/a/model,runs/b/model floor:persistence \\
+      --members 8 --shards shards/ --tasks bands,bands_shift --output records/bands.json
+  foundation evaluate mine/tuned/model floor:persistence --shards mine/shards \\
+      --tasks zero_shot_custom --output records/mine.json      # own files, by their card
+  foundation evaluate mine:model floor:persistence --shards shards/ --tasks zero_shot \\
+      --output records/mine.json    # def model() of mine.py: anybody's model
   torchrun --nproc-per-node 4 --no-python foundation evaluate runs/medium/model ...
 
 `foundation tasks` lists tasks and groups. Of a group, tasks without shards are left out.
@@ -50,9 +68,10 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument(
         "targets",
         nargs="+",
-        metavar="CHECKPOINT|floor:NAME",
-        help="checkpoint folders; floor:persistence, floor:context_mean and, of steady problems, "
-        "floor:zero need no checkpoint",
+        metavar="CHECKPOINT|ensemble:A,B|module:factory|floor:NAME",
+        help="checkpoint folders; ensemble:A,B of several is judged by its mean; functions of a "
+        "Python module, here or installed, that return a ForeignModel; floor:persistence, "
+        "floor:context_mean and, of steady problems, floor:zero need no checkpoint",
     )
     add_shards_option(parser, "test shards")
     parser.add_argument(
@@ -85,6 +104,27 @@ def add_verb(subparsers: Subparsers) -> None:
         action="append",
         metavar="NAME",
         help="name on leaderboards, once per target and in their order; folder names by default",
+    )
+    parser.add_argument(
+        "--members",
+        type=positive,
+        metavar="N",
+        help="judge the mean of N members: of a checkpoint under noise, of ensemble:A,B by turns",
+    )
+    add_noise_options(parser)
+    parser.add_argument(
+        "--grid",
+        choices=("model", "native", "regrid"),
+        default="model",
+        help="where checkpoints answer: on their own grid (default, the published protocol); or on "
+        "the data's, native or by regridding there and back",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=get_args(ProtocolName),
+        help="how forecasts are made and scored: reference is that of MoE-POT's authors (x first, "
+        "their channel order, padding and obstacle fed back, solid cells scored; default: "
+        "reference for what import-reference made, else as the task says)",
     )
     parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
@@ -122,18 +162,20 @@ def _evaluate(options: argparse.Namespace, ranks: Ranks) -> None:
 
 def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
     """Tasks asked for; those that only a group names are left out where they have no shards."""
-    known = load_tasks(options.include)
     asked = _split(options.tasks)
     _check_not_routing(asked, options.include)
+    manifest = read_manifest(find_shards(options.shards))
+    known = _own_tasks(manifest) | load_tasks(options.include)
     selected = select_tasks(asked, known)
     _check_forecasts(selected)
-    manifest = read_manifest(find_shards(options.shards))
     kept = []
     for task in selected:
-        if task.name in asked or manifest.find(task.corpus, task.split) is not None:
+        missing = [each for each in _splits_of(task) if manifest.find(*each) is None]
+        if task.name in asked or not missing:
             kept.append(task)
         elif ranks.is_first:
-            say(f"left out: {task.name}: no {task.split} shards of {task.corpus}")
+            corpus, split = missing[0]
+            say(f"left out: {task.name}: no {split} shards of {corpus}")
     if not kept:
         corpora = sorted({task.corpus for task in selected})
         raise UserError(
@@ -141,6 +183,18 @@ def _tasks(options: argparse.Namespace, ranks: Ranks) -> list[Task]:
             f"{', '.join(corpora)} first"
         )
     return kept
+
+
+def _splits_of(task: Task) -> list[tuple[str, Split]]:
+    """What a task is judged on, and what its bands are calibrated on."""
+    return [(task.corpus, task.split), *([] if task.calibration is None else [task.calibration])]
+
+
+def _own_tasks(manifest: Manifest) -> dict[str, Task]:
+    """A test of every corpus of the shards by its card, such as `zero_shot_custom` of own files;
+    written tasks of the same name come before it."""
+    cards = {entry.corpus: entry.card for entry in manifest.entries if entry.card.asked_frames}
+    return {task.name: task for task in map(task_of_card, cards.values())}
 
 
 def _check_not_routing(asked: Sequence[str], include: Path | None) -> None:
@@ -164,10 +218,11 @@ def _check_forecasts(selected: Sequence[Task]) -> None:
 
 
 def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> Evaluation:
-    splits = sorted({(task.corpus, task.split) for task in tasks})
+    splits = sorted({split for task in tasks for split in _splits_of(task)})
     shards = find_shards(options.shards, splits)
     opened = {split: ShardedCorpus.open(shards, *split) for split in splits}
     corpora = {task.name: opened[task.corpus, task.split] for task in tasks}
+    known = {task.name: opened[task.calibration] for task in tasks if task.calibration is not None}
     device = _device(options.device, ranks)
     settings = RunSettings(
         batch_size=options.batch_size,
@@ -177,11 +232,32 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> E
     )
     names = _names(options.targets, options.name)
     forecasters = [
-        open_forecaster(target, device, name)
+        _forecaster(options, target, device, name)
         for target, name in zip(options.targets, names, strict=True)
     ]
-    pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
-    return Evaluation(options.output, settings, corpora, pairs)
+    pairs = [
+        (forecaster, under(task, options.protocol or forecaster.protocol))
+        for forecaster in forecasters
+        for task in tasks
+    ]
+    return Evaluation(options.output, settings, corpora, pairs, known)
+
+
+def _forecaster(
+    options: argparse.Namespace, target: str, device: torch.device, name: str | None
+) -> Forecaster:
+    """A target as it is, or as an ensemble."""
+    parts = target.removeprefix(_ENSEMBLE).split(",") if target.startswith(_ENSEMBLE) else [target]
+    if len(parts) == 1 and (options.members is None or target.startswith(FLOOR_PREFIX)):
+        opened_one = open_forecaster(parts[0], device, name)
+        if options.grid == "model" or opened_one.facts.floor:
+            return opened_one
+        return on_data_grid(opened_one, options.grid)
+    if options.grid != "model":
+        raise UserError(f"--grid {options.grid}: of ensembles only --grid model is judged")
+    opened = [open_forecaster(part, device) for part in parts]
+    count = options.members or len(parts)
+    return ensemble_of(opened, count, options.noise, options.seed, name)
 
 
 def _device(name: str | None, ranks: Ranks) -> torch.device:

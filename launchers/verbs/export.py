@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_shards.errors import UserError
 from evaluation.board.model_card import read_evidence, write_card
+from foundation.checkpoint.bundled import bundled
 from foundation.checkpoint.folder import fingerprint_of
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
 from foundation.train.export import export_run
@@ -45,6 +46,12 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="SIZE",
         help=f"of a file of weights, such as 500MB or 2GB (default {MAX_SHARD_SIZE})",
     )
+    parser.add_argument(
+        "--bf16",
+        action="store_true",
+        help="round weights to bfloat16, half the bytes; it is then another model, to be judged "
+        "anew",
+    )
     add_card_options(parser)
     parser.add_argument("--json", action="store_true", help="print what was made, for programs")
     parser.set_defaults(run=_run)
@@ -73,10 +80,11 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     evidence = read_evidence(options.records, options.shards, options.fingerprints)
     source = export_run(
-        options.run_folder,
+        bundled().get(str(options.run_folder), options.run_folder),
         options.out,
         checkpoint=options.checkpoint,
         max_shard_size=options.max_shard_size,
+        bf16=options.bf16,
     )
     try:
         notes = write_card(options.out, evidence, options.dataset, options.license)

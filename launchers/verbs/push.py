@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from foundation.checkpoint.bundled import bundled
 from foundation.checkpoint.share import push_checkpoint
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
@@ -21,7 +22,9 @@ another hub.
 def add_verb(subparsers: Subparsers) -> None:
     """Add `push` to the console."""
     parser = add_parser(subparsers, "push", SUMMARIES["push"], _EXAMPLES)
-    parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint folder to push")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="checkpoint folder, or a name of the package"
+    )
     parser.add_argument("repo", metavar="REPO", help="owner/name; made if there is none")
     add_push_options(parser)
     parser.add_argument("--revision", metavar="BRANCH", help="a branch that exists (default main)")
@@ -41,7 +44,7 @@ def add_push_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     address = push_checkpoint(
-        options.out,
+        bundled().get(str(options.out), options.out),
         options.repo,
         private=options.private,
         message=options.message,

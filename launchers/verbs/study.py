@@ -69,6 +69,13 @@ def add_verb(subparsers: Subparsers) -> None:
         help="see ds_configs/README.md (default zero1_fp32.json)",
     )
     parser.add_argument(
+        "--beside",
+        nargs="+",
+        default=(),
+        metavar="TARGET",
+        help="checkpoint folders or module:factory, judged as they are beside all runs",
+    )
+    parser.add_argument(
         "--finished-only", action="store_true", help="train nothing, judge what is finished"
     )
     parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
@@ -96,6 +103,7 @@ def _run(options: argparse.Namespace) -> int:
                 trainer,
                 settings=settings,
                 include=options.include,
+                beside=options.beside,
                 finished_only=options.finished_only,
                 watch=watch_runs,
                 tell=say,

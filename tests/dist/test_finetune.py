@@ -13,6 +13,7 @@ from torch import Tensor
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest, write_manifest
 from evaluation.harness.validation import Validator
+from evaluation.routing.fingerprints import read_fingerprints
 from foundation import Surrogate
 from foundation.train.run_folder import validation_error
 
@@ -58,6 +59,9 @@ def test_a_fine_tuned_checkpoint_says_what_it_comes_from(source, frozen):
     assert about["fine_tuned_from"]["about"] == {"preset": "test", "seed": 5}
     assert about["source_sha256"] == Surrogate.from_pretrained(source).fingerprint
     assert (about["router"], about["trajectories"], about["steps"]) == ("frozen", 3, 6)
+    own = Surrogate.from_pretrained(frozen / "model").fingerprint
+    (known,) = read_fingerprints(frozen / "model", own).corpora
+    assert (known.corpus, known.trajectories) == (about["corpora"][0], 3)
     assert about["corpora"] == ["toy_wave"]
 
 

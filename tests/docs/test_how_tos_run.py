@@ -29,6 +29,9 @@ SMALLER = {
     "global_batch=16": "global_batch=8",
     # Of several such options the last one counts.
     "--trajectories 512": "--trajectories 4",
+    "--trajectories 64": "--trajectories 9",
+    "--resolution 128 --out finer": "--resolution 64 --out finer",
+    "--members 8": "--members 2",
     "--split validation test --out": "--split test validation --out",
     "steps=500": "steps=4",
     "validation.every=100": "validation.every=2",
@@ -67,6 +70,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (desk / name).symlink_to(ROOT / name)
     write_files("task", desk)
     write_files("study", desk)
+    write_files("foreign-models", desk)
     (desk / "mine.yaml").write_text(smaller((desk / "mine.yaml").read_text()))
     return desk
 
@@ -89,6 +93,15 @@ def own_files(desk: Path) -> None:
     np.save(desk / "runs.npy", runs)
     with h5py.File(desk / "flow.h5", "w") as file:
         file["vorticity"] = runs[0]
+
+
+def own_runs(desk: Path) -> None:
+    """Files of one run each, of which a model has seen none."""
+    corpus = ShardedCorpus.open(desk / "shards", "fno_ns_1e-3", "train")
+    (desk / "mine").mkdir()
+    for run, name in enumerate(("run_0", "run_1", "run_2", "run_3", "new")):
+        fields = corpus.trajectory(run % corpus.num_trajectories).fields[:16, 0]
+        np.savez(desk / "mine" / f"{name}.npz", w=np.roll(fields, 5 + run, axis=1))
 
 
 def steady_files(desk: Path) -> None:
@@ -145,6 +158,8 @@ def test_every_command_of_every_how_to_does_its_work(desk):
                 continue
             if block.page == "forecast" and not (desk / "flow.h5").exists():
                 own_files(desk)
+            if block.page == "own-files" and not (desk / "mine").exists():
+                own_runs(desk)
             if block.page == "steady" and not (desk / "plate.npz").exists():
                 steady_files(desk)
             if block.page == "published-weights" and not (desk / "fresh").exists():

@@ -22,11 +22,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_forecast_comes_with_pictures_and_a_report(
-    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write_waves(tmp_path / "flow.npz", dtype="f8")
-    output = tmp_path / "out" / "forecast.npz"
-    assert main(["predict", checkpoint, str(path), "--steps", "4", "--output", str(output)]) == 0
+    output = tmp_path / "out" / "flow_forecast.npz"
+    output.parent.mkdir()
+    monkeypatch.chdir(output.parent)
+    assert main(["predict", checkpoint, str(path), "--steps", "4"]) == 0
     printed = capsys.readouterr()
     assert "Verdict:" in printed.out
     assert "assumed: u0, u1 read as (t, y, x): 13 frames of 12 rows x 20 columns" in printed.err

@@ -20,7 +20,7 @@ class FileServer:
         self.endpoint = ""
         self.requests: list[str] = []  # "FILE" or "FILE from BYTE"
         self.faults: set[str] = set()  # down, fail, forbid (whoever does not sign), no_range;
-        # of tars: drop, drop_once, corrupt, shorten
+        # of all but the manifest: drop, drop_once, corrupt, shorten
 
     @property
     def url(self) -> str:
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not address.path.startswith("/some/shards/") or not path.is_file():
             self.send_error(404)
         else:
-            self._send(path.read_bytes(), start, faults if name.endswith(".tar") else set())
+            self._send(path.read_bytes(), start, faults if name != "manifest.json" else set())
 
     def _send(self, content: bytes, start: int, faults: set[str]) -> None:
         if "corrupt" in faults:

@@ -17,8 +17,9 @@ _SCRIPTS = {"pretrain.py": pretrain, "pretrain.sh": pretrain, "finetune.py": fin
 _SHELL = {"mkdir", "cp", "tail", "python"}
 # In the order in which a reader goes through them.
 ORDER = (
-    *("corpora", "pretrain", "scale", "resume", "evaluate", "few-shot", "study"),
-    *("forecast", "finetune", "steady", "constraints", "ground-states", "boxes", "share"),
+    *("corpora", "pretrain", "scale", "resume", "evaluate", "foreign-models", "few-shot", "study"),
+    *("forecast", "finetune", "own-files", "steady", "constraints", "ground-states", "boxes"),
+    "share",
     *("published-weights", "task", "add-a-model"),
 )
 

@@ -14,7 +14,7 @@ from evaluation.board.scaling import ScalingCurve, scaling_curves
 from evaluation.board.scaling_plot import draw_scaling
 from evaluation.board.shift import ShiftCurve, shift_curves
 from evaluation.board.shift_plot import draw_shift
-from evaluation.plots import Curve, draw_curves
+from evaluation.plots import Curve, draw_curves, readable
 from evaluation.records.table import metric_title
 
 _SCALING = (
@@ -54,7 +54,10 @@ def _rollout(board: Board, column: Column, styles: Mapping[str, Style]) -> Figur
         if name in row.cells
     ]
     caption = f"{column.num_samples} test samples, {column.task.context_frames} frames given"
-    return Figure(column.title, caption, [draw_curves(curves, column.title)])
+    drawn = readable(curves)
+    if len(drawn) < len(curves):
+        caption += "; of a model's seeds the mean, and shaded from the least to the largest error"
+    return Figure(column.title, caption, [draw_curves(drawn, column.title)])
 
 
 def scaling_chapter(board: Board, groups: Sequence[ColumnGroup]) -> Chapter | None:
@@ -80,6 +83,7 @@ def _sizes(curves: Iterable[ScalingCurve]) -> set[tuple[int, int]]:
 
 def _scaling(title: str, columns: Sequence[Column], curves: Sequence[ScalingCurve]) -> Figure:
     metrics = " and ".join(sorted({metric_title(column.task.headline) for column in columns}))
+    metrics += ", geometric mean" if len(columns) > 1 else ""
     models = sum(len(curve.points) for curve in curves)
     caption = f"{counted(models, 'model')} on {counted(len(columns), 'task')}"
     drawings = [

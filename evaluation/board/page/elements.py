@@ -1,5 +1,6 @@
 """What the page is made of: plain values, not yet escaped, which `elements.html` writes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from evaluation.board.page.film import Film
 from evaluation.plots import line_style
 
 Style = tuple[str, str]  # colour and dashes of a row's line
+_SEED = re.compile(r"[-_,\s(]*\bseed[-_\s=]*\d+\)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,23 @@ class Chapter:
 
 
 def row_styles(board: Board) -> dict[str, Style]:
-    """Colour and dashes of every row, by label; the same in every drawing."""
+    """Colour of every row's model and dashes of its seed, by label; the same in every drawing."""
     styles: dict[str, Style] = {}
-    for floor in (False, True):
-        rows = [row for row in board.rows if row.facts.floor == floor]
-        styles |= {row.label: line_style(i, floor) for i, row in enumerate(rows)}
+    floors = [row for row in board.rows if row.facts.floor]
+    styles |= {row.label: line_style(place, True) for place, row in enumerate(floors)}
+    seeds: dict[str, int] = {}  # of every model so far, models in the order of their best seed
+    for row in board.rows:
+        if not row.facts.floor:
+            model = without_seed(row.facts.name)
+            place = [*seeds, model].index(model)
+            styles[row.label] = line_style(place, False, seeds.get(model, 0))
+            seeds[model] = seeds.get(model, 0) + 1
     return styles
+
+
+def without_seed(name: str) -> str:
+    """What the seeds of one model are called in common: "nano-seed1" is of "nano"."""
+    return _SEED.sub("", name) or name
 
 
 def name_of(row: Row, style: Style | None = None) -> Name:

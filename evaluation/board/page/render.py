@@ -11,6 +11,7 @@ from data_shards.catalogue import load_ladder
 from evaluation.board.board import Board
 from evaluation.board.groups import ColumnGroup, family_title, groups_of, rows_in
 from evaluation.board.page import tables
+from evaluation.board.page.bands import bands_chapter
 from evaluation.board.page.curves import (
     observables_chapter,
     rollout_figures,
@@ -24,10 +25,12 @@ from evaluation.board.page.elements import (
     Style,
     counted,
     name_of,
+    plain_table,
     row_styles,
 )
 from evaluation.board.page.fields import Films, PicturedModel, films_of
-from evaluation.board.wording import cost_text, headline_text, notes
+from evaluation.board.references import REFERENCES_TITLE, references_on
+from evaluation.board.wording import COST, headline_text, notes
 from evaluation.tasks.task import group_meanings
 from evaluation.templates import templates
 
@@ -58,7 +61,12 @@ def render_page(
     styles, groups = row_styles(board), groups_of(board)
     films = films_of(groups, pictures)
     curves = scaling_chapter(board, groups), shift_chapter(board, styles)
-    made = (*curves, observables_chapter(board, styles), *further)
+    made = (
+        *curves,
+        bands_chapter(board, styles),
+        observables_chapter(board, styles),
+        *further,
+    )
     chapters = [
         *(
             _group(board, group, styles, films[group.anchor], shown=place == 0)
@@ -73,7 +81,7 @@ def render_page(
         lead=_lead(board),
         contents=_contents(chapters, groups),
         overview=tables.overview(board, groups, styles),
-        cost=cost_text(board),
+        cost=COST,
         chapters=chapters,
     )
 
@@ -113,6 +121,9 @@ def _group(
     if films.figures or films.left_out:
         fields = Part(_films_text(films), figures=films.figures)
         folds.append(Fold("Fields", fields, shown))
+    if published := references_on(group.columns):
+        table = plain_table(published.titles, published.rows)
+        folds.append(Fold(REFERENCES_TITLE, Part(published.lead, table=table)))
     table = tables.scores(board, group, styles)
     return Chapter(group.anchor, group.title, Part(lead, table=table), folds=folds)
 

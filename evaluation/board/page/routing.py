@@ -22,6 +22,7 @@ def routing_chapter(records: Sequence[RoutingRecord]) -> Chapter | None:
         by_task[record.task_hash].append(record)
     figures = [each for task in sorted(by_task) for each in _figures(by_task[task])]
     lead = "From the weights of its routers alone: which corpus does a sample come from?"
+    lead += " Fresh weights learnt nothing: what exceeds their accuracy is learnt."
     lead += " Purity is the share of routes that are of the corpus which uses their expert most, in"
     lead += " the mean over blocks."
     if any(record.untrained_purity is not None for record in records):
@@ -53,6 +54,9 @@ def _step(record: RoutingRecord) -> int:
 def _table(records: Sequence[RoutingRecord]) -> Table:
     distances = sorted({distance for record in records for distance in _unseen(record)})
     header = ["Model", "Training step", "Corpora", "Accuracy", "Chance", "Purity", "Unseen"]
+    fresh = {_twin(r): r.findings.inference.combined.accuracy for r in records if r.model.floor}
+    if fresh:
+        header.insert(4, "Fresh weights")
     floored = any(record.untrained_purity is not None for record in records)
     if floored:
         header.insert(-1, "Untrained clusters")
@@ -65,6 +69,7 @@ def _table(records: Sequence[RoutingRecord]) -> Table:
             "–" if record.training_step is None else str(record.training_step),
             str(len(inference.corpora)),
             _score(inference.combined.accuracy),
+            *([_score(fresh[_twin(record)]) if _twin(record) in fresh else "–"] if fresh else []),
             number(inference.chance),
             _or_dash(_purity(record)),
             *([_or_dash(record.untrained_purity)] if floored else []),
@@ -73,6 +78,11 @@ def _table(records: Sequence[RoutingRecord]) -> Table:
         ]
         rows.append(cells)
     return plain_table(header, rows)
+
+
+def _twin(record: RoutingRecord) -> tuple[str, str]:
+    """What a network and its twin of fresh weights share: configuration and terms."""
+    return record.model.config_hash, record.task_hash
 
 
 def _purity(record: RoutingRecord) -> float | None:

@@ -23,7 +23,7 @@ from evaluation.study.transfer_summary import StudyTransfer
 
 _LEAD = (
     "Means over seeds ± their standard error: runs of one model differ in initial weights, order "
-    "of samples and noise. Mean is the geometric one over tasks; ranks are taken among the runs "
+    "of samples and noise. The geometric mean is that over tasks; ranks are taken among the runs "
     "of a seed. A win is clear if it exceeds twice the standard error of the difference."
 )
 
@@ -70,7 +70,7 @@ def _figure(summary: StudySummary) -> Figure:
     for mixture in mixtures_of(summary):
         standings = [each for each in summary.standings if each.mixture == mixture]
         about = f"{mixture}: {standings[0].corpora} corpora, {standings[0].steps} steps"
-        rows = [standing_cells(each) for each in standings]
+        rows = [standing_cells(each, standings[0].steps) for each in standings]
         tables.append(plain_table(standing_titles(summary), rows, about))
     if rows := win_rows(summary):
         tables.append(plain_table(WIN_TITLES, rows))

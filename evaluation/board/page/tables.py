@@ -14,7 +14,6 @@ from evaluation.board.wording import (
     mean_rank,
     origin_cells,
     score_cell,
-    seconds_cell,
     terms_cells,
 )
 from evaluation.records.table import parameters
@@ -36,10 +35,9 @@ def overview(board: Board, groups: Sequence[ColumnGroup], styles: Mapping[str, S
         cells = [
             *(Cell("–" if floor else rank, kind) for rank, kind in zip(ranks, kinds, strict=True)),
             *(Cell(cost, "size") for cost in (*costs, flops_cell(row))),
-            Cell(seconds_cell(row)),
         ]
         lines.append(Line(name_of(row, styles[row.label]), cells, floor))
-    return Table(["Model", "Rank", "Mean rank", *titles, *_COSTS, "Time per frame"], lines)
+    return Table(["Model", "Rank", "Mean rank", *titles, *_COSTS], lines)
 
 
 def _size(count: int) -> str:

@@ -84,7 +84,7 @@ class Explorer:
             reading: what is known of it; its mask is an array of the file.
             start: first frame of the context.
             steps: frames wanted; as many as are known by default.
-            scale: of `--scale`; what is shown is then what the model sees.
+            scale: of `--scale`; what is shown stays in the file's values.
 
         Raises:
             UserError: it cannot be read, or the model cannot take it.
@@ -96,8 +96,8 @@ class Explorer:
         if scale is not None:
             with _turn(self._forecasts):
                 scaling = scaling_for(scale, self._model, simulation, steps)
-            simulation = scaling.applied(simulation)
-        notes = (*simulation.assumed, *training_hints(self._model, simulation))
+        seen = scaling.applied(simulation) if scaling else simulation
+        notes = (*seen.assumed, *training_hints(self._model, seen))
         return self._shown(simulation, "", notes, start, steps, scaling)
 
     def _shown(
@@ -111,12 +111,13 @@ class Explorer:
     ) -> str:
         with _turn(self._forecasts):
             ahead = check_window(self._model, simulation, start, steps)
-            report = judge(self._model, simulation, self._folder, ahead, scaling=scaling)
+            seen = scaling.applied(simulation) if scaling else simulation
+            report = judge(self._model, seen, self._folder, ahead, scaling=scaling)
             found = scrub(
                 self._model, simulation, self._fingerprints,
-                start=start, steps=ahead, report=report,
+                start=start, steps=ahead, report=report, scaling=scaling,
             )  # fmt: skip
-        return render_scrub(found, about, notes, self._unlike)
+        return render_scrub(found, about, (*notes, *report.far_from_zero), self._unlike)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from evaluation.simulation.known_frames import MOST_STEPS
 from evaluation.simulation.likeness import Likeness, likeness
 from evaluation.simulation.on_model_grid import Array, OnModelGrid, check_fits, scored_points
 from evaluation.simulation.report import OwnDataReport
+from evaluation.simulation.scaling import Scaling
 from foundation import Surrogate
 
 _USUAL_STEPS = 10  # where nothing is known of what follows
@@ -116,16 +117,18 @@ def scrub(
     start: int = 0,
     steps: int | None = None,
     report: OwnDataReport | None = None,
+    scaling: Scaling | None = None,
 ) -> Scrub:
     """Predict from a window of a simulation on.
 
     Args:
         model: in evaluation mode.
-        simulation: of any grid.
+        simulation: of any grid, in its own values.
         fingerprints: of corpora, under the same model.
         start: first frame of the context.
         steps: frames wanted; as many as are known by default, ten where none is.
         report: on the whole simulation, if it was judged.
+        scaling: by which the model sees it; what is shown stays in its own values.
 
     Raises:
         UserError: the simulation does not fit the model, has no such frame, or the forecast
@@ -134,11 +137,14 @@ def scrub(
     steps = check_window(model, simulation, start, steps)
     context = model.config.context_frames
     shown = _part(simulation, start, context + steps)
-    placed = OnModelGrid(model, shown)
+    seen = scaling.applied(shown) if scaling else shown
+    placed = OnModelGrid(model, seen)
     predicted = placed.predict([0], steps)
     forecast = placed.back(predicted, [0])[0]
     if report is not None and report.keeps_detail:
         forecast = placed.with_detail(forecast, context - 1)
+    if scaling:
+        forecast = scaling.undone(replace(seen, fields=forecast)).fields
     errors, channel_errors = frame_errors(shown, forecast, context)
     return Scrub(
         simulation=shown,

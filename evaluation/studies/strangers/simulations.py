@@ -17,11 +17,12 @@ Spectrum = NDArray[np.complexfloating]
 
 
 class Plane:
-    """A periodic square of N cells a side and its waves."""
+    """A periodic square of N cells a side and its waves; `run` sows its noise."""
 
-    def __init__(self, side: float, cells: int) -> None:
+    def __init__(self, side: float, cells: int, run: int = 0) -> None:
         waves = 2 * np.pi / side * np.fft.fftfreq(cells, 1 / cells)
-        self.cells, self.ky, self.kx = cells, waves[:, None], waves[None, :]
+        self.cells, self.run = cells, run
+        self.ky, self.kx = waves[:, None], waves[None, :]
         self.k2 = self.kx**2 + self.ky**2
         self.place = side * np.arange(cells) / cells
         kept = np.abs(waves) < 2 / 3 * np.abs(waves).max()
@@ -39,7 +40,9 @@ class Plane:
 
     def noise(self, seed: int, channels: int, longest: float, size: float) -> Field:
         """Smooth random fields of mean 0: waves of some length and above, of standard size."""
-        random = np.random.default_rng(seed).standard_normal((channels, self.cells, self.cells))
+        random = np.random.default_rng(seed + 1000 * self.run).standard_normal(
+            (channels, self.cells, self.cells)
+        )
         damp = np.exp(-0.5 * self.k2 * (longest / (2 * np.pi)) ** 2)
         damp[0, 0] = 0
         fields = np.fft.ifft2(damp * np.fft.fft2(random)).real
@@ -96,8 +99,8 @@ class Equation:
         return kept
 
 
-def _kuramoto_sivashinsky(n: int) -> Equation:
-    p = Plane(44.0, n)
+def _kuramoto_sivashinsky(n: int, run: int = 0) -> Equation:
+    p = Plane(44.0, n, run)
 
     def rest(v: Spectrum) -> Field:
         slope = p.dx(v).real ** 2 + p.dy(v).real ** 2
@@ -107,8 +110,8 @@ def _kuramoto_sivashinsky(n: int) -> Equation:
     return Equation((p.k2 - p.k2**2)[None], rest, p.noise(1, 1, 8.0, 1.0), 0.5, 5, before=120)
 
 
-def _swift_hohenberg(n: int) -> Equation:
-    p = Plane(40.0, n)
+def _swift_hohenberg(n: int, run: int = 0) -> Equation:
+    p = Plane(40.0, n, run)
 
     def rest(v: Spectrum) -> Field:
         u = np.fft.ifft2(v).real
@@ -117,8 +120,8 @@ def _swift_hohenberg(n: int) -> Equation:
     return Equation((0.3 - (1 - p.k2) ** 2)[None], rest, p.noise(2, 1, 4.0, 0.3), 0.5, 4, before=6)
 
 
-def _cahn_hilliard(n: int) -> Equation:
-    p = Plane(2 * np.pi * 8, n)
+def _cahn_hilliard(n: int, run: int = 0) -> Equation:
+    p = Plane(2 * np.pi * 8, n, run)
 
     def rest(v: Spectrum) -> Field:
         cube = np.fft.fft2(np.fft.ifft2(v).real ** 3 - np.fft.ifft2(v).real * 2)
@@ -128,8 +131,8 @@ def _cahn_hilliard(n: int) -> Equation:
     return Equation((-p.k2 - 0.5 * p.k2**2)[None], rest, p.noise(3, 1, 6.0, 0.3), 1.0, 25, 15)
 
 
-def _allen_cahn(n: int) -> Equation:
-    p = Plane(1.0, n)
+def _allen_cahn(n: int, run: int = 0) -> Equation:
+    p = Plane(1.0, n, run)
     return Equation(
         (1 - 4e-4 * p.k2)[None],
         lambda v: -(np.fft.ifft2(v).real ** 3),
@@ -137,16 +140,16 @@ def _allen_cahn(n: int) -> Equation:
     )  # fmt: skip
 
 
-def _fisher(n: int) -> Equation:
-    p = Plane(40.0, n)
+def _fisher(n: int, run: int = 0) -> Equation:
+    p = Plane(40.0, n, run)
     bumps = np.clip(p.noise(5, 1, 10.0, 1.0) - 1.0, 0, 1)
     return Equation(
         (1 - 0.3 * p.k2)[None], lambda v: -(np.fft.ifft2(v).real ** 2), bumps, 0.25, 3, before=4
     )
 
 
-def _brusselator(n: int) -> Equation:
-    p = Plane(50.0, n)
+def _brusselator(n: int, run: int = 0) -> Equation:
+    p = Plane(50.0, n, run)
     a, b = 2.0, 5.2
 
     def rest(v: Spectrum) -> Field:
@@ -158,8 +161,8 @@ def _brusselator(n: int) -> Equation:
     return Equation(linear, rest, start, 0.1, 10, before=10)
 
 
-def _ginzburg_landau(n: int) -> Equation:
-    p = Plane(60.0, n)
+def _ginzburg_landau(n: int, run: int = 0) -> Equation:
+    p = Plane(60.0, n, run)
     start = p.noise(7, 1, 10.0, 0.5) + 1j * p.noise(8, 1, 10.0, 0.5)
 
     def rest(v: Spectrum) -> Field:
@@ -169,8 +172,8 @@ def _ginzburg_landau(n: int) -> Equation:
     return Equation((1 - (1 + 1.5j) * p.k2)[None], rest, start, 0.2, 5, 60, _parts)
 
 
-def _schroedinger(n: int) -> Equation:
-    p = Plane(20.0, n)
+def _schroedinger(n: int, run: int = 0) -> Equation:
+    p = Plane(20.0, n, run)
     start = 1 + p.noise(9, 1, 4.0, 0.3) + 1j * p.noise(10, 1, 4.0, 0.3)
 
     def rest(v: Spectrum) -> Field:
@@ -180,8 +183,8 @@ def _schroedinger(n: int) -> Equation:
     return Equation((-0.5j * p.k2)[None], rest, start, 0.1, 8, shown=_parts)
 
 
-def _burgers(n: int) -> Equation:
-    p = Plane(1.0, n)
+def _burgers(n: int, run: int = 0) -> Equation:
+    p = Plane(1.0, n, run)
 
     def rest(v: Spectrum) -> Field:
         u = np.fft.ifft2(v).real
@@ -191,8 +194,8 @@ def _burgers(n: int) -> Equation:
     return Equation(linear, rest, p.noise(11, 2, 0.4, 0.3), 0.02, 4)
 
 
-def _stirred_scalar(n: int) -> Equation:
-    p = Plane(1.0, n)
+def _stirred_scalar(n: int, run: int = 0) -> Equation:
+    p = Plane(1.0, n, run)
     x, y = p.place[None, :], p.place[:, None]
     stream = np.fft.fft2(0.05 * np.sin(2 * np.pi * x) * np.cos(2 * np.pi * y) + 0 * x * y)
 
@@ -202,9 +205,9 @@ def _stirred_scalar(n: int) -> Equation:
     return Equation((-2e-4 * p.k2)[None], rest, p.noise(12, 1, 0.3, 1.0), 0.05, 3)
 
 
-def _drift_waves(n: int) -> Equation:
+def _drift_waves(n: int, run: int = 0) -> Equation:
     """Charney, Hasegawa and Mima: the vorticity of a plasma's or a planet's drift waves."""
-    p = Plane(40.0, n)
+    p = Plane(40.0, n, run)
     inverse = -1 / (p.k2 + 1)
 
     def rest(v: Spectrum) -> Field:
@@ -214,8 +217,8 @@ def _drift_waves(n: int) -> Equation:
     return Equation(linear, rest, p.noise(13, 1, 8.0, 1.5), 0.5, 5, before=4)
 
 
-def _zakharov_kuznetsov(n: int) -> Equation:
-    p = Plane(30.0, n)
+def _zakharov_kuznetsov(n: int, run: int = 0) -> Equation:
+    p = Plane(30.0, n, run)
     x, y = p.place[None, :], p.place[:, None]
     humps = 2.4 * np.exp(-((x - 8) ** 2 + (y - 12) ** 2) / 8)
     humps += 1.2 * np.exp(-((x - 18) ** 2 + (y - 18) ** 2) / 10)
@@ -228,9 +231,9 @@ def _zakharov_kuznetsov(n: int) -> Equation:
     return Equation(linear, rest, humps[None], 0.15, 6)
 
 
-def _magnetised_flow(n: int) -> Equation:
+def _magnetised_flow(n: int, run: int = 0) -> Equation:
     """Two-dimensional magnetohydrodynamics: vorticity and the potential of the field."""
-    p = Plane(2 * np.pi, n)
+    p = Plane(2 * np.pi, n, run)
     inverse = np.divide(1.0, p.k2, out=np.zeros_like(p.k2), where=p.k2 > 0)
 
     def rest(v: Spectrum) -> Field:
@@ -246,9 +249,9 @@ def _magnetised_flow(n: int) -> Equation:
     return Equation(linear, rest, start, 0.05, 4)
 
 
-def _sine_gordon(n: int) -> Equation:
+def _sine_gordon(n: int, run: int = 0) -> Equation:
     """As u and its rate, with the rate damped a little."""
-    p = Plane(30.0, n)
+    p = Plane(30.0, n, run)
 
     def rest(v: Spectrum) -> Field:
         u, rate = np.fft.ifft2(v).real
@@ -258,16 +261,16 @@ def _sine_gordon(n: int) -> Equation:
     return Equation(np.zeros((2, n, n)), rest, start, 0.2, 4)
 
 
-def _heat(n: int) -> Equation:
-    p = Plane(1.0, n)
+def _heat(n: int, run: int = 0) -> Equation:
+    p = Plane(1.0, n, run)
     linear = (-2e-3 * p.kx**2 - 5e-4 * p.ky**2)[None]
     start = 2 + p.noise(18, 1, 0.2, 1.0)
     return Equation(linear, lambda v: 0 * v.real, start, 0.2, 1, before=1)
 
 
-def _surface_growth(n: int) -> Equation:
+def _surface_growth(n: int, run: int = 0) -> Equation:
     """Kardar, Parisi and Zhang without noise: growth along the normal of a surface."""
-    p = Plane(1.0, n)
+    p = Plane(1.0, n, run)
     return Equation(
         (-4e-3 * p.k2)[None],
         lambda v: 0.5 * (p.dx(v).real ** 2 + p.dy(v).real ** 2),
@@ -280,7 +283,7 @@ def _parts(u: Field) -> Field:
     return np.concatenate([u.real, u.imag])
 
 
-SIMULATIONS: dict[str, Callable[[int], Equation]] = {
+SIMULATIONS: dict[str, Callable[..., Equation]] = {
     "Kuramoto-Sivashinsky": _kuramoto_sivashinsky,
     "Swift-Hohenberg": _swift_hohenberg,
     "Cahn-Hilliard": _cahn_hilliard,

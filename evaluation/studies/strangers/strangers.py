@@ -1,6 +1,6 @@
 """Forecasts for strangers: their errors, what the report said of them before, and was it right.
 
-    python strangers.py CHECKPOINT --shards SHARDS --output seed0.json
+    python strangers.py CHECKPOINT --shards SHARDS --output seed0.json [--others FOLDER]
 
 Of every simulation the model sees a file of its first frames; what follows is held back, and the
 forecast is compared with it. A verdict is right if it says that a forecast is of use where it was,
@@ -9,6 +9,7 @@ the frames held back. Beside the verdict stands the rule that it replaced: one s
 .1 and at most half as much as repeating the last frame, and the routers' divergence from the
 nearest corpus is at most a quarter of that corpus's from a typical other one.
 Routers of fresh weights are asked likewise: what they tell, no training has taught.
+A folder of files by `others.py` adds simulations of solvers that others wrote, read as files are.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from data_shards.shards.corpus import ShardedCorpus
-from data_shards.simulation_file import Simulation
+from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.simulation_file.simulation import Coordinate, FileLayout
 from evaluation.routing.fingerprints import Fingerprints
 from evaluation.routing.record import splits_of
@@ -57,12 +58,16 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--others", type=Path, help="folder of files of other packages")
     options = parser.parse_args()
     routed = open_routed(options.checkpoint, torch.device("cpu"))
     model, said = routed.model, routed.model.about
     strangers = {
         name: as_file(name, make(CELLS).frames(FRAMES)) for name, make in SIMULATIONS.items()
     }
+    paths = sorted(options.others.glob("*.npz")) if options.others else []
+    others = {path.stem: read_simulation(path, Reading(axes="t,y,x")) for path in paths}
+    strangers |= others
     known = known_physics(model, options.shards)
     strange, routers = {}, {}
     for weights, each in (("trained", routed), ("fresh", untrained_twin(routed, said["seed"]))):
@@ -79,6 +84,7 @@ def main() -> None:
             "fingerprint": model.fingerprint[:16],
             **{key: said.get(key) for key in ("preset", "overrides", "corpora", "steps", "seed")},
         },
+        "others": list(others),
         "shares": shares(cases),
         "shares_of_known_physics": shares(known_cases),
         "routers": routers,

@@ -1,5 +1,6 @@
 """A user's own files as a corpus: what was simulated is what the shards hold."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,12 @@ def corpus(folder: Path, name: str = "custom", split: str = "train") -> ShardedC
 
 
 @pytest.mark.parametrize("ending", ["h5", "classic.nc", "npz", "npy", "mat"])
-def test_files_of_any_format_become_trajectories_bit_for_bit(ending, tmp_path):
+def test_files_of_any_format_become_trajectories_bit_for_bit(ending, tmp_path, capsys):
     runs = [waves(), 2 * waves()]
     paths = [write_waves(tmp_path / f"r{n}.{ending}", run) for n, run in enumerate(runs)]
     told = ("--option", "axes=t,c,y,x") if ending == "npy" else ()
     assert convert("custom", "--raw", *map(str, paths), *told, "--out", str(tmp_path / "out")) == 0
+    assert not re.search("--(axes|channels|mask|boundary)", capsys.readouterr().err)
     made = corpus(tmp_path / "out")
     assert len(made) == 2
     for number, run in enumerate(runs):

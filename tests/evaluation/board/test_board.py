@@ -151,11 +151,16 @@ def test_mean_rank_is_over_the_tasks_a_model_was_judged_on() -> None:
     assert {row.label: row.rank for row in board.rows} == {"a": 1, "b": 1, "c": 3}
 
 
-def test_seconds_per_frame_are_those_of_all_runs_over_all_their_frames() -> None:
-    """8 samples of 10 and of 91 frames, 1.5 s each."""
-    records = [make_record("a", 0.1), make_record("a", 0.1, corpus="pdebench_swe")]
-    assert [record.task.rollout_frames for record in records] == [10, 91]
-    assert build_board(records).rows[0].seconds_per_frame == pytest.approx(3.0 / (8 * 101))
+def test_models_trained_for_another_time_than_most_say_so() -> None:
+    def of(name: str, steps: int | None) -> Record:
+        record = make_record(name, 0.1)
+        facts = record.model.model_copy(update={"training_steps": steps})
+        return record.model_copy(update={"model": facts})
+
+    board = build_board([of("a", 100), of("b", 100), of("c", 200), of("d", None)])
+    assert {row.label for row in board.rows} == {"a", "b", "c, 200 steps", "d"}
+    board = build_board([of("a", 100), of("c", 200)])
+    assert {row.label for row in board.rows} == {"a, 100 steps", "c, 200 steps"}
 
 
 @pytest.mark.parametrize(

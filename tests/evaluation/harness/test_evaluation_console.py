@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_shards.hashing import sha256_of
@@ -38,6 +39,29 @@ def test_floors_go_from_shards_to_a_board(
     assert "persistence (floor)" in printed
     assert str(tmp_path / "board" / "index.html") in printed
     assert (tmp_path / "board" / "index.html").is_file()
+
+
+def test_a_corpus_that_no_task_is_written_for_is_judged_by_its_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = 1 + np.random.default_rng(0).random((2, 14, 8, 8)).cumsum(1)
+    np.save(tmp_path / "mine.npy", runs)
+    shards, output = tmp_path / "shards", tmp_path / "mine.json"
+    convert = ["--raw", str(tmp_path / "mine.npy"), "--out", str(shards), "--split", "test"]
+    options = ["--option", "axes=s,t,y,x"]
+    assert main(["shards", "convert", "custom", *convert, *options]) == 0
+    words = ["--shards", str(shards), "--output", str(output)]
+    assert main(["evaluate", FLOORS[0], *words, "--tasks", "zero_shot_custom"]) == 0
+    (record,) = json.loads(output.read_text())["records"]
+    assert (record["task"]["rollout_frames"], record["num_samples"]) == (4, 2)
+    last, future = runs[:, 9:10], runs[:, 10:]
+    errors = np.sqrt(((future - last) ** 2).sum((2, 3)) / (future**2).sum((2, 3)))
+    assert record["scores"]["l2re"]["value"] == pytest.approx(errors.mean(), rel=1e-5)
+    capsys.readouterr()
+    assert main(["evaluate", FLOORS[0], *words, "--tasks", "zero_shot_costum"]) == 2
+    said = capsys.readouterr().err
+    assert "did you mean 'zero_shot_custom'" in said
+    assert len(said) < 300
 
 
 def test_json_prints_the_results_file_and_nothing_else(

@@ -9,11 +9,11 @@ from routing_records import routing_record as _record
 
 from evaluation.routing.figures import figures_of
 from evaluation.routing.plots import (
-    by_training_step,
     draw_accuracy,
     draw_confusion,
     draw_emergence,
     draw_usage,
+    runs_of,
 )
 from evaluation.routing.record import RoutingRecord
 from evaluation.routing.table import block_table, confusion_table
@@ -29,7 +29,7 @@ DRAWINGS: dict[str, Callable[[RoutingRecord], str]] = {
     "confusion": _confusion,
     "usage": lambda record: draw_usage(record.findings.usage, "m & n"),
     "accuracy": draw_accuracy,
-    "emergence": lambda record: draw_emergence([record, _record(9)], "m & n"),
+    "emergence": lambda record: draw_emergence({"m & n": [record, _record(9)]}),
 }
 
 
@@ -55,12 +55,36 @@ def test_the_shares_of_a_confusion_are_written_in_its_cells() -> None:
     assert "0" not in written, "empty cells say nothing"
 
 
+def _named(name: str, step: int | None, floor: bool = False) -> RoutingRecord:
+    record = _record(step or 0)
+    facts = record.model.model_copy(update={"name": name, "floor": floor})
+    return record.model_copy(update={"model": facts, "training_step": step})
+
+
 def test_an_emergence_does_not_depend_on_the_order_of_its_checkpoints() -> None:
     records = [_record(step, sharpness=step / 10) for step in (0, 100, 10)]
-    assert [record.training_step for record in by_training_step(records)] == [0, 10, 100]
-    assert draw_emergence(records, "m") == draw_emergence(records[::-1], "m")
-    unknown = records[0].model_copy(update={"training_step": None})
-    assert by_training_step([unknown]) == []
+    (run,) = runs_of(records).values()
+    assert [record.training_step for record in run] == [0, 10, 100]
+    assert draw_emergence(runs_of(records)) == draw_emergence(runs_of(records[::-1]))
+    assert runs_of([_named("m", None)]) == {}
+
+
+def test_an_emergence_has_a_line_a_run() -> None:
+    records = [
+        *(_named(f"a-step-{step:08d}", step) for step in (5, 9)),
+        *(_named(f"b-step-{step:08d}", step) for step in (5, 9, 12)),
+        _named("a-step-00000005-untrained", 0, floor=True),
+    ]
+    runs = runs_of(records)
+    steps = {name: [record.training_step for record in run] for name, run in runs.items()}
+    assert steps == {"a": [0, 5, 9], "b": [5, 9, 12]}
+    written = "".join(ET.fromstring(draw_emergence(runs)).itertext())
+    assert "block 1" not in written
+    assert "all blocks" in "".join(ET.fromstring(draw_emergence({"a": runs["a"]})).itertext())
+    # Folders called as somebody likes, one a step, are of one run; seeds of one length are not.
+    assert [len(run) for run in runs_of([_named("early", 5), _named("late", 9)]).values()] == [2]
+    seeds = runs_of([_named("seed 0", 9), _named("seed 1", 9)])
+    assert [len(run) for run in seeds.values()] == [1, 1]
 
 
 def test_tables_hold_every_block_and_every_corpus() -> None:

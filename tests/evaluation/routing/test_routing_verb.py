@@ -13,12 +13,14 @@ from travelling_waves import CORPORA
 from written import write_closed_forms
 
 from data_shards.card import CorpusCard
+from data_shards.shards.corpus import ShardedCorpus
 from data_shards.trajectory import Trajectory
 from evaluation.records.kinds import RecordFolder
 from evaluation.records.results import read_results
 from evaluation.routing.fingerprints import read_fingerprints
 from evaluation.routing.record import RoutingRecord, find
 from evaluation.routing.results import ROUTING, read_routes
+from evaluation.routing.runner import fingerprints_of
 from foundation import Surrogate
 from foundation.models.moe_pot import MoEPOT
 from foundation.models.registry import build_model, read_model_config
@@ -280,6 +282,8 @@ def test_fingerprints_travel_in_the_checkpoint_folder(waves: Path, tmp_path: Pat
     model = Surrogate.from_pretrained(folder)
     assert model.fingerprint == before, "what lies beside the weights does not change them"
     assert read_fingerprints(folder, model.fingerprint) == record.fingerprints
+    train = [ShardedCorpus.open(waves, name, "train") for name in CORPORA]
+    assert fingerprints_of(model, train, windows=5) == record.fingerprints, "as a training leaves"
 
 
 def test_json_prints_the_records_and_nothing_else(

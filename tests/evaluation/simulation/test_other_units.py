@@ -190,6 +190,25 @@ def test_values_that_no_training_had_are_said(model: Surrogate, tmp_path: Path) 
         found_scaling(untold, large)
 
 
+def test_a_report_says_that_errors_of_values_far_from_zero_are_small(
+    model: Surrogate, tmp_path: Path
+) -> None:
+    simulation = read_simulation(write_waves(tmp_path / "flow.npz", waves(rows=SIDE, columns=SIDE)))
+    assert judge(model, simulation, steps=2).far_from_zero == ()
+    u, _ = moments_of(simulation)
+    fields = simulation.fields + np.array([30 * u.std, 0], np.float32)[:, None, None]
+    kelvin = replace(simulation, fields=fields)
+    (line,) = judge(model, kelvin, steps=2).far_from_zero
+    away = (u.mean + 30 * u.std) / u.std
+    assert line.startswith("u0 is far from zero")
+    assert f"0.1 is {0.1 * np.hypot(away, 1):.2g} of its deviations" in line
+    # In the file's values, whatever the model sees.
+    scaling = Scaling(factors=(1.0, 1.0), offsets=(30 * u.std, 0.0))
+    report = judge(model, scaling.applied(kelvin), steps=2, scaling=scaling)
+    assert [text[:20] for text in report.far_from_zero] == [line[:20]]
+    assert line in judge(model, kelvin, steps=2).text
+
+
 def test_a_forecast_on_the_command_line_is_in_the_files_units(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

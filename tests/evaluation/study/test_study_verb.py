@@ -62,8 +62,10 @@ def test_finished_runs_are_judged_beside_floors_and_never_trained_again(
 ):
     output = tmp_path / "out"
     finish(output, shards)
-    assert main(words(study, shards, output)) == 0
+    first = training_folder(output, runs_of(StudyConfig.read(STUDY, "toy"))[0]) / "model"
+    assert main([*words(study, shards, output), "--beside", str(first)]) == 0
     said = capsys.readouterr()
+    assert "judged as they are" in said.out
     assert "kept: 2 of 2 trainings" in said.err
     assert "| sparse |" in said.out
     found = json.loads((output / "records" / "study.json").read_text())
@@ -74,7 +76,9 @@ def test_finished_runs_are_judged_beside_floors_and_never_trained_again(
         for record in results["records"]
         if record["task"]["corpus"] == CORPORA[0]
     }
-    assert set(errors) == {"persistence", "context_mean", "sparse, seed 0", "sparse, seed 1"}
+    runs = {"sparse, seed 0", "sparse, seed 1"}
+    assert set(errors) == {"persistence", "context_mean", "model", *runs}
+    assert errors["model"] == errors["sparse, seed 0"]
     assert found["points"][1]["errors"][f"zero_shot_{CORPORA[0]}"] == errors["sparse, seed 1"]
     assert (output / "study.svg").read_text().startswith("<svg")
     assert main([*words(study, shards, output), "--finished-only", "--json"]) == 0
@@ -100,6 +104,12 @@ def test_what_is_missing_is_told_before_any_training(
     study.write_text(yaml.safe_dump({**STUDY, **changed}))
     assert main(words(study, shards, tmp_path / "out")) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_stands_beside_is_opened_before_any_training(study, shards, tmp_path, capsys):
+    assert main([*words(study, shards, tmp_path / "out"), "--beside", "not_anywhere:model"]) == 2
+    assert "no module not_anywhere" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -67,6 +67,13 @@ def test_faults_are_functions_of_seed_and_number_and_no_launcher_is_stopped():
     }
 
 
+def test_faults_are_of_the_kinds_that_were_asked_for():
+    faults = [Fault.drawn(0, trial, 2, 10.0, ["KILL"]) for trial in range(100)]
+    assert {(fault.kind, fault.target) for fault in faults} == {
+        ("KILL", target) for target in ("rank 0", "rank 1", "runner", "launcher")
+    }
+
+
 def test_counts_leave_out_faults_that_came_too_late():
     def trial(kind: str, **changed: Any) -> Trial:
         values = {"step": 3, "came": True, "starts": 2, "code": 0, "difference": None}
@@ -100,6 +107,12 @@ def test_a_drill_on_other_terms_is_no_other_drills_result(tmp_path, capsys):
     assert main([*command, "--hung-after", "1", "steps=99"]) == 2
     said = capsys.readouterr().err
     assert "holds another drill (overrides was ['steps=12'], now ['steps=99'])" in said
+    assert main([*command, "--hung-after", "1", "--kinds", "kill", "steps=12"]) == 2
+    said = capsys.readouterr().err
+    assert "kinds was ['KILL', 'TERM', 'STOP'], now ['KILL']" in said, "a record of before has all"
+    with pytest.raises(SystemExit):
+        main([*command, "--kinds", "KILL,HUP"])
+    assert "'HUP' is none of KILL, TERM, STOP" in capsys.readouterr().err
     (tmp_path / "drill.json").write_text("{")
     assert main(command) == 2
     assert "drill.json: damaged" in capsys.readouterr().err

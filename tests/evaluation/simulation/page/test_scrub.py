@@ -21,6 +21,7 @@ from evaluation.simulation.likeness import likeness
 from evaluation.simulation.on_model_grid import OnModelGrid
 from evaluation.simulation.page.samples import sample_simulation, shelves
 from evaluation.simulation.page.scrub import MOST_STEPS, scrub
+from evaluation.simulation.scaling import Scaling
 from foundation import Surrogate
 from foundation.models.rollout import rollout
 
@@ -54,6 +55,18 @@ def test_frames_are_those_of_the_models_forecast(model: Surrogate, tmp_path: Pat
     np.testing.assert_array_equal(found.forecast, model.forecast(context, 5)[0].numpy())
     np.testing.assert_array_equal(found.truth, simulation.fields[12:])
     assert (len(found.forecast), len(found.truth)) == (5, 3)
+
+
+def test_what_a_model_sees_in_other_units_is_shown_in_those_of_the_file(
+    model: Surrogate, tmp_path: Path
+) -> None:
+    simulation = _wake(tmp_path)
+    scaling = Scaling(factors=(8.0, 8.0), offsets=(0.0, 0.0))  # powers of two: no rounding
+    found = scrub(model, simulation, start=1, steps=4, scaling=scaling)
+    np.testing.assert_array_equal(found.simulation.fields, simulation.fields[1:15])
+    small = scrub(model, scaling.applied(simulation), start=1, steps=4)
+    np.testing.assert_array_equal(found.forecast, 8 * small.forecast)
+    np.testing.assert_allclose(found.errors.model, small.errors.model, rtol=1e-6)
 
 
 def test_the_error_is_forecast_less_truth_relative_to_the_truth(
