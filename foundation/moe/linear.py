@@ -24,6 +24,7 @@ from foundation.moe.mixing import ExpertRoutes
 from foundation.moe.router import Router, RouterConfig, Routing
 from foundation.nn.constants import kept
 from foundation.nn.device import in_launches
+from foundation.nn.outside_graphs import outside_graphs
 
 _SMALLEST = 1e-8  # of a mean square of features, which are of order one: less is nothing
 
@@ -165,7 +166,7 @@ def all_at_once(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> 
 
 
 # A graph would hold for as many chosen experts as there were when it was made.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@outside_graphs
 def _products(rows_KRF: Tensor, weight_EKDF: Tensor, ends: list[int]) -> Tensor:
     """Each expert's complex matrices times its own modes (K, R, 2 D), sorted by expert."""
     out: Tensor = _Products.apply(rows_KRF, weight_EKDF, ends)  # type: ignore[no-untyped-call]

@@ -30,6 +30,7 @@ from foundation.moe.experts import ExpertBank, Experts, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
+from foundation.nn.outside_graphs import outside_graphs
 from foundation.parallel.box_parallel import ParallelBoxBank
 from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
 from foundation.parallel.layout import check_layout
@@ -69,7 +70,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         return mixed
 
     # Sizes and collectives are of the moment: no part of a compiled graph.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @outside_graphs
     def _exchanged(
         self,
         rows_BNF: Tensor,

@@ -181,7 +181,7 @@ class Trainer:
             if left or self.position.step + 1 < run.steps:
                 feed.look_ahead()
             self.engine.step()  # waits for the norm of the gradient, and so for the totals
-        # The weights may be broken by now, but nothing is saved before they are.
+        # By now the weights may be broken, but nothing of them has been saved.
         if not totals.finite:
             self._report_non_finite(seen)
         self.position.step += 1
