@@ -104,13 +104,10 @@ def _expanded(name: str) -> list[str]:
     if name in (*card_names(), *earlier_names(), *_rungs()):
         return [name]
     corpus, _, version = name.partition(_VERSION)
-    if (
-        corpus in ladder_names()
-        and _of_version(load_ladder(corpus).base, version) in earlier_names()
-    ):
-        return [_of_version(rung, version) for rung in load_ladder(corpus).rung_names()]
-    if corpus in _rungs() and _of_version(_rungs()[corpus][0].base, version) in earlier_names():
-        return [name]
+    if ladder := _ladder_of(corpus) if version else None:
+        rungs = [corpus] if corpus in _rungs() else ladder.rung_names()
+        if _of_version(ladder.base, version) in earlier_names():
+            return [_of_version(rung, version) for rung in rungs]
     known = [
         EVERYTHING,
         *card_names(),
@@ -120,6 +117,13 @@ def _expanded(name: str) -> list[str]:
         *_rungs(),
     ]
     raise unknown_name("corpus", name, known)
+
+
+def _ladder_of(name: str) -> Ladder | None:
+    """The ladder of that name, or the one of which that is a rung."""
+    if name in ladder_names():
+        return load_ladder(name)
+    return _rungs()[name][0] if name in _rungs() else None
 
 
 @cache
