@@ -20,6 +20,8 @@ class Layout(Config):
     ep_size: int
     zero_stage: int
     bf16: bool
+    # Whether optimisers saw the experts of a block one by one, as before there were stacks.
+    experts: Literal["apart", "stacked"] = later("apart")
 
 
 class OptimiserConfig(Config):

@@ -8,6 +8,7 @@ All steps have a learning rate of 0: on a batch that never changes, all samples 
 the same few experts within some steps, which flatters what computes the chosen ones alone.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -37,7 +38,8 @@ from launchers.benchmarks.samples import random_batch, spread_routes
 from launchers.benchmarks.tensor_bytes import most_bytes
 from launchers.benchmarks.timing import Figure, Way, at_least, at_most, in_turns, ratio
 
-_SIDE = 2048  # of the product that tells the machine's rate
+# Of the product that tells the machine's rate: one that it is busy with for long enough.
+_SIDES = {"cpu": 2048, "cuda": 8192}
 
 
 def config_of(preset: str, num_experts: int = 16, **values: Any) -> MoEPOTConfig:
@@ -75,7 +77,7 @@ def network_figures(
             ways["authors"] = alone(_authors_training, authors)
         seconds = in_turns(ways, rounds, device)
     flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
-    own = flops / (2 * _SIDE**3)  # large products with the step's FLOPs
+    own = flops / _large_flops(device)  # large products with the step's FLOPs
     where = f"tiny, batch {samples}, whole step"
     published, fp32, bf16 = (seconds[way] for way in ("published", "fp32", "bf16"))
     return [
@@ -158,28 +160,35 @@ def size_figures(device: torch.device, rounds: int) -> list[Figure]:
     for preset, samples in (("tiny_plus", 8), ("small_plus", 8), ("medium_plus", 4)):
         if device.type == "cpu" and preset != "tiny_plus":
             continue
-        config = config_of(preset)
-        batch = random_batch(config, samples, device=device)
-        step = engine_step(spread(config, batch, device), batch, bf16=True)
-        product = _large_product(torch.bfloat16, device)
-        seconds = in_turns({"step": step, "product": product}, rounds, device)
-        flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
-        own, ones = flops / (2 * _SIDE**3), [1.0] * rounds
-        where = f"{preset.removesuffix('_plus')}, batch {samples}, bf16"
-        figures += [
-            ratio(f"{where}: seconds per step", seconds["step"], ones),
-            ratio(f"{where}: samples per second", ones, seconds["step"], scale=samples),
-            ratio(
-                f"{where}: share of a product's rate",
-                seconds["product"],
-                seconds["step"],
-                scale=own,
-            ),
-        ]
-        if device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated(device) / 2**30
-            figures.append(Figure(f"{where}: memory, GiB", memory))
-            torch.cuda.reset_peak_memory_stats(device)
+        figures += _figures_of_a_size(preset, samples, device, rounds)
+    return figures
+
+
+def _figures_of_a_size(
+    preset: str, samples: int, device: torch.device, rounds: int
+) -> list[Figure]:
+    """Of one size; nothing of it is left in memory."""
+    gc.collect()  # an engine and its hooks hold each other
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    config = config_of(preset)
+    batch = random_batch(config, samples, device=device)
+    step = engine_step(spread(config, batch, device), batch, bf16=True)
+    product = _large_product(torch.bfloat16, device)
+    seconds = in_turns({"step": step, "product": product}, rounds, device)
+    flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
+    own, ones = flops / _large_flops(device), [1.0] * rounds
+    where = f"{preset.removesuffix('_plus')}, batch {samples}, bf16"
+    figures = [
+        ratio(f"{where}: seconds per step", seconds["step"], ones),
+        ratio(f"{where}: samples per second", ones, seconds["step"], scale=samples),
+        ratio(
+            f"{where}: share of a product's rate", seconds["product"], seconds["step"], scale=own
+        ),
+    ]
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device) / 2**30
+        figures.append(Figure(f"{where}: memory, GiB", memory))
     return figures
 
 
@@ -310,5 +319,10 @@ def _without_gradients(model: nn.Module, batch: Batch) -> Way:
 
 
 def _large_product(dtype: torch.dtype, device: torch.device) -> Way:
-    left, right = (torch.randn(_SIDE, _SIDE).to(device, dtype) for _ in range(2))
+    side = _SIDES[device.type]
+    left, right = (torch.randn(side, side).to(device, dtype) for _ in range(2))
     return lambda: left @ right
+
+
+def _large_flops(device: torch.device) -> int:
+    return 2 * int(_SIDES[device.type]) ** 3

@@ -25,9 +25,11 @@ from evaluation.board.page.elements import (
     Style,
     counted,
     name_of,
+    plain_table,
     row_styles,
 )
 from evaluation.board.page.fields import Films, PicturedModel, films_of
+from evaluation.board.references import REFERENCES_TITLE, references_on
 from evaluation.board.wording import COST, headline_text, notes
 from evaluation.tasks.task import group_meanings
 from evaluation.templates import templates
@@ -119,6 +121,9 @@ def _group(
     if films.figures or films.left_out:
         fields = Part(_films_text(films), figures=films.figures)
         folds.append(Fold("Fields", fields, shown))
+    if published := references_on(group.columns):
+        table = plain_table(published.titles, published.rows)
+        folds.append(Fold(REFERENCES_TITLE, Part(published.lead, table=table)))
     table = tables.scores(board, group, styles)
     return Chapter(group.anchor, group.title, Part(lead, table=table), folds=folds)
 
