@@ -35,12 +35,14 @@ class Row:
         table, label: as they stand on the page, without bold type.
         values: of the numbers of the row, one after the other.
         columns: that hold them; all after the first by default.
+        among: another header cell, where several tables begin alike.
     """
 
     table: str
     label: str
     values: Sequence[float]
     columns: Sequence[int] = ()
+    among: str | None = None
 
     def fault(self, page: str) -> str | None:
         """What the page says otherwise; None if nothing."""
@@ -61,7 +63,7 @@ class Row:
             cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
             if not line.startswith("|"):
                 inside = False
-            elif cells[0] == self.table:
+            elif cells[0] == self.table and self.among in (None, *cells):
                 inside = True
             elif inside and cells[0] == self.label:
                 return cells
@@ -389,6 +391,24 @@ def _overlaps(spins: int) -> dict[str, list[float]]:
                 rungs = found.setdefault(name, {}).setdefault(one["task"]["name"], [])
                 rungs.append(one["scores"]["overlap"]["value"])
     return {net: [fmean(seeds) for seeds in rungs.values()] for net, rungs in found.items()}
+
+
+@on(f"{STUDIES}/pg_moe/README.md")
+def eight_spins() -> Iterator[Row]:
+    """Overlap within the labels, at every rung beyond, and in the mean of those."""
+    standings = _standings("pg_moe/study_8.json")
+    parameters = {model: one["parameters_total"] for (model, _), one in standings.items()}
+    beyond = _overlaps(8)
+    within: dict[str, list[float]] = {}
+    for file in ("runs_8", "runs_8_seed1", "runs_8_seed2"):
+        for one in record(f"pg_moe/{file}.json")["records"]:
+            if one["task"]["name"] == "ground_state_ising_8":
+                name = one["model"]["name"].partition(", seed")[0]
+                within.setdefault(name, []).append(one["scores"]["overlap"]["value"])
+    for label, net in _NETS.items():
+        rungs = beyond[net]
+        values = [parameters.get(net, 0), fmean(within[net]), *rungs, fmean(rungs)]
+        yield Row("", label, values, among="labelled")
 
 
 @on(f"{STUDIES}/pg_moe/README.md")
