@@ -111,6 +111,16 @@ def test_an_earlier_version_goes_by_the_name_and_differs_from_todays(name):
     assert name not in expand(["all", *get_args(Group)[:4]])
 
 
+def test_splits_of_published_files_test_on_what_the_authors_test_on():
+    """MoE-POT's and DPOT's preparation keeps the first of those that do not train."""
+    for name in expand(["mixture_12"]):
+        card = load_card(name)
+        if name.startswith("pdebench_cns"):
+            assert card.published.splits["test"] == (9000, 9200), name
+        elif name in ("pdebench_swe", "pdebench_dr"):
+            assert card.published.splits["test"] == (900, 960), name
+
+
 def test_ladders_have_the_versions_of_their_bases():
     assert expand(["cns_mach@2"]) == [f"{rung}@2" for rung in expand(["cns_mach"])]
     assert expand(["cns_mach_0.2@2"]) == ["cns_mach_0.2@2"]
@@ -118,6 +128,10 @@ def test_ladders_have_the_versions_of_their_bases():
     assert rung.name == "cns_mach_0.2"
     assert rung.generator_options["stress"] == "full"
     assert load_card("cns_mach_0.2").generator_options["stress"] == "pdebench"
+    assert expand(["cns_mach@earlier"]) == expand(["cns_mach@2"])
+    six = {"pdebench_cns_m0.1@2", "fno_ns_1e-3@1", "fno_ns_1e-5@1"}
+    kept = {"pdebench_swe", "pdebench_dr", "cfdbench"}
+    assert set(expand(["mixture_6@earlier"])) == six | kept
     with pytest.raises(UserError, match="cns_mach@7"):
         expand(["cns_mach@7"])
 

@@ -472,3 +472,16 @@ def test_a_split_without_a_long_enough_case_is_refused(tmp_path):
 
 def test_an_unknown_option_is_refused_by_name(tmp_path):
     assert "paddings" in refusal(tmp_path, paddings="none")
+
+
+def test_the_whole_reference_preparation_is_its_parts_and_keeps_shares_in_the_mask(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    parts = {"padding": "reference", "mask": "reference", "remainder": "repeat"}
+    whole = read_all(small_cfdbench(problems=["tube"], preparation="reference"), "train", path)
+    apart = read_all(small_cfdbench(problems=["tube"], **parts), "train", path)
+    assert len(whole) == len(apart) > 0
+    for one, other in zip(whole, apart, strict=True):
+        np.testing.assert_array_equal(one.fields, other.fields)
+        np.testing.assert_array_equal(one.mask >= 0.5, other.mask == 1)
+    assert ((whole[0].mask > 0) & (whole[0].mask < 1)).any()
+    assert set(np.unique(apart[0].mask)) == {0, 1}
