@@ -301,7 +301,9 @@ def _costs(records: Sequence[Mapping[str, Any]]) -> str:
     """Mean seconds and errors of the worst channel, per corpus and profile."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for record in records:
-        key = (record["corpus"], record["profile"], record["generator"], str(record["resolution"]))
+        measured = f"{record['corpus']}@{record.get('version')}"
+        name = measured if measured in earlier_names() else record["corpus"]
+        key = (name, record["profile"], record["generator"], str(record["resolution"]))
         groups.setdefault(key, []).append(record)
     rows = [
         (

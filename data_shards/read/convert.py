@@ -86,7 +86,7 @@ def program_of(
 ) -> tuple[str, ...]:
     """What the fields say of the program that made the files, a line each; see `made_by`.
 
-    Nothing of damaged ones: the conversion itself, which proves checksums first, says what is wrong.
+    Nothing of damaged ones: the conversion, which proves checksums first, says what is wrong.
     """
     try:
         with closing(open_raw(card, split, raw, limit=limit)) as corpus:
