@@ -504,6 +504,49 @@ def readme() -> Iterator[str]:
     )
 
 
+# --- costs and speed
+
+
+@on(f"{STUDIES}/pg_moe/README.md")
+def cost_of_a_prediction() -> Iterator[Row]:
+    keys = (
+        "PG-MoE parameters", "PG-MoE one state", "PG-MoE one of 64",
+        "dense parameters", "dense one state", "dense one of 64", "eigensolver",
+    )  # fmt: skip
+    for one in record("pg_moe/cost.json")["milliseconds"]:
+        yield Row("spins", str(one["spins"]), [one[key] for key in keys])
+
+
+@on(f"{STUDIES}/stream/README.md")
+def reading() -> Iterator[Row]:
+    for one in record("stream/stream.json")["results"]:
+        values = [one["stream"], one["whole"], one["ratio"]]
+        corpus = one["corpus"]
+        label = corpus.replace("mixture of 6", "mixture of the six")
+        yield Row("corpus", label, values, columns=(2, 3, 4))
+
+
+@on(f"{STUDIES}/shodh/README.md")
+def tokenizer() -> Iterator[Row]:
+    labels = (
+        "channel with a floor and a free surface", "its free twin",
+        "eight solid spheres", "their free twin",
+    )  # fmt: skip
+    keys = ("max_divergence", "max_divergence_stored", "seconds", "tensor_gib")
+    for label, one in zip(labels, record("shodh/tokenizer_128.json")["fields"], strict=True):
+        yield Row("", label, [one[key] for key in keys], among="float64")
+
+
+@on(f"{STUDIES}/hard_constraints/README.md")
+def growth() -> Iterator[Row]:
+    """Seconds as multiples of the soft arm's."""
+    found = {one["name"]: one["value"] for one in record("hard_constraints/growth.json")["figures"]}
+    arms = ["one", "2 boxes", "4 boxes", "8 boxes", "one, 100 points", "4 boxes, 100 points"]
+    for label, what in (("a step", "step"), ("a forecast", "forecast")):
+        values = [found[f"constraint, {what}: {arm} / soft"] for arm in arms]
+        yield Row("", label, values, among="8")
+
+
 # --- the command
 
 
