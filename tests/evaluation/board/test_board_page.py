@@ -27,7 +27,7 @@ from data_shards.errors import UserError
 from evaluation.board.board import build_board
 from evaluation.board.groups import groups_of
 from evaluation.board.leaderboard import write_leaderboard
-from evaluation.board.page.elements import row_styles
+from evaluation.board.page.elements import Name, models_of, row_styles
 from evaluation.board.page.fields import Films, PicturedModel, films_of
 from evaluation.board.page.routing import MOST_MODELS, routing_chapter
 from evaluation.plots import FLOOR_COLOUR, MOST_LINES, PALETTE, Curve, draw_curves, readable
@@ -89,6 +89,8 @@ def test_a_colour_is_of_a_model_and_a_dash_of_a_seed() -> None:
     assert len(set(colours.values())) == 5
     assert styles["moe, seed 0"][1] != styles["moe, seed 1"][1]
     assert len(set(PALETTE)) == len(PALETTE)
+    named = models_of([Name(label, style) for label, style in styles.items()])
+    assert {name.label for name in named} == {"fno", "moe", "unet", "seedling", "persistence"}
 
 
 def test_of_many_lines_seeds_of_a_model_become_their_mean_and_its_ends() -> None:
