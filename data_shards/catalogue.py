@@ -3,7 +3,11 @@
 A name is that of a card in `cards/NAME.yaml`, or of a rung of a ladder in
 `cards/ladders/` (see `ladders`): a family of corpora that differ from a card
 in one parameter. Groups and ladders stand for all of their members. A file that is `like` another
-one of its folder says only what differs.
+one says only what differs.
+
+`NAME@2` is corpus NAME as an earlier version of its card made it (`cards/earlier/`), a ladder or
+rung with that the one whose base is that version: what older records were measured on can be made
+again. Its trajectories go by NAME, so that tasks and models of NAME take them.
 """
 
 from collections.abc import Sequence
@@ -20,6 +24,7 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.ladders import Ladder, rung_card
 
 EVERYTHING = "all"
+_VERSION = "@"
 
 
 @cache
@@ -30,18 +35,24 @@ def card_names() -> tuple[str, ...]:
 
 @cache
 def load_card(name: str) -> CorpusCard:
-    """The card of a corpus or of a ladder's rung.
+    """The card of a corpus or of a ladder's rung, of today or of an earlier version.
 
     Raises:
         UserError: no such corpus (with the nearest names), or the card is invalid.
     """
     rungs = _rungs()
-    if name in rungs:
-        ladder, position = rungs[name]
-        return rung_card(ladder, position, load_card(ladder.base))
-    if name not in card_names():
-        raise unknown_name("corpus", name, [*card_names(), *rungs])
-    return _named(CorpusCard.read(_values("cards", name), f"card {name}"), name)
+    corpus, _, version = name.partition(_VERSION)
+    if corpus in rungs:
+        ladder, position = rungs[corpus]
+        return rung_card(ladder, position, load_card(_of_version(ladder.base, version)))
+    if name not in (*card_names(), *earlier_names()):
+        raise unknown_name("corpus", name, [*card_names(), *earlier_names(), *rungs])
+    folder = "cards/earlier" if version else "cards"
+    return _named(CorpusCard.read(_values(folder, name), f"card {name}"), corpus)
+
+
+def _of_version(corpus: str, version: str) -> str:
+    return f"{corpus}{_VERSION}{version}" if version else corpus
 
 
 def read_card(path: Path) -> CorpusCard:
@@ -90,10 +101,31 @@ def _expanded(name: str) -> list[str]:
         return [corpus for corpus in card_names() if name in load_card(corpus).groups]
     if name in ladder_names():
         return load_ladder(name).rung_names()
-    if name in card_names() or name in _rungs():
+    if name in (*card_names(), *earlier_names(), *_rungs()):
         return [name]
-    known = [EVERYTHING, *card_names(), *get_args(Group), *ladder_names(), *_rungs()]
+    corpus, _, version = name.partition(_VERSION)
+    if (
+        corpus in ladder_names()
+        and _of_version(load_ladder(corpus).base, version) in earlier_names()
+    ):
+        return [_of_version(rung, version) for rung in load_ladder(corpus).rung_names()]
+    if corpus in _rungs() and _of_version(_rungs()[corpus][0].base, version) in earlier_names():
+        return [name]
+    known = [
+        EVERYTHING,
+        *card_names(),
+        *earlier_names(),
+        *get_args(Group),
+        *ladder_names(),
+        *_rungs(),
+    ]
     raise unknown_name("corpus", name, known)
+
+
+@cache
+def earlier_names() -> tuple[str, ...]:
+    """Earlier versions of corpora that can still be made, as NAME@VERSION, sorted."""
+    return _stems("cards/earlier")
 
 
 @cache

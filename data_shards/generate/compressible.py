@@ -4,11 +4,16 @@ Axes: H rows (y), W columns (x), cell averages; primitive variables are ordered
 (Vx, Vy, density, pressure), conserved ones (x-momentum, y-momentum, mass, energy).
 Source: equations and initial data of PDEBench (arXiv:2210.07182); MUSCL with the
 monotonised central limiter, HLLC (Toro, chapter 10), midpoint in time.
-Departures from PDEBench: viscous stresses are conservative fluxes of the same
-step, their work enters the energy, and the grid may be coarser than 128 cells.
+Viscosity is one of three operators, by name (`Stress`): PDEBench's own, the one of its program's
+first two months, and the full tensor of a Newtonian gas, which PDEBench's equation names and its
+programs do not have.
+Departures from PDEBench: viscosity acts in the same step as everything else instead of after it,
+a start whose density or pressure would nearly vanish is drawn again, and the grid may be coarser
+than 128 cells.
 """
 
 from math import pi, sqrt
+from typing import Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -25,6 +30,19 @@ MAX_WAVE = 4
 PROBE_CELLS = 128  # amplitudes are normalised on one grid, so that no output grid changes them
 WINDOW_WIDTH = 0.01
 LOWEST_SHARE = 0.05  # of the mean, for density and pressure at the start
+PUBLISHED_WINDOW = 0.45  # width, and highest lower edge
+
+# full: rho (eta (grad v + grad v^T) + (zeta - 2 eta / 3) div(v) I).
+# pdebench: without the cross derivatives, in PDEBench's program since 2022-08-16; the flux along n
+#     is rho (zeta + 4 eta / 3) dv_n/dn of the normal and rho eta dv_t/dn of the other momentum.
+# pdebench_early: in the program before; a force, rho (eta lap(v_n) + visc (d_nn v_n + D v_t / 2))
+#     with visc = zeta + eta / 3 and D the second difference along the diagonal, where d_nt / 2
+#     was meant; it does no work on the total energy.
+Stress = Literal["full", "pdebench", "pdebench_early"]
+_FULL, _UNCROSSED, _DIAGONAL = 0, 1, 2
+_STRESSES: dict[Stress, int] = {
+    "full": _FULL, "pdebench": _UNCROSSED, "pdebench_early": _DIAGONAL,
+}  # fmt: skip
 
 
 class CompressibleOptions(Config):
@@ -33,6 +51,10 @@ class CompressibleOptions(Config):
     mach: PositiveFloat
     eta: NonNegativeFloat
     zeta: NonNegativeFloat
+    stress: Stress = "full"
+    # Corners of a window: drawn one by one, or as PDEBench's program does, which draws switch and
+    # both edges along x from one number, both along y from another: all windows are as wide.
+    windows: Literal["independent", "published"] = "independent"
     solver_resolution: PositiveInt = 64
     courant: PositiveFloat = 0.3
 
@@ -76,7 +98,7 @@ def generate(
     """One trajectory at t = 0, 0.05, ...; the data are the same functions at every resolution."""
     options = CompressibleOptions.read(card.generator_options, f"card {card.name}")
     factor = refinement(resolution, options.solver_resolution)
-    start, drawn = random_state(rng, resolution * factor, options.mach)
+    start, drawn = random_state(rng, resolution * factor, options.mach, options.windows)
     frames = solve(
         start,
         lengths=(1.0, 1.0),
@@ -84,6 +106,7 @@ def generate(
         frame_interval=card.dt_s or 0.05,
         eta=options.eta,
         zeta=options.zeta,
+        stress=options.stress,
         courant=options.courant,
     )
     fields = to_primitive(block_average(frames, factor), GAMMA)
@@ -92,7 +115,10 @@ def generate(
 
 
 def random_state(
-    rng: np.random.Generator, cells: int, mach: float
+    rng: np.random.Generator,
+    cells: int,
+    mach: float,
+    windows: Literal["independent", "published"] = "independent",
 ) -> tuple[Array, dict[str, float]]:
     """Conserved variables (4, N, N) at the start, and the drawn parameters.
 
@@ -100,8 +126,12 @@ def random_state(
     sets everything outside of it to rest.
     """
     density_mean, temperature_mean = rng.uniform(0.1, 10.0, 2)
-    windowed = bool(rng.random() < 0.5)
+    switch = rng.random()
+    windowed = bool(switch < 0.5)
     edges = rng.uniform([[0.1, 0.1], [0.55, 0.55]], [[0.45, 0.45], [0.9, 0.9]])
+    if windows == "published":
+        low = np.array([0.1 + (PUBLISHED_WINDOW - 0.1) * switch, edges[0, 1]])
+        edges = np.stack([low, low + PUBLISHED_WINDOW])
     window = _window(edges, cells) if windowed else 1.0
     span = 2 * MAX_WAVE + 1
     shapes = [_Waves(phase) for phase in rng.uniform(0, 2 * pi, (4, span, span))]
@@ -157,6 +187,7 @@ def solve(
     frame_interval: float,
     eta: float = 0.0,
     zeta: float = 0.0,
+    stress: Stress = "full",
     courant: float = 0.3,
     gamma: float = GAMMA,
 ) -> Array:
@@ -168,6 +199,7 @@ def solve(
         num_frames: T, the start included.
         frame_interval: time between frames.
         eta, zeta: shear and bulk viscosity over density.
+        stress: what viscosity does.
         courant: bound of (speed + sound) * dt / dx, in either direction.
         gamma: adiabatic index.
 
@@ -185,17 +217,24 @@ def solve(
             stable = _stable_dt(state, dx, dy, eta, zeta, courant, gamma)
             steps = num_steps(remaining, stable)
             dt = remaining / steps
-            state = _midpoint(state, dt, dx, dy, eta, zeta, gamma)
+            state = _midpoint(state, dt, dx, dy, eta, zeta, gamma, _STRESSES[stress])
             remaining = remaining - dt if steps > 1 else 0.0
         frames[frame] = state
     return frames
 
 
 def _midpoint(
-    state: Array, dt: float, dx: float, dy: float, eta: float, zeta: float, gamma: float
+    state: Array,
+    dt: float,
+    dx: float,
+    dy: float,
+    eta: float,
+    zeta: float,
+    gamma: float,
+    stress: int,
 ) -> Array:
-    half = state + 0.5 * dt * _rate(state, dx, dy, eta, zeta, gamma)
-    moved: Array = state + dt * _rate(half, dx, dy, eta, zeta, gamma)
+    half = state + 0.5 * dt * _rate(state, dx, dy, eta, zeta, gamma, stress)
+    moved: Array = state + dt * _rate(half, dx, dy, eta, zeta, gamma, stress)
     return moved
 
 
@@ -256,7 +295,9 @@ def _hllc(
 
 
 @kernel
-def _rate(state: Array, dx: float, dy: float, eta: float, zeta: float, gamma: float) -> Array:
+def _rate(
+    state: Array, dx: float, dy: float, eta: float, zeta: float, gamma: float, stress: int
+) -> Array:
     """Minus the divergence of all fluxes, (4, H, W); every face flux is used twice."""
     _, height, width = state.shape
     # Two periodic ghost cells per side; variables last, so that a cell is one cache line.
@@ -272,9 +313,63 @@ def _rate(state: Array, dx: float, dy: float, eta: float, zeta: float, gamma: fl
             cell[0], cell[1], cell[2] = vx, vy, density
             cell[3] = max(pressure, PRESSURE_FLOOR)
     rate = np.zeros(state.shape)
-    _add_fluxes(w, rate, dx, dy, eta, zeta, gamma, 0)
-    _add_fluxes(w, rate, dy, dx, eta, zeta, gamma, 1)
+    if stress == _FULL:
+        _add_fluxes(w, rate, dx, dy, eta, zeta, gamma, 0)
+        _add_fluxes(w, rate, dy, dx, eta, zeta, gamma, 1)
+    else:
+        _add_fluxes(w, rate, dx, dy, 0.0, 0.0, gamma, 0)
+        _add_fluxes(w, rate, dy, dx, 0.0, 0.0, gamma, 1)
+    if stress == _UNCROSSED:
+        _add_uncrossed_stress(w, rate, dx, eta, zeta, 0)
+        _add_uncrossed_stress(w, rate, dy, eta, zeta, 1)
+    elif stress == _DIAGONAL:
+        _add_diagonal_force(w, rate, dx, dy, eta, zeta + eta / 3)
     return rate
+
+
+@fast_kernel
+def _add_uncrossed_stress(
+    w: Array, rate: Array, dn: float, eta: float, zeta: float, n: int
+) -> None:
+    """Viscous fluxes along axis n of PDEBench's program, each face's by itself.
+
+    Both ghost cells of an axis repeat cells of the other side, so that every face of a cell is
+    there; the flux through a face is computed for either of its cells.
+    """
+    _, height, width = rate.shape
+    t = 1 - n
+    normal, tangential = (zeta + 4 * eta / 3) / (dn * dn), eta / (dn * dn)
+    for j in range(2, height + 2):
+        for i in range(2, width + 2):
+            here = w[j, i]
+            for side in (-1, 1):
+                there = w[j + side * n, i + side * t]
+                density = 0.5 * (here[2] + there[2])
+                pull_n = density * normal * (there[n] - here[n])
+                pull_t = density * tangential * (there[t] - here[t])
+                rate[n, j - 2, i - 2] += pull_n
+                rate[t, j - 2, i - 2] += pull_t
+                work = pull_n * (there[n] + here[n]) + pull_t * (there[t] + here[t])
+                rate[3, j - 2, i - 2] += 0.5 * work
+
+
+@fast_kernel
+def _add_diagonal_force(
+    w: Array, rate: Array, dx: float, dy: float, eta: float, visc: float
+) -> None:
+    """Viscosity of PDEBench's program before 2022-08-16, on both momenta."""
+    _, height, width = rate.shape
+    for j in range(2, height + 2):
+        for i in range(2, width + 2):
+            density = w[j, i, 2]
+            for n in range(2):
+                along_x = (w[j, i + 1, n] - 2 * w[j, i, n] + w[j, i - 1, n]) / (dx * dx)
+                along_y = (w[j + 1, i, n] - 2 * w[j, i, n] + w[j - 1, i, n]) / (dy * dy)
+                o = 1 - n
+                diagonal = w[j + 1, i + 1, o] - 2 * w[j, i, o] + w[j - 1, i - 1, o]
+                normal = along_x if n == 0 else along_y
+                force = eta * (along_x + along_y) + visc * (normal + diagonal / (2 * dx * dy))
+                rate[n, j - 2, i - 2] += density * force
 
 
 @fast_kernel

@@ -9,13 +9,14 @@ requested grid: one index gives different trajectories at two resolutions.
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 from scipy.integrate import RK45
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
+from data_shards.errors import UserError
 from data_shards.generate.refined import Refinement
-from data_shards.generate.solution import Array, Solution
+from data_shards.generate.solution import Array, Solution, block_average
 from data_shards.kernel import kernel
 
 
@@ -26,6 +27,8 @@ class ReactionDiffusionOptions(Config):
     diffusion_v: PositiveFloat
     reaction_k: float
     tolerance: PositiveFloat = 1e-5  # of the time integration, relative and absolute
+    # A finer grid on which the start is drawn, then averaged; None: the requested one.
+    noise_resolution: PositiveInt | None = None
 
 
 # In time alone: another grid is another initial noise.
@@ -39,15 +42,23 @@ def generate(
     options = ReactionDiffusionOptions.read(card.generator_options, f"card {card.name}")
     x_min, x_max, y_min, y_max = card.extent or (-1.0, 1.0, -1.0, 1.0)
     fields = solve(
-        rng.standard_normal((2, resolution, resolution)),
+        _start(rng, resolution, options.noise_resolution or resolution),
         cell_sizes=((x_max - x_min) / resolution, (y_max - y_min) / resolution),
         times=np.arange(card.frames) * (card.dt_s or 0.05),
         diffusions=(options.diffusion_u, options.diffusion_v),
         reaction_k=options.reaction_k,
         tolerance=options.tolerance,
     )
-    parameters = options.model_dump(exclude={"tolerance"})
+    parameters = options.model_dump(exclude={"tolerance", "noise_resolution"})
     return Solution(fields, parameters)
+
+
+def _start(rng: np.random.Generator, cells: int, drawn: int) -> Array:
+    """White noise of u and v (2, H, W), as the cells hold of one drawn on a finer grid."""
+    if drawn % cells:
+        raise UserError(f"noise_resolution={drawn} is no multiple of {cells} cells; make it one")
+    noise = rng.standard_normal((2, drawn, drawn))
+    return noise if drawn == cells else block_average(noise, drawn // cells)
 
 
 def solve(

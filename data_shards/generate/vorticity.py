@@ -5,29 +5,34 @@ Spectra are those of `rfft2` cut at the dealiasing limit: (N, N // 3 + 1).
 Source: corpora of the Fourier neural operator (arXiv:2010.08895); exponential
 time differencing of Cox and Matthews with the contour integrals of Kassam and
 Trefethen (SIAM J. Sci. Comput. 26, 2005). Departures: the time step follows
-the speed instead of being fixed, frames are spectral truncations of the solver's
-field where the published ones are point samples, and the advection term is
-evaluated in single precision.
+the speed instead of being fixed, the initial field has no waves beyond `band`, and
+the advection term is evaluated in single precision.
 """
 
 from functools import lru_cache
-from math import isfinite, pi
+from math import isfinite, pi, sqrt
+from typing import Literal
 
 import numpy as np
 import scipy.fft
 import scipy.special
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
+from data_shards.errors import UserError
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, num_steps
 
 Spectrum = NDArray[np.complex128]
 
-BAND = 21  # wave numbers of the initial field: those that a 64-cell grid carries unaliased
+BAND = 21  # wave numbers that a 64-cell grid carries unaliased
 GRF_ALPHA, GRF_TAU = 2.5, 7.0
+# Variance of the complex numbers that make the initial field: 1 in all, as the authors' present
+# port draws them (rms of the field .187), or 1 of either part, as their code of 2020-21 (.263).
+Noise = Literal["one_in_all", "one_per_part"]
+INITIAL_RMS: dict[Noise, float] = {"one_in_all": 0.187, "one_per_part": 0.263}
 COURANT = 1.2  # keeps the highest advected wave inside the stability region of order four
 
 
@@ -38,6 +43,11 @@ class VorticityOptions(Config):
     forcing: float = 0.1
     # Of the initial field's periodic kernel, in sides of the square; None: the power law of FNO.
     kernel_length: PositiveFloat | None = None
+    noise: Noise = "one_in_all"
+    band: int = Field(BAND, ge=BAND)  # highest wave number of the initial field along an axis
+    # Of a coarser output than the solver's grid: the waves that it carries, or point values, in
+    # which higher waves look like lower ones; the published files hold point values.
+    frames: Literal["truncated", "sampled"] = "truncated"
     solver_resolution: PositiveInt = 64  # raised to the output's where that is finer
     max_dt: PositiveFloat = 0.04
 
@@ -51,7 +61,9 @@ def generate(
     """One trajectory at t = 1, 2, ...; the initial field is the same at every resolution."""
     options = VorticityOptions.read(card.generator_options, f"card {card.name}")
     cells = max(resolution, options.solver_resolution)
-    start = gaussian_random_spectrum(rng, cells, options.kernel_length)
+    start = gaussian_random_spectrum(rng, cells, options.kernel_length, options.band)
+    if options.noise == "one_per_part":
+        start *= sqrt(2)
     frames = solve(
         start,
         viscosity=options.viscosity,
@@ -60,13 +72,14 @@ def generate(
         frame_interval=card.dt_s or 1.0,
         max_dt=options.max_dt,
     )
-    fields = np.stack([to_grid(frame, resolution) for frame in frames])
+    stored = to_grid if options.frames == "truncated" else sampled
+    fields = np.stack([stored(frame, resolution) for frame in frames])
     parameters = {"viscosity": options.viscosity, "forcing": options.forcing}
     return Solution(fields[:, None], dict(parameters))
 
 
 def gaussian_random_spectrum(
-    rng: np.random.Generator, cells: int, kernel_length: float | None = None
+    rng: np.random.Generator, cells: int, kernel_length: float | None = None, band: int = BAND
 ) -> Spectrum:
     """Spectrum of a Gaussian random field.
 
@@ -74,14 +87,23 @@ def gaussian_random_spectrum(
     covariance exp(-2 (sin^2(pi dx) + sin^2(pi dy)) / l^2) between points, less its mean.
 
     Args:
-        rng: drawn from once, (2, 43, 43) numbers whatever the grid.
-        cells: N of the grid, at least 64.
+        rng: gives (2, 43, 43) numbers whatever the grid, and those of higher waves after them.
+        cells: N of the grid, at least 3 band.
         kernel_length: l of the covariance; None: the power law.
+        band: highest wave number along either axis.
 
     Returns:
         (N, N // 3 + 1), zero mean.
+
+    Raises:
+        UserError: the grid does not carry the band.
     """
-    wave = np.arange(-BAND, BAND + 1)
+    if cells < 3 * band:
+        raise UserError(
+            f"band={band}: waves up to {band} need a solver_resolution of {3 * band} or more, "
+            f"it is {cells}; raise it or lower the band"
+        )
+    wave = np.arange(-band, band + 1)
     if kernel_length is None:
         squared = wave[:, None] ** 2 + wave[None, :] ** 2
         amplitude = GRF_TAU ** (GRF_ALPHA - 1) * (4 * pi**2 * squared + GRF_TAU**2) ** (
@@ -91,13 +113,24 @@ def gaussian_random_spectrum(
         # exp(z cos t) is the sum of I_k(z) cos k t over all k (Jacobi-Anger); here z = 1 / l^2.
         along = np.sqrt(scipy.special.ive(wave, kernel_length**-2))
         amplitude = along[:, None] * along[None, :]
-    amplitude[BAND, BAND] = 0.0
-    real, imaginary = rng.standard_normal((2, len(wave), len(wave)))
+    amplitude[band, band] = 0.0
+    real, imaginary = _nested_normal(rng, band)
     noise = real + 1j * imaginary
     hermitian = amplitude * (noise + noise[::-1, ::-1].conj()) / 2  # the real part of the sum
     spectrum = np.zeros((cells, cells // 3 + 1), complex)
-    spectrum[np.ix_(wave % cells, np.arange(BAND + 1))] = hermitian[:, BAND:] * cells**2
+    spectrum[np.ix_(wave % cells, np.arange(band + 1))] = hermitian[:, band:] * cells**2
     return spectrum
+
+
+def _nested_normal(rng: np.random.Generator, band: int) -> Array:
+    """(2, 2 band + 1, 2 band + 1) normal numbers, the same for the lower waves of every band."""
+    lower = rng.standard_normal((2, 2 * BAND + 1, 2 * BAND + 1))
+    if band == BAND:
+        return lower
+    numbers = rng.standard_normal((2, 2 * band + 1, 2 * band + 1))
+    inner = slice(band - BAND, band + BAND + 1)
+    numbers[:, inner, inner] = lower
+    return numbers
 
 
 def diagonal_force(cells: int, amplitude: float) -> Spectrum:
@@ -122,6 +155,17 @@ def to_grid(spectrum: Spectrum, resolution: int) -> Array:
     kept[np.ix_(rows % resolution, columns)] = spectrum[np.ix_(rows % cells, columns)]
     scale = (resolution / cells) ** 2
     return np.asarray(scipy.fft.irfft2(kept * scale, s=(resolution, resolution)))
+
+
+def sampled(spectrum: Spectrum, resolution: int) -> Array:
+    """Point values at i / R on any grid of R points: waves beyond R / 2 look like lower ones."""
+    cells = spectrum.shape[0]
+    rows = np.fft.fftfreq(cells, 1 / cells).astype(int) % resolution
+    columns = np.arange(spectrum.shape[1]) % resolution
+    twice = np.where(np.arange(spectrum.shape[1]) > 0, 2.0, 1.0)  # a wave and its conjugate
+    folded = np.zeros((resolution, resolution), complex)
+    np.add.at(folded, np.ix_(rows, columns), spectrum * twice)
+    return np.asarray(scipy.fft.ifft2(folded).real) * (resolution / cells) ** 2
 
 
 def solve(

@@ -6,7 +6,8 @@ Out: fields (20, 2, H, W) and the solid's mask, see `cfdbench_case`.
 Source: the published loader (github.com/luo-yining/CFDBench) for the split: per
 problem, cases in the order prop, bc, geo and by number, `random.seed(0);
 random.shuffle(cases)`, then 80 % train, 10 % validation, the rest test. MoE-POT's
-preparation for the segments; its options are `padding` and `remainder`.
+preparation for the segments; its options are `padding`, `mask` and `remainder`,
+or all of it, `preparation: reference`.
 Departures: whole cases are split, so no segment of one case is in two splits
 (that is the published way too); frames that do not fill a segment are dropped
 (published: the last one is repeated); arrays stay as they are (published: padded).
@@ -23,7 +24,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from data_shards.card import CorpusCard, Split
 from data_shards.config import Config
@@ -49,6 +50,16 @@ class CfdBenchOptions(Config):
     padding: Padding = "none"
     mask: MaskPlace = "centred"
     remainder: Literal["drop", "repeat"] = "drop"
+    # All of MoE-POT's preparation at once: the three above as `reference`, `reference` and
+    # `repeat`, and the mask as shares of the fluid, not cut at one half.
+    preparation: Literal["own", "reference"] = "own"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_preparation(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("preparation") == "reference":
+            return {**values, "padding": "reference", "mask": "reference", "remainder": "repeat"}
+        return values
 
     @field_validator("problems", "subsets", mode="before")
     @classmethod
@@ -168,7 +179,8 @@ class CfdBench:
         frames = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
         mask = case.mask((frames.shape[2], frames.shape[3]), self._options.mask)
         if self._options.padding == "reference":
-            frames, mask = case.padded(frames, mask)
+            fractional = self._options.preparation == "reference"
+            frames, mask = case.padded(frames, mask, fractional)
         known = {"problem", *self._card.parameters}
         return Trajectory(
             fields=frames,

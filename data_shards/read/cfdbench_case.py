@@ -131,16 +131,18 @@ class Case:
         return (~solid).astype(np.float32)
 
     def padded(
-        self, fields: NDArray[np.float32], mask: NDArray[np.float32]
+        self, fields: NDArray[np.float32], mask: NDArray[np.float32], fractional: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The published preparation: a column of inflow, two rows of wall, and back to H x W.
 
         Bilinear with the corners kept, so that the outermost cells become the boundary
-        itself. Departure: the mask is cut at one half, published it is fractional.
+        itself.
 
         Args:
             fields: (T, 2, H, W).
             mask: (H, W).
+            fractional: keep the mask as it is published, shares of the fluid; else it is cut at
+                one half.
 
         Returns:
             Fields and mask of the same shapes.
@@ -153,9 +155,8 @@ class Case:
             inflow[int(self.values["barrier_height"] / (y_max - y_min) * len(inflow)) :] = 0
         wide = np.pad(fields, ((0, 0), (0, 0), (1, 1), (1, 0)))
         wide[:, 0, 1:-1, 0] = inflow
-        return _resized(wide, fields.shape), _halved(
-            _resized(np.pad(mask, ((1, 1), (1, 0))), mask.shape)
-        )
+        share = _resized(np.pad(mask, ((1, 1), (1, 0))), mask.shape)
+        return _resized(wide, fields.shape), share if fractional else _halved(share)
 
 
 def _geometry(problem: Problem) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.read import open_raw
+from data_shards.read.made_by import told_by_fields
 from data_shards.read.raw import Raw, RawCorpus, published
 from data_shards.shards.manifest import CorpusEntry, Provenance, SourceFile, Storage
 from data_shards.shards.writer import SHARD_BYTES, write_corpus
@@ -78,6 +79,14 @@ def plan(
     """What `convert` would give, from a first look into the files; arguments and errors are its."""
     with closing(open_raw(card, split, raw, limit=limit)) as corpus:
         return _plan(corpus, card, split, raw, limit, resolution)
+
+
+def program_of(
+    card: CorpusCard, split: Split, raw: Raw, *, limit: int | None = None
+) -> tuple[str, ...]:
+    """What the fields say of the program that made the files, a line each; see `made_by`."""
+    with closing(open_raw(card, split, raw, limit=limit)) as corpus:
+        return told_by_fields(card, corpus)
 
 
 def _plan(

@@ -1,7 +1,7 @@
 """Reader of the FNO authors' Navier-Stokes files (`ns_V*.mat`, `NavierStokes_V*.mat`).
 
 In: a MATLAB file with `u` (N, X, Y, T), vorticity, and `t` (T), times; its
-initial field `a` is before the first frame and not used. Read with reversed
+initial field `a` is before the first frame, so no frame of a trajectory. Read with reversed
 axes, `u` is (T, y, x, N): already rows and columns, but one trajectory is
 scattered over the whole file, so blocks of trajectories are read. Frames
 beyond the card's are left out: copies of the 1e-4 file with 50 are about.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from data_shards.card import CorpusCard, Split
@@ -118,6 +119,18 @@ class FnoCorpus:
         return Trajectory(
             fields=fields, corpus=self._card.name, index=index, seed=-1, **self._labels
         )
+
+    def initial_fields(self, most: int) -> NDArray[np.floating[Any]] | None:
+        """Vorticity at t = 0 of the first trajectories of the file, (N, y, x); None without."""
+        if "a" not in self._file.names():
+            return None
+        stored = self._file.variable("a")
+        fits = stored.ndim == 3 and stored.shape[:2] == rows_and_columns(self._card)
+        if not fits or stored.dtype.kind != "f" or stored.shape[2] < 1:
+            return None
+        with legible(self._path):
+            fields: NDArray[np.floating[Any]] = np.asarray(stored[:, :, :most])
+        return np.moveaxis(fields, 2, 0)
 
     def close(self) -> None:
         """Release the file."""

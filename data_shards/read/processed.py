@@ -6,13 +6,11 @@ each, or one file per split (`NAME_train.hdf5`, `NAME_test.hdf5`) with
 Out: fields (T, C, y, x), channels in the card's order. Any card may be read this
 way: its own reader is put aside.
 Source: the published preparations, as facts. What they keep apart from ours:
-- The first spatial axis is x, but for files whose raw arrays came as rows and
-  columns and were not turned: FNO (through h5py's reversed axes), CFDBench and
-  PDEBench's diffusion-reaction have y first. FNO's 1e-5 file is MATLAB 5, which
-  reverses nothing: if yours was prepared from it by scipy, set `axes: xy`.
-- Channels of PDEArena are smoke, vx, vy; all others come in the card's order.
-- CFDBench has its mask behind u and v, between 0 and 1 at its padded sides; it is
-  cut at one half. Further channels are padding and left out.
+- Axes and channels are in an order of their own (`data_shards.prepared`). FNO's 1e-5
+  file is MATLAB 5, which reverses nothing: if yours was prepared from it by scipy, set
+  `axes: xy`.
+- CFDBench's mask is between 0 and 1 at its padded sides; it is cut at one half, or
+  kept (`mask: fractional`). Further channels are padding and left out.
 - There is no validation split: PDEArena's is part of train, CFDBench's is dropped.
 
 Options of the card: `axes` (of the file), `channels` (names in the file's order,
@@ -29,19 +27,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
-from data_shards.card import CorpusCard, Side, Split
+from data_shards.card import MASK, CorpusCard, Side, Split
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.formats.hdf5 import refuse_foreign
+from data_shards.prepared import channels_in_order, rows_first
 from data_shards.read import labels
 from data_shards.read.raw import published
 from data_shards.read.sequence import FileSequence, understood
 from data_shards.read.split_name import file_split, proved
 from data_shards.trajectory import Trajectory
 
-MASK = "mask"
-ROWS_FIRST = ("fno_ns", "cfdbench", "pdebench_dr")  # beginnings of names of corpora
-CHANNELS = {"pdearena_ns": ("density", "vx", "vy"), "cfdbench": ("u", "v", MASK)}
 _SUFFIXES = (".hdf5", ".h5")
 
 
@@ -50,6 +46,7 @@ class ProcessedOptions(Config):
 
     axes: Literal["by_corpus", "xy", "yx"] = "by_corpus"
     channels: tuple[str, ...] | None = None  # None: as the corpus's preparation orders them
+    mask: Literal["cut", "fractional"] = "cut"
     dt_s: PositiveFloat | None = None
     extent: tuple[float, ...] | None = None
     boundary: dict[str, Side] | None = None
@@ -66,9 +63,10 @@ class ProcessedCorpus:
         options = ProcessedOptions.read(published(card).options, where)
         self._card = card
         self._rows_first = options.axes == "yx" or (
-            options.axes == "by_corpus" and card.name.startswith(ROWS_FIRST)
+            options.axes == "by_corpus" and rows_first(card)
         )
-        self._channels = options.channels or _by_corpus(card)
+        self._fractional = options.mask == "fractional"
+        self._channels = options.channels or channels_in_order(card)
         lost = [name for name in card.channel_names if name not in self._channels]
         if lost:
             raise UserError(f"{where}: channels lack {', '.join(lost)} of the card; name all")
@@ -120,7 +118,9 @@ class ProcessedCorpus:
     def _mask(self, frames: NDArray[np.float32]) -> NDArray[np.float32] | None:
         if MASK not in self._channels or self._channels.index(MASK) >= frames.shape[1]:
             return None
-        mask = (frames[0, self._channels.index(MASK)] >= 0.5).astype(np.float32)
+        mask = frames[0, self._channels.index(MASK)].copy()
+        if not self._fractional:
+            mask = (mask >= 0.5).astype(np.float32)
         return None if mask.all() else mask
 
     def _count(self, file: h5py.File, path: Path) -> int:
@@ -145,13 +145,6 @@ class ProcessedCorpus:
                 "the options axes and channels of a card of your own"
             )
         return 1 if self._scattered else int(dataset.shape[0])
-
-
-def _by_corpus(card: CorpusCard) -> tuple[str, ...]:
-    for start, names in CHANNELS.items():
-        if card.name.startswith(start):
-            return names
-    return (*card.channel_names, *((MASK,) if card.mask_as_channel else ()))
 
 
 def _files(split: Split, path: Path) -> tuple[bool, bool, tuple[Path, ...]]:

@@ -16,6 +16,7 @@ import numpy as np
 from data_shards.card import CorpusCard
 from data_shards.errors import UserError
 from data_shards.hashing import sha256_of, sha256_of_all
+from data_shards.prepared import mask_fits
 from data_shards.shards.corpus import ShardedCorpus, check_size
 from data_shards.shards.headers import header_fault, parameters_of
 from data_shards.shards.index import Sample, ShardFile
@@ -183,7 +184,7 @@ def _sample_fault(shard: ShardFile, sample: Sample, entry: CorpusEntry) -> str |
         return fault
     fields, mask = shard.array(sample.fields), shard.array(sample.mask)
     meta = shard.metadata(sample)
-    if not np.isin(mask, (0, 1)).all():
+    if not mask_fits(mask, entry.card):
         return f"mask {mask.shape} is not {entry.grid} of zeros and ones"
     if not np.isfinite(fields).all():
         frame, channel = (int(i) for i in np.argwhere(~np.isfinite(fields))[0][:2])

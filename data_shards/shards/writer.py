@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from data_shards.atomic import publish
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
+from data_shards.prepared import mask_fits
 from data_shards.shards.dataset_card import write_dataset_card
 from data_shards.shards.leftover import (
     EncodedSample,
@@ -178,7 +179,7 @@ def check_trajectory(
         raise UserError(
             f"{where}: channel {card.channel_names[channel]} is not finite in frame {frame}"
         )
-    if not np.isin(trajectory.full_mask, (0, 1)).all():
+    if not mask_fits(trajectory.full_mask, card):
         raise UserError(f"{where}: its mask holds other values than 0 (solid) and 1 (fluid)")
     return came
 

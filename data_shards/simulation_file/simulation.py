@@ -87,6 +87,7 @@ class Simulation:
         measured: letters of t, y, x whose places the file gives; others are counted.
         said_step: time between frames, where somebody says it beside the file.
         by_frame: one number of each frame (T), by name: written beside the fields, never read.
+        beside: further fields (T, C, H, W), by what their names have at the end, likewise.
     """
 
     fields: NDArray[np.float32]
@@ -105,6 +106,7 @@ class Simulation:
     measured: str = ""
     said_step: float | None = None
     by_frame: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    beside: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def grid(self) -> tuple[int, int]:

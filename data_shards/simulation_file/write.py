@@ -1,6 +1,7 @@
 """Write a simulation as its file was: format, names, axes, type, coordinates.
 
-What is told of every frame (`by_frame`) lies beside, in all formats but NPY, which holds one array.
+What is told of every frame (`by_frame`) and fields of the same shape (`beside`) lie beside, in all
+formats but NPY, which holds one array.
 The file appears whole or not at all, under the name asked for.
 """
 
@@ -15,7 +16,7 @@ from scipy.io import netcdf_file, savemat
 from data_shards.atomic import new_file
 from data_shards.errors import UserError
 from data_shards.simulation_file.arrays import SUFFIXES, Format
-from data_shards.simulation_file.simulation import Coordinate, Simulation
+from data_shards.simulation_file.simulation import Coordinate, FileLayout, Simulation
 
 _MATLAB_BLOCK = 512  # bytes of MATLAB's own in front of HDF5
 _MATLAB_HEAD = b"MATLAB 7.3 MAT-file, written by moe-pot".ljust(116) + b"\0" * 8 + b"\0\2IM"
@@ -35,6 +36,8 @@ def check_suffix(output: Path, simulation: Simulation) -> None:
             f"{output}: a forecast is written as its simulation is ({simulation.source.name}); "
             f"give it a name that ends in {' or '.join(wanted)}"
         )
+    if simulation.beside and simulation.layout.format == "npy":
+        raise UserError(f"{output}: an NPY file holds one array; bands take .npz or another format")
     if output.exists() and simulation.source.exists() and output.samefile(simulation.source):
         raise UserError(f"{output}: is the simulation itself; choose another name")
 
@@ -64,8 +67,19 @@ def write_simulation(
 
 
 def _arrays(simulation: Simulation) -> dict[str, NDArray[np.floating]]:
-    """The fields as the file has them: name -> array over the layout's axes."""
-    layout, fields = simulation.layout, simulation.fields
+    """The fields as the file has them, and those beside: name -> array over the layout's axes."""
+    versions = {"": simulation.fields, **simulation.beside}
+    return {
+        f"{name}{ending}": array
+        for ending, fields in versions.items()
+        for name, array in _in_order(simulation, fields).items()
+    }
+
+
+def _in_order(
+    simulation: Simulation, fields: NDArray[np.floating]
+) -> dict[str, NDArray[np.floating]]:
+    layout = simulation.layout
     if simulation.mask is not None and simulation.behind is not None:
         fields = np.where(simulation.mask < 0.5, simulation.behind, fields)
     for letter, axis in (("y", -2), ("x", -1)):
@@ -142,7 +156,7 @@ def _write_hdf5(path: Path, simulation: Simulation) -> None:
             scales[letter].make_scale(place.name.rpartition("/")[2])
         for number, (name, values) in enumerate(_arrays(simulation).items()):
             dataset = file.create_dataset(name, data=values)
-            dataset.attrs.update(layout.attributes[number] if layout.attributes else {})
+            dataset.attrs.update(_words(layout, number))
             for axis, letter in enumerate(layout.axes):
                 if letter in scales:
                     dataset.dims[axis].attach_scale(scales[letter])
@@ -159,6 +173,11 @@ def _write_hdf5(path: Path, simulation: Simulation) -> None:
             plane = [letter for letter in layout.axes if letter in "yx"]
             for axis, letter in enumerate(plane):
                 dataset.dims[axis].attach_scale(scales[letter])
+
+
+def _words(layout: FileLayout, number: int) -> dict[str, str]:
+    """About array number so and so; those beside the fields have the words of the fields."""
+    return layout.attributes[number % len(layout.arrays)] if layout.attributes else {}
 
 
 def _bare_scale(file: h5py.File, letter: str, count: int) -> h5py.Dataset:
@@ -180,7 +199,7 @@ def _write_netcdf3(path: Path, simulation: Simulation) -> None:
         for place in places.values():
             _fill(file, place.name, place.values, (place.name,), place.attributes)
         for number, (name, values) in enumerate(arrays.items()):
-            words = layout.attributes[number] if layout.attributes else {}
+            words = _words(layout, number)
             _fill(file, name, values, tuple(names[letter] for letter in layout.axes), words)
         for name, values in simulation.by_frame.items():
             if name not in file.variables:

@@ -14,11 +14,13 @@ from data_shards.errors import UserError
 from evaluation.board.bands import BANDS_LEAD, BANDS_TITLES, band_cells, banded
 from evaluation.board.board import Board, Cell, Row, build_board
 from evaluation.board.groups import ColumnGroup, groups_of, rows_in
+from evaluation.board.page.breakeven import breakeven_chapter
 from evaluation.board.page.few_shot import few_shot_chapter
 from evaluation.board.page.fields import PicturedModel
 from evaluation.board.page.render import render_page
 from evaluation.board.page.routing import routing_chapter
 from evaluation.board.page.study import study_chapter
+from evaluation.board.references import REFERENCES_TITLE, references_on
 from evaluation.board.wording import (
     COST,
     ORIGINS,
@@ -33,6 +35,7 @@ from evaluation.board.wording import (
     score_cell,
     terms_cells,
 )
+from evaluation.breakeven.record import BREAK_EVENS
 from evaluation.metrics import MetricName
 from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record, ResultFile
@@ -64,6 +67,7 @@ def write_leaderboard(records_folder: Path, output: Path) -> Board:
     further = (
         study_chapter(found.of(STUDIES), found.of(STUDY_TRANSFERS)),
         few_shot_chapter(found.of(SWEEPS)),
+        breakeven_chapter(found.of(BREAK_EVENS)),
         routing_chapter([each for file in found.of(ROUTING) for each in file.records]),
     )
     try:
@@ -188,6 +192,9 @@ def board_markdown(board: Board) -> str:
         parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
         if any(not row.facts.floor for row in rows_in(board, group.columns)):
             parts += ["### Factor over the best floor", factors_markdown(board, group)]
+        if published := references_on(group.columns):
+            table = markdown_table(published.titles, published.rows)
+            parts += [f"### {REFERENCES_TITLE}", published.lead, table]
     if bands := [[row_label(row), *band_cells(record)] for row, record in banded(board)]:
         parts += ["## How sure forecasts are", BANDS_LEAD, markdown_table(BANDS_TITLES, bands, 2)]
     if listed := notes(board):

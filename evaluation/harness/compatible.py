@@ -9,6 +9,7 @@ from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough
 from evaluation.harness.floors import floors_of
 from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.protocol import authors_order
 from evaluation.harness.scored_grid import check_laws, scored_stride, setting_of
 from evaluation.metrics import find_metric
 from evaluation.tasks.task import Task
@@ -85,6 +86,8 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
         )
     _check_question(forecaster, task)
     layout = forecaster.layout or own_layout(corpus)
+    if forecaster.any_grid and corpus.card.axis == "space":
+        layout = layout.model_copy(update={"grid": corpus.entry.grid})
     check_fits(corpus.card, layout)
     floors = floors_of(as_asked(task, corpus).card)
     if forecaster.facts.floor and forecaster.facts.model_type not in floors:
@@ -99,6 +102,8 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
             f"{forecaster.facts.name}: it takes {wanted} frames of context, task {task.name} "
             f"gives {task.context_frames}; choose a task that gives more"
         )
+    if task.protocol == "reference":
+        authors_order(corpus.card, layout)
     check_laws(task, corpus)
     _check_headline(task, corpus, layout)
     return layout

@@ -14,9 +14,11 @@ from data_shards.stream.layout import ModelLayout
 from evaluation.foreign.factory import in_one_line, is_factory, make_model
 from evaluation.harness.floors import FLOORS
 from evaluation.records.record import ModelFacts
+from evaluation.tasks.task import ProtocolName
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
+from foundation.models.types import Prediction
 from foundation.models.work import flops_of
 
 FLOOR_PREFIX = "floor:"
@@ -33,9 +35,12 @@ class Forecaster:
         context_frames: how many frames it takes; None if all that there are, as a floor does.
         reconstructs: whether it answers with the frames that it is given.
         learnt: corpora of its training, in their order.
+        protocol: under which it is judged whatever the task says; None: the task's.
         boxes: in which it solves an equation, along time and each axis; empty without one.
         members: of an ensemble, likewise (M, B, steps, C, H, W); its forecast is their mean. None
             of a single forecast.
+        any_grid: whether it answers on the cells of the data, whatever those of its layout.
+        model: one call of a checkpoint; None of others.
     """
 
     facts: ModelFacts
@@ -46,6 +51,9 @@ class Forecaster:
     boxes: tuple[int, ...] = ()
     learnt: tuple[str, ...] = ()
     members: Callable[[Batch, int], Tensor] | None = None
+    protocol: ProtocolName | None = None
+    any_grid: bool = False
+    model: Callable[[Batch], Prediction] | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -109,7 +117,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     facts = ModelFacts(
         name=said_of(name or Path(target).resolve().name, model.about.get("unlabelled")),
         model_type=config.model_type,
-        source=target,
+        source=told_source(target),
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         flops_per_frame=_flops_per_frame(config),
@@ -125,7 +133,31 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     boxes = () if config.constraint is None else config.constraint.splits
     learnt = tuple(model.about.get("corpora", ()))
     frames = config.context_frames
-    return Forecaster(facts, forecast, layout, frames, config.reconstructs, boxes, learnt)
+    is_reference = model.about.get("protocol") == "reference"
+    return Forecaster(
+        facts,
+        forecast,
+        layout,
+        frames,
+        config.reconstructs,
+        boxes,
+        learnt,
+        protocol="reference" if is_reference else None,
+        model=model,
+    )
+
+
+def told_source(target: str) -> str:
+    """Where a checkpoint lies, as a record tells it: nothing of a machine's own folders.
+
+    A path from the root is told from the working folder, where it is inside of it, else by its
+    last two parts, as in nano-seed0/model.
+    """
+    path = Path(target)
+    if not path.is_absolute():
+        return target
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:]))
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

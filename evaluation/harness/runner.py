@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
 
-from data_shards.card import Shift
+from data_shards.card import CorpusCard, Shift
 from data_shards.config import Config
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
@@ -30,6 +30,7 @@ from data_shards.stream.windows import load_windows
 from evaluation.harness.calibration import calibrated, check_calibration, half_width, scores_of
 from evaluation.harness.compatible import Window, as_asked, check_compatible, windows_of
 from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.protocol import authors_order
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.scored_grid import cut_forecast, scored_stride
 from evaluation.metrics import Forecast, MetricName, measure
@@ -176,7 +177,7 @@ class _Run:
             learnt=self.forecaster.learnt,
         ).to(self.settings.device)
         stride = scored_stride(self.layout, self.corpus)
-        made, members = _forecast(self.forecaster, batch, self.task)
+        made, members = _forecast(self.forecaster, batch, self.task, self.corpus.card, self.layout)
         pred = made.to(batch.asked.dtype)
         forecast = cut_forecast(
             pred, batch, self.corpus, self.task, self.layout, stride, made, members
@@ -242,7 +243,9 @@ def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_Ba
 
 
 @torch.inference_mode()
-def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> tuple[Tensor, Tensor | None]:
+def _forecast(
+    forecaster: Forecaster, batch: Batch, task: Task, card: CorpusCard, layout: ModelLayout
+) -> tuple[Tensor, Tensor | None]:
     """A model that takes less context than the task gives gets the latest frames.
 
     Returns:
@@ -251,10 +254,18 @@ def _forecast(forecaster: Forecaster, batch: Batch, task: Task) -> tuple[Tensor,
     taken = forecaster.context_frames or task.context_frames
     shortened = replace(batch, given=batch.given[:, -taken:])
     steps = task.rollout_frames + task.free_frames
+    order = None if task.protocol == "own" else authors_order(card, layout)
+    if order is not None:
+        shortened = order.theirs(shortened)
     if forecaster.members is None:
-        return forecaster.forecast(shortened, steps), None
-    members = forecaster.members(shortened, steps)
-    return members.mean(0), members
+        made, members = forecaster.forecast(shortened, steps), None
+    else:
+        members = forecaster.members(shortened, steps)
+        made = members.mean(0)
+    if order is None:
+        return made, members
+    theirs = None if members is None else torch.stack([order.ours(each) for each in members])
+    return order.ours(made), theirs
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

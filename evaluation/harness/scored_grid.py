@@ -65,7 +65,9 @@ def cut_forecast(
     true = cut(batch.asked, corpus.card, stride)
     if pred.shape[2:] != true.shape[2:]:
         pred = cut(pred, corpus.card, stride)
-    points = scored_points(batch.asked_mask[:, : true.shape[2]], batch.valid_mask)
+    solids_too = task.protocol == "reference"
+    valid = torch.ones_like(batch.valid_mask) if solids_too else batch.valid_mask
+    points = scored_points(batch.asked_mask[:, : true.shape[2]], valid)
     points = points[every_nth(true.ndim - 3, stride)]
     setting = setting_of(task, corpus.card, tuple(true.shape[3:]), layout.grid == corpus.entry.grid)
     known = true.shape[1]
@@ -113,6 +115,7 @@ def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool 
         pde=card.pde,
         given=tuple(given) if whole else (),
         staggered=card.staggered if whole else {},
+        vrmse=task.vrmse,
         level=None if task.bands is None else task.bands.level,
     )
 

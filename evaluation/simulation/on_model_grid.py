@@ -15,6 +15,7 @@
 Axes: T frames, C channels, H rows and W columns of the file; R rows and columns of the model.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -143,10 +144,22 @@ class OnModelGrid:
         """What follows some windows (B, steps, C, H, W), on the file's own grid."""
         return self.back(self.predict(starts, steps), starts)
 
-    def predict(self, starts: list[int], steps: int) -> Array:
-        """What follows some windows (B, steps, C, R, R), on the model's grid."""
+    def predict(
+        self,
+        starts: list[int],
+        steps: int,
+        noisy: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> Array:
+        """What follows some windows (B, steps, C, R, R), on the model's grid.
+
+        Args:
+            starts: first frames of the windows.
+            steps: frames wanted.
+            noisy: changes the windows before the model sees them.
+        """
         device = next(self._model.parameters()).device
-        contexts = self.contexts(starts).to(device)
+        contexts = self.contexts(starts)
+        contexts = (contexts if noisy is None else noisy(contexts)).to(device)
         origins = self.origins(len(starts))
         forecast = self._model.forecast(contexts, steps, self.fluid, origins)
         predicted: Array = forecast.cpu().numpy()
@@ -163,6 +176,11 @@ class OnModelGrid:
     def fluid(self) -> torch.Tensor | None:
         """The share of fluid in the cells of the model's grid, as training shows it."""
         return None if self.mask is None else self._share
+
+    @property
+    def context_frames(self) -> int:
+        """That a window has."""
+        return self._model.config.context_frames
 
     @property
     def resamples(self) -> bool:

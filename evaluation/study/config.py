@@ -49,11 +49,19 @@ class TransferConfig(Config):
         return self
 
 
+class StudiedModel(Config):
+    """A preset, and what is said over it for this model alone."""
+
+    preset: str
+    overrides: tuple[str, ...] = ()
+
+
 class StudyConfig(Config):
     """Models times mixtures times seeds, and what they are judged on."""
 
     title: str
-    models: dict[str, str] = Field(min_length=1)  # name in tables -> preset
+    # Name in tables -> preset, or a preset with overrides of its own, as its rate or its steps.
+    models: dict[str, str | StudiedModel] = Field(min_length=1)
     # Name -> overrides "key.path=value" that make it, as in data.corpora=[mixture_10].
     mixtures: dict[str, tuple[str, ...]] = Field(min_length=1)
     seeds: PositiveInt = 3  # 0 to this less one
@@ -69,8 +77,14 @@ class StudyConfig(Config):
                     f"mixture {name!r}: becomes part of a folder's name; take letters, digits, "
                     "dots, dashes and underscores"
                 )
-        if len(set(self.models.values())) < len(self.models):
-            raise ValueError("two models have the same preset; each run of a preset is made once")
+        models = [studied(model) for model in self.models.values()]
+        if len(set(models)) < len(models):
+            raise ValueError(
+                "two models have the same preset and overrides; each run of a preset is made once"
+            )
+        labels = [_label(name, studied(model)) for name, model in self.models.items()]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"names of models make the same folder: {sorted(labels)}")
         return self
 
     @model_validator(mode="after")
@@ -86,6 +100,7 @@ class StudyConfig(Config):
     @model_validator(mode="after")
     def _seeds_are_the_studys(self) -> Self:
         given = [*self.overrides, *(each for own in self.mixtures.values() for each in own)]
+        given += [each for model in self.models.values() for each in studied(model).overrides]
         if any(override.startswith("seed=") for override in given):
             raise ValueError("an override sets seed; the study does, see seeds")
         return self
@@ -98,6 +113,7 @@ class StudyRun:
     Attributes:
         model: its name in tables.
         preset: that it starts from.
+        label: of the model in names of folders and records.
         mixture: its name.
         seed: of initial weights, order of samples and noise.
         overrides: everything that is said over the preset.
@@ -106,6 +122,7 @@ class StudyRun:
 
     model: str
     preset: str
+    label: str
     mixture: str
     seed: int
     overrides: tuple[str, ...]
@@ -114,7 +131,7 @@ class StudyRun:
     @property
     def name(self) -> str:
         """Of its training folder and of its records."""
-        return f"{self.preset}-{self.mixture}-seed{self.seed}"
+        return f"{self.label}-{self.mixture}-seed{self.seed}"
 
     @property
     def identity(self) -> str:
@@ -143,7 +160,21 @@ def runs_of(study: StudyConfig) -> list[StudyRun]:
 def _runs(study: StudyConfig) -> Iterator[StudyRun]:
     for seed in range(study.seeds):
         for mixture, own in study.mixtures.items():
-            for model, preset in study.models.items():
-                overrides = (*study.overrides, *own, f"seed={seed}")
-                config = load_run_config(preset, list(overrides))
-                yield StudyRun(model, preset, mixture, seed, overrides, config)
+            for name, model in study.models.items():
+                of_model = studied(model)
+                overrides = (*study.overrides, *own, *of_model.overrides, f"seed={seed}")
+                config = load_run_config(of_model.preset, list(overrides))
+                label = _label(name, of_model)
+                yield StudyRun(name, of_model.preset, label, mixture, seed, overrides, config)
+
+
+def studied(model: str | StudiedModel) -> StudiedModel:
+    """A model of a study in its long form."""
+    return StudiedModel(preset=model) if isinstance(model, str) else model
+
+
+def _label(name: str, model: StudiedModel) -> str:
+    """The preset; of a preset with overrides the model's own name."""
+    if not model.overrides:
+        return model.preset
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")

@@ -18,38 +18,40 @@ from foundation.physics.norms import space
 
 
 def as_seen_by(batch: Batch, member: int, noise: float, seed: int = 0) -> Batch:
-    """A batch with the noise of one member.
+    """A batch with the noise of one member: in the fluid, of channels that are predicted.
 
     Args:
         batch: given frames (B, T, C, *S).
         member: its number; 0 sees the batch as it is.
+        noise: its size, see `noise_of`.
+        seed: of the ensemble.
+    """
+    given = batch.given
+    if member == 0 or noise == 0.0 or batch.asked_mask.shape[1] != given.shape[2]:
+        return batch
+    real = batch.asked_mask[:, None, :, *(None,) * len(space(given))] * batch.valid_mask[:, None]
+    return replace(batch, given=given + real * noise_of(given, member, noise, seed))
+
+
+def noise_of(given: Tensor, member: int, noise: float, seed: int = 0) -> Tensor:
+    """The noise of one member (B, 1, C, *S).
+
+    Args:
+        given: frames (B, T, C, *S).
+        member: its number, 1 or more.
         noise: root mean square of the pattern, in units of the root mean square change from one
             given frame to the next; of a single given frame, of its deviation in space.
         seed: of the ensemble.
     """
-    if member == 0 or noise == 0.0:
-        return batch
-    given = batch.given
-    pattern = _pattern(tuple(given.shape[2:]), member, seed).to(given)
-    return replace(batch, given=given + noise * _size(batch) * pattern)
+    if given.shape[1] > 1:
+        moved = given[:, 1:] - given[:, :-1]
+    else:
+        moved = given - given.mean(space(given), keepdim=True)
+    size_B1C = moved.square().mean((1, *space(given)), keepdim=True).sqrt()
+    return noise * size_B1C * _pattern(tuple(given.shape[2:]), member, seed).to(given)
 
 
 def _pattern(shape: tuple[int, ...], member: int, seed: int) -> Tensor:
     """Standard normal numbers (C, *S), drawn on the CPU whatever the device."""
     generator = torch.Generator().manual_seed(keyed(f"member/{member}", seed) >> 1)
     return torch.randn(shape, generator=generator)
-
-
-def _size(batch: Batch) -> Tensor:
-    """Of noise 1 (B, 1, C, *S); 0 in channels that are not predicted and in solid cells."""
-    given = batch.given
-    grid = (None,) * len(space(given))
-    if given.shape[1] > 1:
-        moved = given[:, 1:] - given[:, :-1]
-    else:
-        moved = given - given.mean(space(given), keepdim=True)
-    size_B1C = moved.square().mean((1, *space(given)), keepdim=True).sqrt()
-    real = given.new_zeros(len(batch), given.shape[2])
-    if batch.asked_mask.shape[1] == given.shape[2]:
-        real = batch.asked_mask
-    return size_B1C * real[:, None, :, *grid] * batch.valid_mask[:, None]

@@ -15,6 +15,7 @@ import torch
 from pydantic import NonNegativeInt, model_validator
 from torch import Tensor, nn
 
+from foundation.models.annealed import AnnealedNetwork
 from foundation.models.mixture import Mixture
 from foundation.models.operator_transformer import (
     NUM_NORM_GROUPS,
@@ -24,9 +25,10 @@ from foundation.models.operator_transformer import (
 )
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work
-from foundation.moe.experts import Expert
+from foundation.moe.experts import ExpertBank
+from foundation.moe.gate import gate_products
 from foundation.moe.mixture import MixtureOfExperts
-from foundation.moe.router import RouterConfig, Routing
+from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule
 from foundation.nn.fourier import FourierLayer
 from foundation.nn.normalise import norm_last
 
@@ -65,7 +67,9 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm_space = nn.GroupNorm(NUM_NORM_GROUPS, width)
-        self.fourier = FourierLayer(width, config.heads, config.modes)
+        self.fourier = FourierLayer(
+            width, config.heads, config.modes, config.resolution // config.patch
+        )
         self.norm_moe = nn.GroupNorm(NUM_NORM_GROUPS, width)
         self.moe = MixtureOfExperts(
             width, width * config.mlp_ratio, config.num_shared, config.router
@@ -79,25 +83,22 @@ class Block(nn.Module):
         return x_BhwD + mixed.view_as(x_BhwD), routing
 
 
-class MoEPOT(OperatorTransformer):
-    """The mixture-of-experts operator transformer.
-
-    `training_step` is a persistent buffer that `at_step` sets; the router's
-    temperature is a function of it, so that it travels with the weights.
-    """
+class MoEPOT(OperatorTransformer, AnnealedNetwork):
+    """The mixture-of-experts operator transformer."""
 
     config: MoEPOTConfig
-    training_step: Tensor
 
     def __init__(self, config: MoEPOTConfig) -> None:
         super().__init__(config, (Block(config) for _ in range(config.blocks)))
-        self.register_buffer("training_step", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def schedule(self) -> TemperatureSchedule:
+        return self.config.router.temperature
 
     def reset(self, generator: torch.Generator) -> None:
         """As the shared parts; step 0."""
         super().reset(generator)
-        with torch.no_grad():
-            self.training_step.zero_()
+        AnnealedNetwork.reset(self, generator)
 
     def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
         temperature = self.softmax_temperature()
@@ -107,32 +108,14 @@ class MoEPOT(OperatorTransformer):
             routing.append(routed)
         return x_BhwD, tuple(routing)
 
-    def at_step(self, step: int) -> None:
-        """Set the step that the routers' temperature follows."""
-        super().at_step(step)
-        self.training_step.fill_(step)
-
-    @property
-    def temperature(self) -> float:
-        """Of the routers; waits for the device."""
-        return self.config.router.temperature.at(int(self.training_step))
-
-    def softmax_temperature(self) -> Tensor:
-        """The same as the routers take it: a scalar where the weights are."""
-        schedule = self.config.router.temperature
-        step = self.training_step.to(torch.float32)
-        return (schedule.start * schedule.decay**step).clamp(min=schedule.floor)
-
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
         total = sum(p.numel() for p in self.parameters())
-        idle = sum(
-            p.numel() for m in self.modules() if isinstance(m, Expert) for p in m.parameters()
-        )
-        config = self.config
-        routed = idle * config.router.num_experts // (config.router.num_experts + config.num_shared)
-        unused = routed * (config.router.num_experts - config.router.top_k)
-        return ParameterCounts(total, total - unused // config.router.num_experts)
+        banks = (m for m in self.modules() if isinstance(m, ExpertBank))
+        routed = sum(p.numel() for bank in banks for p in bank.parameters())
+        router = self.config.router
+        unused = routed // router.num_experts * (router.num_experts - router.top_k)
+        return ParameterCounts(total, total - unused)
 
 
 def work(config: MoEPOTConfig) -> Work:
@@ -145,8 +128,7 @@ def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
     tokens, width = (config.resolution // config.patch) ** 2, config.width
     features, chosen = width * config.mlp_ratio, config.router.top_k
     computed = chosen + config.num_shared
-    attention = 4 * features * max(2 * features // 16, 1)
-    gate = features * (4 * features + config.router.num_experts) + attention
+    gate = gate_products(features, config.router.num_experts)
     kept = 2 * features + computed * width
     work = tokens * features * width * (1 + computed)
     if config.router.unit == "sample":

@@ -14,7 +14,7 @@ from pydantic import PlainValidator, SerializeAsAny
 from data_shards.errors import UserError, unknown_name
 from foundation.constraint.config import ConstraintConfig
 from foundation.constraint.work import solve_work
-from foundation.models import dpot, flow_tokenizer, fno, moe_pot, pg_moe, shodh_moe, unet
+from foundation.models import dpot, flow_tokenizer, fno, moe_fno, moe_pot, pg_moe, shodh_moe, unet
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
 from foundation.models.work import Work
@@ -43,6 +43,7 @@ ARCHITECTURES: dict[str, Architecture[Any]] = {
     "moe_pot": Architecture(moe_pot.MoEPOTConfig, moe_pot.MoEPOT, moe_pot.work),
     "dpot": Architecture(dpot.DPOTConfig, dpot.DPOT, dpot.work),
     "fno": Architecture(fno.FNOConfig, fno.FNO, fno.work),
+    "moe_fno": Architecture(moe_fno.MoEFNOConfig, moe_fno.MoEFNO, moe_fno.work),
     "unet": Architecture(unet.UNetConfig, unet.UNet, unet.work),
     "flow_tokenizer": Architecture(
         flow_tokenizer.FlowTokenizerConfig, flow_tokenizer.FlowTokenizer, flow_tokenizer.work

@@ -26,7 +26,7 @@ class Gate(nn.Module):
 
     def __init__(self, features: int, num_experts: int, norm: GateNorm) -> None:
         super().__init__()
-        squeezed = max(2 * features // _ATTENTION_REDUCTION, 1)
+        squeezed = _squeezed(features)
         self.widen = nn.Linear(features, 2 * features)
         self.norm_wide = _norm(2 * features, norm)
         self.attention_in = nn.Linear(2 * features, squeezed)
@@ -44,6 +44,16 @@ class Gate(nn.Module):
         x = F.gelu(self.norm_narrow(self.narrow(x)))
         logits_BE: Tensor = self.score(x)
         return logits_BE.float()
+
+
+def gate_products(features: int, num_experts: int) -> int:
+    """Multiply-adds of a `Gate` for one vector of features."""
+    return features * (4 * features + num_experts) + 4 * features * _squeezed(features)
+
+
+def _squeezed(features: int) -> int:
+    """Width of the channel attention."""
+    return max(2 * features // _ATTENTION_REDUCTION, 1)
 
 
 class PrototypeGate(nn.Module):

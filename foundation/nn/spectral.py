@@ -7,6 +7,9 @@ of its grid: the same weights work on any grid of at least 2 modes points.
 Source: FNO (ICLR 2021).
 """
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -30,31 +33,8 @@ class SpectralConvolution(nn.Module):
 
     def forward(self, x_BSD: Tensor) -> Tensor:
         """(B, *S, D) -> (B, *S, D)."""
-        last, others = x_BSD.ndim - 2, range(1, x_BSD.ndim - 2)
-        # The last axis first: what is dropped there need not be transformed along the others.
-        # FFTs of bfloat16 do not exist; the spectrum is float32 at least.
-        wide = torch.promote_types(x_BSD.dtype, torch.float32)
-        spectrum = torch.fft.rfft(x_BSD.to(wide), dim=last).narrow(last, 0, self.modes)
-        for axis in reversed(others):
-            spectrum = self._kept(torch.fft.fft(spectrum, dim=axis), axis)
-        spectrum = self._mixed(spectrum.flatten(1, -2)).view_as(spectrum)
-        for axis in others:
-            spectrum = torch.fft.ifft(self._spread(spectrum, axis, x_BSD.shape[axis]), dim=axis)
-        out: Tensor = torch.fft.irfft(spectrum, n=x_BSD.shape[last], dim=last)
-        return out.to(x_BSD.dtype)
-
-    def _kept(self, spectrum: Tensor, axis: int) -> Tensor:
-        """The lowest modes of both signs."""
-        low = spectrum.shape[axis] - self.modes
-        parts = [spectrum.narrow(axis, start, self.modes) for start in (0, low)]
-        return torch.cat(parts, dim=axis)
-
-    def _spread(self, kept: Tensor, axis: int, size: int) -> Tensor:
-        """A spectrum of `size` modes that are zero where they were not kept."""
-        shape = list(kept.shape)
-        shape[axis] = size - 2 * self.modes
-        positive, negative = kept.chunk(2, dim=axis)
-        return torch.cat([positive, kept.new_zeros(shape), negative], dim=axis)
+        mixed = self._mixed(lowest_modes(x_BSD, self.modes))
+        return from_lowest_modes(mixed, x_BSD.shape[1:-1], self.modes).to(x_BSD.dtype)
 
     def _mixed(self, modes_BKD: Tensor) -> Tensor:
         """Complex matrix of every mode, as one batch of real products."""
@@ -64,3 +44,46 @@ class SpectralConvolution(nn.Module):
         mixed = torch.bmm(x, real_form(self.weight)).to(parts_KB2D.dtype)
         mixed = mixed.view(*mixed.shape[:2], 2, width).permute(1, 0, 3, 2)
         return torch.view_as_complex(mixed.contiguous())
+
+
+def lowest_modes(x_BSD: Tensor, modes: int) -> Tensor:
+    """Complex modes (B, K, D) that are kept of real fields (B, *S, D)."""
+    last, others = x_BSD.ndim - 2, range(1, x_BSD.ndim - 2)
+    # The last axis first: what is dropped there need not be transformed along the others.
+    # FFTs of bfloat16 do not exist; the spectrum is float32 at least.
+    wide = torch.promote_types(x_BSD.dtype, torch.float32)
+    spectrum = torch.fft.rfft(x_BSD.to(wide), dim=last).narrow(last, 0, modes)
+    for axis in reversed(others):
+        spectrum = _kept(torch.fft.fft(spectrum, dim=axis), axis, modes)
+    lowest: Tensor = spectrum.flatten(1, -2)
+    return lowest
+
+
+def from_lowest_modes(modes_BKD: Tensor, grid: Sequence[int], modes: int) -> Tensor:
+    """Real fields (B, *S, D) on a grid S, whose other modes are zero."""
+    *others, last = grid
+    spectrum = modes_BKD.view(len(modes_BKD), *(2 * modes for _ in others), modes, -1)
+    for axis, size in enumerate(others, 1):
+        spectrum = torch.fft.ifft(_spread(spectrum, axis, size, modes), dim=axis)
+    out: Tensor = torch.fft.irfft(spectrum, n=last, dim=len(grid))
+    return out
+
+
+def _kept(spectrum: Tensor, axis: int, modes: int) -> Tensor:
+    """The lowest modes of both signs."""
+    parts = [spectrum.narrow(axis, start, modes) for start in (0, spectrum.shape[axis] - modes)]
+    return torch.cat(parts, dim=axis)
+
+
+def _spread(kept: Tensor, axis: int, size: int, modes: int) -> Tensor:
+    """A spectrum of `size` modes that are zero where they were not kept."""
+    shape = list(kept.shape)
+    shape[axis] = size - 2 * modes
+    positive, negative = kept.chunk(2, dim=axis)
+    return torch.cat([positive, kept.new_zeros(shape), negative], dim=axis)
+
+
+def wave_vectors(modes: int, axes: int) -> list[tuple[int, ...]]:
+    """Wave vector of each kept mode, in waves per side, in the order of the modes."""
+    signed = [*range(modes), *range(-modes, 0)]
+    return list(itertools.product(*(signed for _ in range(axes - 1)), range(modes)))

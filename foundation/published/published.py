@@ -71,7 +71,7 @@ def import_published(path: Path, out: Path, told: Told | None = None) -> Importe
     weights = from_published(dict(_checked(file)))
     if inferred.config.model_type == "moe_pot":
         weights["training_step"] = torch.tensor(_AFTER_SCHEDULE)
-    about = {"imported": _provenance(file, inferred)}
+    about = {"imported": _provenance(file, inferred), "protocol": "reference"}
     with _refused(out), new_folder(out) as partial:
         save_folder(partial, inferred.config, weights, about)
         _check_free(out)  # made by another in the meantime
@@ -150,6 +150,8 @@ def _remarks(file: PublishedFile, inferred: Inferred) -> Iterator[str]:
     for setting, (value, origin) in inferred.origins.items():
         if origin == "published value":
             yield f"{setting}={value}: not in the file, taken from the published network"
+    if config.time_aggregation == "mlp":
+        yield "no time_agg_layer.gamma among the tensors: frames are aggregated without cosines"
     rows = config.resolution // config.patch
     if inferred.origins["modes"][1] == "args" and config.modes < rows:
         yield (

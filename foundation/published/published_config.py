@@ -31,6 +31,7 @@ Origin = Literal["option", "args", "published value"]
 PUBLISHED_MODES = 32
 PUBLISHED_TOP_K = 4
 PUBLISHED_AGGREGATION = "exp_mlp"
+_FREQUENCIES = "time_agg_layer.gamma"  # the plain aggregation, "mlp", has none
 _PUBLISHED_ACTIVATION = "gelu"
 _LARGEST = 1 << 16  # of any one size; the largest published one is 8192
 
@@ -89,8 +90,7 @@ def infer_config(
     kind = published_type(shapes)
     _check_known(shapes, kind, where)
     values = {"model_type": kind} | _sizes(_Shapes(shapes, where), kind)
-    # Unless args say so, a missing gamma is a missing tensor and not the other aggregation.
-    values["time_aggregation"] = "mlp" if args.get("time_agg") == "mlp" else PUBLISHED_AGGREGATION
+    values["time_aggregation"] = _aggregation(shapes, args, where)
     shown = _flat(values)
     origins: dict[str, tuple[Any, Origin]] = {}
     origins["modes"] = _unseen(told.modes, args, "modes", PUBLISHED_MODES, where)
@@ -254,6 +254,19 @@ def _unseen(
     if args.get(name) is not None:
         return _whole(args[name], name, where), "args"
     return published, "published value"
+
+
+def _aggregation(shapes: Mapping[str, Shape], args: Mapping[str, Any], where: str) -> str:
+    """How frames are put together: with the cosines whose frequencies are a tensor, or without."""
+    found = PUBLISHED_AGGREGATION if _FREQUENCIES in shapes else "mlp"
+    said = args.get("time_agg")
+    if said in (None, found):
+        return found
+    has = "there" if _FREQUENCIES in shapes else "missing"
+    raise UserError(
+        f"{where}: args.time_agg={_shown(said)}, but tensor {_FREQUENCIES} is {has}, which is "
+        f"time_agg={found}; arguments and weights are not of the same network"
+    )
 
 
 def _activation(args: Mapping[str, Any], where: str) -> tuple[str, Origin]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from data_shards.errors import UserError
 from foundation.models.registry import ModelConfig
+from foundation.moe.linear import SpectralMixture
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import TemperatureSchedule
 from foundation.nn.normalise import SampleBatchNorm
@@ -23,9 +24,13 @@ from foundation.nn.normalise import SampleBatchNorm
 def router_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Name and module of every feature extractor and router."""
     for path, module in model.named_modules():
+        names: tuple[str, ...] = ()
         if isinstance(module, MixtureOfExperts):
-            for name in ("extract", "router"):
-                yield f"{path}.{name}" if path else name, getattr(module, name)
+            names = ("extract", "router")
+        elif isinstance(module, SpectralMixture):
+            names = ("router",)
+        for name in names:
+            yield f"{path}.{name}" if path else name, getattr(module, name)
 
 
 def freeze_routers(model: nn.Module) -> None:

@@ -93,9 +93,9 @@ def add_noise_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noise",
         type=exponent,
-        default=0.1,
+        default=1.0,
         metavar="SIZE",
-        help="of members' given frames, in units of their change from frame to frame; default 0.1",
+        help="of members' given frames, in units of their change from frame to frame; default 1",
     )
     parser.add_argument(
         "--seed", type=not_negative, default=0, metavar="S", help="of that noise; default 0"

@@ -11,28 +11,41 @@ from foundation import Surrogate
 def add_placing_options(parser: argparse.ArgumentParser) -> None:
     """The device of a model that forecasts, and how it computes there."""
     parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         "--bf16", action="store_true", help="compute in bfloat16; by default in float32"
+    )
+    precision.add_argument(
+        "--tf32",
+        action="store_true",
+        help="float32, but products of numbers rounded to 10 bits of mantissa; faster on a GPU",
     )
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="compile the network first: some minutes that many forecasts repay, on a GPU in bf16",
+        help="compile the network first: some minutes that many forecasts repay, on a GPU",
     )
 
 
-def open_placed(options: argparse.Namespace) -> Surrogate:
+def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> Surrogate:
     """The checkpoint that the options name, on their device.
+
+    Args:
+        options: with `checkpoint` and those of `add_placing_options`.
+        checkpoint: another one, in the same place.
 
     Raises:
         UserError: this machine does not have the device, or there is no such checkpoint, or it is
             one of boxes.
     """
     device = usable_device(options.device)
-    model = Surrogate.from_pretrained(options.checkpoint).to(device)
+    if options.tf32:
+        torch.set_float32_matmul_precision("high")
+    name = checkpoint or options.checkpoint
+    model = Surrogate.from_pretrained(name).to(device)
     if model.config.dimensions == 3:
         raise UserError(
-            f"{options.checkpoint}: a {model.config.model_type} of boxes, and files are read as "
+            f"{name}: a {model.config.model_type} of boxes, and files are read as "
             "planes; call it from Python (foundation.Surrogate), or judge it on shards with "
             "foundation evaluate"
         )

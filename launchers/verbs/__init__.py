@@ -16,6 +16,7 @@ SUMMARIES = {
     "tasks": "list tasks, groups of tasks and metrics",
     "rescore": "aggregate records again, with further metrics, without the model",
     "leaderboard": "build a leaderboard from records",
+    "breakeven": "after how many forecasts a training has repaid its cost, beside a coarser solver",
     "study": "train, judge and compare models on mixtures, from several seeds",
     "transfer": "learn a corpus from few trajectories, from a checkpoint and from scratch",
     "routing": "tell corpora, strangers and expert usage from the routers of checkpoints",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import torch
 from tqdm import tqdm
@@ -19,6 +20,8 @@ from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import FLOOR_PREFIX, Forecaster, open_forecaster
 from evaluation.harness.members import ensemble_of
+from evaluation.harness.other_grids import on_data_grid
+from evaluation.harness.protocol import under
 from evaluation.harness.ranks import Ranks, joined_ranks
 from evaluation.harness.resume import read_judged
 from evaluation.harness.runner import RunSettings
@@ -26,7 +29,7 @@ from evaluation.records.record import Record, predictions_path, samples_path
 from evaluation.records.results import check_writable
 from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
-from evaluation.tasks.task import Task, load_tasks, select_tasks, task_of_card
+from evaluation.tasks.task import ProtocolName, Task, load_tasks, select_tasks, task_of_card
 from launchers.console.arguments import (
     Subparsers,
     add_noise_options,
@@ -109,6 +112,20 @@ def add_verb(subparsers: Subparsers) -> None:
         help="judge the mean of N members: of a checkpoint under noise, of ensemble:A,B by turns",
     )
     add_noise_options(parser)
+    parser.add_argument(
+        "--grid",
+        choices=("model", "native", "regrid"),
+        default="model",
+        help="where checkpoints answer: on their own grid (default, the published protocol); or on "
+        "the data's, native or by regridding there and back",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=get_args(ProtocolName),
+        help="how forecasts are made and scored: reference is that of MoE-POT's authors (x first, "
+        "their channel order, padding and obstacle fed back, solid cells scored; default: "
+        "reference for what import-reference made, else as the task says)",
+    )
     parser.add_argument("--include", type=Path, metavar="DIR", help="folder of further task files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
     parser.add_argument("--json", action="store_true", help="print the records instead of a table")
@@ -218,7 +235,11 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> E
         _forecaster(options, target, device, name)
         for target, name in zip(options.targets, names, strict=True)
     ]
-    pairs = [(forecaster, task) for forecaster in forecasters for task in tasks]
+    pairs = [
+        (forecaster, under(task, options.protocol or forecaster.protocol))
+        for forecaster in forecasters
+        for task in tasks
+    ]
     return Evaluation(options.output, settings, corpora, pairs, known)
 
 
@@ -228,7 +249,12 @@ def _forecaster(
     """A target as it is, or as an ensemble."""
     parts = target.removeprefix(_ENSEMBLE).split(",") if target.startswith(_ENSEMBLE) else [target]
     if len(parts) == 1 and (options.members is None or target.startswith(FLOOR_PREFIX)):
-        return open_forecaster(parts[0], device, name)
+        opened_one = open_forecaster(parts[0], device, name)
+        if options.grid == "model" or opened_one.facts.floor:
+            return opened_one
+        return on_data_grid(opened_one, options.grid)
+    if options.grid != "model":
+        raise UserError(f"--grid {options.grid}: of ensembles only --grid model is judged")
     opened = [open_forecaster(part, device) for part in parts]
     count = options.members or len(parts)
     return ensemble_of(opened, count, options.noise, options.seed, name)

@@ -13,18 +13,19 @@ import numpy as np
 
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
-from data_shards.simulation_file import write_simulation
+from data_shards.simulation_file import Simulation, write_simulation
 from data_shards.simulation_file.write import check_suffix
 from evaluation.records.results import check_writable
 from evaluation.simulation.answer_picture import draw_answer
+from evaluation.simulation.bands import BandReport, MemberTerms, banded_forecast
 from evaluation.simulation.error_curve import errors_beside
 from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
 from evaluation.simulation.report import judge
-from evaluation.simulation.scaling import scaling_for
+from evaluation.simulation.scaling import Scaling, scaling_for
 from evaluation.simulation.solution import solve
 from foundation import Surrogate
-from launchers.console.arguments import Subparsers, add_parser, positive
+from launchers.console.arguments import Subparsers, add_noise_options, add_parser, positive
 from launchers.console.device import open_placed
 from launchers.console.progress import say
 from launchers.console.simulation_options import (
@@ -48,9 +49,13 @@ _EXAMPLES = """examples:
   foundation predict runs/burgers/model start.npz --steps 31 --output later.npz \\
       --parameters viscosity=0.01,advection=1 --time-step 0.03    # under an equation
 
+  foundation predict runs/tiny/model flow.h5 --steps 10 --members 8 --output banded.h5
+
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
 forecast.gif, to look at, and forecast.report.txt and .json: for how many frames to trust it, by
-forecasts of the frames that are known; their errors stand in forecast.h5 as well. A steady
+forecasts of the frames that are known; their errors stand in forecast.h5 as well. With --members
+the forecast is the mean of several, under noise or of several checkpoints (--also), and
+NAME_low and NAME_high beside it are bands that held 90 % of the known frames. A steady
 problem is a file with the source and its coefficients under the names of the model's slots;
 its report tells the residual, hence the error, of the answer. A model under an equation asks for
 its coefficients, the time between frames and the places of the cells: from the file (numbers under
@@ -71,6 +76,17 @@ def add_verb(subparsers: Subparsers) -> None:
         metavar="OUT",
         help="file of the input's format (default: here, FILE's name with _forecast or _answer)",
     )
+    parser.add_argument(
+        "--members", type=positive, metavar="N", help="forecast by N members, with bands of 90 %%"
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        default=[],
+        metavar="CHECKPOINT",
+        help="further checkpoints that members are of by turns",
+    )
+    add_noise_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.set_defaults(run=_run)
 
@@ -88,6 +104,7 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     """The future of a simulation."""
     if options.steps is None:
         raise UserError("how many frames? Say it by --steps N")
+    terms = _member_terms(options)
     companions = _companions(options, ".png", ".gif", ".report.txt", ".report.json")
     simulation = open_simulation(options, model)
     check_suffix(options.output, simulation)
@@ -102,23 +119,75 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     seen = scaling.applied(simulation) if scaling else simulation
     report = judge(model, seen, options.checkpoint, options.steps, scaling=scaling)
     future = forecast(model, seen, options.steps, report.keeps_detail)
-    if scaling:
-        future = scaling.undone(future)
+    text, plain = report.text, report.plain()
+    if terms is not None:
+        future, bands = _banded(options, model, seen, future, terms, report.keeps_detail)
+        text, plain = f"{text}\n\n{bands.text}", {**plain, "bands": bands.model_dump(mode="json")}
+    future = _undone(future, scaling)
     beside = errors_beside(report.errors, options.steps)
     write_simulation(replace(future, by_frame=beside), options.output, overwrite=options.overwrite)
-    _write(companions[".report.txt"], f"{report.text}\n".encode())
-    _write(companions[".report.json"], f"{json.dumps(report.plain(), indent=1)}\n".encode())
+    _write(companions[".report.txt"], f"{text}\n".encode())
+    _write(companions[".report.json"], f"{json.dumps(plain, indent=1)}\n".encode())
     _write(companions[".png"], draw_sheet(simulation, future, report.errors))
     film = animate(simulation, future, model.config.context_frames, report.errors)
     _write(companions[".gif"], film)
     bad = ~np.isfinite(future.fields).all((1, 2, 3))
     if bad.any():
         say(f"warning: the forecast is not finite from its frame {int(bad.argmax()) + 1} on")
-    _tell(report.text, "forecast", options.output, companions)
+    _tell(text, "forecast", options.output, companions)
+
+
+def _member_terms(options: argparse.Namespace) -> MemberTerms | None:
+    """How members differ; None of a single forecast.
+
+    Raises:
+        UserError: too few members, or none that differ.
+    """
+    checkpoints = 1 + len(options.also)
+    if options.members is None and checkpoints == 1:
+        return None
+    count = options.members or checkpoints
+    if count < max(2, checkpoints):
+        raise UserError(
+            f"--members {count} of {checkpoints} checkpoints: ask for {max(2, checkpoints)} or more"
+        )
+    if count > checkpoints and options.noise == 0:
+        raise UserError("--noise 0: members of one checkpoint differ by noise alone; raise it")
+    if options.output.suffix.lower() == ".npy":
+        raise UserError("--members: an NPY file holds one array and no bands; give an .npz")
+    return MemberTerms(count, options.noise, options.seed)
+
+
+def _banded(
+    options: argparse.Namespace,
+    model: Surrogate,
+    seen: Simulation,
+    future: Simulation,
+    terms: MemberTerms,
+    keep_detail: bool,
+) -> tuple[Simulation, BandReport]:
+    """The forecast by members in the place of the single one, bands beside it."""
+    others = [open_placed(options, checkpoint) for checkpoint in options.also]
+    found = banded_forecast([model, *others], seen, options.steps, terms, keep_detail)
+    beside = {"_low": found.low, "_high": found.high}
+    return replace(future, fields=found.mean, beside=beside), found.report
+
+
+def _undone(future: Simulation, scaling: Scaling | None) -> Simulation:
+    """A forecast and what is beside it in the file's values again."""
+    if scaling is None:
+        return future
+    beside = {
+        ending: scaling.undone(replace(future, fields=fields)).fields
+        for ending, fields in future.beside.items()
+    }
+    return replace(scaling.undone(future), beside=beside)
 
 
 def _answer(options: argparse.Namespace, model: Surrogate) -> None:
     """The answer to a steady problem."""
+    if options.members is not None or options.also:
+        raise UserError("--members: bands are of forecasts; a steady problem has its residual")
     if options.steps is not None:
         raise UserError("--steps: a steady problem has no next frames; leave it out")
     companions = _companions(options, ".png", ".report.txt", ".report.json")

@@ -26,9 +26,11 @@ from evaluation.board.page.elements import (
     counted,
     models_of,
     name_of,
+    plain_table,
     row_styles,
 )
 from evaluation.board.page.fields import Films, PicturedModel, films_of
+from evaluation.board.references import REFERENCES_TITLE, references_on
 from evaluation.board.wording import COST, headline_text, notes
 from evaluation.plots import MOST_LINES
 from evaluation.tasks.task import group_meanings
@@ -123,6 +125,9 @@ def _group(
     if films.figures or films.left_out:
         fields = Part(_films_text(films), figures=films.figures)
         folds.append(Fold("Fields", fields, shown))
+    if published := references_on(group.columns):
+        table = plain_table(published.titles, published.rows)
+        folds.append(Fold(REFERENCES_TITLE, Part(published.lead, table=table)))
     table = tables.scores(board, group, styles)
     return Chapter(group.anchor, group.title, Part(lead, table=table), folds=folds)
 

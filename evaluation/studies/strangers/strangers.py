@@ -65,8 +65,8 @@ def main() -> None:
     strangers = {
         name: as_file(name, make(CELLS).frames(FRAMES)) for name, make in SIMULATIONS.items()
     }
-    files = sorted(options.others.glob("*.npz")) if options.others else []
-    others = {path.stem: read_simulation(path, Reading(axes="t,y,x")) for path in files}
+    paths = sorted(options.others.glob("*.npz")) if options.others else []
+    others = {path.stem: read_simulation(path, Reading(axes="t,y,x")) for path in paths}
     strangers |= others
     known = known_physics(model, options.shards)
     strange, routers = {}, {}

@@ -46,6 +46,7 @@ A split that is already there as asked is skipped; one that was stopped goes on 
 Raw files of the same names and sizes are taken for the same ones; --overwrite reads them again.
 Trajectories keep the order of the files, which may be sorted (the elliptic ones are, by the
 sparsity of the source): training shuffles them, --limit takes the first ones.
+Of compressible and vorticity files it is told which of their authors' programs made them.
 Files are read block by block, so memory does not grow with them. --raw is the folder that
 holds these files, or the one file itself under any name:
   {files}
@@ -158,6 +159,8 @@ def _run(options: argparse.Namespace) -> None:
         for split, planned in plans.items()
     ]
     missing = pending(orders, options.out, options.overwrite)
+    for line in _program(missing[0], options) if missing else ():
+        say(f"{card.name}: {line}")
     for order in missing:
         if not plans[order.split].split_known:
             _warn_of_twins(order, options.out)
@@ -165,6 +168,13 @@ def _run(options: argparse.Namespace) -> None:
         for order in missing:
             if pending([order], options.out, options.overwrite):  # no other made it meanwhile
                 _write(order, options)
+
+
+def _program(order: Order, options: argparse.Namespace) -> tuple[str, ...]:
+    """What the fields of the files say of the program that made them."""
+    from data_shards.read.convert import program_of
+
+    return program_of(order.card, order.split, options.raw, limit=options.limit)
 
 
 def _write(order: Order, options: argparse.Namespace) -> None:

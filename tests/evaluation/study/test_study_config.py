@@ -30,10 +30,42 @@ def test_runs_are_models_times_mixtures_times_seeds_whole_rounds_first() -> None
     assert {run.config.seed for run in runs if run.seed == 1} == {1}
 
 
+def test_a_model_may_have_overrides_of_its_own_and_then_a_folder_of_its_own_name() -> None:
+    fast = {"preset": "nano", "overrides": ["optimiser.lr=0.02", "steps=7"]}
+    runs = runs_of(
+        study(models={"slow": "nano", "fast, 0.02": fast}, seeds=1, overrides=["steps=9"])
+    )
+    assert [run.name for run in runs] == ["nano-two-seed0", "fast-0.02-two-seed0"]
+    assert [run.config.steps for run in runs] == [9, 7]
+    assert [run.config.optimiser.lr for run in runs] == [0.006, 0.02]
+    assert runs[0].identity != runs[1].identity
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"models": {"a": "nano", "b": "nano"}}, "two models have the same preset"),
+        (
+            {
+                "models": {
+                    n: {"preset": "nano", "overrides": [f"steps={n[2]}"]} for n in ("a 1", "a-1")
+                }
+            },
+            "two models have the same preset",
+        ),
+        (
+            {
+                "models": {
+                    n: {"preset": p, "overrides": ["steps=2"]}
+                    for n, p in (("a 1", "nano"), ("a-1", "nano_fno"))
+                }
+            },
+            "names of models make the same folder",
+        ),
+        (
+            {"models": {"a": {"preset": "nano", "overrides": ["seed=4"]}}},
+            "an override sets seed",
+        ),
         ({"mixtures": {"a/b": []}}, "mixture 'a/b': becomes part of a folder's name"),
         ({"overrides": ["seed=4"]}, "an override sets seed"),
         ({"mixtures": {"a": ["seed=4"]}}, "an override sets seed"),

@@ -1,0 +1,60 @@
+"""The same trajectory by fewer cells: a card and a number of cells in, a cheap run out.
+
+A solver has a knob that a network lacks: a coarser grid costs less and errs more. The flow is that
+of the corpus, as far as the coarser grid can hold its initial state.
+"""
+
+from time import process_time
+from typing import Any
+
+from data_shards.card import CorpusCard, Split
+from data_shards.errors import UserError
+from data_shards.generate.checks import SimulationError
+from data_shards.generate.simulation import simulate
+from data_shards.trajectory import Trajectory
+
+SOLVER_GRID = "solver_resolution"
+NOISE_GRID = "noise_resolution"  # on which an initial noise is drawn that a coarser run averages
+
+
+def own_cells(card: CorpusCard, resolution: int) -> int:
+    """Cells along x on which the corpus itself is simulated: those of its output or more."""
+    return max(resolution, int(card.generator_options.get(SOLVER_GRID, resolution)))
+
+
+def coarse_run(
+    card: CorpusCard, cells: int, *, split: Split, index: int, seed: int, resolution: int
+) -> tuple[Trajectory, float] | None:
+    """Simulate a trajectory on so many cells along x.
+
+    Args:
+        card: with the options of its solver.
+        cells: of the solver; as many as the corpus itself has give the corpus's own run.
+        split: of the corpus.
+        index: of the trajectory.
+        seed: of the corpus.
+        resolution: of the corpus.
+
+    Returns:
+        The trajectory, on the solver's cells where these are fewer than the corpus has, and its
+        processor seconds of one core; None where the run breaks down.
+
+    Raises:
+        UserError: the corpus has no generator.
+    """
+    if card.generator is None:
+        raise UserError(
+            f"{card.name}: has no generator, beside whose cost a forecast's could stand"
+        )
+    options: dict[str, Any] = dict(card.generator_options)
+    if cells < own_cells(card, resolution):
+        noise = card.generator == "reaction_diffusion"
+        options |= {NOISE_GRID: resolution} if noise else {SOLVER_GRID: cells}
+    coarser = card.model_copy(update={"generator_options": options})
+    shown = min(cells, resolution)
+    before = process_time()
+    try:
+        trajectory = simulate(coarser, split=split, index=index, seed=seed, resolution=shown)
+    except SimulationError:
+        return None
+    return trajectory, process_time() - before

@@ -1,0 +1,125 @@
+"""The frame that FNO and its mixture of experts share; what a layer does is theirs.
+
+Axes: B samples, T frames, C channels, S the grid, D width.
+Frames are stacked as channels beside a coordinate per axis, lifted to the width, and pass layers
+that keep the lowest modes of a spectrum; two 1 x 1 maps project.
+Source: FNO (ICLR 2021).
+"""
+
+from collections.abc import Iterable
+from math import log2, prod
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data_shards.config import later
+from foundation.models.config import FieldConfig
+from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
+from foundation.models.work import Work, modulation, stacked
+from foundation.moe.router import Routing
+from foundation.nn.patch import stacked_with_places
+
+
+class SpectralConfig(FieldConfig):
+    """Sizes of the shared parts."""
+
+    dimensions: Literal[2] = later(2)
+    width: PositiveInt
+    layers: PositiveInt = 4
+    modes: PositiveInt = 12  # per axis and sign
+    projection: PositiveInt = 128  # width of the last hidden map
+    places: bool = later(True)  # whether the network sees where a point lies
+    over_time: bool = later(False)  # under a constraint, frames of a plane are an axis, no channels
+
+    @model_validator(mode="after")
+    def _grid_has_the_modes(self) -> Self:
+        if 2 * self.modes > (side := min(self.mapped_grid)):
+            raise ValueError(
+                f"modes={self.modes}: a grid of {side} points has {side // 2}; lower modes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _time_is_an_axis_under_a_constraint(self) -> Self:
+        if self.over_time and self.constraint is None:
+            raise ValueError("over_time is for basis fields; set constraint, or leave it out")
+        return self
+
+    @property
+    def kept_modes(self) -> int:
+        """Of a layer: both signs along every axis but the last."""
+        axes = len(self.mapped_grid)
+        return self.modes * (2 * self.modes) ** (axes - 1)
+
+    @property
+    def is_space_time(self) -> bool:
+        return self.over_time or super().is_space_time
+
+
+class SpectralNetwork(FieldNetwork):
+    """Lift, layers, projection; a concrete network gives layers and `through_layers`."""
+
+    config: SpectralConfig
+
+    def __init__(self, config: SpectralConfig, layers: Iterable[nn.Module]) -> None:
+        super().__init__(config)
+        self.lift = nn.Linear(stacked(config, config.places), config.width)
+        if config.instance_norm:
+            self.scale_features, self.shift_features = statistics_maps(config, config.width)
+        self.layers = nn.ModuleList(layers)
+        self.hidden = nn.Linear(config.width, config.projection)
+        self.project = nn.Linear(config.projection, config.num_mapped)
+
+    def through_layers(self, x_BSD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
+        """(B, *S, D) -> (B, *S, D), and the routing by layer, empty if dense."""
+        raise NotImplementedError
+
+    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+        stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
+        x_BSD: Tensor = self.lift(stack.movedim(1, -1))
+        if statistics_B2C is not None:
+            x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
+        x_BSD, routing = self.through_layers(x_BSD)
+        fields: Tensor = self.project(F.gelu(self.hidden(x_BSD)))
+        return Answer(fields.movedim(-1, 1), routing)
+
+
+def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Work:
+    """Of a forward pass on one sample.
+
+    Args:
+        config: sizes.
+        mixing: multiply-adds of a layer in the spectrum.
+        kept: numbers that they keep for the backward pass, besides the modes.
+        shared: numbers that a layer keeps however many samples there are.
+    """
+    grid, width, modes = config.mapped_grid, config.width, config.modes
+    pixels, channels_in = prod(grid), stacked(config, config.places)
+    layer = pixels * width * width + mixing
+    ends = channels_in * width + config.projection * (width + config.num_mapped)
+    # Along the last axis all lines are transformed, along the others those of kept modes only.
+    one_way, lines = pixels / grid[-1] * _real_transform(grid[-1]), modes
+    for axis in reversed(range(len(grid) - 1)):
+        one_way += prod(grid[:axis]) * lines * 2 * _real_transform(grid[axis])
+        lines *= 2 * modes
+    between = (2 * config.layers + 1) * width
+    ends_kept = pixels * (channels_in + 2 * config.projection)
+    spectral = config.kept_modes * 2 * width + kept
+    return Work(
+        products=2 * (pixels * ends + config.layers * layer + modulation(config, width)),
+        transforms=round(config.layers * width * 2 * one_way),
+        kept=ends_kept + pixels * between + config.layers * spectral,
+        shared=config.layers * shared,
+        fixed_products=2 * pixels * channels_in * width,
+        block_products=2 * config.layers * layer,
+        between=ends_kept + pixels * (config.layers + 1) * width,
+        largest_block=2 * pixels * width + spectral,
+        passing=2 * pixels * max(width, config.projection),
+        depth=config.layers,
+    )
+
+
+def _real_transform(points: int) -> float:
+    return 2.5 * points * log2(points)
