@@ -44,9 +44,9 @@ class MadeModel:
 
     @property
     def parameters(self) -> int:
-        """Of all networks; shared ones count once."""
-        counted = {id(p): p.numel() for network in self.networks for p in network.parameters()}
-        return sum(counted.values())
+        """Of all networks; shared ones count once, complex ones twice, as two numbers."""
+        every = {id(p): p for network in self.networks for p in network.parameters()}
+        return sum(p.numel() * (1 + p.is_complex()) for p in every.values())
 
 
 def is_factory(target: str) -> bool:
