@@ -1,7 +1,7 @@
 """A network of others on our stream: python learn.py NAME SHARDS SECONDS -> NAME.pt, NAME.json.
 
-The mixture, the window and the loss are nano's (five frames per call, errors relative to the change);
-the loop is the shortest that does it. Time is what is given, as in LOG.md: one-cycle rate over it.
+The mixture, the window and the loss are those of nano: five frames per call, errors relative to
+the change. Time is what is given, as in LOG.md, with a one-cycle rate over it.
 """
 
 import json
