@@ -176,7 +176,9 @@ METRICS: dict[MetricName, Metric] = {
     "vrmse": Metric(
         title="VRMSE",
         meaning="root-mean-square error in spatial standard deviations, mean over frames",
-        measure=_pointwise(relative.vrmse),
+        measure=lambda f: relative.vrmse(
+            f.pred_BTCHW, f.true_BTCHW, f.points_B1CHW, unbiased=f.setting.vrmse == "the_well"
+        ),
     ),
     "max_error": Metric(
         title="max error",

@@ -42,10 +42,10 @@ class SpectralExperts(nn.Module):
         with torch.no_grad():
             self.weight.uniform_(0.0, self.weight.shape[2] ** -2, generator=generator)
 
-    def mean_of(self, rows_MKF: Tensor) -> Tensor:
-        """The mean of what each makes of every row: that of one with their mean matrices."""
+    def of_every_row(self, rows_MKF: Tensor) -> Tensor:
+        """What the first one makes of every row (M, K, 2 D)."""
         rows_KMF = rows_MKF.transpose(0, 1).to(self.weight.dtype)
-        product_KMF = _products(rows_KMF, self.weight.mean(0, keepdim=True), [len(rows_MKF)])
+        product_KMF = _products(rows_KMF, self.weight[:1], [len(rows_MKF)])
         return product_KMF.transpose(0, 1).to(rows_MKF.dtype)
 
 
@@ -126,7 +126,7 @@ class SpectralMixture(nn.Module):
         chosen_BKF = self.routed(rows_BKF.index_select(1, self.routed_K), routing)
         base_BKF = torch.zeros_like(rows_BKF)
         if self.shared is not None:
-            base_BKF = self.shared.mean_of(rows_BKF)
+            base_BKF = self.shared.of_every_row(rows_BKF)
         mixed_BKF = base_BKF.index_add(1, self.routed_K, chosen_BKF)
         mixed = mixed_BKF.view(parts_BK2D.shape).transpose(2, 3)
         return torch.view_as_complex(mixed.contiguous()), routing
@@ -134,9 +134,11 @@ class SpectralMixture(nn.Module):
     def _seen(self, parts_BK2D: Tensor) -> Tensor:
         """What the router sees (B, D + O D): means, and logarithms of octaves' sizes."""
         means_BD = parts_BK2D[:, 0, 0]
-        squares_BOD = torch.einsum("bkd,ko->bod", parts_BK2D.square().sum(2), self.octave_KO)
+        member_KO = self.octave_KO.to(parts_BK2D.dtype)
+        squares_BOD = torch.einsum("bkd,ko->bod", parts_BK2D.square().sum(2), member_KO)
         sizes_BOD = 0.5 * (squares_BOD + _SMALLEST).log()
-        return torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
+        seen_BF = torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
+        return seen_BF.to(next(self.router.parameters()).dtype)
 
 
 def num_octaves(wave_numbers: Sequence[float]) -> int:
@@ -176,7 +178,9 @@ def mix_spectral(rows_MKF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) ->
 
 
 def _one_after_the_other(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> Tensor:
-    chosen_KRF = rows_KMF.index_select(1, routes.row_R) * routes.weights_R[:, None]
+    chosen_KRF = rows_KMF.index_select(1, routes.row_R) * routes.weights_R[:, None].to(
+        rows_KMF.dtype
+    )
     product_KRF = _products(chosen_KRF, weight_EKDF, routes.ends_E.tolist())
     return torch.zeros_like(rows_KMF).index_add(1, routes.row_R, product_KRF)
 

@@ -19,8 +19,8 @@ def compile_network(network: nn.Module, *, replayed: bool = False) -> None:
 
     Args:
         network: with weights of their last type, on their last device.
-        replayed: as a CUDA graph where that can be, which is in bfloat16 on a GPU of compute
-            capability 9 or more; for forward passes alone.
+        replayed: as a CUDA graph where that can be, which is in float32 on a GPU, in bfloat16 on
+            one of compute capability 9 or more; for forward passes alone.
 
     Raises:
         UserError: there is no C++ compiler.
@@ -35,8 +35,8 @@ def compile_network(network: nn.Module, *, replayed: bool = False) -> None:
 
 
 def _can_replay(weight: torch.Tensor) -> bool:
-    return (
-        weight.is_cuda
-        and weight.dtype == torch.bfloat16
-        and torch.cuda.get_device_capability(weight.device) >= _REPLAYS
+    if not weight.is_cuda:
+        return False
+    return weight.dtype != torch.bfloat16 or (
+        torch.cuda.get_device_capability(weight.device) >= _REPLAYS
     )

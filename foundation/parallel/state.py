@@ -33,6 +33,7 @@ from deepspeed.utils.tensor_fragment import fragment_address
 
 from data_shards.errors import UserError
 from foundation.parallel.layout import Layout
+from foundation.parallel.restack import restack
 
 
 def _stage(kind: Any, name: str) -> ZeroStageEnum:
@@ -155,6 +156,7 @@ def _load_converted(
     if dist.get_rank() == 0:
         shutil.rmtree(converted, ignore_errors=True)  # of a run killed in a conversion
         _convert(folder / tag, converted / tag)
+        restack(converted / tag / "zero", engine.module)
         _unite_groups(converted / tag, len(engine.optimizer.optimizer.param_groups))
     dist.barrier()
     engine._config.load_universal_checkpoint = True
@@ -195,4 +197,5 @@ def _unite_groups(converted: Path, num_groups: int) -> None:
 
 def _text(layout: Layout) -> str:
     precision = "bf16" if layout.bf16 else "fp32"
-    return f"{layout.world} ranks, ep_size {layout.ep_size}, ZeRO {layout.zero_stage}, {precision}"
+    said = f"{layout.world} ranks, ep_size {layout.ep_size}, ZeRO {layout.zero_stage}, {precision}"
+    return f"{said}, experts {layout.experts}"

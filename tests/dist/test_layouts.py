@@ -1,5 +1,6 @@
 """Parallel equals serial: losses, gradients and steps under every layout of ranks."""
 
+import re
 from typing import Any, NamedTuple
 
 import pytest
@@ -8,8 +9,9 @@ from group import on_ranks
 
 from data_shards.stream.batch import Batch
 from foundation.models.registry import build_model, read_model_config
-from foundation.moe.experts import Expert, ExpertBank
+from foundation.moe.experts import ExpertBank, Experts
 from foundation.moe.router import Routing
+from foundation.nn.stacked import Stacked
 from foundation.parallel import collectives, expert_parallel
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
@@ -57,13 +59,20 @@ def part(batch: Batch, start: int, count: int) -> Batch:
 
 
 def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
-    """Reduced gradients of the parameters this rank holds, by global name."""
+    """Reduced gradients of the parameters this rank holds, by their names in state dicts."""
     from deepspeed.utils import safe_get_full_grad
 
     found = {}
+    stacks = {path: m for path, m in engine.module.named_modules() if isinstance(m, Stacked)}
     for name, parameter in engine.module.named_parameters():
         full = safe_get_full_grad(parameter) if engine.zero_optimization() else parameter.grad
-        found[name.replace(".deepspeed_moe.experts.deepspeed_experts.", ".experts.")] = full.clone()
+        path, _, last = name.rpartition(".")
+        if path not in stacks:
+            found[name] = full.clone()
+            continue
+        listed = re.sub(r"\.deepspeed_moe\.experts\.deepspeed_experts\.\d+-\d+", ".experts", path)
+        for number, own in enumerate(full, stacks[path].first):
+            found[f"{listed}.{number}.{last}"] = own.clone()
     return found
 
 
@@ -239,7 +248,7 @@ def route_with_recorder(ep_size: int) -> tuple[int, int]:
         return real(rows, sent, received, group)
 
     expert_parallel.begin_exchange = recording
-    bank = ExpertBank(8, 4, 4)
+    bank = ExpertBank(Experts(8, 4, 4))
     parallel = torch.nn.ModuleDict({"bank": bank})
     expert_parallel.spread_experts(parallel, ep_size)
     parallel["bank"].set_deepspeed_parallelism()
@@ -280,10 +289,10 @@ def order_of_events(num_shared: int) -> tuple[list[str], list[str]]:
         return out
 
     expert_parallel.mix_chosen = recording
-    parallel = torch.nn.ModuleDict({"bank": ExpertBank(8, 4, 4)})
+    parallel = torch.nn.ModuleDict({"bank": ExpertBank(Experts(8, 4, 4))})
     expert_parallel.spread_experts(parallel, 2)
     parallel["bank"].set_deepspeed_parallelism()
-    shared = [Expert(4, 4) for _ in range(num_shared)]
+    shared = Experts(num_shared, 4, 4)
     logits = torch.arange(32.0).view(4, 8).sin().requires_grad_()
     values, experts = logits.topk(3)
     routing = Routing(logits, experts, values.softmax(-1))

@@ -13,6 +13,7 @@ stopped, the same command goes on. Another checkpoint takes another folder.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,8 +51,10 @@ def learnt(checkpoint: str, name: str, work: Path) -> dict[str, Any]:
     """Errors of a stranger by number of trajectories."""
     folder = work / name.replace(" ", "_")
     shards = folder / "shards"
-    if not (shards / "manifest.json").is_file():
+    if not (folder / "whole").exists():
+        shutil.rmtree(folder, ignore_errors=True)
         write_shards(name, folder, shards)
+        (folder / "whole").touch()
     judged, curves = folder / "as_it_is.json", folder / "transfer"
     foundation("evaluate", checkpoint, "floor:persistence", "--shards", shards, "--tasks",
                "zero_shot_custom", "--output", judged)  # fmt: skip
@@ -62,7 +65,7 @@ def learnt(checkpoint: str, name: str, work: Path) -> dict[str, Any]:
     found = json.loads((curves / "transfer.json").read_text())["curves"]
 
     def errors(source: str) -> dict[str, float]:
-        return {str(point["trajectories"]): three(point["error"]) for point in found[source]}
+        return {str(point["trajectories"]): three(float(point["error"])) for point in found[source]}
 
     return {
         "simulation": name,
@@ -82,10 +85,10 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for row in rows:
-        learnt = [
+        curves = [
             ", ".join(f"{e:g}" for e in row[k].values()) for k in ("fine_tuned", "from_scratch")
         ]
-        cells = [row["simulation"], f"{row['repeating']:g}", f"{row['as_it_is']:g}", *learnt]
+        cells = [row["simulation"], f"{row['repeating']:g}", f"{row['as_it_is']:g}", *curves]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -136,6 +136,8 @@ def test_the_first_tasks_keep_their_hashes() -> None:
         ("keys", "*", "*-000001"),
         ("few_shot", [], [4]),
         ("free_frames", 0, 5),
+        ("protocol", "own", "reference"),
+        ("vrmse", "points", "the_well"),
         ("bands", None, {"level": 0.8}),
     ],
 )
