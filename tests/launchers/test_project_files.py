@@ -66,7 +66,10 @@ def test_a_wheel_forecasts_where_nothing_of_the_checkout_is(tmp_path):
     for package in ("foundation", "evaluation", "data_shards", "launchers", "ds_configs"):
         for path in (ROOT / package).rglob("*"):
             name = path.relative_to(ROOT).as_posix()
-            if path.suffix in (".py", ".yaml", ".html", ".json") and "studies/" not in name:
+            if (
+                path.suffix in (".py", ".yaml", ".html", ".json", ".safetensors")
+                and "studies/" not in name
+            ):
                 assert name in packed, f"{name} is left out of the wheel"
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
