@@ -32,6 +32,9 @@ from evaluation.tasks.task import Task
 _SHARES = (0.125, 0.1875, 0.25, 0.375, 0.5, 0.75)  # of the corpus's cells along x
 _COARSEST = 8
 _REPEATS = 3
+_OF_POINTS = (
+    "vorticity",
+)  # solvers whose corpora hold values at points; others hold means of cells
 
 Array = NDArray[np.float32]
 
@@ -191,12 +194,25 @@ def _on_grid(fields: Array, grid: tuple[int, ...], corpus: ShardedCorpus, number
     """A coarse run on the corpus's cells: by its waves, bilinear around obstacles."""
     if fields.shape[2:] == grid:
         return fields
+    if corpus.card.generator in _OF_POINTS:
+        return between_points(fields, grid)
     if (corpus.mask(number) < 0.5).any():
         resized: Array = resize(fields, grid).numpy()
         return resized
     sides = corpus.metadata(number).get("boundary") or corpus.card.boundary or {}
     around = (sides.get("bottom") == "periodic", sides.get("left") == "periodic")
     return regrid(np.asarray(fields, np.float32), grid, around)
+
+
+def between_points(fields: Array, grid: tuple[int, ...]) -> Array:
+    """Periodic fields (..., H, W), values at points i / N, at more points, by their waves."""
+    rows, columns = fields.shape[-2:]
+    waves = np.fft.rfft2(fields.astype(np.float64))
+    padded = np.zeros((*fields.shape[:-2], grid[0], grid[1] // 2 + 1), complex)
+    numbers = np.fft.fftfreq(rows, 1 / rows).astype(int)
+    padded[..., numbers % grid[0], : columns // 2 + 1] = waves
+    finer = np.fft.irfft2(padded, s=grid) * (grid[0] * grid[1] / (rows * columns))
+    return finer.astype(np.float32)
 
 
 def _timed_forecast(forecaster: Forecaster, batch: Batch, task: Task) -> tuple[float, Tensor]:
