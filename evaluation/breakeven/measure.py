@@ -32,9 +32,7 @@ from evaluation.tasks.task import Task
 _SHARES = (0.125, 0.1875, 0.25, 0.375, 0.5, 0.75)  # of the corpus's cells along x
 _COARSEST = 8
 _REPEATS = 3
-_OF_POINTS = (
-    "vorticity",
-)  # solvers whose corpora hold values at points; others hold means of cells
+_OF_POINTS = ("vorticity",)  # solvers that give values at points; others give means of cells
 
 Array = NDArray[np.float32]
 
@@ -171,7 +169,7 @@ def _one(
     fields = _on_grid(trajectory.fields[first:last], true.shape[2:], corpus, number)
     points = torch.from_numpy(corpus.mask(number) >= 0.5).float()[None, None, None]
     points = points.expand(1, 1, true.shape[1], -1, -1)
-    pair = (torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in (fields, true))
+    pair = (torch.from_numpy(np.array(part, np.float32)) for part in (fields, true))
     pred, known = (part[None] for part in pair)
     return float(l2re(pred, known, points)), seconds
 

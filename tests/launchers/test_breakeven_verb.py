@@ -13,12 +13,12 @@ from foundation.train.config import RunConfig
 from foundation.train.run_folder import Job, Launch, write_run
 from launchers.cli import main
 
-NAME = "fno_ns_1e-3"
+NAME = "vorticity_decaying"
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four frames of a flow on 16 cells, to learn from and to judge."""
+    """Nine frames of a flow on 16 cells, to learn from and to judge."""
     folder = tmp_path_factory.mktemp("shards")
     words = ["shards", "generate", NAME, "--profile", "small", "--split", "train", "test"]
     few = ["--trajectories", "1", "--resolution", "16", "--workers", "1", "--out", str(folder)]
@@ -31,6 +31,7 @@ def run(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training folder of two ranks and 40 steps of half a second."""
     folder = tmp_path_factory.mktemp("runs") / "seedling"
     sizes = {"model_type": "fno", "resolution": 16, "width": 8, "layers": 1, "modes": 4}
+    sizes |= {"context_frames": 1, "channels": 1}
     config = read_model_config(sizes, "test")
     network = build_model(config, seed=0)
     Surrogate(network, config, {"corpora": [NAME]}).save_pretrained(folder / "model")
@@ -94,7 +95,7 @@ def test_what_cannot_be_weighed_is_refused(
 def test_the_board_has_a_chapter_of_it(run: Path, shards: Path, tmp_path: Path) -> None:
     records = tmp_path / "records"
     judge = ["evaluate", str(run / "model"), "floor:persistence", "--shards", str(shards)]
-    tasks = ["--tasks", f"zero_shot_{NAME}", "--output", str(records / "r.json")]
+    tasks = ["--tasks", f"constrained_{NAME}", "--output", str(records / "r.json")]
     assert main([*judge, *tasks]) == 0
     weigh = ["breakeven", str(run), "--shards", str(shards), "--trajectories", "1"]
     assert main([*weigh, "--device", "cpu", "--output", str(records / "b.json")]) == 0
