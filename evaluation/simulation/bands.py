@@ -74,6 +74,8 @@ class BandReport(Config):
             f"widened until they held as much of {of}",
             f"  tested up to frame {self.tested} ahead; beyond, they are as wide as there",
         ]
+        if self.members > 1:
+            lines.append("  the errors above are of the checkpoint itself, not of the mean")
         if self.corpus:
             lines.append("  that holds of simulations drawn as those were, and of no others")
         if self.covered is not None:
