@@ -48,10 +48,10 @@ def coarse_run(
         raise UserError(
             f"{card.name}: has no generator, beside whose cost a forecast's could stand"
         )
-    options: dict[str, Any] = dict(card.generator_options)
+    coarser = card
     if cells < own_cells(card, resolution):
-        options |= _coarser(card, cells, resolution)
-    coarser = card.model_copy(update={"generator_options": options})
+        options = {**card.generator_options, **_coarser(card, cells, resolution)}
+        coarser = card.model_copy(update={"generator_options": options})
     shown = min(cells, resolution)
     before = process_time()
     try:
@@ -60,6 +60,10 @@ def coarse_run(
         )
     except SimulationError:
         return None
+    except UserError:
+        if coarser is card:
+            raise
+        return None  # a solver may refuse so few cells
     return trajectory, process_time() - before
 
 

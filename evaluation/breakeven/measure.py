@@ -55,6 +55,7 @@ class Compared:
 def measured(
     forecaster: Forecaster,
     compared: Compared,
+    device: torch.device,
     rank_price: float = 1.0,
     advance: Callable[[int], object] = lambda runs: None,
 ) -> CorpusCost:
@@ -63,6 +64,7 @@ def measured(
     Args:
         forecaster: a checkpoint.
         compared: task and data.
+        device: of the checkpoint.
         rank_price: of the forecast's device, where that is no core, in seconds of a core.
         advance: told of every solver's run.
 
@@ -78,7 +80,7 @@ def measured(
         context_frames=task.context_frames,
         target_frames=task.rollout_frames,
         learnt=forecaster.learnt,
-    )
+    ).to(device)
     seconds, pred = _timed_forecast(forecaster, batch, task)
     forecast = cut_forecast(pred, batch, corpus, task, layout, scored_stride(layout, corpus))
     error_B = l2re(forecast.pred_BTCHW, forecast.true_BTCHW, forecast.points_B1CHW)
@@ -104,6 +106,7 @@ def solver_runs(
     share = task.rollout_frames / (corpus.frames - 1)
     runs = []
     own = own_cells(card, corpus.resolution)
+    _run(card, corpus, 0, grids(corpus.resolution, own)[0])  # compiles what is not yet
     for cells in grids(corpus.resolution, own):
         found = [_one(card, corpus, task, number, cells) for number in range(count)]
         advance(count)
@@ -138,6 +141,7 @@ def seconds_per_trajectory(corpus: ShardedCorpus, count: int) -> float:
     """Of simulating a whole trajectory of the corpus as it was made."""
     card = card_as_made(corpus)
     own = own_cells(card, corpus.resolution)
+    _run(card, corpus, 0, grids(corpus.resolution, own)[0])  # compiles what is not yet
     found = [_run(card, corpus, number, own) for number in range(count)]
     return float(np.mean([run[1] for run in found if run is not None]))
 
