@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foundation.nn.compiled import uncompiled
+
 _gelu_backward = torch.ops.aten.gelu_backward
 
 
@@ -87,7 +89,7 @@ def mix_chosen(
 
 
 # A graph would hold for as many chosen experts as there were when it was made.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@uncompiled
 def _mix_by_hand(
     rows_MNF: Tensor,
     routes: ExpertRoutes,

@@ -29,6 +29,7 @@ from foundation.constraint.bank import BoxBank
 from foundation.moe.experts import Expert, ExpertBank
 from foundation.moe.mixing import ExpertRoutes, mix_chosen
 from foundation.moe.router import Routing
+from foundation.nn.compiled import uncompiled
 from foundation.nn.normalise import SampleBatchNorm
 from foundation.parallel.box_parallel import ParallelBoxBank
 from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
@@ -68,7 +69,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         return mixed
 
     # Sizes and collectives are of the moment: no part of a compiled graph.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @uncompiled
     def _exchanged(
         self,
         rows_BNF: Tensor,
