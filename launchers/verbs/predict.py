@@ -110,6 +110,10 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.output.is_dir():
+        raise UserError(
+            f"{options.output}: a folder; give --output the name of a file, of the input's format"
+        )
     model = open_placed(options)
     steady = bool(model.config.layout.slots)
     if options.output is None:

@@ -13,6 +13,7 @@ from evaluation.transfer.record import TransferSummary
 from evaluation.transfer.run import open_target, run_transfer, sizes_of
 from evaluation.transfer.sweep import Terms
 from evaluation.transfer.table import crossing_text, transfer_table
+from foundation.train.room import check_folder
 from launchers.console.arguments import (
     CHECKPOINT_HELP,
     DEFAULT_DEEPSPEED_CONFIG,
@@ -87,6 +88,7 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    check_folder(options.output)
     settings = RunSettings(batch_size=options.batch_size, device=str(usable_device(options.device)))
     known = load_tasks(options.include)
     target = open_target(options.shards, _corpus(options, known), known, options.task)
