@@ -26,7 +26,7 @@ from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
 from foundation.constraint.bank import BoxBank
-from foundation.moe.experts import ExpertBank, Experts
+from foundation.moe.experts import ExpertBank, Experts, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
@@ -41,7 +41,7 @@ _LOCAL = "deepspeed_moe.experts.deepspeed_experts."
 class _LocalExperts(nn.Module):
     """The experts of this rank."""
 
-    def __init__(self, experts: Experts, group_name: str) -> None:
+    def __init__(self, experts: RoutedExperts, group_name: str) -> None:
         super().__init__()
         self.numbers = numbers_of(experts.first, len(experts))
         self.deepspeed_experts = nn.ModuleDict({self.numbers: experts})
@@ -62,7 +62,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
     """Exchange, local experts, exchange back, sum; shared experts while samples travel."""
 
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Experts | None) -> Tensor:
-        experts: Experts = self.experts.deepspeed_experts[self.experts.numbers]
+        experts: RoutedExperts = self.experts.deepspeed_experts[self.experts.numbers]
         if self.ep_size == 1:
             routes = ExpertRoutes.of_choices(routing.experts_BK, routing.weights_BK, len(experts))
             return experts.mixed(rows_BNF, routes, shared)
@@ -75,7 +75,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         self,
         rows_BNF: Tensor,
         routing: Routing,
-        experts: Experts,
+        experts: RoutedExperts,
         shared: Experts | None,
     ) -> Tensor:
         num_samples = rows_BNF.shape[0]
@@ -135,7 +135,7 @@ class ExpertParallelBank(MoE):  # type: ignore[misc]
         self.register_load_state_dict_pre_hook(_with_numbers)
 
     @property
-    def experts(self) -> Experts:
+    def experts(self) -> RoutedExperts:
         """Those of this rank."""
         local = self.deepspeed_moe.experts
         return local.deepspeed_experts[local.numbers]  # type: ignore[no-any-return]
