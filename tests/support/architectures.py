@@ -13,7 +13,11 @@ SIZES = {
     "dpot": {**_TRANSFORMER, "mlp_ratio": 2},
     "fno": {"width": 6, "layers": 3, "modes": 4, "projection": 16},
     "moe_fno": {
-        **{"width": 6, "layers": 3, "modes": 4, "routed_modes": 2, "projection": 16},
+        "width": 6,
+        "layers": 3,
+        "modes": 4,
+        "routed_modes": 2,
+        "projection": 16,
         "router": {"num_experts": 4, "top_k": 2},
     },
     "unet": {"width": 8, "levels": 3, "norm_groups": 2},
