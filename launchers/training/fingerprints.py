@@ -29,7 +29,7 @@ def add_fingerprints(folder: Path, corpora: Sequence[ShardedCorpus], device: tor
     """
     config, _ = read_config(folder)
     # Elsewhere nothing routes whole samples, or a forward pass solves an equation.
-    plane = config.dimensions == 2 and not config.layout.slots and config.constraint is None
+    plane = config.dimensions != 3 and not config.layout.slots and config.constraint is None
     if not config.num_routed or not plane:
         return
     try:
