@@ -40,6 +40,7 @@ Split = Literal["train", "validation", "test"]
 ProfileName = Literal["published", "small"]
 # Names of corpora are parts of file names and of names on the Hub.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+HUB_DATASETS = "https://huggingface.co/datasets/"
 MASK = "mask"  # among what a card gives: 1 in the fluid, 0 in solid cells
 Group = Literal["mixture_6", "mixture_10", "mixture_12", "downstream", "ood"]
 
@@ -92,6 +93,16 @@ class PublishedFiles(Config):
     url: str | None = None
     # Half-open slices in file order; negative counts from the end, null is an open end.
     splits: dict[Split, tuple[int | None, int | None]] = Field(default_factory=dict)
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether they are a data set on the Hugging Face Hub."""
+        return (self.url or "").startswith(HUB_DATASETS)
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether a program can: they have addresses of their own, or are on the Hub."""
+        return self.on_hub or any(file.url for file in self.files)
 
 
 class Profile(Config):

@@ -61,10 +61,10 @@ class _Stacked(nn.Module):
         self._sample = units == "sample"
         given = asked = None
         if isinstance(units, Units):
-            given = torch.tensor([[*units.mean], [*units.std]])
+            given = torch.tensor([[*units.mean], [*units.std]], dtype=torch.float32)
             out_mean = units.mean if units.out_mean is None else units.out_mean
             out_std = units.std if units.out_std is None else units.out_std
-            asked = torch.tensor([[*out_mean], [*out_std]])
+            asked = torch.tensor([[*out_mean], [*out_std]], dtype=torch.float32)
         self.register_buffer("given", given)
         self.register_buffer("asked", asked)
 

@@ -14,7 +14,7 @@ from data_shards.card import CorpusCard
 from data_shards.catalogue import card_names, load_card
 from data_shards.errors import UserError
 from data_shards.remote import web
-from data_shards.remote.published import can_be_fetched, fetch_published
+from data_shards.remote.published import fetch_published
 from launchers.cli import main
 
 CONTENT = np.random.default_rng(0).bytes(3 << 20)
@@ -118,7 +118,7 @@ def test_all_of_pdebench_has_an_address_and_a_checksum():
     cards = [load_card(name) for name in card_names() if name.startswith("pdebench")]
     assert len(cards) > 5
     for card in cards:
-        assert can_be_fetched(card)
+        assert card.published.can_be_fetched
         for file in card.published.files:
             assert file.url.startswith("https://darus.uni-stuttgart.de/api/access/datafile/")
             assert len(file.md5) == 32
