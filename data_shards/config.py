@@ -9,6 +9,7 @@ It is left out of `canonical`, and so of every hash, while it is at its default.
 that was once released can never change.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin
 
@@ -97,7 +98,9 @@ def _as_user_error(cls: type[BaseModel], error: ValidationError, where: str) -> 
         return UserError(f"{where}: {unknown_name('key', keys[-1], known)} (at {path})")
     message = first["msg"].removeprefix("Value error, ")
     place = f"{path}: " if path else ""
-    came = f" (got {first['input']!r})" if path else ""
+    # What one key is wrong in is worth repeating, a whole section is not.
+    whole = first["type"] == "value_error" and isinstance(first["input"], Mapping)
+    came = f" (got {first['input']!r})" if path and not whole else ""
     return UserError(f"{where}: {place}{message}{came}")
 
 

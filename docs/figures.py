@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,18 +34,23 @@ class Row:
     Attributes:
         table, label: as they stand on the page, without bold type.
         values: of the numbers of the row, one after the other.
+        columns: that hold them; all after the first by default.
+        among: another header cell, where several tables begin alike.
     """
 
     table: str
     label: str
     values: Sequence[float]
+    columns: Sequence[int] = ()
+    among: str | None = None
 
     def fault(self, page: str) -> str | None:
         """What the page says otherwise; None if nothing."""
         cells = self._cells(page.replace("**", ""))
         if cells is None:
             return f"no row {self.label!r} in the table {self.table!r}"
-        text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(cells[1:]))
+        told = [cells[column] for column in self.columns] or cells[1:]
+        text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(told))
         numbers = re.findall(r"-?\d*\.?\d+(?:e[+-]?\d+)?", text)
         agree = len(numbers) == len(self.values) and all(map(_rounds_to, self.values, numbers))
         if agree:
@@ -58,7 +63,7 @@ class Row:
             cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
             if not line.startswith("|"):
                 inside = False
-            elif cells[0] == self.table:
+            elif cells[0] == self.table and self.among in (None, *cells):
                 inside = True
             elif inside and cells[0] == self.label:
                 return cells
@@ -236,13 +241,18 @@ def first_results() -> Iterator[str]:
     trained, fresh = _inference("baselines/routing.json")
     yield f"with an accuracy of {fixed(fmean(one['value'] for one in trained))}"
     yield f"fresh weights with {fixed(fresh['value'])}"
-    gains = [
+    gains = _few_shot_gains()
+    yield f"to a {min(gains):.1f} to {max(gains):.1f} times smaller error"
+
+
+def _few_shot_gains() -> list[float]:
+    """Error from scratch over error from the checkpoint, by corpus and trajectories."""
+    return [
         scratch["error"] / pretrained["error"]
         for corpus in ("fno_ns_1e-4", "wave_layer")
         for curves in [record(f"baselines/transfer-{corpus}/transfer.json")["curves"]]
         for pretrained, scratch in zip(curves["pretrained"], curves["scratch"], strict=True)
     ]
-    yield f"to a {min(gains):.1f} to {max(gains):.1f} times smaller error"
 
 
 # --- mixtures
@@ -384,6 +394,24 @@ def _overlaps(spins: int) -> dict[str, list[float]]:
 
 
 @on(f"{STUDIES}/pg_moe/README.md")
+def eight_spins() -> Iterator[Row]:
+    """Overlap within the labels, at every rung beyond, and in the mean of those."""
+    standings = _standings("pg_moe/study_8.json")
+    parameters = {model: one["parameters_total"] for (model, _), one in standings.items()}
+    beyond = _overlaps(8)
+    within: dict[str, list[float]] = {}
+    for file in ("runs_8", "runs_8_seed1", "runs_8_seed2"):
+        for one in record(f"pg_moe/{file}.json")["records"]:
+            if one["task"]["name"] == "ground_state_ising_8":
+                name = one["model"]["name"].partition(", seed")[0]
+                within.setdefault(name, []).append(one["scores"]["overlap"]["value"])
+    for label, net in _NETS.items():
+        rungs = beyond[net]
+        values = [parameters.get(net, 0), fmean(within[net]), *rungs, fmean(rungs)]
+        yield Row("", label, values, among="labelled")
+
+
+@on(f"{STUDIES}/pg_moe/README.md")
 def ground_states() -> Iterator[Row]:
     """Parameters, and overlap in the mean and at the worst rung, by number of spins."""
     values: dict[str, list[float]] = {label: [] for label in _NETS}
@@ -395,6 +423,128 @@ def ground_states() -> Iterator[Row]:
             values[label] += [parameters.get(net, 0), fmean(overlaps[net]), min(overlaps[net])]
     for label in _NETS:
         yield Row("", label, values[label])
+
+
+# --- flow in boxes
+
+_ROUTES = {"top-1": "top-1", "dense": "dense", "by chance": "random", "oracle": "oracle"}
+
+
+@on(f"{STUDIES}/shodh/README.md")
+def flow_in_boxes() -> Iterator[Row]:
+    """Eight frames and the first alone, by corpus; the latents' error stands in no record."""
+    for label, arm in {**_ROUTES, "the last frame kept": "persistence"}.items():
+        values = []
+        for task in ("box_rollout_open_channel_3d", "box_rollout_porous_3d"):
+            found = [
+                one
+                for one in record("shodh/study-runs.json")["records"]
+                if one["task"]["name"] == task and f" {arm}," in f" {one['model']['name']},"
+            ]
+            errors = [one["scores"]["l2re"]["value"] for one in found]
+            spread = [stdev(errors)] if len(errors) > 1 else []
+            first = fmean(one["error_per_frame"][0] for one in found)
+            values += [fmean(errors), *spread, first]
+        yield Row("", label, values, columns=(1, 2, 4, 5))
+
+
+# --- strangers
+
+
+@on(f"{STUDIES}/strangers/README.md")
+def strangers() -> Iterator[Row]:
+    found = [record(f"strangers/seed{seed}.json")["shares"] for seed in (0, 1)]
+    yield Row("", "right, by the rule of now", [one["right"] for one in found])
+    before = "right, by the rule before (one step, and routers)"
+    yield Row("", before, [one["right_old"] for one in found])
+
+
+@on("docs/pages/choose.md")
+@on("README.md")
+def verdicts() -> Iterator[str]:
+    found = [record(f"strangers/seed{seed}.json")["shares"] for seed in (0, 1)]
+    asked = sum(one["verdicts"] for one in found)
+    right = sum(one["verdicts"] * one["right"] for one in found) / asked
+    yield f"{asked} forecasts of"
+    yield f"{right:.0%}".replace("%", " %")
+
+
+@on("docs/pages/choose.md")
+def which_model() -> Iterator[str]:
+    study = "baselines/study.json"
+    by_model = {model: one for (model, _), one in _standings(study).items()}
+    mean = {model: fixed(one["geometric_mean"]["mean"]) for model, one in by_model.items()}
+    yield (
+        f"FNO {mean['FNO']}, U-Net {mean['U-Net']}, MoE-POT {mean['MoE-POT']}, its dense twin DPOT "
+        f"{mean['DPOT']}"
+    )
+    beside_fno = _wins(study, "MoE-POT", "FNO")["better"]
+    yield (
+        f"better than its twin on {_wins(study, 'MoE-POT', 'DPOT')['better']} of 6 corpora, worse "
+        f"than FNO on {6 - beside_fno}"
+    )
+    trained, fresh = _inference("baselines/routing.json")
+    yield f"with an accuracy of {fixed(fmean(one['value'] for one in trained))}"
+    yield f"with {fixed(fresh['value'])}"
+    gains = _few_shot_gains()
+    yield f"to an error {min(gains):.1f} to {max(gains):.1f} times smaller"
+    least = min(error["mean"] for one in by_model.values() for error in one["errors"].values())
+    yield f"on any corpus was below {100 * least - 0.05:.1f} %"
+
+
+@on("README.md")
+def readme() -> Iterator[str]:
+    mean = {
+        model: fixed(one["geometric_mean"]["mean"])
+        for (model, _), one in _standings("baselines/study.json").items()
+    }
+    yield (
+        f"(geometric mean error {mean['FNO']}, MoE-POT {mean['MoE-POT']}, its dense twin DPOT "
+        f"{mean['DPOT']}"
+    )
+
+
+# --- costs and speed
+
+
+@on(f"{STUDIES}/pg_moe/README.md")
+def cost_of_a_prediction() -> Iterator[Row]:
+    keys = (
+        "PG-MoE parameters", "PG-MoE one state", "PG-MoE one of 64",
+        "dense parameters", "dense one state", "dense one of 64", "eigensolver",
+    )  # fmt: skip
+    for one in record("pg_moe/cost.json")["milliseconds"]:
+        yield Row("spins", str(one["spins"]), [one[key] for key in keys])
+
+
+@on(f"{STUDIES}/stream/README.md")
+def reading() -> Iterator[Row]:
+    for one in record("stream/stream.json")["results"]:
+        values = [one["stream"], one["whole"], one["ratio"]]
+        corpus = one["corpus"]
+        label = corpus.replace("mixture of 6", "mixture of the six")
+        yield Row("corpus", label, values, columns=(2, 3, 4))
+
+
+@on(f"{STUDIES}/shodh/README.md")
+def tokenizer() -> Iterator[Row]:
+    labels = (
+        "channel with a floor and a free surface", "its free twin",
+        "eight solid spheres", "their free twin",
+    )  # fmt: skip
+    keys = ("max_divergence", "max_divergence_stored", "seconds", "tensor_gib")
+    for label, one in zip(labels, record("shodh/tokenizer_128.json")["fields"], strict=True):
+        yield Row("", label, [one[key] for key in keys], among="float64")
+
+
+@on(f"{STUDIES}/hard_constraints/README.md")
+def growth() -> Iterator[Row]:
+    """Seconds as multiples of the soft arm's."""
+    found = {one["name"]: one["value"] for one in record("hard_constraints/growth.json")["figures"]}
+    arms = ["one", "2 boxes", "4 boxes", "8 boxes", "one, 100 points", "4 boxes, 100 points"]
+    for label, what in (("a step", "step"), ("a forecast", "forecast")):
+        values = [found[f"constraint, {what}: {arm} / soft"] for arm in arms]
+        yield Row("", label, values, among="8")
 
 
 # --- the command

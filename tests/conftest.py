@@ -6,6 +6,8 @@ from pathlib import Path
 # Before torch reads it, and for all processes that tests start: workers of the suite share the
 # cores, and threads that wait for each other's turn there take ten times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
+# They import the same modules over and over.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest

@@ -114,14 +114,6 @@ class Simulation:
         return self.fields.shape[2], self.fields.shape[3]
 
     @property
-    def step(self) -> float:
-        """Between frames in the mean, in the unit of the times, or as said; 1 for one frame."""
-        if self.said_step is not None:
-            return self.said_step
-        values = self.times.values
-        return float(values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else 1.0
-
-    @property
     def periodic(self) -> tuple[bool, bool]:
         """Whether rows and columns go on across their ends."""
         whole = self.boundary == "periodic"

@@ -4,7 +4,6 @@ from data_shards.catalogue import load_card
 from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from data_shards.simulation_file.time_units import seconds_of
-from evaluation.simulation.channels import order_hints
 from evaluation.simulation.scaling import moments_of, training_moments
 from foundation import Surrogate
 
@@ -23,6 +22,31 @@ def training_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
     """
     hints = order_hints(model, simulation) + step_hints(model, simulation)
     return hints + value_hints(model, simulation)
+
+
+def order_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
+    """A line for every order of the same channels that the model was trained on instead.
+
+    A model knows channels by their place alone. Where a corpus of its training has channels of the
+    same names, their order is the one that it knows.
+    """
+    arrays = simulation.layout.arrays
+    one_each = len(arrays) == len(simulation.channels)
+    names = arrays if one_each else simulation.channels
+    own = dict(zip(map(str.lower, simulation.channels), names, strict=True))
+    remedy = "--channels " if one_each else "save them as "
+    orders: dict[tuple[str, ...], list[str]] = {}
+    for corpus in model.about.get("corpora", ()):
+        known = _channels_of(corpus)
+        if sorted(known) == sorted(own):
+            orders.setdefault(known, []).append(corpus)
+    if not orders or tuple(own) in orders:
+        return ()
+    return tuple(
+        f"the model knows these channels in another order, as in {', '.join(corpora)}: "
+        f"{remedy}{','.join(own[name] for name in order)}"
+        for order, corpora in orders.items()
+    )
 
 
 def value_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
@@ -63,8 +87,10 @@ def step_hints(model: Surrogate, simulation: Simulation) -> tuple[str, ...]:
         return ()
     unit = simulation.times.attributes.get("units", "").partition(" since ")[0]
     second = seconds_of(unit)
-    step = simulation.step * (second or 1.0)
-    told = f"{simulation.step:.4g} {unit}" if unit else f"{step:.4g} (the file tells no unit)"
+    times = simulation.times.values
+    apart = simulation.said_step or float(times[-1] - times[0]) / (len(times) - 1)
+    step = apart * (second or 1.0)
+    told = f"{apart:.4g} {unit}" if unit else f"{step:.4g} (the file tells no unit)"
     if second not in (None, 1.0):
         told += f" = {step:.4g} s"
     near = [corpus for corpus, other in known.items() if 1 / _NEAR <= step / other <= _NEAR]
@@ -87,3 +113,11 @@ def _step(corpus: str) -> float | None:
         return load_card(corpus).dt_s
     except UserError:
         return None
+
+
+def _channels_of(corpus: str) -> tuple[str, ...]:
+    """Names in lower case; none of a corpus without a card."""
+    try:
+        return tuple(name.lower() for name in load_card(corpus).channel_names)
+    except UserError:
+        return ()

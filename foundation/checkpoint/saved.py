@@ -127,3 +127,11 @@ def fault_of(checkpoint: Path, contents: bool = False) -> str | None:
     except UserError as error:
         return str(error)
     return None
+
+
+def removed(folder: Path) -> UserError:
+    """The error of a run whose training folder is gone, or another one, while it writes there."""
+    return UserError(
+        f"{folder}: was removed or replaced while the run wrote to it; what was in it is lost, "
+        "start anew"
+    )

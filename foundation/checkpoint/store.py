@@ -14,7 +14,6 @@ from typing import Any
 import torch.distributed as dist
 
 from data_shards.atomic import publish
-from data_shards.errors import UserError
 from foundation.checkpoint.saved import (
     MANIFEST,
     PARTIAL,
@@ -22,6 +21,7 @@ from foundation.checkpoint.saved import (
     fault_of,
     leftovers,
     newest_checkpoint,
+    removed,
     tags_of,
 )
 from foundation.parallel.layout import Layout
@@ -87,10 +87,7 @@ class CheckpointStore:
         """Nothing is saved beside what else a run needs to go on."""
         home = self.folder.parent
         if self._home is not None and self._home != _identity(home):
-            raise UserError(
-                f"{home}: was removed or replaced while the run wrote to it; what was in it is "
-                "lost, start anew"
-            )
+            raise removed(home)
 
     def _retire(self, newest: str) -> None:
         """Remove what is older than the newest few good ones up to the one just saved."""

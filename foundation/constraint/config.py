@@ -78,6 +78,8 @@ class ConstraintConfig(Config):
             raise ValueError("scattered points have no faces; set overlap=0 and faces=free")
         if self.faces != "free" and self.enforced != "mixture":
             raise ValueError(f"faces are a mixture's; leave them out of enforced={self.enforced}")
+        if self.faces != "free" and self.num_boxes == 1:
+            raise ValueError("one box meets no other; split it, or set faces=free")
         return self
 
     @property

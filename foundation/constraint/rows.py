@@ -6,6 +6,7 @@ a box is solved, R rows of conditions; P parameters of the equation.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,65 +16,54 @@ from foundation.constraint.levenberg_marquardt import Curvature, Parts
 from foundation.physics.evolution import Evolution
 
 
+class BoxTensors(NamedTuple):
+    """What the rows of one box are made of; scales are zero for rows that do not count."""
+
+    jets_MDJ: Tensor
+    source_M: Tensor
+    edges_RJ: Tensor
+    scales_M: Tensor
+    scales_R: Tensor
+    coefficients_P: Tensor
+    unit: Tensor
+
+
 @dataclass(frozen=True)
 class BoxRows:
     """Residuals of one box: of the equation, of its conditions and of the ridge.
 
-    Rows come with their scales, zero for those that do not count.
+    Its tensors come one by one, as `BoxTensors` has them.
     """
 
     equation: Evolution
     ridge: float
 
-    def __call__(
-        self,
-        weights_N: Tensor,
-        jets_MDJ: Tensor,
-        source_M: Tensor,
-        edges_RJ: Tensor,
-        scales_M: Tensor,
-        scales_R: Tensor,
-        coefficients_P: Tensor,
-        unit: Tensor,
-    ) -> Tensor:
-        weights_J = with_known(weights_N)
-        values_DM = (jets_MDJ @ weights_J).mT
-        left_M = self.equation.residual(values_DM, coefficients_P.unbind(0)) - source_M
-        rows = [unit * left_M * scales_M, (edges_RJ @ weights_J) * scales_R]
-        return torch.cat([*rows, self.ridge * scales_M.max() * weights_N])
+    def __call__(self, weights_N: Tensor, *tensors: Tensor) -> Tensor:
+        box, weights_J = BoxTensors(*tensors), with_known(weights_N)
+        values_DM = (box.jets_MDJ @ weights_J).mT
+        left_M = self.equation.residual(values_DM, box.coefficients_P.unbind(0)) - box.source_M
+        rows = [box.unit * left_M * box.scales_M, (box.edges_RJ @ weights_J) * box.scales_R]
+        return torch.cat([*rows, self.ridge * box.scales_M.max() * weights_N])
 
-    def parts(
-        self,
-        curvature: Curvature,
-        weights_N: Tensor,
-        jets_MDJ: Tensor,
-        source_M: Tensor,
-        edges_RJ: Tensor,
-        scales_M: Tensor,
-        scales_R: Tensor,
-        coefficients_P: Tensor,
-        unit: Tensor,
-    ) -> Parts:
+    def parts(self, curvature: Curvature, weights_N: Tensor, *tensors: Tensor) -> Parts:
         """Second derivatives, gradient and objective, by the few derivatives of a point.
 
         The same as `torch.func` finds, several times as fast: the equation is differentiated by
         D numbers in a point instead of N weights.
         """
-        rows = self(
-            weights_N, jets_MDJ, source_M, edges_RJ, scales_M, scales_R, coefficients_P, unit
-        )
-        ridge = self.ridge * scales_M.max()
-        points_M, ends_R = rows[: len(scales_M)], rows[len(scales_M) : -len(weights_N)]
-        units_M, basis_MDN = unit * scales_M, jets_MDJ[:, :, 1:]
-        values_DM = (jets_MDJ @ with_known(weights_N)).mT
+        rows, box = self(weights_N, *tensors), BoxTensors(*tensors)
+        ridge, count = self.ridge * box.scales_M.max(), len(box.scales_M)
+        points_M, ends_R = rows[:count], rows[count : -len(weights_N)]
+        units_M, basis_MDN = box.unit * box.scales_M, box.jets_MDJ[:, :, 1:]
+        values_DM = (box.jets_MDJ @ with_known(weights_N)).mT
 
         def at_points(values_DM: Tensor) -> Tensor:
-            left_M = self.equation.residual(values_DM, coefficients_P.unbind(0))
+            left_M = self.equation.residual(values_DM, box.coefficients_P.unbind(0))
             return left_M * units_M
 
         slopes_DM = grad(lambda values: at_points(values).sum())(values_DM)
         jacobian_MN = torch.einsum("dm,mdn->mn", slopes_DM, basis_MDN)
-        ends_RN = edges_RJ[:, 1:] * scales_R[:, None]
+        ends_RN = box.edges_RJ[:, 1:] * box.scales_R[:, None]
         matrix_NN = jacobian_MN.mT @ jacobian_MN + ends_RN.mT @ ends_RN
         matrix_NN = matrix_NN + ridge**2 * torch.eye(
             len(weights_N), dtype=rows.dtype, device=rows.device

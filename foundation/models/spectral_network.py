@@ -45,6 +45,8 @@ class SpectralConfig(FieldConfig):
     def _time_is_an_axis_under_a_constraint(self) -> Self:
         if self.over_time and self.constraint is None:
             raise ValueError("over_time is for basis fields; set constraint, or leave it out")
+        if self.over_time and super().is_space_time:
+            raise ValueError("over_time: frames of a line are an axis anyway; leave it out")
         return self
 
     @property

@@ -3,6 +3,8 @@
 Axes: B samples, N tokens of a sample, M rows, F features, D width, E experts.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,21 @@ from foundation.nn.initialise import uniform_by_fan
 from foundation.nn.stacked import Stacked
 
 
-class Experts(Stacked):
+class RoutedExperts(Stacked):
+    """Base of what a bank holds: experts of one form, of which every row passes some."""
+
+    def mixed(self, rows_MNF: Tensor, routes: ExpertRoutes, shared: Any) -> Tensor:
+        """Weighted sum of each row's chosen ones and mean of the shared, (M, N, D).
+
+        Args:
+            rows_MNF: features (M, N, F).
+            routes: of the rows to these experts.
+            shared: of the same form, None without any.
+        """
+        raise NotImplementedError
+
+
+class Experts(RoutedExperts):
     """1 x 1 maps and GELU, (..., F) -> (..., D): weight (E, D, F), bias (E, D)."""
 
     def __init__(self, number: int, features: int, width: int) -> None:
@@ -37,7 +53,7 @@ class Experts(Stacked):
 class ExpertBank(nn.Module):
     """All routed experts of a block, on one rank."""
 
-    def __init__(self, experts: Experts) -> None:
+    def __init__(self, experts: RoutedExperts) -> None:
         super().__init__()
         self.experts = experts
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from foundation.nn.device import fills_empty_groups, in_launches
+from foundation.nn.outside_graphs import outside_graphs
 
 # Of a batched product: multiply-adds per copied weight, and bytes of all of them.
 _LEAST_TOKENS, _MOST_COPIED = 32, 1 << 30
@@ -127,7 +128,7 @@ def mix_chosen(
 
 
 # A graph would hold for as many chosen experts as there were when it was made.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@outside_graphs
 def _mix_by_hand(
     rows_MNF: Tensor, routes: ExpertRoutes, experts: Maps | None, shared: Maps | None
 ) -> Tensor:

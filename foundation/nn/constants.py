@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def kept(
     make: Callable[..., Tensor], device: torch.device, dtype: torch.dtype, *sizes: Any
 ) -> Tensor:
@@ -25,6 +24,10 @@ def kept(
         sizes: and whatever else it is made of, hashable.
     """
     return _kept(make, device, dtype, sizes)
+
+
+# As `torch.compiler.assume_constant_result` does, which imports all of the compiler: seconds.
+kept._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=128)

@@ -26,10 +26,11 @@ from deepspeed.moe.sharded_moe import MOELayer
 from torch import Tensor, nn
 
 from foundation.constraint.bank import BoxBank
-from foundation.moe.experts import ExpertBank, Experts
+from foundation.moe.experts import ExpertBank, Experts, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen
 from foundation.moe.router import Routing
 from foundation.nn.normalise import SampleBatchNorm
+from foundation.nn.outside_graphs import outside_graphs
 from foundation.parallel.box_parallel import ParallelBoxBank
 from foundation.parallel.collectives import begin_exchange, exchange_counts, sum_over_ranks
 from foundation.parallel.layout import check_layout
@@ -40,7 +41,7 @@ _LOCAL = "deepspeed_moe.experts.deepspeed_experts."
 class _LocalExperts(nn.Module):
     """The experts of this rank."""
 
-    def __init__(self, experts: Experts, group_name: str) -> None:
+    def __init__(self, experts: RoutedExperts, group_name: str) -> None:
         super().__init__()
         self.numbers = numbers_of(experts.first, len(experts))
         self.deepspeed_experts = nn.ModuleDict({self.numbers: experts})
@@ -61,7 +62,7 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
     """Exchange, local experts, exchange back, sum; shared experts while samples travel."""
 
     def forward(self, rows_BNF: Tensor, routing: Routing, shared: Experts | None) -> Tensor:
-        experts: Experts = self.experts.deepspeed_experts[self.experts.numbers]
+        experts: RoutedExperts = self.experts.deepspeed_experts[self.experts.numbers]
         if self.ep_size == 1:
             routes = ExpertRoutes.of_choices(routing.experts_BK, routing.weights_BK, len(experts))
             return experts.mixed(rows_BNF, routes, shared)
@@ -69,12 +70,12 @@ class _DroplessLayer(MOELayer):  # type: ignore[misc]
         return mixed
 
     # Sizes and collectives are of the moment: no part of a compiled graph.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @outside_graphs
     def _exchanged(
         self,
         rows_BNF: Tensor,
         routing: Routing,
-        experts: Experts,
+        experts: RoutedExperts,
         shared: Experts | None,
     ) -> Tensor:
         num_samples = rows_BNF.shape[0]
@@ -134,7 +135,7 @@ class ExpertParallelBank(MoE):  # type: ignore[misc]
         self.register_load_state_dict_pre_hook(_with_numbers)
 
     @property
-    def experts(self) -> Experts:
+    def experts(self) -> RoutedExperts:
         """Those of this rank."""
         local = self.deepspeed_moe.experts
         return local.deepspeed_experts[local.numbers]  # type: ignore[no-any-return]

@@ -147,6 +147,12 @@ def _shapes_of_all_ranks(engine: Any) -> list[Any]:
 def _load_converted(
     engine: Any, folder: Path, tag: str, saved: Layout, now: Layout
 ) -> dict[str, Any]:
+    if saved.experts != now.experts and 0 in (saved.zero_stage, now.zero_stage):
+        raise UserError(
+            f"{folder / tag}: of a version that stepped experts one by one, under ZeRO 0, which "
+            "cannot change form: export it (foundation export) and fine-tune from that, or go on "
+            "with the version that wrote it"
+        )
     if 0 in (saved.zero_stage, now.zero_stage):
         raise UserError(
             f"{folder / tag}: saved under {_text(saved)}, this run is {_text(now)}; ZeRO 0 "
@@ -197,5 +203,4 @@ def _unite_groups(converted: Path, num_groups: int) -> None:
 
 def _text(layout: Layout) -> str:
     precision = "bf16" if layout.bf16 else "fp32"
-    said = f"{layout.world} ranks, ep_size {layout.ep_size}, ZeRO {layout.zero_stage}, {precision}"
-    return f"{said}, experts {layout.experts}"
+    return f"{layout.world} ranks, ep_size {layout.ep_size}, ZeRO {layout.zero_stage}, {precision}"

@@ -24,7 +24,7 @@ class Feed:
     def next(self) -> Batch:
         """The next batch."""
         batch, self._ahead = self._ahead, None
-        if batch is None:
+        if batch is None or self._side is None:
             return self._fetch().to(self._device)
         present = torch.cuda.current_stream(self._device)
         present.wait_stream(self._side)
@@ -32,7 +32,7 @@ class Feed:
         return batch
 
     def look_ahead(self) -> None:
-        """Fetch the next batch and send it off; when there is work for the GPU meanwhile."""
+        """Fetch the next batch and send it off; called when the GPU has work meanwhile."""
         if self._side is not None and self._ahead is None:
             pinned = self._fetch().pin_memory()
             with torch.cuda.stream(self._side):

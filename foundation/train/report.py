@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from data_shards.atomic import replace_file
-from data_shards.errors import UserError
+from foundation.checkpoint.saved import removed
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -116,10 +116,7 @@ class Reporter:
 
     def _write(self, row: dict[str, Any]) -> None:
         if not self._path.exists():  # its lines would go nowhere, and no error would tell
-            raise UserError(
-                f"{self._path.parent}: was removed while the run wrote to it; what was in it is "
-                "lost, start anew"
-            )
+            raise removed(self._path.parent)
         self._lines.write(json.dumps(row, allow_nan=False) + "\n")
         self._lines.flush()
 

@@ -23,7 +23,7 @@ from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig
 from foundation.train.config import RunConfig, first_difference
 from foundation.train.objectives import LossConfig
-from foundation.train.room import check_room
+from foundation.train.room import check_folder, check_room
 
 # Parts of a run that a resumed one must share; length, rates and losses may change on the way, and
 # validation where it decides nothing.
@@ -156,6 +156,22 @@ def loss_of(about: Mapping[str, Any]) -> dict[str, Any]:
     return dict(loss) if isinstance(loss, Mapping) else {}
 
 
+def check_unused(folder: Path, resume: bool) -> None:
+    """Refuse a folder that holds a run to one that starts, and an empty one to one that goes on.
+
+    Raises:
+        UserError: that is so, or the folder cannot be written.
+    """
+    check_folder(folder)
+    config = config_path(folder)
+    if not resume and (config.is_file() or tags_of(folder / "checkpoints")):
+        raise UserError(
+            f"{folder}: holds a run already; go on with --resume, or choose another --output"
+        )
+    if resume and not config.is_file():
+        raise UserError(f"{folder}: nothing to resume: no config.yaml; leave --resume out")
+
+
 def check_output(
     folder: Path,
     job: Job,
@@ -178,17 +194,10 @@ def check_output(
         UserError: there is a run and it is not to be resumed, there is none and it is, or it is
             another one; or its disk takes no checkpoint.
     """
+    check_unused(folder, resume)
     check_room(folder, job.run.model)
-    config = config_path(folder)
-    used = config.is_file() or bool(tags_of(folder / "checkpoints"))
-    if used and not resume:
-        raise UserError(
-            f"{folder}: holds a run already; go on with --resume, or choose another --output"
-        )
     if not resume:
         return
-    if not config.is_file():
-        raise UserError(f"{folder}: nothing to resume: no config.yaml; leave --resume out")
     saved = read_run(folder)
     found = (
         difference(saved.run, job.run, _FIXED)

@@ -24,6 +24,7 @@ from foundation.train.config import RunConfig
 from foundation.train.faulty import fault_of, faulty, without_faulty
 from foundation.train.feed import Feed
 from foundation.train.health import Finding, Health
+from foundation.train.left_out import LeftOut
 from foundation.train.losses import Losses, losses_of
 from foundation.train.noise import with_noise
 from foundation.train.report import Reporter, finite_or_none
@@ -110,8 +111,7 @@ class Trainer:
         self._usage = ExpertUsage(len(self._corpora), ranks.device)
         self._clock = _Clock(0)
         self._health = Health(run.health)
-        self._skipped = 0  # samples, since the start of this process
-        self._without_update = 0  # steps, likewise
+        self._left_out = LeftOut(run.max_skipped)
 
     def train(self, reporter: Reporter | None, stop: StopRequest) -> bool:
         """Train to the last step, until it is enough or until asked to stop; saves at the end.
@@ -181,7 +181,7 @@ class Trainer:
             if left or self.position.step + 1 < run.steps:
                 feed.look_ahead()
             self.engine.step()  # waits for the norm of the gradient, and so for the totals
-        # The weights may be broken by now, but nothing is saved before they are.
+        # By now the weights may be broken, but nothing of them has been saved.
         if not totals.finite:
             self._report_non_finite(seen)
         self.position.step += 1
@@ -213,33 +213,22 @@ class Trainer:
         if sum_over_ranks(number) == 0:
             return
         faults, step = self._of_all_ranks(own), self.position.step + 1
-        self._skipped += len(faults)
+        finding = self._left_out.add_samples(faults)
         if reporter:
-            left = f"{self._skipped} of at most {self.run.max_skipped} since the start"
-            line = f"left out, not learnt from: {', '.join(faults)}; {left}"
-            reporter.event(step, "skipped_samples", self._skipped, line)
-        if self._skipped > self.run.max_skipped:
+            reporter.event(step, *finding)
+        if line := self._left_out.too_many_samples:
             raise NonFiniteLossError(
-                f"step {step}: {self._skipped} samples were left out, more than "
-                f"max_skipped={self.run.max_skipped}; the last: {', '.join(faults)}. "
-                f"{self._last_good()}. Mend the shards, then --resume --accept-shards"
+                f"step {step}: {line}; the last: {', '.join(faults)}. {self._last_good()}. "
+                "Mend the shards, then --resume --accept-shards"
             )
 
     def _count_without_update(self, reporter: Reporter | None) -> None:
         """Report a step whose gradient DeepSpeed has thrown away."""
-        step = self.position.step
-        self._without_update += 1
+        finding = self._left_out.add_update()
         if reporter:
-            line = (
-                "the gradient was not finite: DeepSpeed left the weights as they were, "
-                f"{self._without_update} times since the start"
-            )
-            reporter.event(step, "steps_without_update", self._without_update, line)
-        if self._without_update > self.run.max_skipped:
-            raise DivergedError(
-                f"step {step}: {self._without_update} gradients were not finite, more than "
-                f"max_skipped={self.run.max_skipped}. {self._advice()}"
-            )
+            self._tell(reporter, [finding])
+        if line := self._left_out.too_many_updates:
+            raise DivergedError(f"step {self.position.step}: {line}. {self._advice()}")
 
     def _of_all_ranks(self, own: list[str]) -> list[str]:
         gathered: list[Any] = [None] * self.ranks.world

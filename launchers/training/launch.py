@@ -51,12 +51,14 @@ from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
 from foundation.train.one_writer import only_writer
 from foundation.train.report import Reporter
+from foundation.train.room import check_room
 from foundation.train.run_folder import (
     Job,
     Launch,
     about_of,
     accepted_shards,
     check_output,
+    check_unused,
     newest_to_resume,
     validation_error,
     write_run,
@@ -129,10 +131,12 @@ def launch(
     options = parser.parse_intermixed_args(arguments)
     quiet = int(os.environ.get("LOCAL_RANK", "0")) > 0
     with listening():
-        return guarded(lambda: told(lambda: _run(job_of(options), options)), quiet=quiet)
+        return guarded(lambda: told(lambda: _run(job_of, options)), quiet=quiet)
 
 
-def _run(job: Job, options: argparse.Namespace) -> int:
+def _run(job_of: Callable[[argparse.Namespace], Job], options: argparse.Namespace) -> int:
+    check_unused(options.output, options.resume)  # before anything is fetched from elsewhere
+    job = job_of(options)
     if job.run.tokenizer is not None:
         job = with_tokenizer(job)
     run = job.run
@@ -141,6 +145,7 @@ def _run(job: Job, options: argparse.Namespace) -> int:
     deepspeed_config = resolve_deepspeed_config(
         read_deepspeed_config(options.deepspeed_config), run.step_on(world)
     )
+    check_room(options.output, run.model)
     splits = (run.data.split, run.validation.split)
     shards = find_shards(options.shards, product(run.data.corpora, splits))
     corpora, held_out = _open_corpora(run, shards)

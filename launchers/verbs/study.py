@@ -6,6 +6,7 @@ from pathlib import Path
 from evaluation.harness.runner import RunSettings
 from evaluation.study.config import read_study
 from evaluation.study.run import StudyResult, run_study
+from foundation.train.room import check_folder
 from launchers.console.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,
@@ -86,6 +87,7 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    check_folder(options.output)
     settings = RunSettings(batch_size=options.batch_size, device=str(usable_device(options.device)))
     study = read_study(options.study)
     with Trainings(

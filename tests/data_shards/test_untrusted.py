@@ -98,6 +98,7 @@ def mutants(text: bytes, rng: np.random.Generator) -> list[bytes]:
     return found
 
 
+@pytest.mark.attack
 def test_no_numpy_header_ends_in_a_traceback(rng, record_property):
     """Changed as texts are, of a length that is announced as it is."""
     text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 5), }".ljust(117) + b"\n"
@@ -124,6 +125,7 @@ def taken(read: Any, path: Path) -> bool:
     return True
 
 
+@pytest.mark.attack
 def test_no_change_of_a_manifest_or_a_card_ends_in_a_traceback(
     tmp_path, write_toy, rng, record_property
 ):

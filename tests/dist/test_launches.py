@@ -4,10 +4,14 @@ Counted on a CPU that takes a GPU's ways. The number does not depend on widths a
 paper's three sizes only the number of blocks differs, which it is linear in.
 """
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 import torch
 from group import on_ranks
-from launches import Launches, as_on_a_gpu
+from launches import Launches, Reads, as_on_a_gpu
+from runs import watched
 
 from foundation.models.registry import build_model
 from foundation.parallel.collectives import sum_over_ranks
@@ -73,6 +77,19 @@ def test_a_step_of_the_papers_sizes_has_few(blocks, most, counted):
 
 def test_the_host_waits_once_a_step_for_the_norm(counted):
     assert {name: read for name, (_, read) in counted[0].items() if read} == {"step": 1}
+
+
+def reads_of_steps(waves: Path, output: Path) -> list[Counter[str]]:
+    extra = ("steps=3", "validation.every=3", "checkpoint.every=3", "accumulation=2")
+    with as_on_a_gpu():
+        config = ("--deepspeed_config", "ds_configs/zero1_bf16.json")
+        return watched(Reads, waves, output, 1, (*extra, *config))
+
+
+def test_a_step_of_the_trainer_reads_the_norm_and_behind_it_its_totals(waves, tmp_path):
+    """Whatever the number of forwards; the totals have arrived when the norm has."""
+    (steps,) = on_ranks(1, reads_of_steps, waves, tmp_path / "run")
+    assert steps == [Counter(_local_scalar_dense=1, tolist=1)] * 3
 
 
 def broken_gradient(bf16: bool) -> tuple[bool, int, float]:

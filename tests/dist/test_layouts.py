@@ -28,6 +28,14 @@ GLOBAL_BATCH, STEPS, RESOLUTION = 8, 3, 16
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
+_POT = {"resolution": RESOLUTION, "width": 32, "blocks": 2, "heads": 4, "patch": 4, "head_width": 8}
+_FNO = {"resolution": RESOLUTION, "width": 8, "layers": 2, "modes": 4, "routed_modes": 3}
+NETWORKS: dict[str, Any] = {
+    "moe_pot": {"model_type": "moe_pot", **_POT},
+    "moe_fno": {"model_type": "moe_fno", "projection": 16, **_FNO},
+}
+
+
 class Case(NamedTuple):
     world: int
     ep_size: int
@@ -40,6 +48,7 @@ class Case(NamedTuple):
     offload: bool = False
     compile: bool = False
     objective: str = "relative_l2"
+    network: str = "moe_pot"
 
 
 def global_batch() -> Batch:
@@ -79,10 +88,8 @@ def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
 def train(case: Case) -> dict[str, Any]:
     """A few optimiser steps on one rank of a layout."""
     ranks = join_ranks()
-    settings = {"width": 32, "blocks": 2, "heads": 4, "resolution": RESOLUTION, "patch": 4}
-    config = read_model_config(
-        {**settings, "head_width": 8, "router": {"gate_norm": case.gate, "unit": case.unit}}, "test"
-    )
+    router = {"gate_norm": case.gate, "unit": case.unit}
+    config = read_model_config({**NETWORKS[case.network], "router": router}, "test")
     model = build_model(config, seed=0)
     model.recompute_blocks = case.recompute
     if case.compile:
@@ -129,7 +136,7 @@ def serial() -> Any:
     known: dict[Any, Any] = {}
 
     def run(case: Case) -> dict[str, Any]:
-        kept = ("gate", "accumulation", "unit", "objective")
+        kept = ("gate", "accumulation", "unit", "objective", "network")
         alone = Case(1, 1, **{name: getattr(case, name) for name in kept})
         if alone not in known:
             known[alone] = on_ranks(1, train, alone)[0]
@@ -141,11 +148,14 @@ def serial() -> Any:
 CASES = [
     Case(2, 1),
     Case(2, 2),
-    Case(2, 2, objective="sum_of_squares"),
+    Case(2, 2, objective="sum_of_squares", network="moe_fno"),
     Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True),
 ]
 OTHERS = [
     Case(2, 2, zero=0),
+    Case(2, 2, objective="sum_of_squares"),
+    Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True, network="moe_fno"),
+    Case(2, 2, compile=True, network="moe_fno"),
     Case(4, 2),
     Case(2, 2, zero=2),
     Case(2, 2, zero=1, gate="batch", recompute=True),

@@ -25,6 +25,7 @@ def _may_mount() -> bool:
 
 
 pytestmark = [
+    pytest.mark.attack,
     pytest.mark.slow,
     pytest.mark.dist,
     pytest.mark.skipif(not _may_mount(), reason="may not mount"),

@@ -34,6 +34,7 @@ def last_step(lines: Path) -> int:
     return json.loads(whole[-1])["step"] if whole else 0
 
 
+@pytest.mark.attack
 @pytest.mark.slow
 @pytest.mark.dist
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc")

@@ -154,3 +154,12 @@ def test_a_model_of_boxes_reads_no_planes(
     more = ["--steps", "2", "--output", str(tmp_path / "out.npz")] if verb == "predict" else []
     assert main([verb, str(folder), str(write_waves(tmp_path / "flow.npz")), *more]) == 2
     assert "a shodh_moe of boxes, and files are read as planes" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_output_and_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (str(tmp_path), "."):
+        assert main(["predict", "no-model", "no-file.h5", "--output", folder]) == 2
+        said = capsys.readouterr().err
+        assert f"error: {folder}: a folder; give --output the name of a file" in said

@@ -12,6 +12,7 @@ import yaml
 from travelling_waves import CORPORA
 
 from foundation.train.config import load_run_config
+from launchers import finetune, pretrain
 from launchers.pretrain import main
 
 CORPORA_SETTING = f"data.corpora=[{','.join(CORPORA)}]"
@@ -57,6 +58,26 @@ def test_a_wrong_argument_is_refused_before_anything_is_written(
     assert message in refused(capsys, *start(waves, tmp_path / "run", *extra))
     assert not (tmp_path / "run").exists()
     assert checksums(waves) == before
+
+
+@pytest.mark.parametrize("launcher", [pretrain, finetune])
+def test_an_output_that_does_not_do_is_refused_before_anything_is_fetched(
+    tmp_path, capsys, launcher
+):
+    """Neither the shards nor the checkpoint are there, and nobody asks for them."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "config.yaml").write_text("{}")
+    what = ["--checkpoint", str(tmp_path / "none"), "--corpus", CORPORA[0]]
+    words = what if launcher is finetune else ["--preset", "debug"]
+    words += ["--shards", str(tmp_path / "none"), "--output"]
+    for output, extra, message in (
+        ("file", [], "is a file; give --output the name of a folder"),
+        ("used", [], "holds a run already"),
+        ("new", ["--resume"], "nothing to resume"),
+    ):
+        assert launcher.main([*words, str(tmp_path / output), *extra]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest_one(waves, tmp_path, capsys):

@@ -1,22 +1,25 @@
 """Several ranks on this machine: a function in, every rank's result out.
 
-Ranks are forked from a server process that has torch and DeepSpeed loaded, a
-quarter of a second each, and that never ran a backward pass (autograd does not
-survive a fork).
+Ranks are forked from a server process that has loaded what they need, a quarter
+of a second each, and that never ran a backward pass (autograd does not survive
+a fork).
 """
 
+import importlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pickle
 import socket
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 _TIMEOUT_S = 240
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["deepspeed", "launchers.pretrain", "torch.utils.tensorboard"])
 
 
 def on_ranks(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
@@ -29,6 +32,7 @@ def on_ranks(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
         AssertionError: a rank failed; the message holds its traceback.
     """
     port = _free_port()
+    _start_server()
     pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(world)]
     processes = [
         _CONTEXT.Process(target=_enter, args=(rank, world, port, pipes[rank][1], function, args))
@@ -49,6 +53,7 @@ def on_ranks(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 def exit_codes_on_ranks(world: int, function: Callable[..., Any], *args: Any) -> list[int | None]:
     """Call `function(*args)` on every rank and give the processes' exit codes only."""
     port = _free_port()
+    _start_server()
     processes = [
         _CONTEXT.Process(target=_enter, args=(rank, world, port, None, function, args))
         for rank in range(world)
@@ -60,6 +65,15 @@ def exit_codes_on_ranks(world: int, function: Callable[..., Any], *args: Any) ->
         process.kill()
         process.join()
     return [process.exitcode for process in processes]
+
+
+def _start_server() -> None:
+    """With this folder on its path, which Python's server does not take over."""
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    folders += filter(None, [os.environ.get("PYTHONPATH")])
+    _CONTEXT.set_forkserver_preload(["preloaded"])
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(folders)):
+        multiprocessing.forkserver.ensure_running()
 
 
 def _received(rank: int, receiver: Any) -> Any:
@@ -75,6 +89,7 @@ def _received(rank: int, receiver: Any) -> Any:
 def _enter(rank: int, world: int, port: int, sender: Any, function: Any, args: Any) -> None:
     import torch
 
+    importlib.import_module("preloaded")  # it is, unless the bench started the server
     torch.set_num_threads(1)
     warnings.simplefilter("error")
     # DeepSpeed 0.19 under torch 2.13: renamed collectives, and a hook torch warns of.

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _NO_LAUNCH = {
@@ -35,6 +36,35 @@ class Launches(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
         name = func.overloadpacket.__name__
         if name not in _NO_LAUNCH:
+            self.seen[name] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often the host reads numbers of a tensor, for which it would wait on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        real = self._real = Tensor.tolist
+
+        def counted(tensor: Tensor) -> Any:
+            self.seen["tolist"] += 1
+            return real(tensor)
+
+        Tensor.tolist = counted  # type: ignore[method-assign]
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        Tensor.tolist = self._real  # type: ignore[method-assign]
+        super().__exit__(*error)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in ("_local_scalar_dense", "nonzero", "unique", "unique_consecutive"):
             self.seen[name] += 1
         return func(*args, **(kwargs or {}))
 

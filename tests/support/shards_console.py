@@ -1,9 +1,12 @@
 """`foundation shards ...` within this process."""
 
 import argparse
+from pathlib import Path
 
 import pytest
+import yaml
 
+from data_shards.card import CorpusCard
 from launchers.verbs import shards
 
 
@@ -21,3 +24,8 @@ def refused_by_parser(capsys, *arguments):
         console(*arguments)
     assert exit_code.value.code == 2
     return str(capsys.readouterr().err)
+
+
+def write_card(path: Path, card: CorpusCard) -> None:
+    """A card as a file that `--card` takes."""
+    path.write_text(yaml.safe_dump(card.model_dump(mode="json")))

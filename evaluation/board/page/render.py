@@ -24,6 +24,7 @@ from evaluation.board.page.elements import (
     Part,
     Style,
     counted,
+    models_of,
     name_of,
     plain_table,
     row_styles,
@@ -31,6 +32,7 @@ from evaluation.board.page.elements import (
 from evaluation.board.page.fields import Films, PicturedModel, films_of
 from evaluation.board.references import REFERENCES_TITLE, references_on
 from evaluation.board.wording import COST, headline_text, notes
+from evaluation.plots import MOST_LINES
 from evaluation.tasks.task import group_meanings
 from evaluation.templates import templates
 
@@ -115,6 +117,8 @@ def _group(
     if factors := tables.factors(board, group):
         folds.append(Fold("Factor over the best floor", Part(_FACTOR, table=factors)))
     legend = [name_of(row, styles[row.label]) for row in rows_in(board, group.columns)]
+    if len(legend) > MOST_LINES:
+        legend = models_of(legend)
     if rollouts := rollout_figures(board, group, styles):
         curves = Part(_ROLLOUT, legend, figures=rollouts)
         folds.append(Fold("Error along the rollout", curves, shown))

@@ -113,7 +113,7 @@ class ExploreApp:
     def _answer(self, request: Request) -> Response:
         _check_name(request, self._names)
         asked = (request.method, request.path)
-        if asked == ("GET", "/"):  # a link from anywhere may lead to the page
+        if asked in (("GET", "/"), ("HEAD", "/")):  # a link from anywhere may lead to the page
             return _html(self._page)
         _check_asker(request)
         if "Transfer-Encoding" in request.headers:
@@ -125,7 +125,7 @@ class ExploreApp:
         return _html(render_fault(f"there is no {request.method} {request.path} here"), 404)
 
     def _sample(self, request: Request) -> str:
-        values = request.form
+        values = _form(request)
         corpus, _, split = values.get("shelf", "").partition("/")
         index = _whole(values, "index", "sample")
         return self._explorer.sample(corpus, split, index or 0, *_window(values))
@@ -134,7 +134,7 @@ class ExploreApp:
         sent = request.files.get("file")
         if sent is None or not sent.filename:
             raise UserError("no file was sent; choose one")
-        values = request.form
+        values = _form(request)
         window, reading, scale = _window(values), _reading(values), _text(values, "scale")
         with tempfile.TemporaryDirectory(prefix="foundation-serve-") as folder:
             # Its ending tells formats apart, and a bare array is called by its file's name.
@@ -182,6 +182,17 @@ def _check_asker(request: Request) -> None:
     # Another port of this machine is another site's too, though browsers call it the same site.
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise Forbidden(f"another page asks; only pages of {own} may")
+
+
+def _form(request: Request) -> Any:
+    """Fields of a form, which werkzeug counts where they are parts, and not in a line of them.
+
+    Raises:
+        RequestEntityTooLarge: there are too many.
+    """
+    if sum(1 for _ in request.form.items(multi=True)) > _MOST_FIELDS:
+        raise RequestEntityTooLarge
+    return request.form
 
 
 def _window(values: Any) -> tuple[int, int | None]:

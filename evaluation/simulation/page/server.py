@@ -1,8 +1,9 @@
 """The server below the page: requests of bounded size and time, and so many at once.
 
-Whoever connects holds a thread until the request has come and its answer is taken. A request has
-some seconds to begin with and then comes at some least rate; more bytes than any request has are
-not read, however long it goes on. Further requests wait in the system's queue.
+Whoever connects holds a thread until the request has come and its answer is taken. A connection
+that is idle is let go; a request has some seconds to begin with and then comes at some least rate;
+more bytes than any request has are not read, however long it goes on. Further requests wait in the
+system's queue.
 """
 
 import io
@@ -15,6 +16,7 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 MOST_REQUESTS = 16  # at once; one browser opens six
+_IDLE_S = 2.0  # until a request begins: browsers connect ahead of need, and each holds a thread
 _FIRST_S = 20.0  # without being fast
 _LEAST_RATE = 1 << 18  # bytes per second, from then on
 _ANSWER_S = 60.0  # until an answer is taken
@@ -92,7 +94,8 @@ class _Arriving(io.RawIOBase):
         room = memoryview(buffer)[: self._most - self._came]
         if not room:
             return 0
-        until_s = self._began_s + _FIRST_S + self._came / _LEAST_RATE
+        allowed_s = _FIRST_S + self._came / _LEAST_RATE if self._came else _IDLE_S
+        until_s = self._began_s + allowed_s
         left_s = until_s - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the request comes too slowly")

@@ -36,6 +36,7 @@ def tally(form: str, number: int) -> Counter[str]:
     return Counter(json.loads(told.stdout))
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("number", [25, pytest.param(LONG, marks=pytest.mark.slow)])
 def test_no_change_of_bytes_ends_in_a_trace_a_crash_or_silence(form, number, record_property):

@@ -104,6 +104,7 @@ def test_a_shard_or_a_split_that_is_listed_twice_is_refused(own_folder):
             opened(own_folder)
 
 
+@pytest.mark.attack
 def test_no_change_of_a_header_ends_in_a_traceback_or_in_other_fields(
     own_folder, rng, record_property
 ):

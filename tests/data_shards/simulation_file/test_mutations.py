@@ -33,6 +33,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.attack
 @pytest.mark.filterwarnings("ignore")  # of the libraries, on what they see
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_no_change_of_bytes_ends_in_a_traceback(tmp_path, rng, suffix, record_property):

@@ -13,6 +13,8 @@ from runs import pretrain
 from data_shards.stream.memory import keep_freed_memory
 from launchers.benchmarks.own_process import in_own_process
 
+pytestmark = pytest.mark.dist
+
 
 def page_faults() -> int:
     """Fewest of four times that large tensors of several sizes are filled and freed."""

@@ -17,11 +17,11 @@ from data_shards.catalogue import load_card
 from data_shards.simulation_file import Reading, Simulation, read_simulation
 from data_shards.stream.layout import square
 from evaluation.routing.fingerprints import CorpusFingerprint, Fingerprints, save_fingerprints
-from evaluation.simulation.channels import order_hints
 from evaluation.simulation.known_frames import KnownErrors, expected
 from evaluation.simulation.likeness import likeness
 from evaluation.simulation.on_model_grid import OnModelGrid, forecast
 from evaluation.simulation.report import judge
+from evaluation.simulation.training_hints import order_hints
 from evaluation.simulation.verdict import Thresholds, decide
 from foundation import Surrogate
 

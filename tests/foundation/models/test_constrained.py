@@ -213,13 +213,15 @@ def test_frames_of_a_plane_can_be_an_axis_of_the_network():
         ({"scattered": True, "overlap": 1}, "scattered points have no faces"),
         ({"scattered": True, "faces": "anchored"}, "scattered points have no faces"),
         ({"enforced": "one", "boxes": [], "faces": "anchored"}, "faces are a mixture's"),
+        ({"boxes": [1, 1], "faces": "anchored"}, "one box meets no other"),
     ],
 )
 def test_settings_that_do_not_fit_are_told_in_one_line(options, message):
     values = constrained_config().model_dump(mode="json")
     values["constraint"] |= options
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as refusal:
         read_model_config(values, "test")
+    assert "{" not in str(refusal.value), "the section that it is about is not repeated"
 
 
 @pytest.mark.parametrize(
@@ -229,6 +231,7 @@ def test_settings_that_do_not_fit_are_told_in_one_line(options, message):
         ({"channels": 2}, "asks one channel"),
         ({"instance_norm": True}, "basis fields are in physical units"),
         ({"over_time": True, "constraint": None}, "over_time is for basis fields"),
+        ({"over_time": True}, "over_time: frames of a line are an axis anyway"),
     ],
 )
 def test_models_that_a_constraint_does_not_fit_are_told_in_one_line(options, message):

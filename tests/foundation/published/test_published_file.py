@@ -167,6 +167,7 @@ def test_a_pickle_cut_short_inside_a_sound_zip_is_refused(file):
     assert "damaged" in refusal(file)
 
 
+@pytest.mark.attack
 def test_whatever_bytes_of_the_structure_are_wrong_it_is_one_refusal_or_tensors(
     file, record_property
 ):

@@ -43,7 +43,7 @@ def test_a_folder_that_is_removed_under_a_run_is_said_at_the_next_line(tmp_path,
     reporter = Reporter(folder, CORPORA, 0, steps=10)
     reporter.training(row(1), None)
     shutil.rmtree(folder)
-    with pytest.raises(UserError, match=r"\A\S*run: was removed while the run wrote to it; .*\Z"):
+    with pytest.raises(UserError, match=r"\A\S*run: was removed or replaced while the run .*\Z"):
         reporter.training(row(2), None)
     reporter.close()
     assert not folder.exists()

@@ -10,7 +10,7 @@ import pytest
 from data_shards.errors import UserError
 from foundation.models.registry import outline_model
 from foundation.train.config import load_run_config
-from foundation.train.room import check_room
+from foundation.train.room import check_folder, check_room
 
 Usage = namedtuple("Usage", "total used free")
 MODEL = load_run_config("debug", []).model
@@ -48,3 +48,10 @@ def test_a_place_that_may_not_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
     with pytest.raises(UserError, match=f"cannot be written: {tmp_path} is read-only"):
         check_room(tmp_path / "runs" / "new", MODEL)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "runs").write_text("")
+    for folder in (tmp_path / "runs", tmp_path / "runs" / "new"):
+        with pytest.raises(UserError, match=f"{tmp_path}/runs is a file; give --output"):
+            check_folder(folder)

@@ -75,12 +75,24 @@ def test_a_slow_request_ends_though_every_byte_comes_in_time(
     pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served, "_FIRST_S", 0.2)
+    monkeypatch.setattr(served, "_IDLE_S", 0.2)
     with serving() as port:
         began = time.monotonic()
         answer = answer_to(port, *pieces, pause_s=0.02)
         assert time.monotonic() - began < 10, "the server's choice, not the client's 30 s"
         assert b"200" not in answer[:20]
         assert answer_to(port, posted(1), b"a").endswith(b"1")
+
+
+def test_connections_that_ask_for_nothing_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "MOST_REQUESTS", 2)
+    monkeypatch.setattr(served, "_IDLE_S", 0.2)
+    with serving() as port, contextlib.ExitStack() as idle:
+        for _ in range(4):
+            idle.enter_context(socket.create_connection(("127.0.0.1", port)))
+        began = time.monotonic()
+        assert answer_to(port, posted(1), b"a").endswith(b"1")
+        assert time.monotonic() - began < 10, "half of what a request has to begin with"
 
 
 def test_what_comes_fast_enough_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:

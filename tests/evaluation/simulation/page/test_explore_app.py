@@ -256,6 +256,15 @@ def test_too_many_fields_are_not_called_a_large_file(client: Client) -> None:
         status, text = _upload(client, "a.npy", b"1", **form)
         assert status == 413
         assert "the form has more than 20 fields, or texts of more than" in _fault(text)
+    answer = _look(client, "&".join(f"f{n}=1" for n in range(30)))  # of one line, not of parts
+    assert answer.status_code == 413
+    assert "the form has more than 20 fields" in _fault(answer.text)
+
+
+def test_the_head_of_the_page_is_the_page_without_its_body(client: Client) -> None:
+    head, page = client.head("/", **HOST), client.get("/", **HOST)
+    assert (head.status_code, head.text) == (200, "")
+    assert head.headers["Content-Length"] == str(len(page.data))
 
 
 def test_a_body_without_a_length_is_refused_before_it_is_read(
