@@ -6,6 +6,7 @@ generators, readers, the verifier, the stream and the documentation all ask it.
 The cards that ship lie in `cards/`; `catalogue` finds them.
 """
 
+from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -81,7 +82,14 @@ class PublishedFile(Config):
 
     name: str
     md5: str | None = None  # where it is published
-    url: str | None = later(None)  # of the file itself, where a program can fetch it
+    # Of the file itself, where a program can fetch it.
+    url: str | None = later(None, pattern=r"^https?://")
+
+    @model_validator(mode="after")
+    def _lies_in_its_folder(self) -> Self:
+        if PurePosixPath(self.name).is_absolute() or ".." in PurePosixPath(self.name).parts:
+            raise ValueError(f"file {self.name!r} lies outside the folder of the files; rename it")
+        return self
 
 
 class PublishedFiles(Config):

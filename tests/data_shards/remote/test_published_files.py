@@ -98,6 +98,21 @@ def test_the_verb_takes_a_card_and_tells_faults_in_a_line(server, tmp_path, caps
     assert "foundation shards generate burgers" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"name": "../raw.h5", "url": "https://example.org/raw.h5"},
+        {"name": "/tmp/raw.h5", "url": "https://example.org/raw.h5"},
+        {"name": "raw.h5", "url": "file:///etc/passwd"},
+    ],
+)
+def test_a_strangers_card_names_no_file_outside_and_no_address_but_of_the_web(file):
+    values = load_card("pdebench_swe").model_dump(mode="json")
+    values["published"]["files"] = [file]
+    with pytest.raises(UserError, match=r"published\.files"):
+        CorpusCard.read(values, "a card")
+
+
 def test_files_of_a_data_set_on_the_hub_come_by_its_checksums(tmp_path, monkeypatch):
     files = {"data/test/a.h5": b"test", "data/train/b.h5": b"train", "README.md": b"all of it"}
     card = load_card("pdearena_ns_cond")
