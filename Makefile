@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: install quickstart test test-all lint types contracts check audit docs clean
+.PHONY: install quickstart test test-all lint types contracts figures check audit docs clean
 
 install: $(STAMP)
 
@@ -34,7 +34,10 @@ types: $(STAMP)
 contracts: $(STAMP)
 	$(BIN)/lint-imports
 
-check: lint types contracts  ## everything that is not a test
+figures: $(STAMP)  ## do README, documentation and studies say what their records do?
+	$(BIN)/python docs/figures.py
+
+check: lint types contracts figures  ## everything that is not a test
 
 audit: $(STAMP)  ## known weaknesses of what is pinned, where an index of them answers
 	$(BIN)/python .ci/audit

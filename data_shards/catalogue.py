@@ -7,7 +7,8 @@ one says only what differs.
 
 `NAME@2` is corpus NAME as an earlier version of its card made it (`cards/earlier/`), a ladder or
 rung with that the one whose base is that version: what older records were measured on can be made
-again. Its trajectories go by NAME, so that tasks and models of NAME take them.
+again. Its trajectories go by NAME, so that tasks and models of NAME take them. `GROUP@earlier` is
+every member in the version before today's, where there is one.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.ladders import Ladder, rung_card
 
 EVERYTHING = "all"
-_VERSION = "@"
+_VERSION, _EARLIER = "@", "earlier"
 
 
 @cache
@@ -104,13 +105,12 @@ def _expanded(name: str) -> list[str]:
     if name in (*card_names(), *earlier_names(), *_rungs()):
         return [name]
     corpus, _, version = name.partition(_VERSION)
-    if (
-        corpus in ladder_names()
-        and _of_version(load_ladder(corpus).base, version) in earlier_names()
-    ):
-        return [_of_version(rung, version) for rung in load_ladder(corpus).rung_names()]
-    if corpus in _rungs() and _of_version(_rungs()[corpus][0].base, version) in earlier_names():
-        return [name]
+    if version == _EARLIER:
+        return [_before_today(member) for member in _expanded(corpus)]
+    if ladder := _ladder_of(corpus) if version else None:
+        rungs = [corpus] if corpus in _rungs() else ladder.rung_names()
+        if _of_version(ladder.base, version) in earlier_names():
+            return [_of_version(rung, version) for rung in rungs]
     known = [
         EVERYTHING,
         *card_names(),
@@ -120,6 +120,20 @@ def _expanded(name: str) -> list[str]:
         *_rungs(),
     ]
     raise unknown_name("corpus", name, known)
+
+
+def _before_today(corpus: str) -> str:
+    """The version before today's, by its name; the corpus itself where there is none."""
+    base = load_card(corpus).shift.base if load_card(corpus).shift else corpus
+    versions = [int(n.partition(_VERSION)[2]) for n in earlier_names() if n.startswith(f"{base}@")]
+    return _of_version(corpus, str(max(versions))) if versions else corpus
+
+
+def _ladder_of(name: str) -> Ladder | None:
+    """The ladder of that name, or the one of which that is a rung."""
+    if name in ladder_names():
+        return load_ladder(name)
+    return _rungs()[name][0] if name in _rungs() else None
 
 
 @cache

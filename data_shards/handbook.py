@@ -9,7 +9,13 @@ from statistics import fmean
 from typing import Any, get_args
 
 from data_shards.card import ChannelStatistics, CorpusCard, Group, Profile, Range, Split
-from data_shards.catalogue import card_names, ladder_names, load_card, load_ladder
+from data_shards.catalogue import (
+    card_names,
+    earlier_names,
+    ladder_names,
+    load_card,
+    load_ladder,
+)
 from data_shards.ladders import Ladder
 
 GROUPS: dict[Group, str] = {
@@ -31,6 +37,10 @@ decades on a logarithmic ladder, in widths of the trained range on a linear one.
 corpus `LADDER_VALUE`.
 """
 
+_ABOUT_EARLIER = """What a card generated before its last change, bit for bit, for records of that
+time: `foundation shards generate NAME@VERSION`. Trajectories go by the name without the version.
+"""
+
 _ABOUT_COSTS = """Against a run on a finer grid with a smaller step: relative L2 distance of the
 worst channel, over all frames and in the last one. Seconds of one core. The figures are those of
 one or two trajectories;
@@ -50,6 +60,8 @@ def page(costs: Sequence[Mapping[str, Any]] = ()) -> str:
     ladders = [load_ladder(name) for name in ladder_names()]
     if ladders:
         parts.append(_ladders(ladders))
+    if earlier_names():
+        parts.append(_earlier())
     if costs:
         parts.append(_costs(costs))
     return "\n".join([*parts, *(f"## {card.name}\n\n{facts(card)}" for card in cards)])
@@ -272,11 +284,26 @@ def _ladders(ladders: Sequence[Ladder]) -> str:
     return f"## Ladders\n\n{_ABOUT_LADDERS}\n{table(header, rows)}"
 
 
+def _earlier() -> str:
+    names = earlier_names()
+    rows = [(f"`{name}`", load_card(name).title, _options(load_card(name))) for name in names]
+    return f"## Earlier versions\n\n{_ABOUT_EARLIER}\n{table(('corpus', 'title', 'differs'), rows)}"
+
+
+def _options(card: CorpusCard) -> str:
+    """Options of the generator that today's card has otherwise."""
+    today = load_card(card.name).generator_options
+    changed = {k: v for k, v in card.generator_options.items() if today.get(k) != v}
+    return ", ".join(f"{key}: {value}" for key, value in changed.items())
+
+
 def _costs(records: Sequence[Mapping[str, Any]]) -> str:
     """Mean seconds and errors of the worst channel, per corpus and profile."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for record in records:
-        key = (record["corpus"], record["profile"], record["generator"], str(record["resolution"]))
+        measured = f"{record['corpus']}@{record.get('version')}"
+        name = measured if measured in earlier_names() else record["corpus"]
+        key = (name, record["profile"], record["generator"], str(record["resolution"]))
         groups.setdefault(key, []).append(record)
     rows = [
         (

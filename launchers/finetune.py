@@ -24,7 +24,7 @@ from data_shards.shards.manifest import read_manifest
 from foundation.checkpoint.folder import find_folder, fingerprint_of, read_config
 from foundation.train.finetuning import load_finetuning, network_of
 from foundation.train.run_folder import Job, loss_of
-from launchers.console.arguments import Parser, positive
+from launchers.console.arguments import CHECKPOINT_HELP, Parser, positive
 from launchers.console.recipe_options import add_recipe_options
 from launchers.training.launch import add_training_options, launch
 
@@ -32,7 +32,7 @@ from launchers.training.launch import add_training_options, launch
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", required=True, help="checkpoint folder, or hub id")
+    parser.add_argument("--checkpoint", required=True, help=CHECKPOINT_HELP)
     parser.add_argument("--corpus", required=True, help="what to learn")
     parser.add_argument(
         "--trajectories", type=positive, metavar="N", help="learn from N of them, chosen by seed"

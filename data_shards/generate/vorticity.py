@@ -21,7 +21,6 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from data_shards.card import CorpusCard
 from data_shards.config import Config
-from data_shards.errors import UserError
 from data_shards.generate.refined import Refinement
 from data_shards.generate.solution import Array, Solution, num_steps
 
@@ -44,7 +43,8 @@ class VorticityOptions(Config):
     # Of the initial field's periodic kernel, in sides of the square; None: the power law of FNO.
     kernel_length: PositiveFloat | None = None
     noise: Noise = "one_in_all"
-    band: int = Field(BAND, ge=BAND)  # highest wave number of the initial field along an axis
+    # Highest wave number of the initial field along an axis, as far as the solver's grid has it.
+    band: int = Field(BAND, ge=BAND)
     # Of a coarser output than the solver's grid: the waves that it carries, or point values, in
     # which higher waves look like lower ones; the published files hold point values.
     frames: Literal["truncated", "sampled"] = "truncated"
@@ -61,7 +61,8 @@ def generate(
     """One trajectory at t = 1, 2, ...; the initial field is the same at every resolution."""
     options = VorticityOptions.read(card.generator_options, f"card {card.name}")
     cells = max(resolution, options.solver_resolution)
-    start = gaussian_random_spectrum(rng, cells, options.kernel_length, options.band)
+    band = min(options.band, cells // 3)
+    start = gaussian_random_spectrum(rng, cells, options.kernel_length, band)
     if options.noise == "one_per_part":
         start *= sqrt(2)
     frames = solve(
@@ -94,15 +95,7 @@ def gaussian_random_spectrum(
 
     Returns:
         (N, N // 3 + 1), zero mean.
-
-    Raises:
-        UserError: the grid does not carry the band.
     """
-    if cells < 3 * band:
-        raise UserError(
-            f"band={band}: waves up to {band} need a solver_resolution of {3 * band} or more, "
-            f"it is {cells}; raise it or lower the band"
-        )
     wave = np.arange(-band, band + 1)
     if kernel_length is None:
         squared = wave[:, None] ** 2 + wave[None, :] ** 2

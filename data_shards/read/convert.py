@@ -84,9 +84,15 @@ def plan(
 def program_of(
     card: CorpusCard, split: Split, raw: Raw, *, limit: int | None = None
 ) -> tuple[str, ...]:
-    """What the fields say of the program that made the files, a line each; see `made_by`."""
-    with closing(open_raw(card, split, raw, limit=limit)) as corpus:
-        return told_by_fields(card, corpus)
+    """What the fields say of the program that made the files, a line each; see `made_by`.
+
+    Nothing of damaged ones: the conversion, which proves checksums first, says what is wrong.
+    """
+    try:
+        with closing(open_raw(card, split, raw, limit=limit)) as corpus:
+            return told_by_fields(card, corpus)
+    except UserError:
+        return ()
 
 
 def _plan(

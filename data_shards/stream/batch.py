@@ -58,6 +58,16 @@ class Batch:
         moved = {name: getattr(self, name).to(device, non_blocking=True) for name in _TENSORS}
         return replace(self, **moved)
 
+    def pin_memory(self) -> "Batch":
+        """The same batch in memory that a GPU copies from while others go on."""
+        pinned = {name: getattr(self, name).pin_memory() for name in _TENSORS}
+        return replace(self, **pinned)
+
+    def record_stream(self, stream: torch.cuda.Stream) -> None:
+        """Keep its memory until what was launched on a stream is done with it."""
+        for name in _TENSORS:
+            getattr(self, name).record_stream(stream)
+
     def share(self) -> "Batch":
         """The same batch, its tensors moved in place to memory that other processes see.
 

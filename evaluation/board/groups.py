@@ -22,6 +22,8 @@ _TITLES = {
     "bands_shift": "Bands out of distribution",
     "rollout": "Long rollouts",
     "few_shot": "Few-shot",
+    "the_well": "The Well",
+    "pdearena_conditioned": "PDEArena, conditioned",
     "": "Other tasks",
 }
 

@@ -20,6 +20,7 @@ from evaluation.board.page.fields import PicturedModel
 from evaluation.board.page.render import render_page
 from evaluation.board.page.routing import routing_chapter
 from evaluation.board.page.study import study_chapter
+from evaluation.board.references import REFERENCES_TITLE, references_on
 from evaluation.board.wording import (
     COST,
     ORIGINS,
@@ -191,6 +192,9 @@ def board_markdown(board: Board) -> str:
         parts += [f"## {group.title}", headline_text(group.columns), scores_markdown(board, group)]
         if any(not row.facts.floor for row in rows_in(board, group.columns)):
             parts += ["### Factor over the best floor", factors_markdown(board, group)]
+        if published := references_on(group.columns):
+            table = markdown_table(published.titles, published.rows)
+            parts += [f"### {REFERENCES_TITLE}", published.lead, table]
     if bands := [[row_label(row), *band_cells(record)] for row, record in banded(board)]:
         parts += ["## How sure forecasts are", BANDS_LEAD, markdown_table(BANDS_TITLES, bands, 2)]
     if listed := notes(board):

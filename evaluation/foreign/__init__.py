@@ -5,5 +5,6 @@ from evaluation.foreign import ForeignModel, square
 
 from data_shards.stream.layout import ModelLayout, square
 from evaluation.foreign.model import ForeignModel
+from evaluation.foreign.stacked import Units, stacked_frames
 
-__all__ = ["ForeignModel", "ModelLayout", "square"]
+__all__ = ["ForeignModel", "ModelLayout", "Units", "square", "stacked_frames"]

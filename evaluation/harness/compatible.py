@@ -86,6 +86,8 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
         )
     _check_question(forecaster, task)
     layout = forecaster.layout or own_layout(corpus)
+    if forecaster.any_grid and corpus.card.axis == "space":
+        layout = layout.model_copy(update={"grid": corpus.entry.grid})
     check_fits(corpus.card, layout)
     floors = floors_of(as_asked(task, corpus).card)
     if forecaster.facts.floor and forecaster.facts.model_type not in floors:

@@ -18,6 +18,7 @@ from evaluation.tasks.task import ProtocolName
 from foundation import Surrogate
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
+from foundation.models.types import Prediction
 from foundation.models.work import flops_of
 
 FLOOR_PREFIX = "floor:"
@@ -38,6 +39,8 @@ class Forecaster:
         boxes: in which it solves an equation, along time and each axis; empty without one.
         members: of an ensemble, likewise (M, B, steps, C, H, W); its forecast is their mean. None
             of a single forecast.
+        any_grid: whether it answers on the cells of the data, whatever those of its layout.
+        model: one call of a checkpoint; None of others.
     """
 
     facts: ModelFacts
@@ -49,6 +52,8 @@ class Forecaster:
     learnt: tuple[str, ...] = ()
     members: Callable[[Batch, int], Tensor] | None = None
     protocol: ProtocolName | None = None
+    any_grid: bool = False
+    model: Callable[[Batch], Prediction] | None = None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -112,7 +117,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
     facts = ModelFacts(
         name=said_of(name or Path(target).resolve().name, model.about.get("unlabelled")),
         model_type=config.model_type,
-        source=target,
+        source=told_source(target),
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         flops_per_frame=_flops_per_frame(config),
@@ -138,7 +143,21 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         boxes,
         learnt,
         protocol="reference" if is_reference else None,
+        model=model,
     )
+
+
+def told_source(target: str) -> str:
+    """Where a checkpoint lies, as a record tells it: nothing of a machine's own folders.
+
+    A path from the root is told from the working folder, where it is inside of it, else by its
+    last two parts, as in nano-seed0/model.
+    """
+    path = Path(target)
+    if not path.is_absolute():
+        return target
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:]))
 
 
 def said_of(name: str, unlabelled: Sequence[str] | None) -> str:

@@ -115,6 +115,7 @@ def setting_of(task: Task, card: CorpusCard, grid: tuple[int, ...], whole: bool 
         pde=card.pde,
         given=tuple(given) if whole else (),
         staggered=card.staggered if whole else {},
+        vrmse=task.vrmse,
         level=None if task.bands is None else task.bands.level,
     )
 

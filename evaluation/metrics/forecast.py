@@ -22,6 +22,7 @@ class Setting:
     Attributes:
         grid: cells that are scored, along each axis.
         pde: name of the equation, as the card has it.
+        vrmse: what the variance of VRMSE is divided by: the points, or one less (`the_well`).
         given: names of the given fields, if the scored grid is that of the data.
         staggered: channels on the lower faces of their cells -> axis, likewise.
         frames: predicted frames.
@@ -45,6 +46,7 @@ class Setting:
     pde: str = ""
     given: tuple[str, ...] = ()
     staggered: Mapping[str, str] = field(default_factory=dict)
+    vrmse: str = "points"
     members: int = 1
     level: float | None = None
 

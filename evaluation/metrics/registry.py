@@ -1,8 +1,8 @@
 """All metrics by name: what each is, which way is better, where it applies.
 
-`l2re_frame_N`, `l2re_frames_M_N` and `drift_QUANTITY` are families: every frame, run of
-frames and conserved quantity has its own. A metric that does not apply to a task is left out of its
-record; it is never 0.
+`l2re_frame_N`, `l2re_frames_M_N`, `vrmse_frames_M_N` and `drift_QUANTITY` are families: every
+frame, run of frames and conserved quantity has its own. A metric that does not apply to a task is
+left out of its record; it is never 0.
 """
 
 import re
@@ -25,7 +25,7 @@ from evaluation.metrics.stability import growth, stable_frames
 MetricName = str
 
 _FRAME = re.compile(r"l2re_frame_([1-9][0-9]*)")
-_FRAMES = re.compile(r"(l2re|evolution_residual)_frames_([1-9][0-9]*)_([1-9][0-9]*)")
+_FRAMES = re.compile(r"(l2re|vrmse|evolution_residual)_frames_([1-9][0-9]*)_([1-9][0-9]*)")
 _DRIFT = re.compile(r"drift_([a-z][a-z0-9_]*)")
 
 
@@ -144,6 +144,15 @@ def _frames(name: str, first: int, last: int) -> Metric:
             applies=lambda setting: first <= last <= setting.frames,
             from_curve=lambda curve_BT, threshold: curve_BT[:, part].mean(1),
         )
+    if name == "vrmse":
+        return Metric(
+            title=f"VRMSE of frames {first} to {last}",
+            meaning=f"VRMSE of predicted frames {first} to {last}, mean over them",
+            measure=lambda forecast: relative.vrmse(
+                forecast.pred_BTCHW[:, part], forecast.true_BTCHW[:, part], forecast.points_B1CHW
+            ),
+            applies=lambda setting: first <= last <= setting.frames,
+        )
     return Metric(
         title=f"evolution residual of frames {first} to {last}",
         meaning=f"evolution residual of predicted frames {first} to {last}, root mean square",
@@ -167,7 +176,9 @@ METRICS: dict[MetricName, Metric] = {
     "vrmse": Metric(
         title="VRMSE",
         meaning="root-mean-square error in spatial standard deviations, mean over frames",
-        measure=_pointwise(relative.vrmse),
+        measure=lambda f: relative.vrmse(
+            f.pred_BTCHW, f.true_BTCHW, f.points_B1CHW, unbiased=f.setting.vrmse == "the_well"
+        ),
     ),
     "max_error": Metric(
         title="max error",

@@ -55,12 +55,19 @@ def nrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tenso
     return l2re_per_frame(pred_BTCHW, true_BTCHW, points_B1CHW).mean(1)
 
 
-def vrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tensor:
+def vrmse(
+    pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor, *, unbiased: bool = False
+) -> Tensor:
     """Variance-scaled root-mean-square error, the headline of The Well.
 
     `mean_t mean_c sqrt(<(pred - true)^2> / (<(true - <true>)^2> + 1e-7))`, `<>` over
     counted points of a frame: 1 for a forecast that knows only the spatial mean. Departure: a
     channel that is constant over a frame has no spread and is left out of it.
+
+    Args:
+        pred_BTCHW, true_BTCHW, points_B1CHW: as above.
+        unbiased: divide the variance by N - 1, as The Well's program does, instead of N; of N
+            points the value is then sqrt(1 - 1/N) of the other.
 
     Returns:
         (B,), dimensionless; inf where the forecast is not finite.
@@ -69,7 +76,8 @@ def vrmse(pred_BTCHW: Tensor, true_BTCHW: Tensor, points_B1CHW: Tensor) -> Tenso
     num_B1C = points_B1CHW.sum(over).clamp_min(1.0)
     mean_BTC = (points_B1CHW * true_BTCHW).sum(over) / num_B1C
     deviation = points_B1CHW * (true_BTCHW - mean_BTC[..., *(None,) * len(over)])
-    variance_BTC = deviation.square().sum(over) / num_B1C
+    freedom_B1C = (num_B1C - 1).clamp_min(1.0) if unbiased else num_B1C
+    variance_BTC = deviation.square().sum(over) / freedom_B1C
     error_BTC = (points_B1CHW * (pred_BTCHW - true_BTCHW)).square().sum(over) / num_B1C
     varies_BTC = _varies(true_BTCHW, points_B1CHW)
     ratio_BTC = (error_BTC / (variance_BTC + VRMSE_EPS)).sqrt() * varies_BTC

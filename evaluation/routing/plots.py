@@ -165,14 +165,14 @@ def draw_emergence(runs: Mapping[str, Sequence[RoutingRecord]]) -> str:
         floor = sorted((record.training_step or 0, _shuffled(record)) for record in shown)
         right.plot(*zip(*floor, strict=True), color=FLOOR_COLOUR, ls="--", lw=1)
         left.set(ylim=(0, 1.02), ylabel="accuracy of dataset inference", xlabel="training step")
-        bits = "expert-corpus information, bits"
-        bits += "" if len(runs) == 1 else ", mean of blocks"
+        bits = "expert-corpus information, bits" if len(runs) == 1 else "bits, mean of blocks"
         right.set(ylabel=bits, xlabel="training step")
         right.set_ylim(bottom=0)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.grid(color=INK, alpha=0.12, linewidth=0.6)
-        figure.legend(loc="outside upper left", ncols=5, frameon=False, fontsize=7)
+        columns = 5 if len(runs) == 1 else 3
+        figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=7)
         return inline_svg(figure, f"Emergence of dataset inference over training of {title}")
 
 
@@ -202,7 +202,8 @@ def _shuffled(record: RoutingRecord) -> float:
 
 
 def runs_of(records: Sequence[RoutingRecord]) -> dict[str, list[RoutingRecord]]:
-    """Checkpoints by run, in the order of their training; those without a step are left out.
+    """Checkpoints by run, in the order of their training; checkpoints without a step are left out,
+    and so are runs of which a single one is there.
 
     A checkpoint is called RUN-step-N, and one with fresh weights has -untrained behind the name of
     a trained one. Names that tell no runs apart, at steps of which each comes once, are of one run.
@@ -215,7 +216,7 @@ def runs_of(records: Sequence[RoutingRecord]) -> dict[str, list[RoutingRecord]]:
     trained = [sum(not record.model.floor for record in run) for run in runs.values()]
     if len(set(_steps(stepped))) == len(stepped) and max(trained, default=0) <= 1 and stepped:
         return {stepped[-1].model.name: stepped}
-    return runs
+    return {name: run for (name, run), n in zip(runs.items(), trained, strict=True) if n > 1}
 
 
 def _mark_chance(axes: Axes, value: float, text: str) -> None:

@@ -15,6 +15,7 @@ from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import check_fits
 from data_shards.stream.windows import check_long_enough
+from evaluation.harness.forecaster import told_source
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.clusters import untrained_purity
@@ -67,7 +68,7 @@ def open_routed(target: str, device: torch.device, name: str | None = None) -> R
     facts = ModelFacts(
         name=name or Path(target).resolve().name,
         model_type=model.config.model_type,
-        source=target,
+        source=told_source(target),
         parameters_total=counts.total,
         parameters_activated=counts.activated,
         fingerprint=model.fingerprint,

@@ -67,6 +67,9 @@ class Task(Config):
     # The frames asked are those after the given ones, the same ones (`rollout_frames` of them), or
     # what is given itself, to be reconstructed.
     asked: Literal["next", "same", "given"] = later("next")
+    # What the variance of VRMSE is divided by: the points of a frame, or one less, as The Well's
+    # program does. Tasks of versions before this key have the former.
+    vrmse: Literal["points", "the_well"] = later("points")
     bands: BandTerms | None = later(None)
     protocol: ProtocolName = later("own")  # how the forecast is made and which cells are scored
 

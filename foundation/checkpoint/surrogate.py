@@ -20,8 +20,9 @@ from data_shards.stream.origin import Origin
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
 from foundation.checkpoint.share import push_checkpoint
 from foundation.checkpoint.weights import MAX_SHARD_SIZE
+from foundation.models.native import finer_than, on_cells
 from foundation.models.registry import ModelConfig
-from foundation.models.rollout import rollout
+from foundation.models.rollout import Model, rollout
 from foundation.models.types import ParameterCounts, Prediction
 from foundation.nn.compiled import compile_network
 
@@ -126,9 +127,10 @@ class Surrogate(nn.Module):
     def compiled(self) -> Self:
         """Compile the network, in place: worth a minute or two before many forecasts.
 
-        Call it last, after `.to` and `.bfloat16`. In bfloat16 the network becomes one graph,
-        which a GPU of compute capability 9 or more replays as a CUDA graph: what the network
-        gave is then overwritten by its next call. In float32 mixtures stay outside the graphs.
+        Call it last, after `.to` and `.bfloat16`. In bfloat16, and on a GPU in float32 too, the
+        network becomes one graph, which a GPU (in bfloat16 of compute capability 9 or more)
+        replays as a CUDA graph: what the network gave is then overwritten by its next call. In
+        float32 on a CPU mixtures stay outside the graphs.
 
         Raises:
             UserError: there is no C++ compiler.
@@ -148,12 +150,14 @@ class Surrogate(nn.Module):
         steps: int,
         mask: Tensor | None = None,
         origins: tuple[Origin, ...] = (),
+        lengths: tuple[float, float] | None = None,
     ) -> Tensor:
         """Predict future frames.
 
         Args:
-            context: past frames (B, T, C, H, W) on the model's grid, physical
-                units; more frames than the model takes are cut to the last ones.
+            context: past frames (B, T, C, H, W) on the model's grid, or on a plane of a whole
+                number of its cells (`foundation.models.native`), physical units; more frames
+                than the model takes are cut to the last ones.
             steps: frames wanted.
             mask: (B, 1, *S) or (*S), 1 in the fluid, 0 in solid cells, their share where a
                 cell holds both (as `data_shards.stream.layout.resize_mask` gives); it also
@@ -162,7 +166,10 @@ class Surrogate(nn.Module):
                 sees 0 there, as in training, and the answer has the values of the last frame.
             origins: of every sample (B): time step, extent, parameters and boundaries. A model
                 under an equation asks for them; one of flow in boxes takes walls and the shape of
-                its cells from them; others pass them over.
+                its cells from them; others pass them over. On finer cells than the model's, which
+                sides are periodic.
+            lengths: of a domain along y and x that is no square; by default it is what the model
+                learnt, however many cells there are.
 
         Returns:
             (B, steps, C, H, W).
@@ -176,12 +183,50 @@ class Surrogate(nn.Module):
             raise UserError(
                 f"this {self.config.model_type} reconstructs frames; call reconstruct(frames)"
             )
-        batch = self.batch_of(context, mask, origins)
-        future = rollout(self.network, batch, steps)[:, :, : context.shape[2]]
+        grid = self._grid_of(context, lengths)
+        model = self.network if grid is None else self._on(grid, origins, lengths)
+        batch = self.batch_of(context, mask, origins, grid)
+        future = rollout(model, batch, steps)[:, :, : context.shape[2]]
         if mask is None or not self._hides_solids:
             return future
-        solid_B11S = (self._fluid(mask, len(context)) <= 0).to(future.device)[:, None, None]
+        solid_B11S = (self._fluid(mask, len(context), grid) <= 0).to(future.device)[:, None, None]
         return torch.where(solid_B11S, context[:, -1:].to(future), future)
+
+    def _grid_of(
+        self, context: Tensor, lengths: tuple[float, float] | None
+    ) -> tuple[int, ...] | None:
+        """The plane that a context is on; None where it is the model's, or can be no other."""
+        own = self.config.layout.grid
+        if not isinstance(context, Tensor) or context.ndim != 3 + len(own) or len(own) != 2:
+            return None
+        grid = tuple(context.shape[3:])
+        fixed = self.config.constraint is not None or min(own) == 1
+        return None if fixed or (grid == own and lengths is None) else grid
+
+    def _on(
+        self,
+        grid: tuple[int, ...],
+        origins: tuple[Origin, ...],
+        lengths: tuple[float, float] | None,
+    ) -> Model:
+        """The network on the cells of a plane.
+
+        Raises:
+            UserError: they are no whole number of its own, or do not make whole patches.
+        """
+        finer = finer_than(grid, self.config.layout.grid, lengths)
+        patch = getattr(self.config, "patch", 1)
+        if any((grid[0] // finer.rows % patch, grid[1] // finer.columns % patch)):
+            raise UserError(
+                f"a plane of {grid[0]} x {grid[1]} cells is not made of whole patches of {patch}; "
+                "regrid it"
+            )
+        sides = [origin.boundary or {} for origin in origins]
+        rows, columns = (
+            bool(sides) and all(side.get(name) == "periodic" for side in sides)
+            for name in ("bottom", "left")
+        )
+        return on_cells(self.network, finer, (rows, columns))
 
     @torch.no_grad()
     def reconstruct(
@@ -303,7 +348,11 @@ class Surrogate(nn.Module):
         return counts
 
     def batch_of(
-        self, context: Tensor, mask: Tensor | None = None, origins: tuple[Origin, ...] = ()
+        self,
+        context: Tensor,
+        mask: Tensor | None = None,
+        origins: tuple[Origin, ...] = (),
+        grid: tuple[int, ...] | None = None,
     ) -> Batch:
         """A context as the network takes it: laid out as in training, nothing asked.
 
@@ -311,12 +360,15 @@ class Surrogate(nn.Module):
             context: past frames (B, T, C, H, W), as for `forecast`.
             mask: of an obstacle, as for `forecast`.
             origins: as for `forecast`.
+            grid: that the context is on; the model's by default.
 
         Raises:
             UserError: the context or the mask does not have the model's shape, or there are origins
                 of some samples alone.
         """
         layout, frames = self.config.layout, self.config.context_frames
+        if grid is not None:
+            layout = layout.model_copy(update={"grid": grid})
         if layout.slots:
             raise UserError(
                 f"this {self.config.model_type} knows its channels by name; call solve(fields, "
@@ -341,7 +393,7 @@ class Surrogate(nn.Module):
         if len(origins) not in (0, count):
             raise UserError(f"{len(origins)} origins for {count} samples; give one of each or none")
         device = next(self.parameters()).device
-        fluid = None if mask is None else self._fluid(mask, count).to(device)
+        fluid = None if mask is None else self._fluid(mask, count, grid).to(device)
         given = context[:, -frames:].to(device)
         if fluid is not None and self._hides_solids:
             given = given.masked_fill(fluid[:, None, None] <= 0, 0.0)
@@ -360,9 +412,9 @@ class Surrogate(nn.Module):
         """Whether solid cells of the training held 0: of planes they did, boxes have flow there."""
         return len(self.config.layout.grid) == 2
 
-    def _fluid(self, mask: Tensor, count: int) -> Tensor:
+    def _fluid(self, mask: Tensor, count: int, grid: tuple[int, ...] | None = None) -> Tensor:
         """A mask (*S) or (B, 1, *S) for every sample, (B, *S)."""
-        grid = self.config.layout.grid
+        grid = grid or self.config.layout.grid
         shapes = (grid, (1, *grid), (1, 1, *grid), (count, 1, *grid))
         if not isinstance(mask, Tensor) or tuple(mask.shape) not in shapes:
             wanted = ", ".join(map(str, grid))

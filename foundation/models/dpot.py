@@ -35,7 +35,9 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm_space = nn.GroupNorm(NUM_NORM_GROUPS, width)
-        self.fourier = FourierLayer(width, config.heads, config.modes)
+        self.fourier = FourierLayer(
+            width, config.heads, config.modes, config.resolution // config.patch
+        )
         self.norm_mlp = nn.GroupNorm(NUM_NORM_GROUPS, width)
         self.widen = nn.Linear(width, width * config.mlp_ratio)
         self.narrow = nn.Linear(width * config.mlp_ratio, width)

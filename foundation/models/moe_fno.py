@@ -6,6 +6,7 @@ weighted sum of the sets that the sample's router chose. Everything else is the 
 Of no paper: MoE-POT's router (NeurIPS 2025) and FNO's layers (ICLR 2021).
 """
 
+from dataclasses import replace
 from math import hypot, prod
 from typing import Literal, Self
 
@@ -126,11 +127,12 @@ class MoEFNO(SpectralNetwork, AnnealedNetwork):
 def work(config: MoEFNOConfig) -> Work:
     """Of a forward pass on one sample."""
     of_mode, router = (2 * config.width) ** 2, config.router
-    mixing = (router.top_k * len(config.routed) + config.shared * config.kept_modes) * of_mode
-    octaves = num_octaves([hypot(*vector) for vector in config.wave_vectors])
-    seen = config.width * (1 + octaves)
-    gate = gate_products(seen, router.num_experts)
-    kept = 2 * config.width * (router.top_k * len(config.routed) + config.kept_modes)
-    return work_with(
-        config, mixing + gate + config.kept_modes * octaves * config.width, kept=kept, shared=0
-    )
+    routed, waves = len(config.routed), config.wave_vectors
+    mixing = (router.top_k * routed + config.shared * config.kept_modes) * of_mode
+    octaves = num_octaves([hypot(*vector) for vector in waves])
+    by_octave = config.kept_modes * octaves * config.width
+    gate = gate_products(config.width * (1 + octaves), router.num_experts)
+    rows = 2 * router.top_k * routed + (1 + config.shared) * config.kept_modes
+    whole = work_with(config, mixing + gate + by_octave, kept=2 * config.width * rows, shared=0)
+    # Of the sums over octaves one factor is fixed.
+    return replace(whole, fixed_products=whole.fixed_products + 2 * config.layers * by_octave)

@@ -25,7 +25,7 @@ from foundation.models.operator_transformer import (
 )
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work
-from foundation.moe.experts import Expert
+from foundation.moe.experts import ExpertBank
 from foundation.moe.gate import gate_products
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule
@@ -67,7 +67,9 @@ class Block(nn.Module):
         super().__init__()
         width = config.width
         self.norm_space = nn.GroupNorm(NUM_NORM_GROUPS, width)
-        self.fourier = FourierLayer(width, config.heads, config.modes)
+        self.fourier = FourierLayer(
+            width, config.heads, config.modes, config.resolution // config.patch
+        )
         self.norm_moe = nn.GroupNorm(NUM_NORM_GROUPS, width)
         self.moe = MixtureOfExperts(
             width, width * config.mlp_ratio, config.num_shared, config.router
@@ -109,13 +111,11 @@ class MoEPOT(OperatorTransformer, AnnealedNetwork):
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
         total = sum(p.numel() for p in self.parameters())
-        idle = sum(
-            p.numel() for m in self.modules() if isinstance(m, Expert) for p in m.parameters()
-        )
-        config = self.config
-        routed = idle * config.router.num_experts // (config.router.num_experts + config.num_shared)
-        unused = routed * (config.router.num_experts - config.router.top_k)
-        return ParameterCounts(total, total - unused // config.router.num_experts)
+        banks = (m for m in self.modules() if isinstance(m, ExpertBank))
+        routed = sum(p.numel() for bank in banks for p in bank.parameters())
+        router = self.config.router
+        unused = routed // router.num_experts * (router.num_experts - router.top_k)
+        return ParameterCounts(total, total - unused)
 
 
 def work(config: MoEPOTConfig) -> Work:

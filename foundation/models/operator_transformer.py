@@ -12,16 +12,18 @@ from typing import Literal, Self
 import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from data_shards.config import later
 from foundation.models.config import FieldConfig, check_square
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
-from foundation.models.work import Work, modulation
+from foundation.models.work import Work, modulation, stacked
 from foundation.moe.router import Routing
-from foundation.nn.patch import PatchEmbedding, PatchHead
+from foundation.nn.patch import PatchEmbedding, PatchHead, SmoothHead, stacked_with_places
 from foundation.nn.temporal import TemporalAggregation
 
 NUM_NORM_GROUPS = 8
+_TAPS = 9  # of a convolution 3 x 3
 
 
 class OperatorTransformerConfig(FieldConfig):
@@ -35,6 +37,8 @@ class OperatorTransformerConfig(FieldConfig):
     heads: PositiveInt
     modes: PositiveInt = 32
     head_width: PositiveInt = 32
+    # From patches to cells: by themselves, as published, or interpolated with the frames beside.
+    head: Literal["patches", "smooth"] = later("patches")
     num_classes: PositiveInt = 6
     time_aggregation: Literal["exp_mlp", "mlp"] = "exp_mlp"
 
@@ -74,7 +78,12 @@ class OperatorTransformer(FieldNetwork):
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, width)
         self.blocks = nn.ModuleList(blocks)
-        self.head = PatchHead(width, config.head_width, config.num_mapped, config.patch)
+        sizes = config.num_mapped, config.patch
+        self.head: PatchHead | SmoothHead = (
+            PatchHead(width, config.head_width, *sizes)
+            if config.head == "patches"
+            else SmoothHead(width, config.head_width, stacked(config), *sizes)
+        )
         self.classify = nn.Sequential(
             nn.Linear(width, width),
             nn.GELU(),
@@ -88,17 +97,31 @@ class OperatorTransformer(FieldNetwork):
         with torch.no_grad():
             nn.init.trunc_normal_(self.position, std=0.02, generator=generator)
 
+    def position_on(self, rows: int, columns: int) -> Tensor:
+        """Position embedding of so many patches (1, h, w, D): its own, or between its own."""
+        if (rows, columns) == self.position.shape[1:3]:
+            return self.position
+        planes = self.position.permute(0, 3, 1, 2)
+        wanted = F.interpolate(planes, size=(rows, columns), mode="bilinear", align_corners=False)
+        return wanted.permute(0, 2, 3, 1)
+
     def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
         """(B, h, w, D) -> (B, h, w, D), and the routing by block, empty if dense."""
         raise NotImplementedError
 
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         features = self.embed(inputs)
-        x_BhwD: Tensor = self.temporal(features, self.embed.expand, self.position)
+        position = self.position_on(features.shape[1], features.shape[2])
+        x_BhwD: Tensor = self.temporal(features, self.embed.expand, position)
         if statistics_B2C is not None:
             x_BhwD = modulated(x_BhwD, statistics_B2C, self.scale_features, self.shift_features)
         x_BhwD, routing = self.through_blocks(x_BhwD)
-        return Answer(self.head(x_BhwD), routing, self.classify(x_BhwD.mean((1, 2))))
+        fields = (
+            self.head(x_BhwD)
+            if isinstance(self.head, PatchHead)
+            else self.head(x_BhwD, stacked_with_places(inputs))
+        )
+        return Answer(fields, routing, self.classify(x_BhwD.mean((1, 2))))
 
 
 def work_with(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) -> Work:
@@ -118,11 +141,14 @@ def work_with(config: OperatorTransformerConfig, mixing: int, mixing_kept: int) 
     modes, transform = rows * columns, 2 * side * columns * (side + 2 * rows) * width
     fourier = modes * 2 * config.heads * (2 * width // config.heads) ** 2
     hidden = config.head_width
-    head = tokens * width * config.patch**2 * hidden
-    head += pixels * hidden * (hidden + config.num_mapped)
+    head = tokens * width * config.patch**2 * hidden + pixels * hidden * hidden
+    if config.head == "smooth":
+        head = tokens * width * hidden + pixels * _TAPS * hidden * (stacked(config) + hidden)
+    head += pixels * hidden * config.num_mapped
     classes = width * (2 * width + config.num_classes)
     products = embed + modulation(config, width) + head + classes
     kept = frames * (config.channels * pixels + 2 * tokens * between) + 4 * hidden * pixels
+    kept += pixels * stacked(config) * (config.head == "smooth")
     # Both norms' inputs and the last output; three stages of the perceptron in the spectrum.
     block_kept = 3 * tokens * width + 6 * modes * width + mixing_kept
     kept += 2 * tokens * width

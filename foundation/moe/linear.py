@@ -19,70 +19,41 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.moe.experts import ExpertBank, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes
 from foundation.moe.router import Router, RouterConfig, Routing
+from foundation.nn.constants import kept
+from foundation.nn.device import in_launches
+from foundation.nn.outside_graphs import outside_graphs
 
 _SMALLEST = 1e-8  # of a mean square of features, which are of order one: less is nothing
 
 
-class SpectralExperts(nn.Module):
-    """Complex matrices of every mode: weight (E, K, D, 2 D), real columns before imaginary ones.
-
-    In state dicts each expert stands by itself under its number: "experts.3.weight".
-    """
+class SpectralExperts(RoutedExperts):
+    """Complex matrices of every mode: weight (E, K, D, 2 D), real columns before imaginary ones."""
 
     def __init__(self, number: int, num_modes: int, width: int) -> None:
-        super().__init__()
+        super().__init__(number)
         self.weight = nn.Parameter(torch.empty(number, num_modes, width, 2 * width))
-        self.register_state_dict_post_hook(_told_apart)
-        self.register_load_state_dict_pre_hook(_put_together)
 
-    def reset(self, generator: torch.Generator) -> None:
+    def start(self, index: int, generator: torch.Generator) -> None:
         """Uniform in (0, 1) times 1 / D^2, as in a dense layer."""
-        with torch.no_grad():
-            self.weight.uniform_(0.0, self.weight.shape[2] ** -2, generator=generator)
+        weight = self.weight.detach()[index]
+        weight.uniform_(0.0, weight.shape[1] ** -2, generator=generator)
 
-    def mean_of(self, rows_MKF: Tensor) -> Tensor:
-        """The mean of what each makes of every row: that of one with their mean matrices."""
+    def mixed(self, rows_MNF: Tensor, routes: ExpertRoutes, shared: None) -> Tensor:
+        """Weighted sum of each row's chosen ones (M, K, 2 D); shared ones act on other modes."""
+        return mix_spectral(rows_MNF, routes, self.weight)
+
+    def of_every_row(self, rows_MKF: Tensor) -> Tensor:
+        """What the first one makes of every row (M, K, 2 D)."""
         rows_KMF = rows_MKF.transpose(0, 1).to(self.weight.dtype)
-        product_KMF = _products(rows_KMF, self.weight.mean(0, keepdim=True), [len(rows_MKF)])
+        product_KMF = _products(rows_KMF, self.weight[:1], [len(rows_MKF)])
         return product_KMF.transpose(0, 1).to(rows_MKF.dtype)
-
-
-def _told_apart(
-    module: SpectralExperts, state: dict[str, Tensor], prefix: str, _metadata: Any
-) -> None:
-    for number, weight in enumerate(state.pop(prefix + "weight")):
-        state[f"{prefix}{number}.weight"] = weight
-
-
-def _put_together(
-    module: SpectralExperts, state: dict[str, Tensor], prefix: str, *_rest: Any
-) -> None:
-    keys = [f"{prefix}{number}.weight" for number in range(len(module.weight))]
-    if all(key in state for key in keys):
-        state[prefix + "weight"] = torch.stack([state.pop(key) for key in keys])
-
-
-class SpectralBank(nn.Module):
-    """All routed experts of a layer, on one rank."""
-
-    def __init__(self, experts: SpectralExperts) -> None:
-        super().__init__()
-        self.experts = experts
-
-    def forward(self, rows_BKF: Tensor, routing: Routing) -> Tensor:
-        """(B, K, 2 D) -> (B, K, 2 D), weighted sum of each sample's experts."""
-        weight_EKDF = self.experts.weight
-        routes = ExpertRoutes.of_choices(routing.experts_BK, routing.weights_BK, len(weight_EKDF))
-        return mix_spectral(rows_BKF, routes, weight_EKDF)
 
 
 class SpectralMixture(nn.Module):
     """Router, maybe an expert that every sample passes, and the bank of routed ones."""
-
-    octave_KO: Tensor
-    routed_K: Tensor
 
     def __init__(
         self,
@@ -103,18 +74,9 @@ class SpectralMixture(nn.Module):
         """
         super().__init__()
         self.wave_numbers, self.places = tuple(wave_numbers), tuple(routed)
-        self.register_buffer("octave_KO", octaves(wave_numbers), persistent=False)
-        self.register_buffer("routed_K", torch.tensor(self.places), persistent=False)
         self.router = Router(width * (1 + num_octaves(wave_numbers)), config)
         self.shared = SpectralExperts(1, len(wave_numbers), width) if is_shared else None
-        self.routed: nn.Module = SpectralBank(
-            SpectralExperts(config.num_experts, len(routed), width)
-        )
-
-    def reset(self, _generator: torch.Generator) -> None:
-        """Which modes are of which octave, and which are routed; drawn from nothing."""
-        self.octave_KO.copy_(octaves(self.wave_numbers))
-        self.routed_K.copy_(torch.tensor(self.places))
+        self.routed: nn.Module = ExpertBank(SpectralExperts(config.num_experts, len(routed), width))
 
     def forward(
         self, modes_BKD: Tensor, points: int, temperature: float | Tensor
@@ -123,20 +85,27 @@ class SpectralMixture(nn.Module):
         parts_BK2D = torch.view_as_real(modes_BKD).transpose(2, 3)
         routing = self.router(self._seen(parts_BK2D / points), temperature)
         rows_BKF = parts_BK2D.flatten(2)
-        chosen_BKF = self.routed(rows_BKF.index_select(1, self.routed_K), routing)
+        routed_K = kept(_indices, rows_BKF.device, torch.int64, self.places)
+        chosen_BKF = self.routed(rows_BKF.index_select(1, routed_K), routing, None)
         base_BKF = torch.zeros_like(rows_BKF)
         if self.shared is not None:
-            base_BKF = self.shared.mean_of(rows_BKF)
-        mixed_BKF = base_BKF.index_add(1, self.routed_K, chosen_BKF)
+            base_BKF = self.shared.of_every_row(rows_BKF)
+        mixed_BKF = base_BKF.index_add(1, routed_K, chosen_BKF)
         mixed = mixed_BKF.view(parts_BK2D.shape).transpose(2, 3)
         return torch.view_as_complex(mixed.contiguous()), routing
 
     def _seen(self, parts_BK2D: Tensor) -> Tensor:
         """What the router sees (B, D + O D): means, and logarithms of octaves' sizes."""
         means_BD = parts_BK2D[:, 0, 0]
-        squares_BOD = torch.einsum("bkd,ko->bod", parts_BK2D.square().sum(2), self.octave_KO)
+        member_KO = kept(octaves, parts_BK2D.device, parts_BK2D.dtype, self.wave_numbers)
+        squares_BOD = torch.einsum("bkd,ko->bod", parts_BK2D.square().sum(2), member_KO)
         sizes_BOD = 0.5 * (squares_BOD + _SMALLEST).log()
-        return torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
+        seen_BF = torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
+        return seen_BF.to(next(self.router.parameters()).dtype)
+
+
+def _indices(places: Sequence[int]) -> Tensor:
+    return torch.tensor(places)
 
 
 def num_octaves(wave_numbers: Sequence[float]) -> int:
@@ -168,15 +137,16 @@ def mix_spectral(rows_MKF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) ->
     rows_KMF = rows_MKF.transpose(0, 1).to(weight_EKDF.dtype)
     # A GPU and a compiled graph want sizes that stay on the device: there, all experts are computed
     # in one launch, on few modes, rather than the host waited for.
-    if rows_MKF.is_cpu and not torch.compiler.is_compiling():
-        mixed_KMF = _one_after_the_other(rows_KMF, routes, weight_EKDF)
-    else:
-        mixed_KMF = all_at_once(rows_KMF, routes, weight_EKDF)
+    in_one = in_launches(rows_MKF) or torch.compiler.is_compiling()
+    mixed_in = all_at_once if in_one else _one_after_the_other
+    mixed_KMF = mixed_in(rows_KMF, routes, weight_EKDF)
     return mixed_KMF.transpose(0, 1).to(rows_MKF.dtype)
 
 
 def _one_after_the_other(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> Tensor:
-    chosen_KRF = rows_KMF.index_select(1, routes.row_R) * routes.weights_R[:, None]
+    chosen_KRF = rows_KMF.index_select(1, routes.row_R) * routes.weights_R[:, None].to(
+        rows_KMF.dtype
+    )
     product_KRF = _products(chosen_KRF, weight_EKDF, routes.ends_E.tolist())
     return torch.zeros_like(rows_KMF).index_add(1, routes.row_R, product_KRF)
 
@@ -186,7 +156,7 @@ def all_at_once(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> 
     num_rows, width = rows_KMF.shape[1], rows_KMF.shape[2] // 2
     weights_ME = rows_KMF.new_zeros(num_rows, len(weight_EKDF))
     weights_ME = weights_ME.index_put(
-        (routes.row_R, routes.expert_R), routes.weights_R.to(rows_KMF.dtype), accumulate=True
+        (routes.row_R, routes.expert_R), routes.weights_R.to(rows_KMF.dtype)
     )
     real_EKMF, imaginary_EKMF = (
         torch.matmul(part, weight_EKDF) for part in rows_KMF.split(width, dim=-1)
@@ -196,7 +166,7 @@ def all_at_once(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> 
 
 
 # A graph would hold for as many chosen experts as there were when it was made.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@outside_graphs
 def _products(rows_KRF: Tensor, weight_EKDF: Tensor, ends: list[int]) -> Tensor:
     """Each expert's complex matrices times its own modes (K, R, 2 D), sorted by expert."""
     out: Tensor = _Products.apply(rows_KRF, weight_EKDF, ends)  # type: ignore[no-untyped-call]

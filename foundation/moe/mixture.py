@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.moe.experts import Expert, ExpertBank
+from foundation.moe.experts import ExpertBank, Experts
 from foundation.moe.router import Router, RouterConfig, Routing, as_assigned, pooled
 
 
@@ -43,8 +43,8 @@ class MixtureOfExperts(nn.Module):
         self.router = Router(features, config)
         if config.by != "gate":  # nothing would teach it
             self.router.requires_grad_(False)
-        self.shared = nn.ModuleList(Expert(features, width) for _ in range(num_shared))
-        self.routed: nn.Module = ExpertBank(config.num_experts, features, width)
+        self.shared = Experts(num_shared, features, width) if num_shared else None
+        self.routed: nn.Module = ExpertBank(Experts(config.num_experts, features, width))
 
     def forward(
         self, x_BND: Tensor, temperature: float | Tensor, assigned_B: Tensor | None = None
@@ -59,15 +59,15 @@ class MixtureOfExperts(nn.Module):
         features_BNF = F.gelu(self.extract(x_BND))
         if assigned_B is not None:
             routing = as_assigned(assigned_B, self.num_experts)
-            return self.routed(features_BNF, routing, list(self.shared)), routing
+            return self.routed(features_BNF, routing, self.shared), routing
         if self.unit == "sample":
             routing = self.router(features_BNF.mean(dim=1), temperature)
-            return self.routed(features_BNF, routing, list(self.shared)), routing
+            return self.routed(features_BNF, routing, self.shared), routing
         # A row of the bank is then one token.
         seen = self._with_neighbours(features_BNF)
         by_token = self.router(seen.flatten(0, 1), temperature)
         tokens = features_BNF.flatten(0, 1)
-        mixed = self.routed(tokens[:, None], by_token, list(self.shared))
+        mixed = self.routed(tokens[:, None], by_token, self.shared)
         return mixed.view_as(x_BND), pooled(by_token, len(x_BND))
 
     def _with_neighbours(self, features_BNF: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Router: gate logits in, each sample's experts and their weights out.
 
-Axes: B samples, E routed experts, K experts chosen per sample.
+Axes: B samples, E routed experts, K experts chosen per sample; L blocks, where they stand together.
 Source: MoE-POT, network item 4. The published code multiplies a Python float
 by 0.99 inside `forward` and keeps it nowhere; here the temperature is a
 function of the training step. `gate: prototypes` with `weights: probability` and one expert
@@ -9,7 +9,8 @@ Switch transformers (Fedus et al. 2021). `by: corpus` and `by: random` route wit
 compare with: by what a sample is of, and by an even choice that its trajectory keeps.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Literal, Self
 
 import torch
@@ -92,7 +93,7 @@ class Routing:
     @property
     def shares_BE(self) -> Tensor:
         """Share of each expert in a sample's choices (B, E); each row sums to one."""
-        return self.chosen_BE / self.experts_BK.shape[1]
+        return self.chosen_BE / self.experts_BK.shape[-1]
 
     @property
     def probabilities_BE(self) -> Tensor:
@@ -107,7 +108,7 @@ class Routing:
     @property
     def weights_BE(self) -> Tensor:
         """Weights by expert (B, E), zero where not chosen."""
-        return torch.zeros_like(self.logits_BE).scatter(1, self.experts_BK, self.weights_BK)
+        return torch.zeros_like(self.logits_BE).scatter(-1, self.experts_BK, self.weights_BK)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,13 @@ class PooledRouting(Routing):
     @property
     def shares_BE(self) -> Tensor:
         return self.mean_shares_BE
+
+
+def of_blocks(routing: Sequence[Routing]) -> Routing:
+    """Those of all blocks in one, its tensors (L, B, ...): what is counted takes one launch."""
+    first = routing[0]
+    parts = ([getattr(each, part.name) for each in routing] for part in fields(first))
+    return type(first)(*(torch.stack(part) for part in parts))
 
 
 def pooled(by_token: Routing, samples: int) -> PooledRouting:

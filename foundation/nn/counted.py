@@ -4,12 +4,13 @@ A configuration can ask for any number of modules, and building them takes time 
 even where tensors take none. Which setting asks for them is the network's own business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import count
-from threading import get_ident
+from threading import local
 
 from torch.nn.modules import module as hooks
+
+_bounds = local()  # of each thread
 
 
 class TooManyPartsError(Exception):
@@ -23,17 +24,37 @@ def at_most(parts: int) -> Iterator[None]:
     Raises:
         TooManyPartsError: it has.
     """
-    made, thread = count(1), get_ident()
+    made = 0
 
-    def note(*_: object) -> None:
-        if get_ident() == thread and next(made) > parts:
+    def note(number: int) -> None:
+        nonlocal made
+        made += number
+        if made > parts:
             raise TooManyPartsError(f"more than {parts} modules, parameters and buffers")
 
+    def note_one(*_: object) -> None:
+        if note in _notes():
+            note(1)
+
     with ExitStack() as registered:
+        before = _notes()
+        _bounds.notes = [*before, note]
+        registered.callback(setattr, _bounds, "notes", before)
         for register in (
             hooks.register_module_module_registration_hook,
             hooks.register_module_parameter_registration_hook,
             hooks.register_module_buffer_registration_hook,
         ):
-            registered.callback(register(note).remove)
+            registered.callback(register(note_one).remove)
         yield
+
+
+def note_parts(number: int) -> None:
+    """Count what will be told apart in state dicts, though it is one part in memory."""
+    for note in _notes():
+        note(number)
+
+
+def _notes() -> list[Callable[[int], None]]:
+    notes: list[Callable[[int], None]] = getattr(_bounds, "notes", [])
+    return notes

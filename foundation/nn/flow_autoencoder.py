@@ -31,7 +31,7 @@ from data_shards.box.projection import Projection
 from data_shards.config import Config
 from data_shards.stream.batch import Batch
 from data_shards.stream.origin import Origin
-from foundation.nn.compiled import uncompiled
+from foundation.nn.outside_graphs import outside_graphs
 from foundation.physics.staggered import (
     curl,
     harmonic_fields,
@@ -253,7 +253,7 @@ class _Geometries:
 
     kept: OrderedDict[tuple[bytes, bytes, str], _Geometry] = field(default_factory=OrderedDict)
 
-    @uncompiled  # keyed by values, on the host
+    @outside_graphs  # keyed by values, on the host
     @torch.no_grad()
     def __call__(self, flow: Flow) -> list[_Geometry]:
         """Of every sample (B)."""

@@ -13,14 +13,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foundation.nn.constants import kept
 from foundation.nn.transform import from_modes, to_modes
 
 
 class FourierLayer(nn.Module):
     """Spectral mixing with block-diagonal complex weights."""
 
-    def __init__(self, width: int, heads: int, modes: int) -> None:
+    def __init__(self, width: int, heads: int, modes: int, side: int | None = None) -> None:
+        """Make the layer.
+
+        Args:
+            width: of the features.
+            heads: that it is divided into.
+            modes: kept along each axis.
+            side: patches along each axis of the grid that `modes` are counted on; on another one
+                waves of the same lengths are kept. None: the same number on all.
+        """
         super().__init__()
+        self.side = side
         size = width // heads
         self.heads, self.modes = heads, modes
         self.weight_in = nn.Parameter(torch.empty(2, heads, size, size))
@@ -38,7 +49,8 @@ class FourierLayer(nn.Module):
     def forward(self, x_BHWD: Tensor) -> Tensor:
         """(B, H, W, D) -> (B, H, W, D)."""
         _, rows, columns, width = x_BHWD.shape
-        kept_rows, kept_columns = min(self.modes, rows), min(self.modes, columns // 2 + 1)
+        kept_rows = min(self._modes_on(rows), rows)
+        kept_columns = min(self._modes_on(columns), columns // 2 + 1)
         size = width // self.heads
         # The spectrum is float32 whatever the weights are; the perceptron is theirs.
         spectrum_BM2KD = to_modes(x_BHWD.float(), kept_rows, kept_columns)
@@ -51,16 +63,29 @@ class FourierLayer(nn.Module):
         mixed = x.view(by_head.shape).permute(1, 2, 4, 3, 0, 5).float().flatten(-2)
         return x_BHWD + from_modes(mixed, rows, columns).to(x_BHWD.dtype)
 
+    def _modes_on(self, patches: int) -> int:
+        """Modes as short as those that are kept on the grid they are counted on."""
+        return self.modes if self.side in (None, patches) else self.modes * patches // self.side
+
 
 def _affine(x_GM2S: Tensor, weight_2GSS: Tensor, bias_2GS: Tensor) -> Tensor:
     """Complex affine map on stacked (real, imaginary) parts, head by head."""
-    bias = torch.cat([bias_2GS[0], bias_2GS[1]], dim=1)
+    bias = bias_2GS.transpose(0, 1).flatten(1)
     return torch.baddbmm(bias[:, None], x_GM2S, real_form(weight_2GSS))
 
 
 def real_form(weight_2GSS: Tensor) -> Tensor:
-    """Complex matrices (2, G, S, S) as real ones (G, 2 S, 2 S) for stacked parts on the left."""
-    real, imaginary = weight_2GSS[0], weight_2GSS[1]
-    top = torch.cat([real, imaginary], dim=2)
-    bottom = torch.cat([-imaginary, real], dim=2)
-    return torch.cat([top, bottom], dim=1)
+    """Complex matrices (2, G, S, S) as real ones (G, 2 S, 2 S) for stacked parts on the left.
+
+    [[real, imaginary], [-imaginary, real]], by one product whose factors are 1, 0 and -1: exact,
+    and four launches with its gradient.
+    """
+    _, heads, size, _ = weight_2GSS.shape
+    signs = kept(_block_signs, weight_2GSS.device, weight_2GSS.dtype)
+    blocks = (signs @ weight_2GSS.flatten(1)).view(2, 2, heads, size, size)
+    return blocks.permute(2, 0, 3, 1, 4).reshape(heads, 2 * size, 2 * size)
+
+
+def _block_signs() -> Tensor:
+    """Of the real and the imaginary part in each of the four blocks (4, 2)."""
+    return torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [1.0, 0.0]])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from data_shards.errors import UserError
+from foundation.nn.stacked import Stacked
 
 _BY_FAN = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -23,8 +24,9 @@ def initialise(model: nn.Module, seed: int) -> None:
     """Fill all parameters and buffers of a model in place.
 
     Args:
-        model: its modules define `reset(generator)`, or are torch's or like torch's: linear maps
-            and convolutions, multi-head attention, and all that have `reset_parameters`.
+        model: its modules define `reset(generator)`, are `Stacked`, or are torch's or like torch's:
+            linear maps and convolutions, multi-head attention, and all that have
+            `reset_parameters`.
         seed: of the whole model.
 
     Raises:
@@ -33,13 +35,16 @@ def initialise(model: nn.Module, seed: int) -> None:
     untouched = _spoil(model)
     for path, module in model.named_modules():
         if isinstance(module, _BY_FAN):
-            _uniform_by_fan(module, torch.Generator().manual_seed(_key(seed, path)))
+            uniform_by_fan(module.weight, module.bias, _generator(seed, path))
+        elif isinstance(module, Stacked):
+            for index in range(len(module)):
+                module.start(index, _generator(seed, f"{path}.{module.first + index}"))
         elif hasattr(module, "reset_parameters"):
             _by_torchs_rule(module.reset_parameters, _key(seed, path))
     # Second pass: a module's own rule has the last word on the linear maps it holds.
     for path, module in model.named_modules():
         if hasattr(module, "reset"):
-            module.reset(torch.Generator().manual_seed(_key(seed, path)))
+            module.reset(_generator(seed, path))
         elif isinstance(module, nn.MultiheadAttention):
             _by_torchs_rule(module._reset_parameters, _key(seed, path))
     _refuse_unreached(model, untouched)
@@ -49,14 +54,17 @@ def _key(seed: int, path: str) -> int:
     return int.from_bytes(sha256(f"{seed}/{path}".encode()).digest()[:7], "big")
 
 
+def _generator(seed: int, path: str) -> torch.Generator:
+    return torch.Generator().manual_seed(_key(seed, path))
+
+
 @torch.no_grad()
-def _uniform_by_fan(module: nn.Module, generator: torch.Generator) -> None:
-    weight, bias = module.weight, module.bias
-    assert isinstance(weight, Tensor)
+def uniform_by_fan(weight: Tensor, bias: Tensor | None, generator: torch.Generator) -> None:
+    """Fill a linear map or a convolution, in place, as torch does."""
     # torch takes a fan from the second axis on, of a transposed convolution too.
     bound = weight[0].numel() ** -0.5
     weight.uniform_(-bound, bound, generator=generator)
-    if isinstance(bias, Tensor):
+    if bias is not None:
         bias.uniform_(-bound, bound, generator=generator)
 
 

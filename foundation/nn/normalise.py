@@ -10,6 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from foundation.nn.device import in_launches
+
 _MOMENTUM = 0.1
 _EPSILON = 1e-5
 
@@ -86,7 +88,7 @@ def norm_last(norm: nn.GroupNorm, x_BHWD: Tensor) -> Tensor:
 
     On a CPU ours does not; elsewhere torch's forward pass wants them reordered as well.
     """
-    if not x_BHWD.is_cpu:
+    if in_launches(x_BHWD):
         other: Tensor = norm(x_BHWD.permute(0, 3, 1, 2))
         return other.permute(0, 2, 3, 1)
     out: Tensor = _GroupNormLast.apply(  # type: ignore[no-untyped-call]

@@ -72,6 +72,32 @@ class PatchHead(nn.Module):
         return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, rows * size, columns * size)
 
 
+class SmoothHead(nn.Module):
+    """A 1 x 1 map, linear interpolation to cells, the frames beside, two convolutions 3 x 3.
+
+    What patches give is continuous across their edges, and what varies within them comes from the
+    frames at full resolution: the grid of patches does not show. Ours; no head of a paper.
+    """
+
+    def __init__(
+        self, width: int, between: int, channels_in: int, channels_out: int, patch: int
+    ) -> None:
+        super().__init__()
+        self.patch = patch
+        self.narrow = nn.Linear(width, between)
+        self.beside = nn.Conv2d(channels_in, between, 3, padding=1)
+        self.hidden = nn.Conv2d(between, between, 3, padding=1)
+        self.project = nn.Linear(between, channels_out)
+
+    def forward(self, x_BhwD: Tensor, stack_BCHW: Tensor) -> Tensor:
+        """(B, h, w, D) and stacked frames (B, C_in, H, W) -> (B, C, H, W)."""
+        coarse = self.narrow(x_BhwD).movedim(-1, 1)
+        fine = F.interpolate(coarse, scale_factor=self.patch, mode="bilinear")
+        x = F.gelu(self.hidden(F.gelu(fine + self.beside(stack_BCHW))))
+        fields: Tensor = self.project(x.movedim(1, -1))
+        return fields.movedim(-1, 1)
+
+
 def stacked_with_places(frames_BTCS: Tensor) -> Tensor:
     """Frames as channels, and where each point lies along each of A axes: (B, T * C + A, *S)."""
     places = places_like(frames_BTCS[:, 0]).expand(len(frames_BTCS), *[-1] * (frames_BTCS.ndim - 2))

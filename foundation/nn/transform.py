@@ -9,11 +9,12 @@ norm="ortho"; for grids beyond a hundred points a side a fast transform would wi
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from math import pi, sqrt
 
 import torch
 from torch import Tensor
+
+from foundation.nn.constants import kept
 
 
 def to_modes(x_BHWD: Tensor, kept_rows: int, kept_columns: int) -> Tensor:
@@ -80,17 +81,9 @@ def _complex(angles: Tensor, sign: float) -> Tensor:
 def _matrix(
     make: Callable[[int, int], Tensor], points: int, modes: int, device: torch.device
 ) -> Tensor:
-    """Orthonormal, float32; kept, but for compiled graphs, which look through caches and say so."""
-    compute = _computed if torch.compiler.is_compiling() else _kept
-    return compute(make, points, modes, device)
+    """Orthonormal, float32."""
+    return kept(_orthonormal, device, torch.float32, make, points, modes)
 
 
-def _computed(
-    make: Callable[[int, int], Tensor], points: int, modes: int, device: torch.device
-) -> Tensor:
-    """In float64, then rounded once."""
-    with torch.inference_mode(False):  # a kept matrix must serve training, too
-        return (make(points, modes) / sqrt(points)).to(torch.float32).contiguous().to(device)
-
-
-_kept = lru_cache(maxsize=64)(_computed)
+def _orthonormal(make: Callable[[int, int], Tensor], points: int, modes: int) -> Tensor:
+    return make(points, modes) / sqrt(points)

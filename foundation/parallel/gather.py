@@ -22,11 +22,11 @@ def gather_weights(engine: Any) -> dict[str, Tensor] | None:
         The state dict on rank 0, None elsewhere.
     """
     module, rank = engine.module, dist.get_rank()
+    buffers = {name for name, _ in module.named_buffers()}
     weights = {
-        name.replace(_SPREAD, _PLAIN): tensor.detach().float().cpu()
-        for name, tensor in module.named_parameters()
+        name.replace(_SPREAD, _PLAIN): (tensor if name in buffers else tensor.float()).cpu()
+        for name, tensor in module.state_dict().items()
     }
-    weights |= {name: buffer.cpu() for name, buffer in module.named_buffers()}
     for path, bank in module.named_modules():
         if isinstance(bank, ExpertParallelBank):
             for owner in range(1, bank.ep_size):  # the first group holds every expert once
@@ -35,15 +35,14 @@ def gather_weights(engine: Any) -> dict[str, Tensor] | None:
 
 
 def _experts_of(owner: int, bank: ExpertParallelBank, path: str, rank: int) -> dict[str, Tensor]:
-    """Send the experts of one bank from their owner to rank 0, tensor by tensor."""
+    """Send the experts of one bank from their owner to rank 0, stack by stack."""
     received = {}
-    for number, expert in bank.deepspeed_moe.experts.deepspeed_experts.items():
-        for name, parameter in expert.named_parameters():
-            if rank == owner:
-                dist.send(parameter.detach().contiguous(), 0)
-            elif rank == 0:
-                tensor = torch.empty_like(parameter)
-                dist.recv(tensor, owner)
-                theirs = int(number) + owner * bank.num_local_experts
-                received[f"{path}{_PLAIN}{theirs}.{name}"] = tensor.float().cpu()
+    for name, parameter in bank.experts.named_parameters():
+        if rank == owner:
+            dist.send(parameter.detach().contiguous(), 0)
+        elif rank == 0:
+            stack = torch.empty_like(parameter)
+            dist.recv(stack, owner)
+            for number, tensor in enumerate(stack.float().cpu(), owner * bank.num_local_experts):
+                received[f"{path}{_PLAIN}{number}.{name}"] = tensor
     return received

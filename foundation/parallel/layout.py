@@ -2,11 +2,11 @@
 
 from math import gcd
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
 from data_shards.untrusted import parse_json, read_text
 
@@ -20,15 +20,20 @@ class Layout(Config):
     ep_size: int
     zero_stage: int
     bf16: bool
+    # Whether optimisers saw the experts of a block one by one, as before there were stacks.
+    experts: Literal["apart", "stacked"] = later("apart")
 
 
 class OptimiserConfig(Config):
-    """AdamW; the learning rate at its peak, in the paper's values."""
+    """Adam; the learning rate at its peak, in the paper's values."""
 
     lr: NonNegativeFloat = 1e-3
     betas: tuple[Beta, Beta] = (0.9, 0.9)
     eps: NonNegativeFloat = 1e-8
     weight_decay: NonNegativeFloat = 1e-6
+    # Of the weights themselves (AdamW), or added to the gradient, as published: there Adam divides
+    # the decay by its own size where the gradient is nothing, so that an idle expert soon is, too.
+    decay: Literal["decoupled", "gradient"] = later("decoupled")
 
 
 class StepConfig(Config):

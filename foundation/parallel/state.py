@@ -33,6 +33,7 @@ from deepspeed.utils.tensor_fragment import fragment_address
 
 from data_shards.errors import UserError
 from foundation.parallel.layout import Layout
+from foundation.parallel.restack import restack
 
 
 def _stage(kind: Any, name: str) -> ZeroStageEnum:
@@ -146,6 +147,12 @@ def _shapes_of_all_ranks(engine: Any) -> list[Any]:
 def _load_converted(
     engine: Any, folder: Path, tag: str, saved: Layout, now: Layout
 ) -> dict[str, Any]:
+    if saved.experts != now.experts and 0 in (saved.zero_stage, now.zero_stage):
+        raise UserError(
+            f"{folder / tag}: of a version that stepped experts one by one, under ZeRO 0, which "
+            "cannot change form: export it (foundation export) and fine-tune from that, or go on "
+            "with the version that wrote it"
+        )
     if 0 in (saved.zero_stage, now.zero_stage):
         raise UserError(
             f"{folder / tag}: saved under {_text(saved)}, this run is {_text(now)}; ZeRO 0 "
@@ -155,6 +162,7 @@ def _load_converted(
     if dist.get_rank() == 0:
         shutil.rmtree(converted, ignore_errors=True)  # of a run killed in a conversion
         _convert(folder / tag, converted / tag)
+        restack(converted / tag / "zero", engine.module)
         _unite_groups(converted / tag, len(engine.optimizer.optimizer.param_groups))
     dist.barrier()
     engine._config.load_universal_checkpoint = True

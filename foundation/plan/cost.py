@@ -206,14 +206,14 @@ class _Memory:
     @property
     def passed(self) -> int:
         """Gradients into the bucket, divided, and back; those of the own part out of it, joined,
-        their norm in float64; in bfloat16 looked through and cast; AdamW; weights cast back."""
+        their norm; in bfloat16 cast; AdamW; weights cast back."""
         size, own = self.spread.size, sum(self._shards)
         reduced = 6 * size * self.learnt
         if not self.spread.zero_stage:
             return _ADAMW * own + (reduced if self.spread.world > 1 else 0)
-        stepped = 4 * size + (size + 8) + 8 + _ADAMW + (4 + size)
+        stepped = 4 * size + size + _ADAMW + (4 + size)
         if self.spread.bf16:
-            stepped += 2 * size + (size + 4)
+            stepped += size + 4
         return reduced + stepped * own
 
     @property

@@ -57,7 +57,8 @@ class DataConfig(Config):
     split: Split = "train"
     limit: PositiveInt | None = None  # trajectories per corpus, chosen by the seed; None: all
     weights: Literal["balanced", "proportional"] | dict[str, PositiveFloat] = "balanced"
-    workers: NonNegativeInt = 0  # processes per rank that decode ahead
+    # Processes per rank that decode ahead; None: some on a GPU, none on a CPU.
+    workers: NonNegativeInt | None = None
     # Of the corpora: those of which a network sees what is given alone. They have no objective, but
     # what the network gives besides fields (an energy) is minimised on them too (`loss.terms`).
     unlabelled: Corpora = later(())
@@ -96,7 +97,8 @@ class EarlyStopping(Config):
 
 
 # Parts of a run that change no weight.
-_INDIFFERENT = ("log_every", "health", "checkpoint", "recompute", "keep_freed_memory")
+_HOW = ("recompute", "keep_freed_memory", "deterministic")
+_INDIFFERENT = ("log_every", "health", "checkpoint", *_HOW)
 _KINDS = ("model_type", "kind")  # keys by which parts are told apart
 
 
@@ -118,6 +120,7 @@ class RunConfig(Config):
     on_non_finite: Literal["stop", "skip"] = later("stop")
     max_skipped: PositiveInt = later(100)  # samples, and optimiser steps without an update
     compile: bool = later(False)  # by torch, in the first steps; repays long runs in bfloat16
+    deterministic: bool = later(False)  # on a GPU too the same bits in every run; slower there
     # Scales of a network with named channels: those of its configuration, or measured over the
     # samples that are learnt from. A fine-tuned network keeps its own unless it is told to measure.
     scales: Literal["kept", "measured"] = later("kept")

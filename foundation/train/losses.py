@@ -17,6 +17,7 @@ from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.models.types import Prediction
 from foundation.moe.balance import balance_loss, importance_of
+from foundation.moe.router import of_blocks
 from foundation.train.objectives import OBJECTIVES, LossConfig, relative_error
 
 
@@ -59,7 +60,7 @@ def losses_of(
         UserError: the configuration weighs a term that the network does not give.
     """
     minimised = OBJECTIVES[config.objective](prediction, batch, config)
-    total = minimised.mean()
+    total = config.scale * minimised.mean()
     per_sample = minimised.detach()
     if config.terms:
         total = total + _weighed(prediction.terms, config, step)
@@ -70,9 +71,10 @@ def losses_of(
         per_sample = relative_error(prediction.fields.detach(), batch, config.mask, "field")
     balance = total.new_zeros(())
     if prediction.routing:
-        of_blocks = torch.stack([importance_of(r, config.balance) for r in prediction.routing])
-        of_blocks = sum_over_ranks(of_blocks)
-        balance = torch.stack([balance_loss(i, config.balance) for i in of_blocks]).sum()
+        importance = importance_of(of_blocks(prediction.routing), config.balance)
+        if config.balance_over == "batch":
+            importance = sum_over_ranks(importance)
+        balance = balance_loss(importance, config.balance).sum()
         total = total + config.balance_weight * balance
     if config.class_weight:
         classes = F.cross_entropy(prediction.class_logits, batch.corpus_id)

@@ -9,6 +9,7 @@ as in a steady problem, nothing is fed back and nothing is added.
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -17,14 +18,17 @@ from data_shards.stream.batch import Batch
 from foundation.physics.norms import space
 
 
-def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batch:
-    """Add noise to the context's real channels.
+def with_noise(
+    batch: Batch, scale: float, seed: int, first_sample: int, on: Literal["real", "all"] = "real"
+) -> Batch:
+    """Add noise to the context's channels.
 
     Args:
         batch: context (B, T, C, *S).
         scale: of the noise, relative to the norm; 0 leaves the batch alone.
         seed: of the run.
         first_sample: number in the stream of the batch's first sample.
+        on: channels that are asked, or padding and obstacle masks too, as published.
     """
     fields = batch.given
     if scale == 0.0 or batch.asked_mask.shape[1] != fields.shape[2]:
@@ -35,5 +39,6 @@ def with_noise(batch: Batch, scale: float, seed: int, first_sample: int) -> Batc
         generator.manual_seed(keyed(f"noise/{first_sample + row}", seed) >> 1)
         noise[row].normal_(generator=generator)
     norm = fields.square().sum((1, *space(fields)), keepdim=True).sqrt()
-    real = batch.asked_mask[:, None, :, *(None,) * len(space(fields))]
-    return replace(batch, given=fields + scale * norm * real * noise)
+    if on == "real":
+        noise = noise * batch.asked_mask[:, None, :, *(None,) * len(space(fields))]
+    return replace(batch, given=fields + scale * norm * noise)

@@ -23,7 +23,13 @@ from collections.abc import Callable
 from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, field_validator, model_validator
+from pydantic import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    field_validator,
+    model_validator,
+)
 from torch import Tensor
 
 from data_shards.config import Config, later
@@ -79,8 +85,15 @@ class LossConfig(Config):
     terms: dict[str, Ramp] = later({})
     balance: BalanceLoss = "cv2"
     balance_weight: NonNegativeFloat = 0.1  # per block
+    # Importance of experts over the global batch, or over the samples of each rank, as published;
+    # then the value depends on the number of ranks.
+    balance_over: Literal["batch", "rank"] = later("batch")
+    # Of the objective's mean over samples. Published MoE-POT sums over the 20 samples of a process:
+    # 20, beside which a balance weight counts a twentieth, and so does decay in the gradient.
+    scale: PositiveFloat = later(1.0)
     class_weight: NonNegativeFloat = 0.0  # of the auxiliary head; 0 as published
     noise: NonNegativeFloat = 5e-4  # see foundation/train/noise.py
+    noise_on: Literal["real", "all"] = later("real")  # channels: without padding, or with it
 
     @property
     def wants_fields(self) -> bool:

@@ -1,6 +1,7 @@
 """Learning rates by name: a step in, the rate out; nothing is stored.
 
-Source: MoE-POT trains with torch's OneCycleLR (cosine, two phases), transfer
+Source: MoE-POT trains with torch's OneCycleLR (cosine, two phases; it cycles the momentum, too,
+unless told not to: .95 to .85 and back), transfer
 scaling (NeurIPS 2023) with its CosineAnnealingLR. These are their closed forms,
 so that a resumed run needs no scheduler state.
 """
@@ -12,6 +13,8 @@ from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, Pos
 
 from data_shards.config import Config, later
 
+Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
+
 
 class OneCycle(Config):
     """Rise from `peak / div` to the peak, then fall to `peak / div / final_div`."""
@@ -20,6 +23,23 @@ class OneCycle(Config):
     warmup_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
     div: PositiveFloat = 1e4
     final_div: PositiveFloat = 1e4
+    # First beta of Adam where the rate is lowest and where it is highest; None: the optimiser's.
+    momentum: tuple[Momentum, Momentum] | None = later(None)
+
+    def beta_at(self, step: int, steps: int, beta: float) -> float:
+        """First beta of a step: it falls where the rate rises, by the same curve.
+
+        Args:
+            step, steps: as for `at`.
+            beta: of the optimiser, which holds where nothing cycles.
+        """
+        if self.momentum is None:
+            return beta
+        slow, fast = self.momentum
+        top = self.warmup_fraction * steps - 1
+        if step <= top:
+            return _cosine(slow, fast, step / top if top > 0 else 1.0)
+        return _cosine(fast, slow, (step - top) / max(steps - 1 - top, 1e-9))
 
     def at(self, step: int, steps: int, peak: float) -> float:
         """Learning rate of optimiser step number `step` of `steps`, counted from 0.
@@ -42,6 +62,10 @@ class Cosine(Config):
     kind: Literal["cosine"] = "cosine"
     final_lr: NonNegativeFloat = 0.0
     warmup_steps: NonNegativeInt = 0  # optimiser steps of a linear rise before it
+
+    def beta_at(self, step: int, steps: int, beta: float) -> float:
+        """First beta of a step: that of the optimiser."""
+        return beta
 
     def at(self, step: int, steps: int, peak: float) -> float:
         """Learning rate of a step, as `OneCycle.at`."""

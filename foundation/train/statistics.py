@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data_shards.stream.batch import Batch
 from foundation.moe.purity import purity
-from foundation.moe.router import Routing
+from foundation.moe.router import Routing, of_blocks
 from foundation.train.losses import Losses
 
 Sum = Callable[[Tensor], Tensor]  # over ranks
@@ -21,8 +21,8 @@ _HEAD = 5  # sums that are not per corpus
 class StepTotals:
     """Sums over ranks and over the forwards of one optimiser step.
 
-    Each forward is reduced in one call before its backward pass, so that a
-    non-finite loss or a request to stop is known to all ranks at once.
+    Each forward is reduced in one call, so that a non-finite loss or a request to stop is known to
+    all ranks at once. The sums stay on the device until one of them is asked for.
     """
 
     def __init__(self, num_corpora: int) -> None:
@@ -30,26 +30,41 @@ class StepTotals:
         # then the network's terms
         self._corpora = num_corpora
         self._terms: tuple[str, ...] = ()
-        self._sums: list[float] = []
+        self._on_device: Tensor | None = None
+        self._arrived: torch.cuda.Event | None = None
+        self._read: list[float] | None = None
 
     def add(self, losses: Losses, batch: Batch, stop: bool, sum_over_ranks: Sum) -> None:
         """Count one forward of this rank and those of all others; collective."""
         self._terms = tuple(sorted(losses.terms))
-        end = _HEAD + 2 * self._corpora
-        size = end + len(self._terms)
-        own = torch.zeros(size, dtype=torch.float64, device=batch.corpus_id.device)
-        total = losses.total.detach()
-        bad = ~(torch.isfinite(losses.per_sample).all() & torch.isfinite(total))
-        asked = torch.full_like(total, float(stop))
-        own[:_HEAD] = torch.stack([total, losses.balance, torch.ones_like(total), bad, asked])
-        middle = _HEAD + self._corpora
-        own[_HEAD:middle].index_add_(0, batch.corpus_id, losses.per_sample.double())
-        own[middle:end].index_add_(0, batch.corpus_id, torch.ones_like(losses.per_sample).double())
-        for place, name in enumerate(self._terms, end):
-            own[place] = losses.terms[name].double().mean()
-        reduced = sum_over_ranks(own).tolist()
-        before = self._sums or [0.0] * size
-        self._sums = [old + new for old, new in zip(before, reduced, strict=True)]
+        total, per_sample = losses.total.detach(), losses.per_sample
+        one = torch.ones_like(total)
+        bad = ~torch.isfinite(torch.cat([per_sample, total[None]])).all()
+        head = torch.stack([total, losses.balance, one, bad.to(total), one * stop])
+        pairs_2B = torch.stack([per_sample, torch.ones_like(per_sample)]).double()
+        by_corpus_2K = pairs_2B.new_zeros(2, self._corpora).index_add_(1, batch.corpus_id, pairs_2B)
+        terms = [losses.terms[name].double().mean(0, keepdim=True) for name in self._terms]
+        own = torch.cat([head.double(), by_corpus_2K.flatten(), *terms])
+        reduced = sum_over_ranks(own)
+        self._on_device = reduced if self._on_device is None else self._on_device + reduced
+        self._read = None
+
+    def begin_reading(self) -> None:
+        """Send the sums to the host behind what was launched, for nobody to wait for more later."""
+        if self._on_device is not None and self._on_device.is_cuda:
+            pinned = torch.empty_like(self._on_device, device="cpu", pin_memory=True)
+            self._on_device = pinned.copy_(self._on_device, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    @property
+    def _sums(self) -> list[float]:
+        if self._read is None:
+            assert self._on_device is not None, "there was a forward"
+            if self._arrived is not None:
+                self._arrived.synchronize()
+            self._read = self._on_device.tolist()
+        return self._read
 
     @property
     def loss(self) -> float:
@@ -87,25 +102,24 @@ class ExpertUsage:
         self._corpora = num_corpora
         self._device = device
         self._usage_LKE: Tensor | None = None
-        self._entropy = torch.zeros(2, dtype=torch.float64, device=device)  # sum, count
+        self._entropy = torch.zeros((), dtype=torch.float64, device=device)  # sum over `_counted`
+        self._counted = 0
 
     @torch.no_grad()
     def add(self, routing: Sequence[Routing], corpus_id: Tensor) -> None:
         """Count one forward."""
         if not routing:
             return
-        shares_LBE = torch.stack([r.shares_BE for r in routing]).double()
+        blocks = of_blocks(routing)
+        shares_LBE = blocks.shares_BE.double()
         if self._usage_LKE is None:
             self._usage_LKE = shares_LBE.new_zeros(
                 len(routing), self._corpora, shares_LBE.shape[-1]
             )
         self._usage_LKE.index_add_(1, corpus_id, shares_LBE)
-        for route in routing:
-            p = route.probabilities_BE
-            entropy_B = -(p * p.clamp(min=1e-12).log()).sum(-1)
-            self._entropy += torch.stack(
-                [entropy_B.sum(), torch.full_like(entropy_B.sum(), len(entropy_B))]
-            )
+        p = blocks.probabilities_BE
+        self._entropy -= (p * p.clamp(min=1e-12).log()).sum(dtype=torch.float64)
+        self._counted += p[..., 0].numel()
 
     def reduce(self, sum_over_ranks: Sum) -> tuple[Tensor | None, float]:
         """Shares (L, K, E), each row of a seen corpus summing to one, and mean entropy in nats.
@@ -113,7 +127,9 @@ class ExpertUsage:
         Starts counting anew.
         """
         usage, entropy = self._usage_LKE, self._entropy
-        self._usage_LKE, self._entropy = None, torch.zeros_like(entropy)
+        entropy = torch.stack([entropy, torch.full_like(entropy, self._counted)])
+        self._usage_LKE, self._entropy = None, torch.zeros_like(self._entropy)
+        self._counted = 0
         if usage is None:
             return None, 0.0
         usage, entropy = sum_over_ranks(usage), sum_over_ranks(entropy)

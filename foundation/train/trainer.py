@@ -5,7 +5,7 @@ learning rate, temperature, noise and data order are functions of them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from foundation.parallel.layout import Layout
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
 from foundation.train.faulty import fault_of, faulty, without_faulty
+from foundation.train.feed import Feed
 from foundation.train.health import Finding, Health
 from foundation.train.left_out import LeftOut
 from foundation.train.losses import Losses, losses_of
@@ -53,6 +54,29 @@ class _Clock:
         """Seconds of a step, and of waiting in it, over the steps until now."""
         steps = now - self.step
         return (time.perf_counter() - self.began_s) / steps, self.waited_s / steps
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a forward until its step is done.
+
+    Attributes:
+        first: number of its first sample in the stream.
+        keys: of its samples (B).
+        per_sample: their errors (B,).
+        terms: of the network, by name (B,).
+    """
+
+    first: int
+    keys: tuple[str, ...]
+    per_sample: Tensor
+    terms: dict[str, Tensor]
+
+    def not_finite(self) -> list[str]:
+        """Keys of samples whose loss or one of whose terms is not finite."""
+        values = torch.stack([self.per_sample, *self.terms.values()])
+        bad: list[int] = (~torch.isfinite(values)).any(dim=0).nonzero().flatten().tolist()
+        return [self.keys[row] for row in bad]
 
 
 @dataclass
@@ -110,9 +134,10 @@ class Trainer:
         if self.position.step == 0 and run.early_stopping is not None:
             self._validate(reporter)  # what is to be bettered, and kept if it is not
         self._clock = _Clock(self.position.step)
+        feed = Feed(lambda: self._fetch(batches, reporter), self.ranks.device)
         stopped = False
         while not self.finished and not stopped:
-            step, batch = self._step(batches, bool(stop), reporter)
+            step, batch = self._step(feed, bool(stop), reporter)
             stopped = step.stop
             now = self.position.step
             if reporter:
@@ -137,23 +162,28 @@ class Trainer:
         step = self.position.step
         return step == self.run.steps or (self.best is not None and self.best.enough(step))
 
-    def _step(
-        self, batches: Any, stop: bool, reporter: Reporter | None
-    ) -> tuple[StepTotals, Batch]:
+    def _step(self, feed: Feed, stop: bool, reporter: Reporter | None) -> tuple[StepTotals, Batch]:
         """One optimiser step; moves the position. Also gives the last batch."""
         run = self.run
         self._set_schedules()
         totals = StepTotals(len(self._corpora))
         before = self.engine.skipped_steps
-        for _ in range(run.accumulation):
-            batch = self._next(batches, reporter)
+        seen: list[_Seen] = []
+        for left in reversed(range(run.accumulation)):
+            batch = feed.next()
             losses = self._forward(batch)
             totals.add(losses, batch, stop, sum_over_ranks)
-            if not totals.finite:
-                self._report_non_finite(losses, batch)
+            seen.append(_Seen(self._first_sample, batch.keys, losses.per_sample, losses.terms))
             self.engine.backward(losses.total)
-            self.engine.step()
             self.position.samples += self._micro_global
+            if left == 0:
+                totals.begin_reading()
+            if left or self.position.step + 1 < run.steps:
+                feed.look_ahead()
+            self.engine.step()  # waits for the norm of the gradient, and so for the totals
+        # By now the weights may be broken, but nothing of them has been saved.
+        if not totals.finite:
+            self._report_non_finite(seen)
         self.position.step += 1
         if self.engine.skipped_steps > before:
             self._count_without_update(reporter)
@@ -164,20 +194,21 @@ class Trainer:
         """Number in the stream of this rank's first sample of the next forward."""
         return self.position.samples + self.ranks.rank * (self._micro_global // self.ranks.world)
 
-    def _next(self, batches: Any, reporter: Reporter | None) -> Batch:
-        """This rank's next samples on its device, without faulty ones if these are left out."""
+    def _fetch(self, batches: Iterator[Batch], reporter: Reporter | None) -> Batch:
+        """This rank's next samples, without faulty ones if these are left out."""
         since = time.perf_counter()
         self.at(f"waits for samples of step {self.position.step + 1}")
-        batch: Batch = next(batches)
+        batch = next(batches)
         if self.run.on_non_finite == "skip":
             batch, faults = without_faulty(batch, self.stream, self._first_sample)
             self._count_skipped(faults, reporter)
-        batch = batch.to(self.ranks.device)
         self._clock.waited_s += time.perf_counter() - since
         return batch
 
     def _count_skipped(self, own: list[str], reporter: Reporter | None) -> None:
         """Report the samples that all ranks have left out of a forward; collective."""
+        if self.ranks.world == 1 and not own:
+            return
         number = torch.tensor(float(len(own)), dtype=torch.float64, device=self.ranks.device)
         if sum_over_ranks(number) == 0:
             return
@@ -207,7 +238,8 @@ class Trainer:
     def _forward(self, batch: Batch) -> Losses:
         first = self._first_sample
         self.at(f"computes step {self.position.step + 1}")
-        noisy = with_noise(batch, self.run.loss.noise, self.run.seed, first)
+        loss = self.run.loss
+        noisy = with_noise(batch, loss.noise, self.run.seed, first, loss.noise_on)
         prediction = self.engine(noisy)
         self._usage.add(prediction.routing, batch.corpus_id)
         return losses_of(prediction, batch, self.run.loss, sum_over_ranks, self.position.step)
@@ -217,7 +249,10 @@ class Trainer:
         optimiser = run.optimiser
         settings = {
             "lr": run.schedule.at(step, run.steps, optimiser.lr),
-            "betas": optimiser.betas,
+            "betas": (
+                run.schedule.beta_at(step, run.steps, optimiser.betas[0]),
+                optimiser.betas[1],
+            ),
             "eps": optimiser.eps,
             "weight_decay": optimiser.weight_decay,
         }
@@ -225,12 +260,10 @@ class Trainer:
             group.update(settings)  # a loaded optimiser holds those of the run that saved it
         self.engine.module.at_step(step)
 
-    def _report_non_finite(self, losses: Losses, batch: Batch) -> None:
-        """Stop all ranks before a non-finite loss reaches any weight."""
-        values = torch.stack([losses.per_sample, *losses.terms.values()])
-        bad = (~torch.isfinite(values)).any(dim=0).nonzero().flatten().tolist()
-        named = self._of_all_ranks([batch.keys[i] for i in bad])
-        faults = self._of_all_ranks([fault_of(batch, row) for row in faulty(batch)])
+    def _report_non_finite(self, seen: Sequence[_Seen]) -> None:
+        """Stop all ranks before a non-finite loss reaches any checkpoint."""
+        named = self._of_all_ranks([key for each in seen for key in each.not_finite()])
+        faults = self._of_all_ranks([fault for each in seen for fault in self._faults(each)])
         step = self.position.step + 1
         if faults:
             raise NonFiniteLossError(
@@ -244,6 +277,13 @@ class Trainer:
             f"{', '.join(corpora) or 'none alone (the balance loss)'}; samples: "
             f"{', '.join(named) or '-'}. {self._advice()}"
         )
+
+    def _faults(self, seen: _Seen) -> list[str]:
+        """Of a forward's data, read again."""
+        if self.run.on_non_finite == "skip":  # they were left out
+            return []
+        batch = self.stream.decode(seen.first, len(seen.keys))
+        return [fault_of(batch, row) for row in faulty(batch)]
 
     def _advice(self) -> str:
         return f"{self._last_good()}. Lower optimiser.lr or set clip=1, then --resume"

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foundation.moe.experts import Expert
-from foundation.moe.mixing import ExpertRoutes, mix_chosen
+from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen
 from launchers.benchmarks.own_process import in_own_process
 from launchers.benchmarks.published_form import sum_of_all
 from launchers.benchmarks.timing import Figure, Goal, Way, at_least, at_most, in_turns, ratio
@@ -31,8 +30,8 @@ class Layer:
         gradient_BND, gradient_BDN: of the loss with respect to the output, in both orders.
     """
 
-    experts: list[Expert]
-    shared: list[Expert]
+    experts: Maps
+    shared: Maps
     rows_BNF: Tensor
     maps_BFN: Tensor
     weights_BE: Tensor
@@ -53,10 +52,9 @@ class Layer:
         self._back(out.flatten(2), self.gradient_BDN)
 
     def _back(self, out: Tensor, gradient: Tensor) -> None:
-        for leaf in (self.rows_BNF, self.maps_BFN, self.weights_BE):
+        inputs = self.rows_BNF, self.maps_BFN, self.weights_BE
+        for leaf in (*inputs, *self.experts, *self.shared):
             leaf.grad = None
-        for expert in (*self.experts, *self.shared):
-            expert.zero_grad(set_to_none=True)
         out.backward(gradient)  # type: ignore[no-untyped-call]
 
 
@@ -75,12 +73,17 @@ def layer_of(
         return torch.randn(*shape, generator=generator).to(device, dtype)
 
     features, gradient = random(rows, tokens, width), random(rows, tokens, width)
-    maps = [Expert(width, width).to(device, dtype) for _ in range(num_experts + SHARED)]
+    bound = width**-0.5  # as a linear map starts
+
+    def linear(number: int) -> Maps:
+        shapes = (number, width, width), (number, width)
+        return Maps(*(random(*shape).mul_(bound).requires_grad_() for shape in shapes))
+
     choice = (CHOSEN * torch.arange(rows)[:, None] + torch.arange(CHOSEN)) % num_experts
     weights = torch.zeros(rows, num_experts).scatter(1, choice, 1 / CHOSEN).to(device)
     return Layer(
-        maps[:num_experts],
-        maps[num_experts:],
+        linear(num_experts),
+        linear(SHARED),
         features.requires_grad_(),
         features.detach().transpose(1, 2).contiguous().requires_grad_(),
         weights.requires_grad_(),

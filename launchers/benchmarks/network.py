@@ -8,6 +8,7 @@ All steps have a learning rate of 0: on a batch that never changes, all samples 
 the same few experts within some steps, which flatters what computes the chosen ones alone.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -37,7 +38,8 @@ from launchers.benchmarks.samples import random_batch, spread_routes
 from launchers.benchmarks.tensor_bytes import most_bytes
 from launchers.benchmarks.timing import Figure, Way, at_least, at_most, in_turns, ratio
 
-_SIDE = 2048  # of the product that tells the machine's rate
+# Of the product that tells the machine's rate: one that it is busy with for long enough.
+_SIDES = {"cpu": 2048, "cuda": 8192}
 
 
 def config_of(preset: str, num_experts: int = 16, **values: Any) -> MoEPOTConfig:
@@ -58,7 +60,7 @@ def network_figures(
         authors: a clone of the authors' code, to be timed as well.
         samples: of a batch.
     """
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     with ExitStack() as processes:
 
@@ -75,7 +77,7 @@ def network_figures(
             ways["authors"] = alone(_authors_training, authors)
         seconds = in_turns(ways, rounds, device)
     flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
-    own = flops / (2 * _SIDE**3)  # large products with the step's FLOPs
+    own = flops / _large_flops(device)  # large products with the step's FLOPs
     where = f"tiny, batch {samples}, whole step"
     published, fp32, bf16 = (seconds[way] for way in ("published", "fp32", "bf16"))
     return [
@@ -112,7 +114,7 @@ def inference_figures(device: torch.device, rounds: int) -> list[Figure]:
 
 def compiled_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
     """A training step as with `compile=true` of a run; its first call takes a minute more."""
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     models = {way: spread(config, batch, device) for way in ("plain", "compiled")}
     compile_network(models["compiled"])
@@ -124,7 +126,7 @@ def compiled_figures(device: torch.device, rounds: int, samples: int = 8) -> lis
 
 def recompute_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
     """What recomputing blocks in the backward pass costs and saves, with `recompute=true`."""
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     models = {way: spread(config, batch, device) for way in ("kept", "recomputed")}
     models["recomputed"].recompute_blocks = True
@@ -140,7 +142,7 @@ def recompute_figures(device: torch.device, rounds: int, samples: int = 8) -> li
 
 def kept_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Figure]:
     """What keeping freed memory saves a process on CPUs, `keep_freed_memory` of a run."""
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     figures = []
     for bf16, said in ((False, "fp32"), (True, "bf16")):
@@ -155,31 +157,38 @@ def kept_figures(device: torch.device, rounds: int, samples: int = 8) -> list[Fi
 def size_figures(device: torch.device, rounds: int) -> list[Figure]:
     """Steps in bf16 of the sizes that a device holds, in seconds and as a share of its peak."""
     figures = []
-    for preset, samples in (("tiny", 8), ("small", 8), ("medium", 4)):
-        if device.type == "cpu" and preset != "tiny":
+    for preset, samples in (("tiny_plus", 8), ("small_plus", 8), ("medium_plus", 4)):
+        if device.type == "cpu" and preset != "tiny_plus":
             continue
-        config = config_of(preset)
-        batch = random_batch(config, samples, device=device)
-        step = engine_step(spread(config, batch, device), batch, bf16=True)
-        product = _large_product(torch.bfloat16, device)
-        seconds = in_turns({"step": step, "product": product}, rounds, device)
-        flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
-        own, ones = flops / (2 * _SIDE**3), [1.0] * rounds
-        where = f"{preset}, batch {samples}, bf16"
-        figures += [
-            ratio(f"{where}: seconds per step", seconds["step"], ones),
-            ratio(f"{where}: samples per second", ones, seconds["step"], scale=samples),
-            ratio(
-                f"{where}: share of a product's rate",
-                seconds["product"],
-                seconds["step"],
-                scale=own,
-            ),
-        ]
-        if device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated(device) / 2**30
-            figures.append(Figure(f"{where}: memory, GiB", memory))
-            torch.cuda.reset_peak_memory_stats(device)
+        figures += _figures_of_a_size(preset, samples, device, rounds)
+    return figures
+
+
+def _figures_of_a_size(
+    preset: str, samples: int, device: torch.device, rounds: int
+) -> list[Figure]:
+    """Of one size; nothing of it is left in memory."""
+    gc.collect()  # an engine and its hooks hold each other
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    config = config_of(preset)
+    batch = random_batch(config, samples, device=device)
+    step = engine_step(spread(config, batch, device), batch, bf16=True)
+    product = _large_product(torch.bfloat16, device)
+    seconds = in_turns({"step": step, "product": product}, rounds, device)
+    flops = samples * cost_of(config, 1, 1, 1, True, samples).flops_step
+    own, ones = flops / _large_flops(device), [1.0] * rounds
+    where = f"{preset.removesuffix('_plus')}, batch {samples}, bf16"
+    figures = [
+        ratio(f"{where}: seconds per step", seconds["step"], ones),
+        ratio(f"{where}: samples per second", ones, seconds["step"], scale=samples),
+        ratio(
+            f"{where}: share of a product's rate", seconds["product"], seconds["step"], scale=own
+        ),
+    ]
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device) / 2**30
+        figures.append(Figure(f"{where}: memory, GiB", memory))
     return figures
 
 
@@ -196,7 +205,7 @@ def _expert_figures(device: torch.device, rounds: int, samples: int) -> list[Fig
     """Forward and backward with few and with many experts to choose from."""
     ways = {}
     for count in (8, 64):
-        config = config_of("tiny", count)
+        config = config_of("tiny_plus", count)
         batch = random_batch(config, samples, device=device)
         model = spread(config, batch, device)
         ways[count] = _with_gradients(model, _loss_of(model, batch))
@@ -231,7 +240,7 @@ def engine_step(model: MoEPOT, batch: Batch, bf16: bool, ep_size: int = 1) -> Wa
 
 def _published_training(samples: int, device: torch.device) -> Way:
     """An optimiser step as published: float32, all experts, Adam operation by operation."""
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     model = spread(config, batch, device)
     return _adam_step(model, _loss_of(PublishedForm(model), batch))
@@ -241,20 +250,20 @@ def _returning_training(bf16: bool, samples: int, device: torch.device) -> Way:
     """Ours in a process that nobody told to keep its memory, a group of its own."""
     os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_PORT": "0"}
     join_ranks()
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     return engine_step(spread(config, batch, device), batch, bf16)
 
 
 def _authors_training(authors: Path, samples: int, device: torch.device) -> Way:
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, device=device)
     return _adam_step(*published_code_loss(authors, config, batch))
 
 
 def _forecast(as_published: bool, device: torch.device) -> Way:
     """One step of tiny for one sample."""
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     model = spread(config, random_batch(config, 8, device=device), device).eval()
     form = PublishedForm(model) if as_published else model
     return _without_gradients(form, random_batch(config, 1, device=device))
@@ -310,5 +319,10 @@ def _without_gradients(model: nn.Module, batch: Batch) -> Way:
 
 
 def _large_product(dtype: torch.dtype, device: torch.device) -> Way:
-    left, right = (torch.randn(_SIDE, _SIDE).to(device, dtype) for _ in range(2))
+    side = _SIDES[device.type]
+    left, right = (torch.randn(side, side).to(device, dtype) for _ in range(2))
     return lambda: left @ right
+
+
+def _large_flops(device: torch.device) -> int:
+    return 2 * int(_SIDES[device.type]) ** 3

@@ -9,8 +9,6 @@ spectrum is mixed by complex parts that are filled into zeros. It works on the w
 one of our networks and gives what that network gives.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +17,7 @@ from foundation.models import dpot, moe_pot
 from foundation.models.network import Answer, FieldNetwork
 from foundation.models.operator_transformer import OperatorTransformer
 from foundation.moe.experts import ExpertBank
+from foundation.moe.mixing import Maps
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import Routing
 from foundation.nn.fourier import FourierLayer
@@ -66,30 +65,35 @@ def all_experts(
     features = F.gelu(_pointwise(moe.extract, x_BDhw))
     routing = moe.router(features.mean((2, 3)), temperature)
     assert isinstance(moe.routed, ExpertBank)
-    experts = list(moe.routed.experts.values())
-    return sum_of_all(features, routing.weights_BE, experts, list(moe.shared)), routing
+    shared = None if moe.shared is None else moe.shared.maps
+    return sum_of_all(features, routing.weights_BE, moe.routed.experts.maps, shared), routing
 
 
 def sum_of_all(
     features_BFhw: Tensor,
     weights_BE: Tensor,
-    experts: Sequence[nn.Module],
-    shared: Sequence[nn.Module],
+    experts: Maps,
+    shared: Maps | None,
 ) -> Tensor:
     """Weighted sum of all experts, mostly times zero, and mean of the shared, (B, D, h, w)."""
     out = features_BFhw.new_zeros(())
-    for number, expert in enumerate(experts):
+    for number, expert in enumerate(zip(*experts, strict=True)):
         weight = weights_BE[:, number, None, None, None]
-        out = out + weight * F.gelu(_pointwise(expert, features_BFhw))
+        out = out + weight * F.gelu(_convolved(features_BFhw, *expert))
     if shared:
-        out = out + torch.stack([F.gelu(_pointwise(e, features_BFhw)) for e in shared]).mean(0)
+        each = [F.gelu(_convolved(features_BFhw, *e)) for e in zip(*shared, strict=True)]
+        out = out + torch.stack(each).mean(0)
     return out
 
 
 def _pointwise(linear: nn.Module, x_BDhw: Tensor) -> Tensor:
     """A linear map as a 1 x 1 convolution."""
     assert isinstance(linear, nn.Linear)
-    return F.conv2d(x_BDhw, linear.weight[:, :, None, None], linear.bias)
+    return _convolved(x_BDhw, linear.weight, linear.bias)
+
+
+def _convolved(x_BDhw: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.conv2d(x_BDhw, weight[:, :, None, None], bias)
 
 
 def _embedded(model: OperatorTransformer, frames_BTCHW: Tensor) -> Tensor:

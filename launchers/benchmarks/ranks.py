@@ -52,7 +52,7 @@ def _rank(rank: int, ranks: int, rounds: int, samples: int, folder: str) -> None
     dist.init_process_group(init_method=meeting, rank=rank, world_size=ranks)
     device = join_ranks().device  # takes the group that is there
     keep_freed_memory()  # as in a run
-    config = config_of("tiny")
+    config = config_of("tiny_plus")
     batch = random_batch(config, samples, seed=rank, device=device)
     everybodys = random_batch(config, ranks * samples, device=device)
     steps = {

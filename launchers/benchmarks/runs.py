@@ -22,7 +22,7 @@ def waiting_figures(shards: Path) -> list[Figure]:
     """Share of a step's time in which a rank waits for samples, tiny in bf16 at batch 8."""
     figures = []
     for workers, goal in ((0, None), (1, at_most(0.02))):
-        rows = _rows_of("tiny", shards, 1, ["global_batch=8", f"data.workers={workers}"])
+        rows = _rows_of("tiny_plus", shards, 1, ["global_batch=8", f"data.workers={workers}"])
         shares = tuple(row["seconds_waiting_per_step"] / row["seconds_per_step"] for row in rows)
         name = f"tiny, batch 8, bf16, {workers} workers: waiting for samples / step"
         figures.append(Figure(name, statistics.median(shares), goal, shares))

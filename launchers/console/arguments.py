@@ -18,6 +18,8 @@ from data_shards.errors import without_secrets
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+# What a checkpoint may be given as, wherever one is read.
+CHECKPOINT_HELP = "folder, name of the package (foundation models), or hub id"
 _WEEK_MIN = 7 * 24 * 60
 DEFAULT_DEEPSPEED_CONFIG = Path(__file__).resolve().parents[2] / "ds_configs" / "zero1_fp32.json"
 

@@ -11,13 +11,19 @@ from foundation import Surrogate
 def add_placing_options(parser: argparse.ArgumentParser) -> None:
     """The device of a model that forecasts, and how it computes there."""
     parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         "--bf16", action="store_true", help="compute in bfloat16; by default in float32"
+    )
+    precision.add_argument(
+        "--tf32",
+        action="store_true",
+        help="float32, but products of numbers rounded to 10 bits of mantissa; faster on a GPU",
     )
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="compile the network first: some minutes that many forecasts repay, on a GPU in bf16",
+        help="compile the network first: some minutes that many forecasts repay, on a GPU",
     )
 
 
@@ -33,6 +39,8 @@ def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> S
             one of boxes.
     """
     device = usable_device(options.device)
+    if options.tf32:
+        torch.set_float32_matmul_precision("high")
     name = checkpoint or options.checkpoint
     model = Surrogate.from_pretrained(name).to(device)
     if model.config.dimensions == 3:

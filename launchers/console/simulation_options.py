@@ -13,7 +13,7 @@ from data_shards.simulation_file.simulation import Boundary
 from evaluation.simulation.on_model_grid import check_fits
 from evaluation.simulation.training_hints import training_hints
 from foundation import Surrogate
-from launchers.console.arguments import not_negative, positive_number
+from launchers.console.arguments import CHECKPOINT_HELP, not_negative, positive_number
 from launchers.console.device import add_placing_options, open_continuing
 from launchers.console.progress import say
 
@@ -23,7 +23,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint",
         metavar="CHECKPOINT",
-        help="folder, name of the package (foundation models), or hub name",
+        help=CHECKPOINT_HELP,
     )
     parser.add_argument(
         "file", type=Path, metavar="FILE", help=".h5, .hdf5, .nc, .npz, .npy or .mat"

@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -26,12 +27,15 @@ from data_shards.shards.part import few, hold_out, reconstructed
 from data_shards.shards.verify import check_checksums
 from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
+from data_shards.stream.shared import check_shared_memory
 from data_shards.stream.stream import SampleStream, StreamConfig
 from evaluation.harness.validation import Validator
 from foundation.checkpoint.folder import load_folder, save_folder
 from foundation.checkpoint.saved import Checkpoint
 from foundation.checkpoint.store import CheckpointStore
 from foundation.nn.compiled import compile_network
+from foundation.nn.device import compute_deterministically
+from foundation.nn.stacked import has_stacks
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import (
     build_engine,
@@ -40,7 +44,7 @@ from foundation.parallel.engine import (
     zero_stage,
 )
 from foundation.parallel.gather import gather_weights
-from foundation.parallel.launch import join_ranks, leave_ranks
+from foundation.parallel.launch import join_ranks, leave_ranks, threads_of_rank
 from foundation.parallel.layout import Layout, read_deepspeed_config
 from foundation.parallel.pulse import Pulse
 from foundation.train.best import BestWeights
@@ -73,6 +77,7 @@ from launchers.console.exit_codes import guarded
 from launchers.training.endings import told
 from launchers.training.fingerprints import add_fingerprints
 
+_MOST_WORKERS, _AHEAD_BYTES = 4, 1 << 30  # of a rank on a GPU
 # Of a process group: `Pulse` ends a hung job long before, and lets the first rank verify shards.
 _NO_TIMEOUT = timedelta(days=2)
 
@@ -177,21 +182,24 @@ def _work(
 ) -> int:
     """Train what was found fit for the folder; collective."""
     run = job.run
+    if run.deterministic:
+        compute_deterministically()
     ranks = join_ranks(_NO_TIMEOUT)
     pulse.at("prepares")
     if run.keep_freed_memory and ranks.device.type == "cpu":
         keep_freed_memory()
-    layout = Layout(
-        world=ranks.world,
-        ep_size=options.ep_size,
-        zero_stage=zero_stage(deepspeed_config),
-        bf16=is_bf16(deepspeed_config),
-    )
     store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
     newest = _newest(store.folder, run) if options.resume else None
     model = job.network(run.model)
     model.recompute_blocks = run.recompute
     model.fields_wanted = run.loss.wants_fields
+    layout = Layout(
+        world=ranks.world,
+        ep_size=options.ep_size,
+        zero_stage=zero_stage(deepspeed_config),
+        bf16=is_bf16(deepspeed_config),
+        experts="stacked" if has_stacks(model) else "apart",
+    )
     if run.compile:
         compile_network(model)
         if ranks.is_first:
@@ -326,9 +334,21 @@ def _stream(run: RunConfig, corpora: Sequence[ShardedCorpus]) -> SampleStream:
         context_frames=run.model.context_frames,
         target_frames=run.model.out_frames,
         unlabelled=run.data.unlabelled,
-        workers=run.data.workers,
+        workers=_workers() if run.data.workers is None else run.data.workers,
     )
     return SampleStream(corpora, config, run.model.layout)
+
+
+def _workers() -> int:
+    """Processes that decode ahead where nobody says: next to a GPU what cores and memory let."""
+    if not torch.cuda.is_available():
+        return 0
+    local_world = int(os.environ.get("LOCAL_SIZE", os.environ.get("WORLD_SIZE", "1")))
+    try:
+        check_shared_memory(local_world * _AHEAD_BYTES)
+    except UserError:
+        return 0
+    return min(_MOST_WORKERS, threads_of_rank(local_world))
 
 
 def _validation_corpora(run: RunConfig, shards: Path) -> list[ShardedCorpus]:

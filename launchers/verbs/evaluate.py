@@ -20,6 +20,7 @@ from data_shards.shards.verify import check_checksums
 from evaluation.harness.evaluation import Evaluation, silent, without_progress
 from evaluation.harness.forecaster import FLOOR_PREFIX, Forecaster, open_forecaster
 from evaluation.harness.members import ensemble_of
+from evaluation.harness.other_grids import on_data_grid
 from evaluation.harness.protocol import under
 from evaluation.harness.ranks import Ranks, joined_ranks
 from evaluation.harness.resume import read_judged
@@ -111,6 +112,13 @@ def add_verb(subparsers: Subparsers) -> None:
         help="judge the mean of N members: of a checkpoint under noise, of ensemble:A,B by turns",
     )
     add_noise_options(parser)
+    parser.add_argument(
+        "--grid",
+        choices=("model", "native", "regrid"),
+        default="model",
+        help="where checkpoints answer: on their own grid (default, the published protocol); or on "
+        "the data's, native or by regridding there and back",
+    )
     parser.add_argument(
         "--protocol",
         choices=get_args(ProtocolName),
@@ -241,7 +249,12 @@ def _forecaster(
     """A target as it is, or as an ensemble."""
     parts = target.removeprefix(_ENSEMBLE).split(",") if target.startswith(_ENSEMBLE) else [target]
     if len(parts) == 1 and (options.members is None or target.startswith(FLOOR_PREFIX)):
-        return open_forecaster(parts[0], device, name)
+        opened_one = open_forecaster(parts[0], device, name)
+        if options.grid == "model" or opened_one.facts.floor:
+            return opened_one
+        return on_data_grid(opened_one, options.grid)
+    if options.grid != "model":
+        raise UserError(f"--grid {options.grid}: of ensembles only --grid model is judged")
     opened = [open_forecaster(part, device) for part in parts]
     count = options.members or len(parts)
     return ensemble_of(opened, count, options.noise, options.seed, name)

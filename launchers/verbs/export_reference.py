@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from foundation.published.published import export_published
-from launchers.console.arguments import Subparsers, add_parser
+from launchers.console.arguments import CHECKPOINT_HELP, Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -21,7 +21,7 @@ OUT.pth must not exist.
 def add_verb(subparsers: Subparsers) -> None:
     """Add `export-reference` to the console."""
     parser = add_parser(subparsers, "export-reference", SUMMARIES["export-reference"], _EXAMPLE)
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint folder, or hub id")
+    parser.add_argument("checkpoint", metavar="CKPT", help=CHECKPOINT_HELP)
     parser.add_argument("out", type=Path, metavar="OUT.pth", help="file to make")
     parser.set_defaults(run=_run)
 

@@ -19,6 +19,8 @@ FILE.pth is what the authors' training writes: {'model': ..., 'args': ..., 'opti
 MoE-POT (tiny, small, medium) or DPOT (Ti, S, M, L, H). Nothing in it is run: a file that asks
 for anything but tensors and arguments is refused. Sizes are read off the tensors, and args must
 agree with them; what neither says is the published value, and said so. OUT must not exist.
+What is made is judged as its authors judge (`protocol: reference`), unless `foundation evaluate`
+is told --protocol own.
 """
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from data_shards.errors import UserError
 from launchers.console.arguments import (
+    CHECKPOINT_HELP,
     Subparsers,
     add_parser,
     add_shards_option,
@@ -38,7 +39,7 @@ def add_verb(subparsers: Subparsers) -> None:
     """Add `serve` to the console."""
     parser = add_parser(subparsers, "serve", SUMMARIES["serve"], _EXAMPLES)
     add = parser.add_argument
-    add("checkpoint", metavar="CHECKPOINT", help="checkpoint folder or hub name")
+    add("checkpoint", metavar="CHECKPOINT", help=CHECKPOINT_HELP)
     add_shards_option(parser, "to pick samples from", required=False)
     add("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1, this machine alone")
     add("--port", type=not_negative, default=8765, metavar="P", help="default: 8765; 0: a free one")

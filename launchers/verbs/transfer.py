@@ -15,6 +15,7 @@ from evaluation.transfer.sweep import Terms
 from evaluation.transfer.table import crossing_text, transfer_table
 from foundation.train.room import check_folder
 from launchers.console.arguments import (
+    CHECKPOINT_HELP,
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,
     add_parser,
@@ -50,7 +51,7 @@ _SIZES = (16, 32, 64, 128)
 def add_verb(subparsers: Subparsers) -> None:
     """Add `transfer` to the console."""
     parser = add_parser(subparsers, "transfer", SUMMARIES["transfer"], _EXAMPLE)
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint folder, or hub id")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=CHECKPOINT_HELP)
     parser.add_argument("--corpus", metavar="NAME", help="what to learn; that of --task by default")
     add_shards_option(parser, "its training and test shards")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")

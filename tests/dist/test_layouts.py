@@ -1,5 +1,6 @@
 """Parallel equals serial: losses, gradients and steps under every layout of ranks."""
 
+import re
 from typing import Any, NamedTuple
 
 import pytest
@@ -8,8 +9,9 @@ from group import on_ranks
 
 from data_shards.stream.batch import Batch
 from foundation.models.registry import build_model, read_model_config
-from foundation.moe.experts import Expert, ExpertBank
+from foundation.moe.experts import ExpertBank, Experts
 from foundation.moe.router import Routing
+from foundation.nn.stacked import Stacked
 from foundation.parallel import collectives, expert_parallel
 from foundation.parallel.collectives import sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
@@ -26,6 +28,14 @@ GLOBAL_BATCH, STEPS, RESOLUTION = 8, 3, 16
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
+_POT = {"resolution": RESOLUTION, "width": 32, "blocks": 2, "heads": 4, "patch": 4, "head_width": 8}
+_FNO = {"resolution": RESOLUTION, "width": 8, "layers": 2, "modes": 4, "routed_modes": 3}
+NETWORKS: dict[str, Any] = {
+    "moe_pot": {"model_type": "moe_pot", **_POT},
+    "moe_fno": {"model_type": "moe_fno", "projection": 16, **_FNO},
+}
+
+
 class Case(NamedTuple):
     world: int
     ep_size: int
@@ -38,6 +48,7 @@ class Case(NamedTuple):
     offload: bool = False
     compile: bool = False
     objective: str = "relative_l2"
+    network: str = "moe_pot"
 
 
 def global_batch() -> Batch:
@@ -57,23 +68,28 @@ def part(batch: Batch, start: int, count: int) -> Batch:
 
 
 def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
-    """Reduced gradients of the parameters this rank holds, by global name."""
+    """Reduced gradients of the parameters this rank holds, by their names in state dicts."""
     from deepspeed.utils import safe_get_full_grad
 
     found = {}
+    stacks = {path: m for path, m in engine.module.named_modules() if isinstance(m, Stacked)}
     for name, parameter in engine.module.named_parameters():
         full = safe_get_full_grad(parameter) if engine.zero_optimization() else parameter.grad
-        found[name.replace(".deepspeed_moe.experts.deepspeed_experts.", ".experts.")] = full.clone()
+        path, _, last = name.rpartition(".")
+        if path not in stacks:
+            found[name] = full.clone()
+            continue
+        listed = re.sub(r"\.deepspeed_moe\.experts\.deepspeed_experts\.\d+-\d+", ".experts", path)
+        for number, own in enumerate(full, stacks[path].first):
+            found[f"{listed}.{number}.{last}"] = own.clone()
     return found
 
 
 def train(case: Case) -> dict[str, Any]:
     """A few optimiser steps on one rank of a layout."""
     ranks = join_ranks()
-    settings = {"width": 32, "blocks": 2, "heads": 4, "resolution": RESOLUTION, "patch": 4}
-    config = read_model_config(
-        {**settings, "head_width": 8, "router": {"gate_norm": case.gate, "unit": case.unit}}, "test"
-    )
+    router = {"gate_norm": case.gate, "unit": case.unit}
+    config = read_model_config({**NETWORKS[case.network], "router": router}, "test")
     model = build_model(config, seed=0)
     model.recompute_blocks = case.recompute
     if case.compile:
@@ -120,7 +136,7 @@ def serial() -> Any:
     known: dict[Any, Any] = {}
 
     def run(case: Case) -> dict[str, Any]:
-        kept = ("gate", "accumulation", "unit", "objective")
+        kept = ("gate", "accumulation", "unit", "objective", "network")
         alone = Case(1, 1, **{name: getattr(case, name) for name in kept})
         if alone not in known:
             known[alone] = on_ranks(1, train, alone)[0]
@@ -132,11 +148,14 @@ def serial() -> Any:
 CASES = [
     Case(2, 1),
     Case(2, 2),
-    Case(2, 2, objective="sum_of_squares"),
+    Case(2, 2, objective="sum_of_squares", network="moe_fno"),
     Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True),
 ]
 OTHERS = [
     Case(2, 2, zero=0),
+    Case(2, 2, objective="sum_of_squares"),
+    Case(4, 2, zero=2, gate="batch", accumulation=2, recompute=True, network="moe_fno"),
+    Case(2, 2, compile=True, network="moe_fno"),
     Case(4, 2),
     Case(2, 2, zero=2),
     Case(2, 2, zero=1, gate="batch", recompute=True),
@@ -239,7 +258,7 @@ def route_with_recorder(ep_size: int) -> tuple[int, int]:
         return real(rows, sent, received, group)
 
     expert_parallel.begin_exchange = recording
-    bank = ExpertBank(8, 4, 4)
+    bank = ExpertBank(Experts(8, 4, 4))
     parallel = torch.nn.ModuleDict({"bank": bank})
     expert_parallel.spread_experts(parallel, ep_size)
     parallel["bank"].set_deepspeed_parallelism()
@@ -280,10 +299,10 @@ def order_of_events(num_shared: int) -> tuple[list[str], list[str]]:
         return out
 
     expert_parallel.mix_chosen = recording
-    parallel = torch.nn.ModuleDict({"bank": ExpertBank(8, 4, 4)})
+    parallel = torch.nn.ModuleDict({"bank": ExpertBank(Experts(8, 4, 4))})
     expert_parallel.spread_experts(parallel, 2)
     parallel["bank"].set_deepspeed_parallelism()
-    shared = [Expert(4, 4) for _ in range(num_shared)]
+    shared = Experts(num_shared, 4, 4)
     logits = torch.arange(32.0).view(4, 8).sin().requires_grad_()
     values, experts = logits.topk(3)
     routing = Routing(logits, experts, values.softmax(-1))

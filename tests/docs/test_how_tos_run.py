@@ -29,6 +29,9 @@ SMALLER = {
     "global_batch=16": "global_batch=8",
     # Of several such options the last one counts.
     "--trajectories 512": "--trajectories 4",
+    "--trajectories 64": "--trajectories 9",
+    "--resolution 128 --out finer": "--resolution 64 --out finer",
+    "--members 8": "--members 2",
     "--split validation test --out": "--split test validation --out",
     "steps=500": "steps=4",
     "validation.every=100": "validation.every=2",

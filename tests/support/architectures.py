@@ -12,11 +12,19 @@ SIZES = {
     "moe_pot": _TRANSFORMER,
     "dpot": {**_TRANSFORMER, "mlp_ratio": 2},
     "fno": {"width": 6, "layers": 3, "modes": 4, "projection": 16},
+    "moe_fno": {
+        "width": 6,
+        "layers": 3,
+        "modes": 4,
+        "routed_modes": 2,
+        "projection": 16,
+        "router": {"num_experts": 4, "top_k": 2},
+    },
     "unet": {"width": 8, "levels": 3, "norm_groups": 2},
 }
 # Of ground states: no frames, no units and no channels to choose, so laws of their own.
 OF_STATES = ("pg_moe",)
-DENSE = tuple(name for name in SIZES if name != "moe_pot")
+DENSE = tuple(name for name in SIZES if not name.startswith("moe_"))
 
 
 def config_of(name: str, **options) -> ModelConfig:

@@ -74,6 +74,36 @@ def write_flows(folder: Path) -> dict[str, Path]:
     return paths
 
 
+def training_batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ten frames and the next one, a sample of each corpus, laid out as the authors do it.
+
+    Returns:
+        (B, T, C, first axis, second axis) twice, on the network's grid, padded with ones.
+    """
+    rows = []
+    for place, name in enumerate(FLOWS):
+        field = torch.from_numpy(flow(name, (step + place) % TRAJECTORIES))
+        start = (step + 2 * place) % (FRAMES - 10)
+        frames = field[:, :, start : start + 11].permute(2, 3, 0, 1)
+        side = CONFIG.resolution
+        frames = torch.nn.functional.interpolate(frames, (side, side), mode="bilinear")
+        padding = torch.ones(11, CONFIG.channels - frames.shape[1], side, side)
+        rows.append(torch.cat([frames, padding], dim=1))
+    both = torch.stack(rows)
+    return both[:, :10], both[:, 10:]
+
+
+def fingerprint(weights: dict[str, torch.Tensor]) -> dict[str, list[float]]:
+    """Norm of every tensor of floats, and its product with fixed numbers, by published name."""
+    found = {}
+    for name, tensor in weights.items():
+        if tensor.is_floating_point():
+            values = tensor.detach().double().numpy()
+            probe = draw(f"probe/{name}").standard_normal(values.shape)
+            found[name] = [float((values**2).sum() ** 0.5), float((values * probe).sum())]
+    return found
+
+
 def published_weights() -> dict[str, torch.Tensor]:
     """Weights of a network that keeps fields of order one at order one, by published name."""
     shapes = published_shapes(CONFIG)

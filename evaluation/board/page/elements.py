@@ -134,6 +134,18 @@ def row_styles(board: Board) -> dict[str, Style]:
     return styles
 
 
+def models_of(names: Sequence[Name]) -> list[Name]:
+    """Names of lines that stand for all seeds of a model: those of a colour as one."""
+    together: dict[Style | None, Name] = {}
+    for name in names:
+        if name.style is None or name.floor:
+            together[name.style] = name
+        else:
+            style = (name.style[0], "-")
+            together.setdefault(style, Name(without_seed(name.label), style))
+    return list(together.values())
+
+
 def without_seed(name: str) -> str:
     """What the seeds of one model are called in common: "nano-seed1" is of "nano"."""
     return _SEED.sub("", name) or name

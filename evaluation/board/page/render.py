@@ -24,11 +24,15 @@ from evaluation.board.page.elements import (
     Part,
     Style,
     counted,
+    models_of,
     name_of,
+    plain_table,
     row_styles,
 )
 from evaluation.board.page.fields import Films, PicturedModel, films_of
+from evaluation.board.references import REFERENCES_TITLE, references_on
 from evaluation.board.wording import COST, headline_text, notes
+from evaluation.plots import MOST_LINES
 from evaluation.tasks.task import group_meanings
 from evaluation.templates import templates
 
@@ -113,12 +117,17 @@ def _group(
     if factors := tables.factors(board, group):
         folds.append(Fold("Factor over the best floor", Part(_FACTOR, table=factors)))
     legend = [name_of(row, styles[row.label]) for row in rows_in(board, group.columns)]
+    if len(legend) > MOST_LINES:
+        legend = models_of(legend)
     if rollouts := rollout_figures(board, group, styles):
         curves = Part(_ROLLOUT, legend, figures=rollouts)
         folds.append(Fold("Error along the rollout", curves, shown))
     if films.figures or films.left_out:
         fields = Part(_films_text(films), figures=films.figures)
         folds.append(Fold("Fields", fields, shown))
+    if published := references_on(group.columns):
+        table = plain_table(published.titles, published.rows)
+        folds.append(Fold(REFERENCES_TITLE, Part(published.lead, table=table)))
     table = tables.scores(board, group, styles)
     return Chapter(group.anchor, group.title, Part(lead, table=table), folds=folds)
 

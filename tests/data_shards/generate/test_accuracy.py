@@ -107,7 +107,7 @@ def test_what_cannot_be_measured_is_the_users_error():
 RECORDED = Path(__file__).parents[3] / "evaluation" / "studies" / "generators" / "accuracy.json"
 
 
-def test_the_recorded_study_measures_every_corpus_as_its_card_is_now():
+def test_the_recorded_study_measures_every_corpus_as_its_card_is_now_or_was():
     records = [
         AccuracyRecord.read(r, "record") for r in json.loads(RECORDED.read_text())["records"]
     ]
@@ -115,6 +115,8 @@ def test_the_recorded_study_measures_every_corpus_as_its_card_is_now():
     assert {record.corpus for record in records} >= set(by_card)
     for record in records:
         card = load_card(record.corpus)
+        if record.version != card.version:  # the same solver on the corpus of an earlier card
+            card = load_card(f"{record.corpus}@{record.version}")
         refinement = REFINEMENTS[card.generator]
         options = card.at(record.profile).generator_options
         assert record.version == card.version

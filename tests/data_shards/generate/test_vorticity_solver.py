@@ -150,6 +150,13 @@ def test_higher_waves_join_an_initial_field_and_its_lower_ones_stay(rng):
     assert np.abs(high[30, 30]) > 0 == np.abs(low[30, 30])
 
 
+def test_a_rung_on_a_coarse_grid_begins_with_the_waves_that_the_grid_has():
+    card = load_card("ns_viscosity_0.001").at("published")  # 64 cells, of a base with more
+    assert card.generator_options["band"] > 64 // 3
+    shorter = card.model_copy(update={"frames": 2, "rollout_frames": 1, "context_frames": 1})
+    assert simulate(shorter, split="test", index=0, seed=0, resolution=64).fields.std() > 0.1
+
+
 @pytest.mark.parametrize("cells", [48, 64, 128])
 def test_sampled_frames_are_the_solver_s_field_at_the_points_of_any_grid(cells):
     spectrum = vorticity.gaussian_random_spectrum(np.random.default_rng(0), 192, band=42)

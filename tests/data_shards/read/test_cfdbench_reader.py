@@ -250,4 +250,21 @@ def test_zips_that_may_hold_a_problem_are_found(tmp_path, tree, name):
     assert read_all(small_cfdbench(problems="tube"), "train", tmp_path)
 
 
-# Trees that are not as published: what was done to one, and what the error says.
+def test_the_whole_reference_preparation_is_its_parts_and_keeps_shares_in_the_mask(tmp_path, tree):
+    path = unpack(tree, tmp_path)
+    parts = {"padding": "reference", "mask": "reference", "remainder": "repeat"}
+    whole = read_all(small_cfdbench(problems=["cylinder"], preparation="reference"), "train", path)
+    apart = read_all(small_cfdbench(problems=["cylinder"], **parts), "train", path)
+    assert len(whole) == len(apart) > 0
+    for one, other in zip(whole, apart, strict=True):
+        np.testing.assert_array_equal(one.fields, other.fields)
+        np.testing.assert_array_equal(one.mask >= 0.5, other.mask == 1)
+
+
+def test_the_published_mask_is_of_shares_and_ours_is_them_cut_at_one_half():
+    case = Case("tube", PARAMETERS["tube"], "")
+    fields, mask = np.zeros((1, 2, 6, 8), np.float32), np.ones((6, 8), np.float32)
+    mask[2:4, 3:5] = 0
+    share, cut = (case.padded(fields, mask, fractional)[1] for fractional in (True, False))
+    assert ((share > 0) & (share < 1)).any()
+    np.testing.assert_array_equal(cut, share >= 0.5)

@@ -27,7 +27,7 @@ from data_shards.errors import UserError
 from evaluation.board.board import build_board
 from evaluation.board.groups import groups_of
 from evaluation.board.leaderboard import write_leaderboard
-from evaluation.board.page.elements import row_styles
+from evaluation.board.page.elements import Name, models_of, row_styles
 from evaluation.board.page.fields import Films, PicturedModel, films_of
 from evaluation.board.page.routing import MOST_MODELS, routing_chapter
 from evaluation.plots import FLOOR_COLOUR, MOST_LINES, PALETTE, Curve, draw_curves, readable
@@ -89,19 +89,21 @@ def test_a_colour_is_of_a_model_and_a_dash_of_a_seed() -> None:
     assert len(set(colours.values())) == 5
     assert styles["moe, seed 0"][1] != styles["moe, seed 1"][1]
     assert len(set(PALETTE)) == len(PALETTE)
+    named = models_of([Name(label, style) for label, style in styles.items()])
+    assert {name.label for name in named} == {"fno", "moe", "unet", "seedling", "persistence"}
 
 
 def test_of_many_lines_seeds_of_a_model_become_their_mean_and_its_ends() -> None:
     few = [Curve(PALETTE[n % 6], "-", (0.1, 0.2)) for n in range(MOST_LINES)]
     assert readable(few) == few
-    more = [Curve(PALETTE[n % 6], ("-", "--", ":")[n % 3], (n, 2.0 * n)) for n in range(18)]
-    drawn = readable([*more, Curve(FLOOR_COLOUR, "--", (9, 9)), Curve(FLOOR_COLOUR, ":", (8, 8))])
+    more = [Curve(PALETTE[n % 6], ("-", "--", ":")[n % 3], (1.0 + n, 2.0 + n)) for n in range(18)]
+    drawn = readable([*more, *(Curve(FLOOR_COLOUR, dashes, (8.0, 9.0)) for dashes in ("--", ":"))])
     assert len(drawn) == 6 + 2
     own = [curve for curve in more if curve.colour == PALETTE[1]]
     (mean,) = (curve for curve in drawn if curve.colour == PALETTE[1])
     assert mean.errors[0] == pytest.approx(sum(curve.errors[0] for curve in own) / len(own))
-    assert mean.ends == ((1, 2), (13, 26))
-    assert drawn[-1].errors == (8, 8)
+    assert mean.ends == ((2, 3), (14, 15))
+    assert drawn[-1] == Curve(FLOOR_COLOUR, ":", (8, 9))
     draw_curves(drawn, "many")
 
 

@@ -28,9 +28,10 @@ def test_every_column_of_all_known_tasks_stands_in_one_group() -> None:
     anchors = [group.anchor for group in groups]
     assert len(set(anchors)) == len(anchors)
     families = list(families_of(groups))
-    told = ["zero_shot", "downstream", "ood", "rollout", "few_shot"]
-    apart = ["boxes", "constrained", "ground_state", "ground_state_shift", "reconstruction"]
-    assert families == [*told, *apart, "stability", "steady", "steady_shift"]
+    told = ["zero_shot", "downstream", "ood", "bands", "bands_shift", "rollout", "few_shot"]
+    apart = ["boxes", "constrained", "ground_state", "ground_state_shift"]
+    last = ["pdearena_conditioned", "reconstruction", "stability", "steady", "steady_shift"]
+    assert families == [*told, *apart, *last, "the_well"]
     for group in groups:
         titles = [column.title for column in group.columns]
         assert len(set(titles)) == len(titles)

@@ -55,7 +55,7 @@ def test_a_corpus_that_no_task_is_written_for_is_judged_by_its_card(
     (record,) = json.loads(output.read_text())["records"]
     assert (record["task"]["rollout_frames"], record["num_samples"]) == (4, 2)
     last, future = runs[:, 9:10], runs[:, 10:]
-    errors = np.sqrt(((future - last) ** 2).sum((2, 3)) / (future**2).sum((2, 3)))
+    errors = np.sqrt(((future - last) ** 2).sum((1, 2, 3)) / (future**2).sum((1, 2, 3)))
     assert record["scores"]["l2re"]["value"] == pytest.approx(errors.mean(), rel=1e-5)
     capsys.readouterr()
     assert main(["evaluate", FLOORS[0], *words, "--tasks", "zero_shot_costum"]) == 2

@@ -61,6 +61,18 @@ def test_vrmse_by_hand_divides_by_the_spatial_variance() -> None:
     torch.testing.assert_close(vrmse(pred, true, _all_points(true)), expected)
 
 
+def test_vrmse_of_the_well_divides_as_torchs_own_deviation(generator: torch.Generator) -> None:
+    true = torch.randn(2, 3, 2, 4, 8, generator=generator)
+    pred = true + 0.3 * torch.randn(true.shape, generator=generator)
+    spread = true.std(dim=(3, 4))  # unbiased, as The Well's program takes it
+    error = (pred - true).square().mean(dim=(3, 4))
+    expected = (error / (spread.square() + 1e-7)).sqrt().mean(dim=(1, 2))
+    points = _all_points(true)
+    torch.testing.assert_close(vrmse(pred, true, points, unbiased=True), expected)
+    other = vrmse(pred, true, points)  # of 32 points
+    torch.testing.assert_close(expected / other, torch.full((2,), (31 / 32) ** 0.5))
+
+
 def test_vrmse_of_the_spatial_mean_is_one(generator: torch.Generator) -> None:
     true = torch.randn(3, 4, 2, 8, 8, generator=generator)
     mean = true.mean(dim=(3, 4), keepdim=True).expand_as(true)

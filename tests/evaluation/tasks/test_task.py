@@ -136,6 +136,8 @@ def test_the_first_tasks_keep_their_hashes() -> None:
         ("keys", "*", "*-000001"),
         ("few_shot", [], [4]),
         ("free_frames", 0, 5),
+        ("protocol", "own", "reference"),
+        ("vrmse", "points", "the_well"),
         ("bands", None, {"level": 0.8}),
     ],
 )
@@ -281,7 +283,8 @@ def test_built_in_groups_hold_what_they_say() -> None:
         found = {task.corpus for task in select_tasks([group], tasks)}
         assert found == {"open_channel_3d", "porous_3d"}
     others = {"zero_shot", "steady", "steady_shift", "ground_state", "ground_state_shift"}
-    others |= {"boxes", "reconstruction", "constrained"}
+    others |= {"boxes", "reconstruction", "constrained", "the_well", "pdearena_conditioned"}
+    others |= {"bands", "bands_shift"}
     assert set(corpora) | others == set(group_names(tasks.values()))
 
 

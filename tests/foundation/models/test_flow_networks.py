@@ -14,7 +14,7 @@ from data_shards.stream.origin import Origin
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
 from foundation.models.registry import outline_model, work_of
-from foundation.moe.experts import Expert
+from foundation.moe.experts import Experts
 from foundation.physics.staggered import divergence
 from foundation.plan.cost import cost_of
 
@@ -141,8 +141,8 @@ def test_activated_parameters_are_those_of_a_dense_twin():
     dense = outline_model(box_config("shodh_moe", router={**SEMANTIC, "num_experts": 1}))
     gates = 2 * 5 * 32  # prototypes of five more experts in two blocks
     assert sparse.parameter_counts().activated == dense.parameter_counts().total + gates
-    expert = next(m for m in dense.modules() if isinstance(m, Expert))
-    size = sum(p.numel() for p in expert.parameters())
+    experts = next(m for m in dense.modules() if isinstance(m, Experts))
+    size = sum(p.numel() for p in experts.parameters()) // len(experts)
     counts = sparse.parameter_counts()
     assert counts.total - counts.activated == 2 * 5 * size
 

@@ -10,7 +10,7 @@ from foundation.moe.balance import (
     importance_of,
     importance_variance,
 )
-from foundation.moe.router import Routing
+from foundation.moe.router import Routing, of_blocks
 
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
@@ -37,9 +37,16 @@ def test_equal_loads_cost_nothing_and_its_gradient_pushes_towards_them(kind):
     assert (gradient[1:] < 0).all()
 
 
-def test_importance_must_be_a_vector():
-    with pytest.raises(ValueError, match="wanted"):
-        importance_cv2(torch.ones(2, 3))
+@pytest.mark.parametrize("kind", ["cv2", "reference", "switch"])
+def test_blocks_together_have_the_losses_of_each(kind, generator):
+    logits = torch.randn(3, 6, 4, generator=generator)
+    values, experts = logits.topk(2)
+    each = [
+        Routing(*of_block) for of_block in zip(logits, experts, values.softmax(-1), strict=True)
+    ]
+    together = balance_loss(importance_of(of_blocks(each), kind), kind)
+    alone = torch.stack([balance_loss(importance_of(block, kind), kind) for block in each])
+    torch.testing.assert_close(together, alone)
 
 
 def test_switch_loss_is_one_if_even_and_the_number_of_experts_if_one_takes_all():

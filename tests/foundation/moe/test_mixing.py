@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,19 +11,32 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from foundation.moe.mixing import ExpertRoutes, mix_chosen, mix_grouped
+from foundation.moe.experts import Experts
+from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen, mix_grouped
 
 EXPERTS, SHARED, TOKENS, FEATURES, WIDTH = 6, 2, 4, 16, 8
 
 Form = Callable[..., Tensor]
 
 
-def linear_maps(count: int, generator: torch.Generator, **options: torch.dtype) -> list[nn.Linear]:
-    maps = [nn.Linear(FEATURES, WIDTH, **options) for _ in range(count)]
-    for linear in maps:
-        for parameter in linear.parameters():
-            nn.init.normal_(parameter, std=0.5, generator=generator)
-    return maps
+def linear_maps(
+    count: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> Experts | None:
+    """So many, none as None."""
+    maps = Experts(count, FEATURES, WIDTH).to(dtype)
+    for parameter in maps.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return maps if count else None
+
+
+def maps_of(experts: Experts | None) -> Maps | None:
+    return None if experts is None else experts.maps
+
+
+def outputs(rows: Tensor, experts: Experts) -> list[Tensor]:
+    """Of every expert on every row."""
+    each = zip(experts.weight, experts.bias, strict=True)
+    return [F.gelu(F.linear(rows, weight, bias)) for weight, bias in each]
 
 
 def choice_of(rows: int, top_k: int, generator: torch.Generator) -> Tensor:
@@ -32,24 +46,30 @@ def choice_of(rows: int, top_k: int, generator: torch.Generator) -> Tensor:
     return (weights * kept).requires_grad_()
 
 
-def dense(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
+def dense(rows: Tensor, weights: Tensor, experts, shared=None) -> Tensor:
     """Every expert on every row, times a weight that is zero where not chosen."""
-    outputs = torch.stack([F.gelu(expert(rows)) for expert in experts], dim=1)
-    out = (outputs * (weights * (weights > 0))[:, :, None, None].to(rows.dtype)).sum(1)
-    return out + torch.stack([F.gelu(e(rows)) for e in shared]).mean(0) if shared else out
+    every = torch.stack(outputs(rows, experts), dim=1)
+    out = (every * (weights * (weights > 0))[:, :, None, None].to(rows.dtype)).sum(1)
+    return out + torch.stack(outputs(rows, shared)).mean(0) if shared else out
 
 
-def grouped(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
-    return mix_grouped(rows, ExpertRoutes.of_weights(weights), experts, shared)
+def grouped(rows: Tensor, weights: Tensor, experts, shared=None) -> Tensor:
+    routes = ExpertRoutes.of_weights(weights)
+    return mix_grouped(rows, routes, maps_of(experts), maps_of(shared))
 
 
-def sparse(rows: Tensor, weights: Tensor, experts, shared=()) -> Tensor:
-    return mix_chosen(rows, ExpertRoutes.of_weights(weights), experts, shared)
+def sparse(rows: Tensor, weights: Tensor, experts, shared=None) -> Tensor:
+    routes = ExpertRoutes.of_weights(weights)
+    return mix_chosen(rows, routes, maps_of(experts), maps_of(shared))
+
+
+def parameters_of(*some: Experts | None) -> list[Tensor]:
+    return [parameter for experts in some if experts for parameter in experts.parameters()]
 
 
 def outputs_and_gradients(form: Form, rows, weights, experts, shared) -> list[Tensor]:
     out = form(rows, weights, experts, shared)
-    leaves = [rows, weights, *(p for e in (*experts, *shared) for p in e.parameters())]
+    leaves = [rows, weights, *parameters_of(experts, shared)]
     # A direction that is no function of the output: signs do not cancel in sums over rows.
     direction = torch.linspace(-1, 2, out.numel()).view_as(out).to(out.dtype)
     return [out, *torch.autograd.grad((out * direction).sum(), leaves)]
@@ -82,7 +102,7 @@ def test_derivatives_are_those_of_differences(generator):
         placed = placed.index_put((row_R, expert_R), weights_R)
         return sparse(rows, placed, experts, shared)
 
-    parameters = [p for e in (experts[0], shared[1]) for p in e.parameters()]
+    parameters = parameters_of(experts, shared)
     chosen_R = weights[row_R, expert_R].detach().double().requires_grad_()
     assert torch.autograd.gradcheck(of, (rows, chosen_R, *parameters))
 
@@ -110,11 +130,7 @@ def test_routes_of_choices_are_those_of_their_weights(generator):
 @pytest.mark.parametrize("shared", [0, SHARED])
 def test_one_grouped_product_is_the_same(shared, generator):
     """In bfloat16, for which it is there; both round a sum of 16 products once."""
-    half = {"dtype": torch.bfloat16}
-    experts, always = (
-        linear_maps(EXPERTS, generator, **half),
-        linear_maps(shared, generator, **half),
-    )
+    experts, always = (linear_maps(n, generator, torch.bfloat16) for n in (EXPERTS, shared))
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator).bfloat16().requires_grad_()
     weights = choice_of(8, 3, generator)
     values = (rows, weights, experts, always)
@@ -125,14 +141,83 @@ def test_one_grouped_product_is_the_same(shared, generator):
         assert (one.float() - two.float()).abs().max() <= 2**-6 * scale
 
 
+def test_sums_by_place_are_those_by_addition(generator):
+    """Outputs and all gradients: of routes that are as many in every row, nothing is added up."""
+    experts, shared = (linear_maps(n, generator, torch.bfloat16) for n in (EXPERTS, SHARED))
+    rows = torch.randn(8, TOKENS, FEATURES, generator=generator).bfloat16().requires_grad_()
+    chosen = torch.rand(8, EXPERTS, generator=generator).topk(3).indices
+    values = torch.rand(8, 3, generator=generator).add(0.1).requires_grad_()
+    found = []
+    for place in (True, False):
+        routes = ExpertRoutes.of_choices(chosen, values, EXPERTS)
+        if not place:
+            routes = replace(routes, place_MK=None)
+        out = mix_grouped(rows, routes, experts.maps, shared.maps)
+        direction = torch.linspace(-1, 2, out.numel()).view_as(out).to(out.dtype)
+        leaves = [rows, values, *parameters_of(experts, shared)]
+        found.append([out, *torch.autograd.grad((out * direction).sum(), leaves)])
+    for one, two in zip(*found, strict=True):
+        # a few roundings of 2^-9, of numbers as large as the largest
+        assert (one.float() - two.float()).abs().max() <= 2**-6 * two.float().abs().max()
+
+
+class _Spoilt(torch.autograd.Function):
+    """What Blackwell's grouped product leaves in the gradient of weights that no row passes."""
+
+    @staticmethod
+    def forward(ctx, weight, ends):
+        ctx.save_for_backward(ends)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (ends,) = ctx.saved_tensors
+        empty = torch.diff(ends, prepend=ends.new_zeros(1)) == 0
+        return gradient.masked_fill(empty[:, None, None], torch.nan), None
+
+
+def test_experts_without_rows_learn_nothing_where_memory_is_left_unwritten(generator, monkeypatch):
+    experts = linear_maps(EXPERTS, generator, torch.bfloat16)
+    rows = torch.randn(2, TOKENS, FEATURES, generator=generator).bfloat16()
+    routes = ExpertRoutes.of_choices(torch.tensor([[1, 4], [1, 2]]), torch.ones(2, 2), EXPERTS)
+    real = F.grouped_mm
+    monkeypatch.setattr(
+        F, "grouped_mm", lambda a, b, offs: real(a, _Spoilt.apply(b, offs), offs=offs)
+    )
+    learnt = {}
+    for filled in (True, False):
+        monkeypatch.setattr("foundation.moe.mixing.fills_empty_groups", lambda _, f=filled: f)
+        out = mix_grouped(rows, routes, experts.maps)
+        (gradient,) = torch.autograd.grad(out.float().sum(), experts.weight)
+        learnt[filled] = gradient.flatten(1).abs().sum(1)
+    assert learnt[True].isnan().tolist() == [True, False, False, True, False, True]
+    assert (learnt[False] > 0).tolist() == [False, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_forecasts_of_a_gpu_copy_weights_and_wait_for_nothing(dtype, generator, monkeypatch):
+    """One batched product, where a row is long enough to be worth it."""
+    monkeypatch.setattr("foundation.moe.mixing.in_launches", lambda _: True)
+    experts, shared = (linear_maps(n, generator, dtype) for n in (EXPERTS, SHARED))
+    rows = torch.randn(3, 32, FEATURES, generator=generator, dtype=dtype)
+    weights = choice_of(3, 2, generator).detach()
+    with torch.no_grad(), Products() as products:
+        ours = sparse(rows, weights, experts, shared)
+    torch.testing.assert_close(ours, dense(rows, weights, experts, shared).detach())
+    assert products.seen["bmm"] == 1
+    with torch.no_grad(), Products() as products:
+        sparse(rows[:, :31], weights, experts, shared)
+    assert products.seen["bmm"] == 0
+
+
 @pytest.mark.parametrize("rows", [0, 3])
 def test_shared_experts_alone_are_a_grouped_mixture_too(rows, generator):
     """As they are computed while samples travel."""
     shared = linear_maps(SHARED, generator)
     features = torch.randn(rows, TOKENS, FEATURES, generator=generator)
     nobody = features.new_zeros(rows, 0)
-    ours = grouped(features, nobody, [], shared)
-    torch.testing.assert_close(ours, sparse(features, nobody, [], shared))
+    ours = grouped(features, nobody, None, shared)
+    torch.testing.assert_close(ours, sparse(features, nobody, None, shared))
 
 
 def test_bfloat16_is_float32_but_for_its_rounding(generator):
@@ -142,8 +227,8 @@ def test_bfloat16_is_float32_but_for_its_rounding(generator):
     weights = choice_of(16, 4, generator)
     results = []
     for dtype in (torch.float32, torch.bfloat16):
-        maps = [[nn.Linear(FEATURES, WIDTH, dtype=dtype) for _ in m] for m in (experts, shared)]
-        for old, new in zip((*experts, *shared), (*maps[0], *maps[1]), strict=True):
+        maps = [Experts(len(m), FEATURES, WIDTH).to(dtype) for m in (experts, shared)]
+        for old, new in zip((experts, shared), maps, strict=True):
             new.load_state_dict({k: v.bfloat16().to(dtype) for k, v in old.state_dict().items()})
         values = (rows.to(dtype).requires_grad_(), weights, *maps)
         results.append(outputs_and_gradients(sparse, *values))
@@ -158,27 +243,25 @@ def test_what_nobody_chose_gets_a_gradient_of_zero_and_not_none(generator):
     weights = torch.zeros(2, EXPERTS)
     weights[:, 1] = 1.0
     sparse(rows, weights, experts).sum().backward()
-    assert experts[1].weight.grad.abs().max() > 0
-    for unused in (0, 2, 3, 4, 5):
-        assert experts[unused].weight.grad.abs().max() == 0
-        assert experts[unused].bias.grad.abs().max() == 0
+    for parameter in experts.parameters():
+        used = parameter.grad.flatten(1).abs().amax(1) > 0
+        assert used.tolist() == [False, True, False, False, False, False]
 
 
 def test_frozen_experts_get_none_and_pass_gradients_on(generator):
     experts = linear_maps(EXPERTS, generator)
-    for expert in experts:
-        expert.requires_grad_(False)
+    experts.requires_grad_(False)
     rows = torch.randn(3, TOKENS, FEATURES, generator=generator, requires_grad=True)
     weights = choice_of(3, 2, generator)
     sparse(rows, weights, experts).sum().backward()
-    assert all(expert.weight.grad is None for expert in experts)
+    assert all(parameter.grad is None for parameter in experts.parameters())
     assert rows.grad.abs().max() > 0
 
 
 def test_an_expert_that_nobody_chose_is_not_computed(generator):
     """A poisoned one does no harm."""
     experts = linear_maps(EXPERTS, generator)
-    nn.init.constant_(experts[3].weight, torch.nan)
+    nn.init.constant_(experts.weight[3], torch.nan)
     weights = choice_of(8, 3, generator)
     with torch.no_grad():
         weights[:, 3] = 0.0
@@ -201,7 +284,14 @@ def test_relabelling_experts_changes_nothing(generator):
     rows = torch.randn(5, TOKENS, FEATURES, generator=generator)
     weights = choice_of(5, 3, generator)
     order = torch.randperm(EXPERTS, generator=generator)
-    relabelled = [experts[int(e)] for e in order]
+    relabelled = Experts(EXPERTS, FEATURES, WIDTH)
+    relabelled.load_state_dict(
+        {
+            f"{n}.{k}": getattr(experts, k)[e]
+            for n, e in enumerate(order)
+            for k in ("weight", "bias")
+        }
+    )
     torch.testing.assert_close(
         sparse(rows, weights[:, order], relabelled),
         sparse(rows, weights, experts),
@@ -210,13 +300,12 @@ def test_relabelling_experts_changes_nothing(generator):
 
 def test_a_bias_learns_beside_a_frozen_weight(generator):
     experts = linear_maps(2, generator)
-    for expert in experts:
-        expert.weight.requires_grad_(False)
+    experts.weight.requires_grad_(False)
     weights = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     sparse(torch.randn(2, TOKENS, FEATURES, generator=generator), weights, experts).sum().backward()
-    assert experts[0].bias.grad.abs().max() > 0
-    assert experts[1].bias.grad.abs().max() == 0
-    assert experts[0].weight.grad is None
+    assert experts.bias.grad[0].abs().max() > 0
+    assert experts.bias.grad[1].abs().max() == 0
+    assert experts.weight.grad is None
 
 
 class Products(TorchDispatchMode):
@@ -260,7 +349,7 @@ def test_what_is_kept_is_what_goes_into_gelu_whatever_the_number_of_experts(num_
     rows = torch.randn(8, TOKENS, FEATURES, generator=generator, requires_grad=True)
     weights = torch.zeros(8, num_experts)
     weights[:, :4] = 0.25
-    parameters = {p.data_ptr() for e in (*experts, *shared) for p in e.parameters()}
+    parameters = {p.data_ptr() for p in parameters_of(experts, shared)}
     kept = []
 
     def note(tensor: Tensor) -> Tensor:

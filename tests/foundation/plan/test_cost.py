@@ -17,6 +17,7 @@ from foundation.train.config import load_run_config
 
 ROOT = Path(__file__).parents[3]
 STUDIES = ROOT / "evaluation" / "studies"
+SPARSE = ("moe_pot", "moe_fno")
 CASES = [
     *((name, {}) for name in SIZES),
     *((name, {"instance_norm": True, "target": "increment", "out_frames": 3}) for name in SIZES),
@@ -24,6 +25,8 @@ CASES = [
     ("moe_pot", {"mlp_ratio": 2, "num_shared": 1, "router": {"num_experts": 6, "top_k": 3}}),
     ("moe_pot", {"modes": 2}),
     ("moe_pot", {"router": {"unit": "token", "num_experts": 6, "top_k": 3}}),
+    ("moe_pot", {"head": "smooth"}),
+    ("moe_fno", {"layers": 1, "modes": 8, "routed_modes": None, "shared": False}),
     ("dpot", {"mlp_ratio": 3, "time_aggregation": "mlp"}),
     ("fno", {"layers": 1, "modes": 8}),
     ("fno", {"places": False}),
@@ -106,7 +109,7 @@ def test_a_layouts_memory_adds_up(name):
     state = cost.weight_bytes + cost.optimiser_bytes
     assert cost.peak_bytes >= state + cost.activation_bytes + cost.bucket_bytes
     assert cost.process_bytes > cost.peak_bytes
-    assert (cost.expert_parameters > 0) == (name == "moe_pot")
+    assert (cost.expert_parameters > 0) == (name in SPARSE)
 
 
 @pytest.mark.parametrize("name", ["tiny", "medium"])
@@ -155,11 +158,12 @@ def test_a_steps_products_are_those_that_torch_counts_backward_too(name, recompu
 
 @pytest.mark.parametrize("name", SIZES)
 def test_dense_work_is_that_of_a_network_which_computes_all_experts(name):
-    whole = {"router": {"top_k": 16}} if name == "moe_pot" else {}
+    experts = {"num_experts": config_of(name).num_routed}
+    whole = {"router": {**experts, "top_k": experts["num_experts"]}} if name in SPARSE else {}
     expected = per_sample(lambda samples: products(config_of(name, **whole), samples))
     work, dense = work_of(config_of(name)), dense_work_of(config_of(name))
     assert dense.products == expected
-    assert (dense.products > work.products) == (name == "moe_pot")
+    assert (dense.products > work.products) == (name in SPARSE)
 
 
 @pytest.mark.parametrize("name", SIZES)

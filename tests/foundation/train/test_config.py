@@ -27,6 +27,28 @@ def test_the_papers_sizes_count_exactly(preset):
     assert counts == PUBLISHED[preset]
 
 
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_the_papers_presets_see_as_many_samples_as_published(preset):
+    """1000 passes over the trajectories that the published weights count."""
+    run = load_run_config(preset, [])
+    assert run.global_batch * run.steps == 1000 * sum(run.data.weights.values())
+    assert run.global_batch == {"tiny": 40, "small": 40, "medium": 160}[preset]
+
+
+# What a run was before the presets took up the rest of the published recipe.
+OURS = {"steps": 1_000_000, "global_batch": 20, "data": {"weights": "balanced"}}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_our_own_recipe_is_every_default_and_differs_in_nothing_of_the_network(preset):
+    published, ours = load_run_config(preset, []), load_run_config(f"{preset}_plus", [])
+    plain = RunConfig.read({"model": ours.model.model_dump(), **OURS}, preset)
+    assert ours == plain
+    assert ours.canonical() == plain.canonical()
+    router = ours.model.router.model_copy(update={"gate_norm": "batch"})
+    assert published.model == ours.model.model_copy(update={"router": router})
+
+
 # DPOT's own table, in millions, rounded down there
 DPOT_SIZES = {"tiny": 7, "small": 30, "medium": 122, "large": 509, "huge": 1031}
 TWINS = ("nano_dpot", "nano_fno", "nano_unet")

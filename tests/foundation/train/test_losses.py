@@ -40,6 +40,20 @@ def test_balance_adds_up_over_blocks_with_its_weight(kind, value):
     torch.testing.assert_close(losses.total, torch.tensor(0.1 * value))
 
 
+def test_the_published_balance_is_a_ranks_own_beside_a_sum_over_its_samples():
+    one_busy = routing(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+    asked = half_masked_batch().asked
+    prediction = Prediction(asked * 1.5, (one_busy,), torch.zeros(1, 6))
+    config = LossConfig(balance="reference", balance_over="rank", scale=20)
+    losses = losses_of(prediction, half_masked_batch(), config, not_asked)
+    torch.testing.assert_close(losses.total, torch.tensor(20 * 0.5 + 0.1 * 3 / 16))
+    torch.testing.assert_close(losses.per_sample, torch.tensor([0.5]))  # reported as ever
+
+
+def not_asked(value: torch.Tensor) -> torch.Tensor:
+    raise AssertionError("nothing is to be summed over ranks")
+
+
 def test_class_loss_of_a_silent_head_is_the_log_of_the_classes():
     prediction = Prediction(half_masked_batch().asked, (), torch.zeros(1, 6))
     losses = losses_of(prediction, half_masked_batch(), LossConfig(class_weight=1.0), lambda x: x)

@@ -36,6 +36,17 @@ def test_noise_has_the_published_size_on_real_channels_and_is_absent_on_padding(
     assert noise[:, :, 2].abs().max() == 0
 
 
+def test_as_published_padding_is_made_noisy_too():
+    clean = batch(4)
+    real, every = (
+        with_noise(clean, 1e-2, seed=0, first_sample=0, on=on).given for on in ("real", "all")
+    )
+    assert torch.equal(every[:, :, :2], real[:, :, :2])
+    norm = clean.given[:, :, 2].square().sum((1, 2, 3)).sqrt()
+    noise = (every - clean.given)[:, :, 2]
+    torch.testing.assert_close(noise.std((1, 2, 3)), 1e-2 * norm, rtol=0.1, atol=0)
+
+
 def test_other_seeds_and_samples_draw_other_noise():
     clean = batch(2)
     first = with_noise(clean, 1e-2, 0, 0).given

@@ -116,3 +116,20 @@ def test_a_wrong_schedule_is_told_in_one_line(overrides, message):
     with pytest.raises(UserError, match=message) as raised:
         load_run_config("debug", overrides)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(10, 0.2), (57, 0.2), (100, 0.5)])
+def test_the_first_beta_cycles_as_torchs_one_cycle_has_it(steps, warmup):
+    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=PEAK, betas=(0.9, 0.9))
+    torchs = lr_scheduler.OneCycleLR(optimiser, PEAK, total_steps=steps, pct_start=warmup)
+    expected = []
+    for step in range(steps):
+        expected.append(optimiser.param_groups[0]["betas"][0])
+        optimiser.step()
+        if step < steps - 1:
+            torchs.step()
+    cycled = OneCycle(warmup_fraction=warmup, momentum=(0.95, 0.85))
+    found = [cycled.beta_at(step, steps, 0.9) for step in range(steps)]
+    assert found == pytest.approx(expected, rel=1e-12)
+    still = OneCycle(warmup_fraction=warmup)
+    assert {still.beta_at(step, steps, 0.9) for step in range(steps)} == {0.9}

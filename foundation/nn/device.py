@@ -1,0 +1,35 @@
+"""What a device wants: few launches of large operations, or memory passed over once.
+
+A GPU starts every operation by a launch of some microseconds and never wants to wait for a number;
+a CPU starts one at next to no cost, but each passes over memory anew.
+"""
+
+import os
+
+import torch
+from torch import Tensor
+
+_BLACKWELL = 10  # first number of its compute capability
+
+
+def in_launches(x: Tensor) -> bool:
+    """Whether a tensor lies where operations are launched: anywhere but on a CPU."""
+    return not x.is_cpu
+
+
+def fills_empty_groups(x: Tensor) -> bool:
+    """Whether a grouped product's gradient is zero where a group has no rows.
+
+    On Blackwell it may be what memory held before (torch's issue 172439).
+    """
+    return not x.is_cuda or torch.cuda.get_device_capability(x.device)[0] < _BLACKWELL
+
+
+def compute_deterministically() -> None:
+    """From now on the same bits in every run on one device; an operation that cannot is an error.
+
+    Before anything runs on a GPU, whose products then keep one workspace each.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it is written before it is read

@@ -1,0 +1,46 @@
+"""Checkpoints judged on the cells of the data, native and by regridding, through the console."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launchers.cli import main
+
+
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve cells too many: twice those of the checkpoint."""
+    folder = tmp_path_factory.mktemp("fine")
+    words = ["shards", "generate", "fno_ns_1e-3", "--profile", "small", "--split", "test"]
+    few = ["--trajectories", "1", "--resolution", "32", "--workers", "1", "--out", str(folder)]
+    assert main([*words, *few]) == 0
+    return folder
+
+
+def test_a_checkpoint_answers_on_the_cells_of_the_data(
+    fine: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    found = {}
+    for way in ("model", "native", "regrid"):
+        output = tmp_path / f"{way}.json"
+        words = ["evaluate", str(checkpoint), "floor:persistence", "--shards", str(fine)]
+        terms = ["--tasks", "zero_shot_fno_ns_1e-3", "--grid", way, "--output", str(output)]
+        assert main([*words, *terms]) == 0
+        model, floor = json.loads(output.read_text())["records"]
+        found[way] = model
+        assert floor["model"]["name"] == "persistence"
+    grids = {way: record["provenance"]["resolution"] for way, record in found.items()}
+    assert grids == {"model": 16, "native": 32, "regrid": 32}
+    assert found["native"]["model"]["name"] == "seedling (native)"
+    assert len({record["model"]["fingerprint"] for record in found.values()}) == 3
+    assert found["native"]["scores"]["l2re"]["value"] != found["regrid"]["scores"]["l2re"]["value"]
+
+
+def test_ensembles_stay_on_their_own_grid(
+    fine: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(checkpoint), "--shards", str(fine), "--members", "2"]
+    terms = ["--tasks", "zero_shot_fno_ns_1e-3", "--grid", "native"]
+    assert main([*words, *terms, "--output", str(tmp_path / "x.json")]) == 2
+    assert "--grid model" in capsys.readouterr().err
