@@ -14,7 +14,9 @@ from data_shards.generate.simulation import simulate
 from data_shards.trajectory import Trajectory
 
 SOLVER_GRID = "solver_resolution"
-NOISE_GRID = "noise_resolution"  # on which an initial noise is drawn that a coarser run averages
+START_GRID = "start_resolution"  # that the initial state is drawn on, of which a coarser run keeps
+# what its cells hold; other solvers have initial states that are functions of the place.
+_DRAWN_ON_A_GRID = ("reaction_diffusion", "vorticity")
 
 
 def own_cells(card: CorpusCard, resolution: int) -> int:
@@ -46,15 +48,30 @@ def coarse_run(
         raise UserError(
             f"{card.name}: has no generator, beside whose cost a forecast's could stand"
         )
-    options: dict[str, Any] = dict(card.generator_options)
+    coarser = card
     if cells < own_cells(card, resolution):
-        noise = card.generator == "reaction_diffusion"
-        options |= {NOISE_GRID: resolution} if noise else {SOLVER_GRID: cells}
-    coarser = card.model_copy(update={"generator_options": options})
+        options = {**card.generator_options, **_coarser(card, cells, resolution)}
+        coarser = card.model_copy(update={"generator_options": options})
     shown = min(cells, resolution)
     before = process_time()
     try:
-        trajectory = simulate(coarser, split=split, index=index, seed=seed, resolution=shown)
+        trajectory = simulate(
+            coarser, split=split, index=index, seed=seed, resolution=shown, checked=False
+        )
     except SimulationError:
         return None
+    except UserError:
+        if coarser is card:
+            raise
+        return None  # a solver may refuse so few cells
     return trajectory, process_time() - before
+
+
+def _coarser(card: CorpusCard, cells: int, resolution: int) -> dict[str, Any]:
+    """Options of a run on fewer cells, the same flow as far as these hold its start."""
+    options: dict[str, Any] = {}
+    if card.generator in _DRAWN_ON_A_GRID:
+        options[START_GRID] = own_cells(card, resolution)
+    if card.generator != "reaction_diffusion":  # whose solver's grid is the output's
+        options[SOLVER_GRID] = cells
+    return options

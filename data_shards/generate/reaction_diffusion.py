@@ -28,7 +28,7 @@ class ReactionDiffusionOptions(Config):
     reaction_k: float
     tolerance: PositiveFloat = 1e-5  # of the time integration, relative and absolute
     # A finer grid on which the start is drawn, then averaged; None: the requested one.
-    noise_resolution: PositiveInt | None = None
+    start_resolution: PositiveInt | None = None
 
 
 # In time alone: another grid is another initial noise.
@@ -42,21 +42,21 @@ def generate(
     options = ReactionDiffusionOptions.read(card.generator_options, f"card {card.name}")
     x_min, x_max, y_min, y_max = card.extent or (-1.0, 1.0, -1.0, 1.0)
     fields = solve(
-        _start(rng, resolution, options.noise_resolution or resolution),
+        _start(rng, resolution, options.start_resolution or resolution),
         cell_sizes=((x_max - x_min) / resolution, (y_max - y_min) / resolution),
         times=np.arange(card.frames) * (card.dt_s or 0.05),
         diffusions=(options.diffusion_u, options.diffusion_v),
         reaction_k=options.reaction_k,
         tolerance=options.tolerance,
     )
-    parameters = options.model_dump(exclude={"tolerance", "noise_resolution"})
+    parameters = options.model_dump(exclude={"tolerance", "start_resolution"})
     return Solution(fields, parameters)
 
 
 def _start(rng: np.random.Generator, cells: int, drawn: int) -> Array:
     """White noise of u and v (2, H, W), as the cells hold of one drawn on a finer grid."""
     if drawn % cells:
-        raise UserError(f"noise_resolution={drawn} is no multiple of {cells} cells; make it one")
+        raise UserError(f"start_resolution={drawn} is no multiple of {cells} cells; make it one")
     noise = rng.standard_normal((2, drawn, drawn))
     return noise if drawn == cells else block_average(noise, drawn // cells)
 

@@ -49,6 +49,9 @@ class VorticityOptions(Config):
     # which higher waves look like lower ones; the published files hold point values.
     frames: Literal["truncated", "sampled"] = "truncated"
     solver_resolution: PositiveInt = 64  # raised to the output's where that is finer
+    # That the initial field is drawn on, of which a coarser solver keeps the waves that it carries;
+    # None: the solver's.
+    start_resolution: PositiveInt | None = None
     max_dt: PositiveFloat = 0.04
 
 
@@ -61,8 +64,11 @@ def generate(
     """One trajectory at t = 1, 2, ...; the initial field is the same at every resolution."""
     options = VorticityOptions.read(card.generator_options, f"card {card.name}")
     cells = max(resolution, options.solver_resolution)
-    band = min(options.band, cells // 3)
-    start = gaussian_random_spectrum(rng, cells, options.kernel_length, band)
+    drawn = max(cells, options.start_resolution or cells)
+    band = min(options.band, drawn // 3)
+    start = gaussian_random_spectrum(rng, drawn, options.kernel_length, band)
+    if drawn > cells:
+        start = _carried(start, cells)
     if options.noise == "one_per_part":
         start *= sqrt(2)
     frames = solve(
@@ -113,6 +119,15 @@ def gaussian_random_spectrum(
     spectrum = np.zeros((cells, cells // 3 + 1), complex)
     spectrum[np.ix_(wave % cells, np.arange(band + 1))] = hermitian[:, band:] * cells**2
     return spectrum
+
+
+def _carried(spectrum: Spectrum, cells: int) -> Spectrum:
+    """The waves of a spectrum (N, N // 3 + 1) that a coarser grid carries after dealiasing."""
+    highest = cells // 3
+    wave = np.arange(-highest, highest + 1)
+    kept = np.zeros((cells, highest + 1), complex)
+    kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1]
+    return kept * (cells / len(spectrum)) ** 2
 
 
 def _nested_normal(rng: np.random.Generator, band: int) -> Array:

@@ -44,9 +44,9 @@ class MadeModel:
 
     @property
     def parameters(self) -> int:
-        """Of all networks; shared ones count once."""
-        counted = {id(p): p.numel() for network in self.networks for p in network.parameters()}
-        return sum(counted.values())
+        """Of all networks; shared ones count once, complex ones twice, as two numbers."""
+        every = {id(p): p for network in self.networks for p in network.parameters()}
+        return sum(p.numel() * (1 + p.is_complex()) for p in every.values())
 
 
 def is_factory(target: str) -> bool:
@@ -72,7 +72,8 @@ def make_model(target: str, device: torch.device) -> MadeModel:
         raise UserError(
             f"{target}: returns {type(model).__name__}; wanted a ForeignModel of evaluation.foreign"
         )
-    networks = tuple(network.eval() for network in model.networks())
+    with in_one_line(target):
+        networks = tuple(network.eval() for network in model.networks())
     source = digest(sorted({sha256_of(path) for path in _sources(module, networks)}))
     files = [_file_sha256(Path(path), target) for path in model.files]
     identity = [source, factory, [_weights_sha256(network) for network in networks], files]

@@ -4,7 +4,7 @@ Axes: B samples, T frames, C channels of the layout, S its grid of one to three 
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,10 +99,21 @@ def _networks(called: object, seen: set[int]) -> Iterator[nn.Module]:
     if isinstance(called, nn.Module):
         yield called
         return
-    for part in _parts(called):
+    for part in _each(_parts(called)):
         near = getattr(part, "__module__", None) == getattr(called, "__module__", None)
         if isinstance(part, nn.Module) or (callable(part) and near):
             yield from _networks(part, seen)
+
+
+def _each(parts: Iterable[object]) -> Iterator[object]:
+    """Parts, and what lists and mappings among them hold, as an ensemble's members."""
+    for part in parts:
+        if isinstance(part, Mapping):
+            yield from part.values()
+        elif isinstance(part, list | tuple):
+            yield from part
+        else:
+            yield part
 
 
 def _parts(called: object) -> list[object]:

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from data_shards.errors import UserError
-from data_shards.hashing import digest
 from data_shards.stream.batch import Batch
 from evaluation.harness.forecaster import Forecaster
-from foundation.models.members import as_seen_by
+from foundation.models.members import as_seen_by, ensemble_fingerprint
 
 
 def ensemble_of(
@@ -69,7 +68,6 @@ def ensemble_of(
         )
 
     parts = [each.facts.fingerprint for each in forecasters]
-    recipe = {"members": count, "noise": noise, "seed": seed, "of": parts}
     per_frame = [each.facts.flops_per_frame for each in forecasters]
     mean_flops = None if None in per_frame else sum(f or 0 for f in per_frame) / len(per_frame)
     facts = first.facts.model_copy(
@@ -79,7 +77,7 @@ def ensemble_of(
             "parameters_total": sum(each.facts.parameters_total for each in forecasters),
             "parameters_activated": sum(each.facts.parameters_activated for each in forecasters),
             "flops_per_frame": None if mean_flops is None else round(mean_flops * count),
-            "fingerprint": digest(recipe),
+            "fingerprint": ensemble_fingerprint(parts, count, noise, seed),
         }
     )
     return replace(

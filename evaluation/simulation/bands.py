@@ -1,25 +1,29 @@
 """Bands about a forecast of a scientist's own simulation: members and known frames in, bands out.
 
-The members' spread says where a forecast is unsure; how wide the bands must be for that, the known
-frames say: forecasts of them are made as the one that is asked for, and bands are widened until
-they hold the promised share of each frame ahead and channel. Starts in one simulation are not drawn
-independently, so this is a measurement and no guarantee; what it is worth is measured in turn, on
-each start by the factors of the others.
+The members' spread says where a forecast is unsure; how wide the bands must be for that,
+`foundation evaluate` has found on a corpus, or the known frames say: forecasts of them are made as
+that which is asked for, and bands are widened until they hold the promised share of each frame
+ahead and channel. What a corpus says is guaranteed for trajectories drawn as its own were. Starts
+in one simulation are not drawn independently, so what these say is a measurement and no guarantee;
+what it is worth is measured in turn, on each start by the factors of the others.
 Axes: M members, S starts, K frames ahead, C channels, H rows and W columns of the file.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from data_shards.config import Config
 from data_shards.errors import UserError
 from data_shards.simulation_file import Simulation
 from evaluation.metrics.bands import scale_of
+from evaluation.records.record import Calibration
+from evaluation.records.results import read_results
 from evaluation.simulation.known_frames import MOST_STARTS, spread_evenly
 from evaluation.simulation.on_model_grid import Array, OnModelGrid, scored_points
 from foundation import Surrogate
@@ -51,6 +55,8 @@ class BandReport(Config):
     noise: float
     seed: int
     starts: tuple[int, ...]  # of forecasts of known frames that factors are from
+    corpus: str | None  # whose trajectories they are from instead
+    trajectories: NonNegativeInt  # so many of them
     tested: PositiveInt  # frames ahead that are known; later ones have the last one's factors
     covered: float | None  # of known frames, by factors of other starts; None of one start
 
@@ -58,11 +64,20 @@ class BandReport(Config):
     def text(self) -> str:
         """For people."""
         count = len(self.starts)
+        of = (
+            f"{self.trajectories} trajectories of {self.corpus}"
+            if self.corpus
+            else f"{count} forecast{'s' * (count > 1)} of known frames"
+        )
         lines = [
-            f"Bands of {self.level:.0%} from {self.members} members, widened until they held as "
-            f"much of {count} forecast{'s' * (count > 1)} of known frames",
+            f"Bands of {self.level:.0%} from {self.members} member{'s' * (self.members > 1)}, "
+            f"widened until they held as much of {of}",
             f"  tested up to frame {self.tested} ahead; beyond, they are as wide as there",
         ]
+        if self.members > 1:
+            lines.append("  the errors above are of the checkpoint itself, not of the mean")
+        if self.corpus:
+            lines.append("  that holds of simulations drawn as those were, and of no others")
         if self.covered is not None:
             lines.append(
                 f"  by factors of the other forecasts each held {self.covered:.0%} in the mean; "
@@ -87,8 +102,9 @@ def banded_forecast(
     steps: int,
     terms: MemberTerms,
     keep_detail: bool = False,
+    calibration: Calibration | None = None,
 ) -> Banded:
-    """Continue a simulation by members, with bands of 90 %.
+    """Continue a simulation by members, with bands of 90 %, or of what a calibration says.
 
     Args:
         models: checkpoints that members are of by turns, of one layout.
@@ -96,9 +112,11 @@ def banded_forecast(
         steps: frames wanted.
         terms: of the members.
         keep_detail: as for `on_model_grid.forecast`.
+        calibration: of these members on a corpus; None: by the known frames.
 
     Raises:
-        UserError: models of different layouts, or no known frame to measure bands on.
+        UserError: models of different layouts, no known frame to measure bands on, or a calibration
+            of other channels.
     """
     first = models[0].config
     for model in models:
@@ -107,38 +125,107 @@ def banded_forecast(
             first.context_frames,
         ):
             raise UserError("members take one grid, one number of channels and of frames alike")
-    known = len(simulation.fields) - first.context_frames
-    if known < 1:
-        raise UserError(
-            f"{simulation.source}: has no frames beyond the {first.context_frames} that the model "
-            "begins with, so nothing says how wide bands must be; give a longer run, or leave "
-            "--members out"
-        )
     placed = [OnModelGrid(model, simulation) for model in models]
-    tested = min(steps, known)
-    starts = spread_evenly(known - tested + 1, MOST_STARTS)
-    points = scored_points(simulation, simulation.fields[first.context_frames :])
-    scores = []
-    for start in starts:
-        begin = start + first.context_frames
-        members = _members(placed, start, tested, terms, keep_detail)
-        true = torch.from_numpy(simulation.fields[begin : begin + tested])
-        scores.append(_scores(members, true, points))
-    factors_KC = _factors(torch.stack(scores))
-    later = factors_KC[-1:].expand(steps - tested, -1)
-    members = _members(placed, known, steps, terms, keep_detail)
+    points = scored_points(simulation, simulation.fields[first.context_frames - 1 :])
+    if calibration is None:
+        found = _by_known_frames(placed, simulation, steps, terms, keep_detail, points)
+    else:
+        found = _by_corpus(calibration, len(simulation.channels), steps)
+    members = _members(
+        placed, len(simulation.fields) - first.context_frames, steps, terms, keep_detail
+    )
     mean = members.mean(0)
-    half = _scale(members, points) * torch.cat([factors_KC, later])[..., None, None]
+    later = found.factors_KC[-1:].expand(steps - len(found.factors_KC), -1)
+    half = _scale(members, points) * torch.cat([found.factors_KC, later])[..., None, None]
     report = BandReport(
-        level=LEVEL,
+        level=LEVEL if calibration is None else calibration.level,
         members=terms.count,
         noise=terms.noise,
         seed=terms.seed,
-        starts=tuple(starts),
-        tested=tested,
-        covered=_covered(torch.stack(scores)),
+        starts=found.starts,
+        corpus=None if calibration is None else calibration.corpus,
+        trajectories=0 if calibration is None else calibration.samples,
+        tested=len(found.factors_KC),
+        covered=found.covered,
     )
     return Banded(*(part.float().numpy() for part in (mean, mean - half, mean + half)), report)
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """What the scale is multiplied by (K, C), from which starts, and what these hold in turn."""
+
+    factors_KC: Tensor
+    starts: tuple[int, ...] = ()
+    covered: float | None = None
+
+
+def calibration_of(results: Path, fingerprint: str, corpus: str | None = None) -> Calibration:
+    """What a results file says of the bands of a forecaster.
+
+    Args:
+        results: that `foundation evaluate` wrote.
+        fingerprint: of the checkpoint, or of the ensemble.
+        corpus: that is meant where there are several.
+
+    Raises:
+        UserError: no such file, no bands of this forecaster in it, or of several corpora.
+    """
+    file = read_results(results) if results.exists() else None
+    if file is None:
+        raise UserError(f"{results}: no results of foundation evaluate")
+    found = {
+        record.calibration.corpus: record.calibration
+        for record in file.records
+        if record.calibration is not None and record.model.fingerprint == fingerprint
+    }
+    if not found:
+        raise UserError(
+            f"{results}: no bands of this checkpoint with these members, noise and seed; evaluate "
+            "it so on --tasks bands"
+        )
+    if corpus is None and len(found) == 1:
+        return next(iter(found.values()))
+    if corpus not in found:
+        told = ", ".join(sorted(found))
+        raise UserError(f"{results}: bands of {told}; name one by --like")
+    return found[corpus]
+
+
+def _by_corpus(calibration: Calibration, channels: int, steps: int) -> _Factors:
+    factors_TC = torch.tensor(calibration.factors)
+    if factors_TC.shape[1] != channels:
+        raise UserError(
+            f"bands were calibrated on {calibration.corpus} of {factors_TC.shape[1]} channels, the "
+            f"file has {channels}; choose by --channels, or leave --bands out"
+        )
+    return _Factors(factors_TC[:steps])
+
+
+def _by_known_frames(
+    placed: Sequence[OnModelGrid],
+    simulation: Simulation,
+    steps: int,
+    terms: MemberTerms,
+    keep_detail: bool,
+    points: Tensor,
+) -> _Factors:
+    context = placed[0].context_frames
+    known = len(simulation.fields) - context
+    if known < 1:
+        raise UserError(
+            f"{simulation.source}: has no frames beyond the {context} that the model begins with, "
+            "so nothing says how wide bands must be; give a longer run, or --bands of a corpus"
+        )
+    tested = min(steps, known)
+    starts = spread_evenly(known - tested + 1, MOST_STARTS)
+    found = []
+    for start in starts:
+        members = _members(placed, start, tested, terms, keep_detail)
+        true = torch.from_numpy(simulation.fields[start + context : start + context + tested])
+        found.append(_scores(members, true, points))
+    scores = torch.stack(found)
+    return _Factors(_factors(scores), tuple(starts), _covered(scores))
 
 
 def _members(

@@ -8,7 +8,7 @@ says so. What is done is kept at every stage.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Study:
         tasks: that every run is judged on.
         learnt: opened splits that are learnt from, by corpus.
         tests: opened splits by the name of the task.
+        known: those that bands are calibrated on, likewise.
         transfers: what follows; None if nothing does.
     """
 
@@ -62,6 +63,7 @@ class Study:
     learnt: dict[str, ShardedCorpus]
     tests: dict[str, ShardedCorpus]
     transfers: Transfers | None
+    known: dict[str, ShardedCorpus] = field(default_factory=dict)
 
     def prints(self, run: StudyRun) -> dict[str, str]:
         """Fingerprints of what a run learns from, by corpus."""
@@ -114,6 +116,7 @@ def open_study(config: StudyConfig, shards: str, include: Path | None = None) ->
     tasks = _errors_alone(select_tasks(config.tasks, known))
     learnt = {(c, run.config.data.split) for run in runs for c in run.config.data.corpora}
     judged = {(task.corpus, task.split) for task in tasks}
+    judged |= {task.calibration for task in tasks if task.calibration is not None}
     folder = find_shards(shards, learnt | judged)
     return Study(
         config=config,
@@ -121,6 +124,11 @@ def open_study(config: StudyConfig, shards: str, include: Path | None = None) ->
         tasks=tasks,
         learnt={name: ShardedCorpus.open(folder, name, split) for name, split in sorted(learnt)},
         tests={t.name: ShardedCorpus.open(folder, t.corpus, t.split) for t in tasks},
+        known={
+            task.name: ShardedCorpus.open(folder, *task.calibration)
+            for task in tasks
+            if task.calibration is not None
+        },
         transfers=open_transfers(config, runs, shards, known),
     )
 
@@ -245,7 +253,7 @@ def _judged(
         forecaster = open_forecaster(str(model), device, _called(study, run))
         pairs += [(forecaster, task) for task in study.tasks]
     results = output / "records" / "study-runs.json"
-    evaluation_run = Evaluation(results, settings, study.tests, pairs)
+    evaluation_run = Evaluation(results, settings, study.tests, pairs, study.known)
     evaluation_run.check()
     judged = read_judged(results)
     check_checksums(evaluation_run.splits_to_read(judged))

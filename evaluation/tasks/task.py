@@ -158,7 +158,10 @@ class Task(Config):
             return None
         if self.bands.corpus is not None:
             return self.bands.corpus, self.bands.split
-        shift = load_card(self.corpus).shift
+        try:
+            shift = load_card(self.corpus).shift
+        except UserError:  # of one's own, which has no card here
+            shift = None
         return self.corpus if shift is None else shift.base, self.bands.split
 
     @property

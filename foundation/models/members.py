@@ -7,14 +7,20 @@ a little uncertain. The pattern is a function of seed and member alone, so that 
 whatever the batch, the number of members and the machine's ranks.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from data_shards.hashing import keyed
+from data_shards.hashing import digest, keyed
 from data_shards.stream.batch import Batch
 from foundation.physics.norms import space
+
+
+def ensemble_fingerprint(parts: Sequence[str], count: int, noise: float, seed: int) -> str:
+    """What tells an ensemble from others: its checkpoints' fingerprints and how members differ."""
+    return digest({"members": count, "noise": noise, "seed": seed, "of": list(parts)})
 
 
 def as_seen_by(batch: Batch, member: int, noise: float, seed: int = 0) -> Batch:

@@ -106,7 +106,7 @@ def _run(options: argparse.Namespace) -> None:
     runs = sum(number_of_runs(each) for each in compared)
     price = options.rank_price if device.type != "cpu" else 1.0
     with tqdm(total=runs, unit="run", disable=not sys.stderr.isatty()) as bar:
-        costs = tuple(measured(forecaster, each, price, bar.update) for each in compared)
+        costs = tuple(measured(forecaster, each, device, price, bar.update) for each in compared)
     found = BreakEven(
         model=forecaster.facts.name,
         fingerprint=forecaster.facts.fingerprint,

@@ -17,7 +17,12 @@ from data_shards.simulation_file import Simulation, write_simulation
 from data_shards.simulation_file.write import check_suffix
 from evaluation.records.results import check_writable
 from evaluation.simulation.answer_picture import draw_answer
-from evaluation.simulation.bands import BandReport, MemberTerms, banded_forecast
+from evaluation.simulation.bands import (
+    BandReport,
+    MemberTerms,
+    banded_forecast,
+    calibration_of,
+)
 from evaluation.simulation.error_curve import errors_beside
 from evaluation.simulation.on_model_grid import forecast
 from evaluation.simulation.pictures import animate, draw_sheet
@@ -25,6 +30,7 @@ from evaluation.simulation.report import judge
 from evaluation.simulation.scaling import Scaling, scaling_for
 from evaluation.simulation.solution import solve
 from foundation import Surrogate
+from foundation.models.members import ensemble_fingerprint
 from launchers.console.arguments import Subparsers, add_noise_options, add_parser, positive
 from launchers.console.device import open_placed
 from launchers.console.progress import say
@@ -50,6 +56,8 @@ _EXAMPLES = """examples:
       --parameters viscosity=0.01,advection=1 --time-step 0.03    # under an equation
 
   foundation predict runs/tiny/model flow.h5 --steps 10 --members 8 --output banded.h5
+  foundation predict runs/tiny/model flow.h5 --steps 10 --members 8 --bands records/members.json \\
+      --like fno_ns_1e-5 --output banded.h5
 
 What is assumed about the file is said on stderr. Beside forecast.h5 come forecast.png and
 forecast.gif, to look at, and forecast.report.txt and .json: for how many frames to trust it, by
@@ -87,6 +95,16 @@ def add_verb(subparsers: Subparsers) -> None:
         help="further checkpoints that members are of by turns",
     )
     add_noise_options(parser)
+    parser.add_argument(
+        "--bands",
+        type=Path,
+        metavar="FILE.json",
+        help="results of foundation evaluate on a task of bands, of this checkpoint and these "
+        "members, that say how wide bands are; by default the known frames do",
+    )
+    parser.add_argument(
+        "--like", metavar="CORPUS", help="whose bands to take, where FILE.json has those of several"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.set_defaults(run=_run)
 
@@ -149,7 +167,7 @@ def _member_terms(options: argparse.Namespace) -> MemberTerms | None:
     """
     checkpoints = 1 + len(options.also)
     if options.members is None and checkpoints == 1:
-        return None
+        return MemberTerms(1, 0.0) if options.bands else None
     count = options.members or checkpoints
     if count < max(2, checkpoints):
         raise UserError(
@@ -171,8 +189,15 @@ def _banded(
     keep_detail: bool,
 ) -> tuple[Simulation, BandReport]:
     """The forecast by members in the place of the single one, bands beside it."""
-    others = [open_placed(options, checkpoint) for checkpoint in options.also]
-    found = banded_forecast([model, *others], seen, options.steps, terms, keep_detail)
+    models = [model, *(open_placed(options, checkpoint) for checkpoint in options.also)]
+    calibration = None
+    if options.bands is not None:
+        prints = [each.fingerprint for each in models]
+        own = prints[0]
+        if terms.count > 1:
+            own = ensemble_fingerprint(prints, terms.count, terms.noise, terms.seed)
+        calibration = calibration_of(options.bands, own, options.like)
+    found = banded_forecast(models, seen, options.steps, terms, keep_detail, calibration)
     beside = {"_low": found.low, "_high": found.high}
     return replace(future, fields=found.mean, beside=beside), found.report
 
@@ -190,7 +215,7 @@ def _undone(future: Simulation, scaling: Scaling | None) -> Simulation:
 
 def _answer(options: argparse.Namespace, model: Surrogate) -> None:
     """The answer to a steady problem."""
-    if options.members is not None or options.also:
+    if options.members is not None or options.also or options.bands:
         raise UserError("--members: bands are of forecasts; a steady problem has its residual")
     if options.steps is not None:
         raise UserError("--steps: a steady problem has no next frames; leave it out")

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from evaluation.breakeven.matched import SolverRun, breakeven, matched
-from evaluation.breakeven.measure import grids
+from evaluation.breakeven.measure import between_points, grids
 
 
 def _runs(order: float, work: float) -> list[SolverRun]:
@@ -54,3 +55,11 @@ def test_grids_rise_to_that_of_the_corpus() -> None:
     assert grids(64, 128) == [8, 12, 16, 24, 32, 48, 64, 128]
     assert grids(64, 64)[-2:] == [48, 64]
     assert grids(32, 32) == [8, 12, 16, 24, 32]
+
+
+def test_points_between_points_follow_the_waves() -> None:
+    def wave(cells: int) -> np.ndarray:
+        y, x = np.meshgrid(np.arange(cells) / cells, np.arange(cells) / cells, indexing="ij")
+        return np.cos(2 * np.pi * (3 * x - 2 * y) + 0.4)[None].astype(np.float32)
+
+    np.testing.assert_allclose(between_points(wave(12), (32, 32)), wave(32), atol=1e-6)

@@ -132,6 +132,41 @@ def test_two_factories_of_one_file_differ_by_their_weights(write):
     assert not first.networks[0].training
 
 
+@pytest.mark.parametrize(
+    "held",
+    [
+        "forecast = lambda context, steps: nets[0](context)",
+        "def inner(context):\n        return nets[1](context)\n"
+        "    def forecast(context, steps):\n        return inner(context)",
+        "import functools\n    forecast = functools.partial(whole, nets)",
+        "forecast = Holder(nets).run",
+        "forecast = Holder(nets)",
+    ],
+)
+def test_networks_are_found_however_a_function_holds_them(write, held):
+    start = """
+import torch
+from evaluation.foreign import ForeignModel
+
+class Holder:
+    def __init__(self, nets):
+        self.nets = {"first": nets[0], "second": nets[1]}
+    def run(self, context, steps):
+        return self.nets["first"](context)
+    __call__ = run
+
+def whole(nets, context, steps):
+    return nets[0](context)
+
+def model():
+    nets = [torch.nn.Linear(1, 1), torch.nn.Linear(2, 2)]
+    """
+    write("holders", f"{start}{held}\n    return ForeignModel(forecast)\n")
+    made = make_model("holders:model", CPU)
+    assert made.parameters == 2 + 6
+    assert not any(network.training for network in made.networks)
+
+
 def test_the_source_of_a_network_from_another_file_counts(write):
     layers = "import torch\nclass Own(torch.nn.Linear):\n    gain = {}\n"
     user = NETWORK.replace("torch.nn.Linear(", "layers_of_mine.Own(") + "\nimport layers_of_mine\n"

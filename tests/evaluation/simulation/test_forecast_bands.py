@@ -1,13 +1,19 @@
 """Bands about a forecast of a user's file: written beside it, and measured on its known frames."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from board_records import board_record
 
 from data_shards.simulation_file import read_simulation
+from evaluation.records.record import Calibration
+from evaluation.records.results import save_results
+from evaluation.records.samples import SampleValues
 from evaluation.simulation.bands import MemberTerms, banded_forecast
+from evaluation.tasks.task import load_tasks
 from foundation import Surrogate
 from launchers.cli import main
 
@@ -54,8 +60,6 @@ def test_bands_hold_the_share_of_the_frames_that_widened_them(checkpoint: Path, 
     model = Surrogate.from_pretrained(checkpoint)
     simulation = read_simulation(flow)
     shorter = simulation.fields[:26]
-    from dataclasses import replace
-
     cut = replace(simulation, fields=shorter)
     found = banded_forecast([model], cut, 4, MemberTerms(3, 0.5))
     truth = simulation.fields[26:]
@@ -97,3 +101,36 @@ def test_a_run_without_known_frames_has_no_bands(
     words = ["predict", str(checkpoint), str(tmp_path / "short.npz"), "--steps", "2"]
     assert main([*words, "--members", "2", "--output", str(tmp_path / "y.npz")]) == 2
     assert "no frames beyond the 10" in capsys.readouterr().err
+
+
+def test_bands_of_a_corpus_are_taken_from_its_record(
+    checkpoint: Path, flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = 10
+    calibration = Calibration(
+        level=0.8, corpus="somewhere", split="validation", shard_fingerprint="6" * 64, samples=31,
+        factors=((1.0, 2.0),) * 2 + ((3.0, 4.0),),
+    )  # fmt: skip
+    model = Surrogate.from_pretrained(checkpoint)
+    record = board_record("seedling", 0.5, load_tasks()["bands_fno_ns_1e-5"])
+    facts = record.model.model_copy(update={"fingerprint": model.fingerprint})
+    record = record.model_copy(update={"model": facts, "calibration": calibration})
+    values = {record.task.headline: np.full(8, 0.5)}
+    samples = SampleValues(tuple("abcdefgh"), values, np.ones((8, frames)), None)
+    save_results(tmp_path / "bands.json", [(record, samples)])
+    words = ["predict", str(checkpoint), str(flow), "--steps", "4"]
+    bands = ["--bands", str(tmp_path / "bands.json")]
+    assert main([*words, *bands, "--output", str(tmp_path / "a.npz")]) == 0
+    assert "80% from 1 member, widened until they held as much of 31 trajectories of somewhere" in (
+        capsys.readouterr().out
+    )
+    with np.load(tmp_path / "a.npz") as stored:
+        for name, factors in (("u", (1, 1, 3, 3)), ("v", (2, 2, 4, 4))):  # the last one goes on
+            half = (stored[f"{name}_high"] - stored[f"{name}_low"]) / 2
+            wanted = [f * frame.std() for f, frame in zip(factors, stored[name], strict=True)]
+            np.testing.assert_allclose(half, np.array(wanted)[:, None, None] * np.ones((24, 32)),
+                                       rtol=1e-3)  # fmt: skip
+    assert main([*words, *bands, "--members", "2", "--output", str(tmp_path / "b.npz")]) == 2
+    assert "no bands of this checkpoint with these members" in capsys.readouterr().err
+    assert main([*words, *bands, "--like", "it", "--output", str(tmp_path / "c.npz")]) == 2
+    assert "bands of somewhere; name one" in capsys.readouterr().err
