@@ -126,8 +126,9 @@ def _carried(spectrum: Spectrum, cells: int) -> Spectrum:
     highest = cells // 3
     wave = np.arange(-highest, highest + 1)
     kept = np.zeros((cells, highest + 1), complex)
-    kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1]
-    return kept * (cells / len(spectrum)) ** 2
+    share = (cells / len(spectrum)) ** 2
+    kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1] * share
+    return kept
 
 
 def _nested_normal(rng: np.random.Generator, band: int) -> Array:

@@ -185,7 +185,7 @@ def _run(
     return coarse_run(
         card,
         cells,
-        split=corpus.split,
+        split=corpus.entry.split,
         index=corpus.metadata(number)["index"],
         seed=made.seed,
         resolution=corpus.resolution,
@@ -214,7 +214,8 @@ def between_points(fields: Array, grid: tuple[int, ...]) -> Array:
     numbers = np.fft.fftfreq(rows, 1 / rows).astype(int)
     padded[..., numbers % grid[0], : columns // 2 + 1] = waves
     finer = np.fft.irfft2(padded, s=grid) * (grid[0] * grid[1] / (rows * columns))
-    return finer.astype(np.float32)
+    narrow: Array = finer.astype(np.float32)
+    return narrow
 
 
 def _timed_forecast(forecaster: Forecaster, batch: Batch, task: Task) -> tuple[float, Tensor]:

@@ -83,9 +83,11 @@ def _of_members(function: Callable[..., Tensor]) -> Callable[[Forecast], Tensor]
 
 
 def _interval_score(forecast: Forecast) -> Tensor:
-    level = forecast.setting.level
+    half, level = forecast.half_BTCHW, forecast.setting.level
+    assert half is not None
     assert level is not None
-    return _of_band(lambda *args: bands.interval_score(*args, level=level))(forecast)
+    true, points = forecast.true_BTCHW, forecast.points_B1CHW
+    return bands.interval_score(forecast.pred_BTCHW, half, true, points, level)
 
 
 def _band(band: Band, range_text: str) -> Metric:
