@@ -22,7 +22,7 @@ IDEAL = H100.model_copy(
         "memory_bytes_per_s": 1e30,
     }
 )
-TINY = load_run_config("tiny", []).model
+TINY = load_run_config("tiny_plus", []).model
 DENSE = load_run_config("dpot_tiny", []).model
 PLAIN = Arrangement()
 

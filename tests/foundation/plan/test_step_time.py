@@ -16,7 +16,7 @@ from foundation.train.config import load_run_config
 H100 = Cluster.read(cluster_values("h100"), "h100")
 FREE = Link(alpha_s=0, beta_s_per_byte=0)
 DENSE = load_run_config("dpot_tiny", []).model
-TINY = load_run_config("tiny", []).model
+TINY = load_run_config("tiny_plus", []).model
 PLAIN = Arrangement()
 LAYOUT = Spread(64, 8, 1, True, 16)
 
