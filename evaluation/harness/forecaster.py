@@ -41,6 +41,7 @@ class Forecaster:
             of a single forecast.
         any_grid: whether it answers on the cells of the data, whatever those of its layout.
         model: one call of a checkpoint; None of others.
+        latent_error: of a batch, as `FieldNetwork.latent_error`.
     """
 
     facts: ModelFacts
@@ -54,6 +55,7 @@ class Forecaster:
     protocol: ProtocolName | None = None
     any_grid: bool = False
     model: Callable[[Batch], Prediction] | None = None
+    latent_error: Callable[[Batch], Tensor | None] = lambda batch: None
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -144,6 +146,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         learnt,
         protocol="reference" if is_reference else None,
         model=model,
+        latent_error=model.network.latent_error,
     )
 
 

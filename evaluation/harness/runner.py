@@ -182,6 +182,8 @@ class _Run:
         forecast = cut_forecast(
             pred, batch, self.corpus, self.task, self.layout, stride, made, members
         )
+        if "latent" in self.task.measured:
+            forecast = _with_latents(forecast, self.forecaster, _seen(batch, self.forecaster))
         return forecast, batch
 
     def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
@@ -246,13 +248,8 @@ def _keeping(settings: RunSettings, path: Path | None) -> Iterator[Callable[[_Ba
 def _forecast(
     forecaster: Forecaster, batch: Batch, task: Task, card: CorpusCard, layout: ModelLayout
 ) -> tuple[Tensor, Tensor | None]:
-    """A model that takes less context than the task gives gets the latest frames.
-
-    Returns:
-        The forecast (B, T, C, *S), and the members whose mean it is (M, B, T, C, *S), if any.
-    """
-    taken = forecaster.context_frames or task.context_frames
-    shortened = replace(batch, given=batch.given[:, -taken:])
+    """The forecast (B, T, C, *S), and the members whose mean it is (M, B, T, C, *S), if any."""
+    shortened = _seen(batch, forecaster)
     steps = task.rollout_frames + task.free_frames
     order = None if task.protocol == "own" else authors_order(card, layout)
     if order is not None:
@@ -266,6 +263,19 @@ def _forecast(
         return made, members
     theirs = None if members is None else torch.stack([order.ours(each) for each in members])
     return order.ours(made), theirs
+
+
+def _seen(batch: Batch, forecaster: Forecaster) -> Batch:
+    """A model that takes less context than the task gives gets the latest frames."""
+    taken = forecaster.context_frames or batch.given.shape[1]
+    return replace(batch, given=batch.given[:, -taken:])
+
+
+@torch.inference_mode()
+def _with_latents(forecast: Forecast, forecaster: Forecaster, seen: Batch) -> Forecast:
+    """With the error of the latents, of a model that forecasts some."""
+    latent_B = forecaster.latent_error(seen)
+    return forecast if latent_B is None else forecast.with_latents(latent_B)
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ of the scored grid. What several metrics need is computed once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from torch import Tensor
@@ -25,6 +25,7 @@ class Setting:
         vrmse: what the variance of VRMSE is divided by: the points, or one less (`the_well`).
         given: names of the given fields, if the scored grid is that of the data.
         staggered: channels on the lower faces of their cells -> axis, likewise.
+        latents: whether the model forecasts latents.
         frames: predicted frames.
         channels: names of the channels, in order.
         sides: boundary condition of every side that is one: neither periodic nor uniform.
@@ -49,6 +50,7 @@ class Setting:
     vrmse: str = "points"
     members: int = 1
     level: float | None = None
+    latents: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Forecast:
         made_BTCHW: the prediction with all digits that the model gave; None of what was stored.
         members_MBTCHW: of an ensemble, whose mean is the prediction; None of a single forecast.
         half_BTCHW: half the width of the band about the prediction; None without bands.
+        latent_B: squared error of the first frame's latents, relative to their own square.
     """
 
     pred_BTCHW: Tensor
@@ -78,6 +81,11 @@ class Forecast:
     made_BTCHW: Tensor | None = None
     members_MBTCHW: Tensor | None = None
     half_BTCHW: Tensor | None = None
+    latent_B: Tensor | None = None
+
+    def with_latents(self, latent_B: Tensor) -> "Forecast":
+        """The same of a model that forecasts latents."""
+        return replace(self, setting=replace(self.setting, latents=True), latent_B=latent_B)
 
     @cached_property
     def per_frame_BT(self) -> Tensor:

@@ -97,6 +97,11 @@ def _band(band: Band, range_text: str) -> Metric:
     )
 
 
+def _latent(forecast: Forecast) -> Tensor:
+    assert forecast.latent_B is not None, "of a setting with latents"
+    return forecast.latent_B
+
+
 def _drift(quantity: str) -> Metric:
     return Metric(
         title=f"{quantity.replace('_', ' ')} drift",
@@ -300,6 +305,12 @@ METRICS: dict[MetricName, Metric] = {
         meaning="band width, and what truths lie outside of it times 2 / (1 - level)",
         measure=_interval_score,
         applies=lambda setting: setting.level is not None,
+    ),
+    "latent": Metric(
+        title="latent error",
+        meaning="squared error of the first frame's latents relative to their own square",
+        measure=_latent,
+        applies=lambda setting: setting.latents,
     ),
     "residual": Metric(
         title="residual",

@@ -74,6 +74,11 @@ class FieldNetwork(nn.Module):
         """Of the routers at the current step, for reports; None of a network without any."""
         return None
 
+    def latent_error(self, batch: Batch) -> Tensor | None:
+        """Squared error of the latents of the first frame that is asked, (B,), relative to their
+        own square; None of a network that forecasts no latents."""
+        return None
+
     def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
         """The network's own part.
 

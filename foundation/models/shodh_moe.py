@@ -151,19 +151,30 @@ class ShodhMoE(FlowNetwork):
     def forward(self, batch: Batch) -> Prediction:
         """Predict the frame after `batch.given` (B, T, C, D, H, W)."""
         flow = flow_of(batch)
-        with torch.no_grad():
-            past = self.autoencoder.encode(batch.given, flow)
-        following, routing = self.next_latents(past, flow, batch)
+        following, routing = self._following(batch, flow)
         terms = {}
         if self.training:  # what is asked is there, and is the next frame
-            with torch.no_grad():
-                truth = self.autoencoder.encode(batch.asked[:, :1], flow)
             labelled_B = batch.asked_mask.amax(1)  # of others the next frame is not shown
-            terms["latent"] = labelled_B * _relative_square(following, truth[:, 0])
+            terms["latent"] = labelled_B * self._latent_error(following, batch, flow)
         fields = batch.given.new_empty(len(batch), 0)
         if self.fields_wanted or not self.training:  # decoding takes most of a step
             fields = self.autoencoder.decode(following[:, None], flow)
         return Prediction(fields, routing, batch.given.new_empty(len(batch), 0), terms)
+
+    def latent_error(self, batch: Batch) -> Tensor:
+        """As the base class has it: the term that is learnt, of any batch."""
+        flow = flow_of(batch)
+        return self._latent_error(self._following(batch, flow)[0], batch, flow)
+
+    def _latent_error(self, following: Tensor, batch: Batch, flow: Flow) -> Tensor:
+        with torch.no_grad():
+            truth = self.autoencoder.encode(batch.asked[:, :1], flow)
+        return _relative_square(following, truth[:, 0])
+
+    def _following(self, batch: Batch, flow: Flow) -> tuple[Tensor, tuple[Routing, ...]]:
+        with torch.no_grad():
+            past = self.autoencoder.encode(batch.given, flow)
+        return self.next_latents(past, flow, batch)
 
     def next_latents(
         self, past: Tensor, flow: Flow, batch: Batch

@@ -166,6 +166,12 @@ def test_an_oracle_is_judged_on_the_experts_that_it_learnt_with(boxes, tokenizer
     blocks = record["findings"]["specialisation"]
     assert [block["purity"] for block in blocks] == pytest.approx([1, 1])
     assert [block["mutual_information_bits"] for block in blocks] == pytest.approx([1, 1])
+    judge = ["evaluate", str(output / "model"), "floor:persistence", "--tasks", "latents"]
+    assert main([*judge, "--shards", str(boxes), "--output", str(tmp_path / "latents.json")]) == 0
+    model, other, *floors = json.loads((tmp_path / "latents.json").read_text())["records"]
+    assert 0 < model["scores"]["latent"]["value"] < 10
+    assert 0 < other["scores"]["latent"]["value"] < 10
+    assert all(list(floor["scores"]) == ["l2re"] for floor in floors), "a floor has no latents"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_every_column_of_all_known_tasks_stands_in_one_group() -> None:
     assert len(set(anchors)) == len(anchors)
     families = list(families_of(groups))
     told = ["zero_shot", "downstream", "ood", "bands", "bands_shift", "rollout", "few_shot"]
-    apart = ["boxes", "constrained", "ground_state", "ground_state_shift"]
+    apart = ["boxes", "constrained", "grid", "ground_state", "ground_state_shift", "latents"]
     last = ["pdearena_conditioned", "reconstruction", "stability", "steady", "steady_shift"]
     assert families == [*told, *apart, *last, "the_well"]
     for group in groups:

@@ -99,7 +99,9 @@ OF_FACES = {  # test_velocity_on_faces.py
     *("face_divergence", "max_divergence", "max_divergence_stored", "mean_flow_error"),
     *("slip", "slip_exact"),
 }
-OF_FIELDS = [name for name in METRICS if name not in OF_STATES | OF_FACES]
+# Of more than a forecast: members, bands (test_ensemble.py, test_bands.py), latents.
+OF_MODELS = {"spread_skill", "coverage", "band_width", "interval_score", "latent"}
+OF_FIELDS = [name for name in METRICS if name not in OF_STATES | OF_FACES | OF_MODELS]
 # A residual asks the equation and not the truth: test_residual.py, test_evolution_residual.py.
 OF_EQUATIONS = ("residual", "evolution_residual")
 AGAINST_TRUTH = [name for name in OF_FIELDS if name not in OF_EQUATIONS]
@@ -145,7 +147,8 @@ def test_a_forecast_that_is_not_finite_scores_inf_and_spares_its_neighbours(
     pred[1, 2, :, cell, cell] = bad
     value = measure((name,), forecast_of(pred, true, **LAWS))[name]
     assert torch.isfinite(value[0])
-    assert value[1] == torch.inf
+    # that of a shape, to which size is nothing, is none
+    assert torch.isnan(value[1]) if name == "grid_imprint" else value[1] == torch.inf
 
 
 @pytest.mark.parametrize("name", AGAINST_TRUTH)
@@ -179,7 +182,7 @@ def test_relative_errors_are_unchanged_when_fields_are_scaled_together(
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in OF_FIELDS if n not in ("boundary_error", "divergence")]
+    "name", [n for n in OF_FIELDS if n not in ("boundary_error", "divergence", "grid_imprint")]
 )
 def test_where_a_periodic_field_begins_does_not_matter(
     name: str, generator: torch.Generator
@@ -208,6 +211,8 @@ def test_a_metric_that_does_not_apply_is_absent_and_never_zero() -> None:
         "residual",
         *OF_STATES,
         *OF_FACES,
+        *OF_MODELS,
+        "grid_imprint",
         "evolution_residual",
     }
     assert "l2re_frame_2" in values

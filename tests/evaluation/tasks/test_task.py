@@ -164,7 +164,7 @@ def test_every_option_enters_the_hash() -> None:
     first |= {"metrics", "headline", "higher_is_better"}
     prose = {"description", "groups"}
     later = {"kind", "windows", "frames", "valid_threshold", "conserved", "solenoidal"}
-    later |= {"aggregation", "keys", "few_shot", "free_frames", "asked", "bands"}
+    later |= {"aggregation", "keys", "few_shot", "free_frames", "asked", "bands", "protocol", "vrmse"}
     assert set(Task.model_fields) == first | prose | later
 
 
@@ -279,12 +279,19 @@ def test_built_in_groups_hold_what_they_say() -> None:
     for task in select_tasks(["stability"], tasks):
         assert task.rollout_frames + task.free_frames > 400
         assert task.length <= load_card(task.corpus).frames
-    for group in ("boxes", "reconstruction"):
+    for group in ("boxes", "latents", "reconstruction"):
         found = {task.corpus for task in select_tasks([group], tasks)}
         assert found == {"open_channel_3d", "porous_3d"}
     others = {"zero_shot", "steady", "steady_shift", "ground_state", "ground_state_shift"}
-    others |= {"boxes", "reconstruction", "constrained", "the_well", "pdearena_conditioned"}
-    others |= {"bands", "bands_shift"}
+    others |= {
+        "boxes",
+        "latents",
+        "reconstruction",
+        "constrained",
+        "the_well",
+        "pdearena_conditioned",
+    }
+    others |= {"bands", "bands_shift", "grid"}
     assert set(corpora) | others == set(group_names(tasks.values()))
 
 

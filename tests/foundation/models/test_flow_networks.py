@@ -86,7 +86,10 @@ def test_the_latent_error_of_the_truth_is_zero(generator):
     batch = flow_batch(generator, 2)
     still = replace(batch, asked=batch.given[:, 1:])
     assert network(still).terms["latent"].abs().max() < 1e-12
-    assert (network(batch).terms["latent"] > 1e-3).all()
+    learnt = network(batch).terms["latent"]
+    assert (learnt > 1e-3).all()
+    judged = network.eval().latent_error(batch)
+    torch.testing.assert_close(judged.float(), learnt.float(), rtol=1e-4, atol=0)
 
 
 def test_a_forecast_is_incompressible_frame_by_frame(generator):
