@@ -163,7 +163,7 @@ def all_at_once(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> 
         (routes.row_R, routes.expert_R), routes.weights_R.to(rows_KMF.dtype)
     )
     real_EKMF, imaginary_EKMF = (
-        torch.matmul(part, weight_EKDF) for part in rows_KMF.split(width, dim=-1)
+        torch.matmul(part, weight_EKDF) for part in (rows_KMF[..., :width], rows_KMF[..., width:])
     )
     turned_EKMF = torch.cat([-imaginary_EKMF[..., width:], imaginary_EKMF[..., :width]], dim=-1)
     return torch.einsum("me,ekmf->kmf", weights_ME, real_EKMF + turned_EKMF)
