@@ -6,6 +6,7 @@ generators, readers, the verifier, the stream and the documentation all ask it.
 The cards that ship lie in `cards/`; `catalogue` finds them.
 """
 
+from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -40,6 +41,7 @@ Split = Literal["train", "validation", "test"]
 ProfileName = Literal["published", "small"]
 # Names of corpora are parts of file names and of names on the Hub.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+HUB_DATASETS = "https://huggingface.co/datasets/"
 MASK = "mask"  # among what a card gives: 1 in the fluid, 0 in solid cells
 Group = Literal["mixture_6", "mixture_10", "mixture_12", "downstream", "ood"]
 
@@ -80,7 +82,14 @@ class PublishedFile(Config):
 
     name: str
     md5: str | None = None  # where it is published
-    url: str | None = later(None)  # of the file itself, where a program can fetch it
+    # Of the file itself, where a program can fetch it.
+    url: str | None = later(None, pattern=r"^https?://")
+
+    @model_validator(mode="after")
+    def _lies_in_its_folder(self) -> Self:
+        if PurePosixPath(self.name).is_absolute() or ".." in PurePosixPath(self.name).parts:
+            raise ValueError(f"file {self.name!r} lies outside the folder of the files; rename it")
+        return self
 
 
 class PublishedFiles(Config):
@@ -92,6 +101,16 @@ class PublishedFiles(Config):
     url: str | None = None
     # Half-open slices in file order; negative counts from the end, null is an open end.
     splits: dict[Split, tuple[int | None, int | None]] = Field(default_factory=dict)
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether they are a data set on the Hugging Face Hub."""
+        return (self.url or "").startswith(HUB_DATASETS)
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether a program can: they have addresses of their own, or are on the Hub."""
+        return self.on_hub or any(file.url for file in self.files)
 
 
 class Profile(Config):

@@ -498,10 +498,7 @@ def readme() -> Iterator[str]:
         model: fixed(one["geometric_mean"]["mean"])
         for (model, _), one in _standings("baselines/study.json").items()
     }
-    yield (
-        f"(geometric mean error {mean['FNO']}, MoE-POT {mean['MoE-POT']}, its dense twin DPOT "
-        f"{mean['DPOT']}"
-    )
+    yield f"{mean['FNO']}, MoE-POT {mean['MoE-POT']}, its dense twin DPOT {mean['DPOT']}"
 
 
 # --- costs and speed

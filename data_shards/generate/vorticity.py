@@ -29,9 +29,9 @@ Spectrum = NDArray[np.complex128]
 BAND = 21  # wave numbers that a 64-cell grid carries unaliased
 GRF_ALPHA, GRF_TAU = 2.5, 7.0
 # Variance of the complex numbers that make the initial field: 1 in all, as the authors' present
-# port draws them (rms of the field .187), or 1 of either part, as their code of 2020-21 (.263).
+# port draws them, or 1 of either part, as their code of 2020-21. The rms of the field follows.
 Noise = Literal["one_in_all", "one_per_part"]
-INITIAL_RMS: dict[Noise, float] = {"one_in_all": 0.187, "one_per_part": 0.263}
+INITIAL_RMS: dict[Noise, float] = {"one_in_all": 0.1852, "one_per_part": 0.2620}
 COURANT = 1.2  # keeps the highest advected wave inside the stability region of order four
 
 

@@ -95,7 +95,7 @@ def _of_vorticity(card: CorpusCard, corpus: RawCorpus) -> tuple[str, ...]:
     if fields is None or options.kernel_length is not None or not np.isfinite(fields).all():
         return ()
     squares = np.square(fields.astype(np.float64)).mean(axis=(1, 2))
-    spread = 0.39 / len(squares) ** 0.5  # of the mean over so many fields, relative
+    spread = 0.42 / len(squares) ** 0.5  # of the mean over so many fields, relative
     away = {name: abs(squares.mean() / rms**2 - 1) / spread for name, rms in INITIAL_RMS.items()}
     figures = ", ".join(
         f"{away[name]:.1f} standard errors from {rms} ({name})" for name, rms in INITIAL_RMS.items()

@@ -113,8 +113,12 @@ def raw_file(card: CorpusCard, path: Path) -> Path:
 
 
 def _where_to_get(card: CorpusCard) -> str:
-    url = published(card).url
-    return f"; it is published at {url}" if url else ""
+    """Address, and the command that fetches what is there."""
+    files = published(card)
+    if not files.url:
+        return ""
+    fetched = f" (foundation shards download {card.name})" if files.can_be_fetched else ""
+    return f"; it is published at {files.url}{fetched}"
 
 
 def split_range(card: CorpusCard, split: Split, available: int, where: Path) -> range:

@@ -13,13 +13,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from data_shards.atomic import publish, replace_link
-from data_shards.card import CorpusCard, PublishedFile
+from data_shards.card import HUB_DATASETS, CorpusCard, PublishedFile
 from data_shards.errors import UserError
 from data_shards.remote.hub import snapshot
 from data_shards.remote.web import check_room, download, shown, size_of
 from data_shards.shards.manifest import locked
 
-_ON_HUB = "https://huggingface.co/datasets/"
 _RAW = ("*.h5", "*.hdf5", "*.nc", "*.zip", "*.mat", "*.npy", "*.npz", "*.yaml")
 
 Tell = Callable[[str], None]
@@ -50,8 +49,7 @@ def fetch_published(
             f"generate {card.name}`"
         )
     files = [file for file in published.files if file.url]
-    on_hub = (published.url or "").startswith(_ON_HUB)
-    if not files and not on_hub:
+    if not published.can_be_fetched:
         where = f": get them by hand from {published.url}" if published.url else ""
         raise UserError(f"{card.name}: its files have no address that a program can fetch{where}")
     try:
@@ -62,14 +60,6 @@ def fetch_published(
             return _from_hub(card, out, patterns)
     except OSError as error:
         raise UserError(f"{out}: files cannot be written there ({error}); see to it") from None
-
-
-def can_be_fetched(card: CorpusCard) -> bool:
-    """Whether `fetch_published` knows where the files are."""
-    published = card.published
-    return published is not None and (
-        any(file.url for file in published.files) or (published.url or "").startswith(_ON_HUB)
-    )
 
 
 def _chosen(
@@ -122,7 +112,7 @@ def _from_hub(card: CorpusCard, out: Path, patterns: Sequence[str]) -> list[Path
     assert published is not None
     assert published.url is not None
     wanted = patterns or [file.name for file in published.files] or _RAW
-    repo = published.url.removeprefix(_ON_HUB).strip("/")
+    repo = published.url.removeprefix(HUB_DATASETS).strip("/")
     folder = snapshot(repo, wanted, kind="dataset")
     found = [
         name

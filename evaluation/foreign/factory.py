@@ -22,6 +22,8 @@ from data_shards.errors import UserError, unknown_name
 from data_shards.hashing import digest, sha256_of
 from evaluation.foreign.model import ForeignModel
 
+MOST_SAID = 300  # characters of somebody's error
+
 
 @dataclass(frozen=True)
 class MadeModel:
@@ -76,7 +78,7 @@ def make_model(target: str, device: torch.device) -> MadeModel:
         networks = tuple(network.eval() for network in model.networks())
     source = digest(sorted({sha256_of(path) for path in _sources(module, networks)}))
     files = [_file_sha256(Path(path), target) for path in model.files]
-    identity = [source, factory, [_weights_sha256(network) for network in networks], files]
+    identity = [source, factory, [weights_sha256(network) for network in networks], files]
     for network in networks:
         network.to(device)
     return MadeModel(target, model, networks, source, digest(identity))
@@ -95,8 +97,9 @@ def in_one_line(target: str) -> Iterator[None]:
         raise UserError(f"{target}: {error}") from None
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
+        said = " ".join(str(error).split())[:MOST_SAID]
         raise UserError(
-            f"{target}: {type(error).__name__}: {error} (line {last.lineno} of {last.filename})"
+            f"{target}: {type(error).__name__}: {said} (line {last.lineno} of {last.filename})"
         ) from error
 
 
@@ -155,15 +158,16 @@ def _file_sha256(path: Path, target: str) -> str:
     return sha256_of(path)
 
 
-def _weights_sha256(network: nn.Module) -> str:
-    """Of names, types, shapes and values of everything that a network keeps."""
+def weights_sha256(network: nn.Module) -> str:
+    """Of names, types, shapes and values of all tensors that a network keeps.
+
+    What else it may keep, as neuraloperator's keep what they were made with, decides nothing that
+    shapes and source do not, and has no form that is the same in every process.
+    """
     found = sha256()
     for name, value in sorted(network.state_dict().items()):
-        found.update(f"{name} ".encode())
         if isinstance(value, torch.Tensor):
             plain = value.detach().cpu().contiguous()
-            found.update(f"{plain.dtype} {tuple(plain.shape)}".encode())
+            found.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
             found.update(plain.flatten().view(torch.uint8).numpy().tobytes())
-        else:
-            found.update(repr(value).encode())
     return found.hexdigest()

@@ -39,7 +39,13 @@ class Units:
 
 
 class _Stacked(nn.Module):
-    """The next frames, in physical units, from a context in physical units."""
+    """The next frames, in physical units, from a context in physical units.
+
+    Buffers: mean and deviation of each channel (2, C), of what is given and of what is answered.
+    """
+
+    given: Tensor | None
+    asked: Tensor | None
 
     def __init__(
         self,
@@ -55,14 +61,12 @@ class _Stacked(nn.Module):
         self._sample = units == "sample"
         given = asked = None
         if isinstance(units, Units):
-            given = _column(units.mean), _column(units.std)
+            given = torch.tensor([[*units.mean], [*units.std]], dtype=torch.float32)
             out_mean = units.mean if units.out_mean is None else units.out_mean
             out_std = units.std if units.out_std is None else units.out_std
-            asked = _column(out_mean), _column(out_std)
-        for name, pair in (("given", given), ("asked", asked)):
-            mean, std = pair or (None, None)
-            self.register_buffer(f"{name}_mean", mean)
-            self.register_buffer(f"{name}_std", std)
+            asked = torch.tensor([[*out_mean], [*out_std]], dtype=torch.float32)
+        self.register_buffer("given", given)
+        self.register_buffer("asked", asked)
 
     def forward(self, context: Tensor) -> Tensor:
         """(B, T, C, *S) -> (B, k, C, *S)."""
@@ -95,17 +99,11 @@ class _Stacked(nn.Module):
             least = SMALLEST * context.abs().amax(axes, keepdim=True)
             std = torch.where(std > least, std, one)
             return (mean, std), (none if self._increment else mean, std)
-        if self.given_mean is None:
+        if self.given is None or self.asked is None:
             return (none, one), (none, one)
-        grid = (1,) * (context.ndim - 3)
-        given, asked = (
-            (mean.reshape(1, 1, -1, *grid), std.reshape(1, 1, -1, *grid))
-            for mean, std in (
-                (self.given_mean, self.given_std),
-                (self.asked_mean, self.asked_std),
-            )
-        )
-        return given, asked
+        shape = (2, 1, 1, -1, *(1,) * (context.ndim - 3))
+        given, asked = self.given.reshape(shape), self.asked.reshape(shape)
+        return (given[0], given[1]), (asked[0], asked[1])
 
 
 def stacked_frames(
@@ -145,7 +143,3 @@ def stacked_frames(
             units = Units(units.mean, units.std, [0.0] * layout.channels, units.out_std)
     model = _Stacked(network, units, increment, x_first, channels_last)
     return ForeignModel(model, layout, context_frames, rolled=True)
-
-
-def _column(figures: Sequence[float]) -> Tensor:
-    return torch.tensor(tuple(figures), dtype=torch.float32)

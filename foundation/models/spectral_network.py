@@ -52,8 +52,8 @@ class SpectralConfig(FieldConfig):
     @property
     def kept_modes(self) -> int:
         """Of a layer: both signs along every axis but the last."""
-        axes = len(self.mapped_grid)
-        return self.modes * (2 * self.modes) ** (axes - 1)
+        signed = prod(2 * self.modes for _ in self.mapped_grid[1:])
+        return self.modes * signed
 
     @property
     def is_space_time(self) -> bool:

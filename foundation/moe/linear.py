@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from foundation.moe.experts import ExpertBank, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes
 from foundation.moe.router import Router, RouterConfig, Routing
-from foundation.nn.constants import kept
 from foundation.nn.device import in_launches
 from foundation.nn.outside_graphs import outside_graphs
 
@@ -55,6 +54,9 @@ class SpectralExperts(RoutedExperts):
 class SpectralMixture(nn.Module):
     """Router, maybe an expert that every sample passes, and the bank of routed ones."""
 
+    octave_KO: Tensor
+    routed_K: Tensor
+
     def __init__(
         self,
         width: int,
@@ -74,9 +76,16 @@ class SpectralMixture(nn.Module):
         """
         super().__init__()
         self.wave_numbers, self.places = tuple(wave_numbers), tuple(routed)
+        self.register_buffer("octave_KO", octaves(wave_numbers), persistent=False)
+        self.register_buffer("routed_K", torch.tensor(self.places), persistent=False)
         self.router = Router(width * (1 + num_octaves(wave_numbers)), config)
         self.shared = SpectralExperts(1, len(wave_numbers), width) if is_shared else None
         self.routed: nn.Module = ExpertBank(SpectralExperts(config.num_experts, len(routed), width))
+
+    def reset(self, _generator: torch.Generator) -> None:
+        """Which modes are of which octave, and which are routed; drawn from nothing."""
+        self.octave_KO.copy_(octaves(self.wave_numbers))
+        self.routed_K.copy_(torch.tensor(self.places))
 
     def forward(
         self, modes_BKD: Tensor, points: int, temperature: float | Tensor
@@ -85,27 +94,22 @@ class SpectralMixture(nn.Module):
         parts_BK2D = torch.view_as_real(modes_BKD).transpose(2, 3)
         routing = self.router(self._seen(parts_BK2D / points), temperature)
         rows_BKF = parts_BK2D.flatten(2)
-        routed_K = kept(_indices, rows_BKF.device, torch.int64, self.places)
-        chosen_BKF = self.routed(rows_BKF.index_select(1, routed_K), routing, None)
+        chosen_BKF = self.routed(rows_BKF.index_select(1, self.routed_K), routing, None)
         base_BKF = torch.zeros_like(rows_BKF)
         if self.shared is not None:
             base_BKF = self.shared.of_every_row(rows_BKF)
-        mixed_BKF = base_BKF.index_add(1, routed_K, chosen_BKF)
+        mixed_BKF = base_BKF.index_add(1, self.routed_K, chosen_BKF)
         mixed = mixed_BKF.view(parts_BK2D.shape).transpose(2, 3)
         return torch.view_as_complex(mixed.contiguous()), routing
 
     def _seen(self, parts_BK2D: Tensor) -> Tensor:
         """What the router sees (B, D + O D): means, and logarithms of octaves' sizes."""
         means_BD = parts_BK2D[:, 0, 0]
-        member_KO = kept(octaves, parts_BK2D.device, parts_BK2D.dtype, self.wave_numbers)
+        member_KO = self.octave_KO.to(parts_BK2D.dtype)
         squares_BOD = torch.einsum("bkd,ko->bod", parts_BK2D.square().sum(2), member_KO)
         sizes_BOD = 0.5 * (squares_BOD + _SMALLEST).log()
         seen_BF = torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
         return seen_BF.to(next(self.router.parameters()).dtype)
-
-
-def _indices(places: Sequence[int]) -> Tensor:
-    return torch.tensor(places)
 
 
 def num_octaves(wave_numbers: Sequence[float]) -> int:
@@ -159,7 +163,7 @@ def all_at_once(rows_KMF: Tensor, routes: ExpertRoutes, weight_EKDF: Tensor) -> 
         (routes.row_R, routes.expert_R), routes.weights_R.to(rows_KMF.dtype)
     )
     real_EKMF, imaginary_EKMF = (
-        torch.matmul(part, weight_EKDF) for part in rows_KMF.split(width, dim=-1)
+        torch.matmul(part, weight_EKDF) for part in (rows_KMF[..., :width], rows_KMF[..., width:])
     )
     turned_EKMF = torch.cat([-imaginary_EKMF[..., width:], imaginary_EKMF[..., :width]], dim=-1)
     return torch.einsum("me,ekmf->kmf", weights_ME, real_EKMF + turned_EKMF)

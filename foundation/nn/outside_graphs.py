@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from torch._compile import _disable_dynamo
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -15,7 +16,7 @@ def outside_graphs(function: Function) -> Function:
     That imports the compiler at once, two seconds of every command; here it is left alone until
     something is compiled.
     """
-    apart = torch._disable_dynamo(function)
+    apart = _disable_dynamo(function)
 
     @functools.wraps(function)
     def called(*arguments: Any) -> Any:

@@ -27,8 +27,8 @@ class Stacked(nn.Module):
         self.first = 0  # number of the first one here, where ranks share them
         self.number = number
         note_parts(number)
-        self.register_state_dict_post_hook(_told_apart)
-        self.register_load_state_dict_pre_hook(_put_together)
+        self.register_state_dict_post_hook(_told_apart)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_together)  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return self.number

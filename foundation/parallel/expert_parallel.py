@@ -100,7 +100,7 @@ def _halves(shared: Experts | None) -> tuple[Maps | None, Maps | None]:
     if shared is None:
         return None, None
     first = (len(shared) + 1) // 2
-    parts = (tensor.split([first, len(shared) - first]) for tensor in shared.maps)
+    parts = (torch.split(tensor, [first, len(shared) - first]) for tensor in shared.maps)
     one, other = (Maps(weight, bias) for weight, bias in zip(*parts, strict=True))
     return one, other if len(shared) > 1 else None
 

@@ -18,7 +18,9 @@ class Feed:
             device: where it is wanted.
         """
         self._fetch, self._device = fetch, device
-        self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._side: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._ahead: Batch | None = None
 
     def next(self) -> Batch:

@@ -54,7 +54,7 @@ class StepTotals:
         if self._on_device is not None and self._on_device.is_cuda:
             pinned = torch.empty_like(self._on_device, device="cpu", pin_memory=True)
             self._on_device = pinned.copy_(self._on_device, non_blocking=True)
-            self._arrived = torch.cuda.Event()
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._arrived.record()
 
     @property

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from foundation.models import dpot, moe_pot
 from foundation.models.network import Answer, FieldNetwork
 from foundation.models.operator_transformer import OperatorTransformer
-from foundation.moe.experts import ExpertBank
+from foundation.moe.experts import ExpertBank, Experts
 from foundation.moe.mixing import Maps
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import Routing
@@ -66,7 +66,9 @@ def all_experts(
     routing = moe.router(features.mean((2, 3)), temperature)
     assert isinstance(moe.routed, ExpertBank)
     shared = None if moe.shared is None else moe.shared.maps
-    return sum_of_all(features, routing.weights_BE, moe.routed.experts.maps, shared), routing
+    routed = moe.routed.experts
+    assert isinstance(routed, Experts)
+    return sum_of_all(features, routing.weights_BE, routed.maps, shared), routing
 
 
 def sum_of_all(

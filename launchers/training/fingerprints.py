@@ -28,8 +28,10 @@ def add_fingerprints(folder: Path, corpora: Sequence[ShardedCorpus], device: tor
         device: to compute on.
     """
     config, _ = read_config(folder)
-    if not config.num_routed or config.layout.slots or config.dimensions == 3:
-        return  # nothing routes whole samples there
+    # Elsewhere nothing routes whole samples, or a forward pass solves an equation.
+    plane = config.dimensions != 3 and not config.layout.slots and config.constraint is None
+    if not config.num_routed or not plane:
+        return
     try:
         model = Surrogate.from_pretrained(folder).to(device)
         save_fingerprints(fingerprints_of(model, corpora, _WINDOWS), folder)

@@ -69,7 +69,7 @@ def test_they_grow_by_the_same_number_with_every_block(counted):
     assert three - two == two - one
 
 
-@pytest.mark.parametrize(("blocks", "most"), [(4, 1500), (6, 2000), (8, 2600)])
+@pytest.mark.parametrize(("blocks", "most"), [(4, 1200), (6, 1650), (8, 2100)])
 def test_a_step_of_the_papers_sizes_has_few(blocks, most, counted):
     one, two, _ = (sum(part[0] for part in parts.values()) for parts in counted)
     assert one + (blocks - 1) * (two - one) <= most

@@ -50,7 +50,9 @@ def learn(name: str, shards: str, seconds: float) -> dict[str, float]:
         torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
         optimiser.step()
         steps += 1
-    torch.save(made.state_dict(), f"{name}.pt")
+    # Their state keeps more than tensors, which `weights_only` would refuse.
+    weights = {key: each for key, each in made.state_dict().items() if torch.is_tensor(each)}
+    torch.save(weights, f"{name}.pt")
     parameters = sum(p.numel() * (1 + p.is_complex()) for p in made.parameters())
     return {"steps": steps, "samples": steps * BATCH, "loss": loss.item(), "parameters": parameters}
 

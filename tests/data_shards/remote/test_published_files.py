@@ -14,7 +14,7 @@ from data_shards.card import CorpusCard
 from data_shards.catalogue import card_names, load_card
 from data_shards.errors import UserError
 from data_shards.remote import web
-from data_shards.remote.published import can_be_fetched, fetch_published
+from data_shards.remote.published import fetch_published
 from launchers.cli import main
 
 CONTENT = np.random.default_rng(0).bytes(3 << 20)
@@ -98,6 +98,21 @@ def test_the_verb_takes_a_card_and_tells_faults_in_a_line(server, tmp_path, caps
     assert "foundation shards generate burgers" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"name": "../raw.h5", "url": "https://example.org/raw.h5"},
+        {"name": "/tmp/raw.h5", "url": "https://example.org/raw.h5"},
+        {"name": "raw.h5", "url": "file:///etc/passwd"},
+    ],
+)
+def test_a_strangers_card_names_no_file_outside_and_no_address_but_of_the_web(file):
+    values = load_card("pdebench_swe").model_dump(mode="json")
+    values["published"]["files"] = [file]
+    with pytest.raises(UserError, match=r"published\.files"):
+        CorpusCard.read(values, "a card")
+
+
 def test_files_of_a_data_set_on_the_hub_come_by_its_checksums(tmp_path, monkeypatch):
     files = {"data/test/a.h5": b"test", "data/train/b.h5": b"train", "README.md": b"all of it"}
     card = load_card("pdearena_ns_cond")
@@ -118,7 +133,7 @@ def test_all_of_pdebench_has_an_address_and_a_checksum():
     cards = [load_card(name) for name in card_names() if name.startswith("pdebench")]
     assert len(cards) > 5
     for card in cards:
-        assert can_be_fetched(card)
+        assert card.published.can_be_fetched
         for file in card.published.files:
             assert file.url.startswith("https://darus.uni-stuttgart.de/api/access/datafile/")
             assert len(file.md5) == 32

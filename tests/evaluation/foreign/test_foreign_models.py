@@ -204,6 +204,7 @@ def test_who_wants_the_whole_batch_sees_masks_and_origins(corpus):
         ("faulty:modell", "def model(): ...", "did you mean 'model'?"),
         ("faulty:model", "def model(): ...", "returns NoneType; wanted a ForeignModel"),
         ("faulty:model", "def model():\n    return 1 / 0", "division by zero (line 2 of"),
+        ("faulty:model", "def model():\n    raise ValueError('of two\\nlines')", "of two lines"),
         ("faulty:model", "import nothing_there", "No module named 'nothing_there' (line 1 of"),
         ("faulty:model", "def model(:", "SyntaxError"),
     ],

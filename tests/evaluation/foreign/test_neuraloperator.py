@@ -9,6 +9,7 @@ from outside import outside
 from test_stacked_frames import batch_of
 
 from evaluation.foreign import Units, square, stacked_frames
+from evaluation.foreign.factory import weights_sha256
 from evaluation.foreign.model import ForeignModel
 
 models = outside("neuralop.models", "neuraloperator")
@@ -73,3 +74,14 @@ def test_a_rollout_is_their_network_fed_with_its_own_frames(network, generator):
         frames = torch.cat([frames, network(frames[:, -FRAMES:].flatten(1, 2))[:, None]], dim=1)
     ours = adapted(network).answer(batch_of(context), 3)
     torch.testing.assert_close(ours, frames[:, FRAMES:], rtol=1e-5, atol=1e-5)
+
+
+def test_weights_are_told_apart_by_their_tensors_alone(network):
+    """The state of FNO and TFNO keeps functions, too, whose names differ between processes."""
+    before = weights_sha256(network)
+    if "_metadata" in network.state_dict():
+        network._init_kwargs["non_linearity"] = lambda x: x
+    assert weights_sha256(network) == before
+    with torch.no_grad():
+        next(network.parameters()).mul_(2)
+    assert weights_sha256(network) != before
