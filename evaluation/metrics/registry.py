@@ -139,6 +139,13 @@ def _observable(name: str, meaning: str, of_state: states.Observable) -> dict[st
     }
 
 
+def _vrmse(forecast: Forecast, part: slice) -> Tensor:
+    """Of some frames, as the task has its variance."""
+    pred, true = forecast.pred_BTCHW[:, part], forecast.true_BTCHW[:, part]
+    unbiased = forecast.setting.vrmse == "the_well"
+    return relative.vrmse(pred, true, forecast.points_B1CHW, unbiased=unbiased)
+
+
 def _frames(name: str, first: int, last: int) -> Metric:
     part = slice(first - 1, last)
     if name == "l2re":
@@ -153,9 +160,7 @@ def _frames(name: str, first: int, last: int) -> Metric:
         return Metric(
             title=f"VRMSE of frames {first} to {last}",
             meaning=f"VRMSE of predicted frames {first} to {last}, mean over them",
-            measure=lambda forecast: relative.vrmse(
-                forecast.pred_BTCHW[:, part], forecast.true_BTCHW[:, part], forecast.points_B1CHW
-            ),
+            measure=lambda forecast: _vrmse(forecast, part),
             applies=lambda setting: first <= last <= setting.frames,
         )
     return Metric(
@@ -181,9 +186,7 @@ METRICS: dict[MetricName, Metric] = {
     "vrmse": Metric(
         title="VRMSE",
         meaning="root-mean-square error in spatial standard deviations, mean over frames",
-        measure=lambda f: relative.vrmse(
-            f.pred_BTCHW, f.true_BTCHW, f.points_B1CHW, unbiased=f.setting.vrmse == "the_well"
-        ),
+        measure=lambda forecast: _vrmse(forecast, slice(None)),
     ),
     "max_error": Metric(
         title="max error",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from board_records import board_record
 
-from data_shards.simulation_file import read_simulation
+from data_shards.simulation_file import Reading, read_simulation
 from evaluation.records.record import Calibration
 from evaluation.records.results import save_results
 from evaluation.records.samples import SampleValues
@@ -16,6 +16,8 @@ from evaluation.simulation.bands import MemberTerms, banded_forecast
 from evaluation.tasks.task import load_tasks
 from foundation import Surrogate
 from launchers.cli import main
+
+AXES = ("--axes", "t,y,x")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def test_predict_writes_bands_that_held_what_was_known(
 ) -> None:
     def predict(name: str, *more: str) -> dict[str, np.ndarray]:
         output = tmp_path / name
-        words = ["predict", str(checkpoint), str(flow), "--axes", "t,y,x", "--steps", "4"]
+        words = ["predict", str(checkpoint), str(flow), *AXES, "--steps", "4"]
         assert main([*words, "--boundary", "periodic", *more, "--output", str(output)]) == 0
         with np.load(output) as stored:
             return dict(stored)
@@ -58,7 +60,7 @@ def test_predict_writes_bands_that_held_what_was_known(
 
 def test_bands_hold_the_share_of_the_frames_that_widened_them(checkpoint: Path, flow: Path) -> None:
     model = Surrogate.from_pretrained(checkpoint)
-    simulation = read_simulation(flow)
+    simulation = read_simulation(flow, Reading(axes="t,y,x"))
     shorter = simulation.fields[:26]
     cut = replace(simulation, fields=shorter)
     found = banded_forecast([model], cut, 4, MemberTerms(3, 0.5))
@@ -88,7 +90,7 @@ def test_bands_that_cannot_be_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output = [] if "--output" in words else ["--output", str(tmp_path / "x.npz")]
-    command = ["predict", str(checkpoint), str(flow), "--steps", "2", *words, *output]
+    command = ["predict", str(checkpoint), str(flow), *AXES, "--steps", "2", *words, *output]
     assert main(command) == 2
     assert message in capsys.readouterr().err
 
@@ -98,7 +100,7 @@ def test_a_run_without_known_frames_has_no_bands(
 ) -> None:
     with np.load(flow) as stored:
         np.savez(tmp_path / "short.npz", **{name: stored[name][:10] for name in ("u", "v")})
-    words = ["predict", str(checkpoint), str(tmp_path / "short.npz"), "--steps", "2"]
+    words = ["predict", str(checkpoint), str(tmp_path / "short.npz"), *AXES, "--steps", "2"]
     assert main([*words, "--members", "2", "--output", str(tmp_path / "y.npz")]) == 2
     assert "no frames beyond the 10" in capsys.readouterr().err
 
@@ -118,7 +120,7 @@ def test_bands_of_a_corpus_are_taken_from_its_record(
     values = {record.task.headline: np.full(8, 0.5)}
     samples = SampleValues(tuple("abcdefgh"), values, np.ones((8, frames)), None)
     save_results(tmp_path / "bands.json", [(record, samples)])
-    words = ["predict", str(checkpoint), str(flow), "--steps", "4"]
+    words = ["predict", str(checkpoint), str(flow), *AXES, "--steps", "4"]
     bands = ["--bands", str(tmp_path / "bands.json")]
     assert main([*words, *bands, "--output", str(tmp_path / "a.npz")]) == 0
     assert "80% from 1 member, widened until they held as much of 31 trajectories of somewhere" in (

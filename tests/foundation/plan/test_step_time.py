@@ -34,6 +34,12 @@ def test_one_rank_talks_to_nobody_and_waits_for_nobody(config):
     assert time.total == time.compute + time.launches + time.optimiser > 0
 
 
+def test_launches_are_of_every_block_of_every_forward_and_once_of_the_engine():
+    own = H100.model_copy(update={"launch_s_per_block": 0.01, "launch_s_per_step": 1.0})
+    spread = Spread(1, 1, 1, True, 4, accumulation=3)
+    assert timed(spread, own).launches == pytest.approx(1 + 3 * TINY.blocks * 0.01)
+
+
 @pytest.mark.parametrize("way", [PLAIN, Arrangement("across", True, True, True, 0.5)])
 def test_parts_sum_to_the_whole(way):
     time = timed(LAYOUT, way=way)
