@@ -85,7 +85,7 @@ def _of_members(function: Callable[..., Tensor]) -> Callable[[Forecast], Tensor]
 def _interval_score(forecast: Forecast) -> Tensor:
     level = forecast.setting.level
     assert level is not None
-    return _of_band(lambda *args: bands.interval_score(*args, level=level))(forecast)
+    return _of_band(lambda *args: bands.interval_score(*args, level))(forecast)
 
 
 def _band(band: Band, range_text: str) -> Metric:

@@ -148,7 +148,8 @@ def banded_forecast(
         tested=len(found.factors_KC),
         covered=found.covered,
     )
-    return Banded(*(part.float().numpy() for part in (mean, mean - half, mean + half)), report)
+    kept, low, high = (part.float().numpy() for part in (mean, mean - half, mean + half))
+    return Banded(kept, low, high, report)
 
 
 @dataclass(frozen=True)
