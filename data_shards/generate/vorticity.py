@@ -127,8 +127,8 @@ def _carried(spectrum: Spectrum, cells: int) -> Spectrum:
     wave = np.arange(-highest, highest + 1)
     kept = np.zeros((cells, highest + 1), complex)
     kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1]
-    carried: Spectrum = kept * (cells / len(spectrum)) ** 2
-    return carried
+    kept *= (cells / len(spectrum)) ** 2
+    return kept
 
 
 def _nested_normal(rng: np.random.Generator, band: int) -> Array:

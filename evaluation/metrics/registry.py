@@ -8,6 +8,7 @@ left out of its record; it is never 0.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -85,7 +86,7 @@ def _of_members(function: Callable[..., Tensor]) -> Callable[[Forecast], Tensor]
 def _interval_score(forecast: Forecast) -> Tensor:
     level = forecast.setting.level
     assert level is not None
-    return _of_band(lambda *args: bands.interval_score(*args, level))(forecast)
+    return _of_band(partial(bands.interval_score, level=level))(forecast)
 
 
 def _band(band: Band, range_text: str) -> Metric:
