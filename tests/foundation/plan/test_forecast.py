@@ -19,6 +19,7 @@ IDEAL = H100.model_copy(
         "inside": FREE,
         "between": FREE,
         "launch_s_per_block": 0.0,
+        "launch_s_per_step": 0.0,
         "memory_bytes_per_s": 1e30,
     }
 )
