@@ -127,7 +127,7 @@ def _carried(spectrum: Spectrum, cells: int) -> Spectrum:
     wave = np.arange(-highest, highest + 1)
     kept = np.zeros((cells, highest + 1), complex)
     kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1]
-    return kept * (cells / len(spectrum)) ** 2
+    return np.asarray(kept * (cells / len(spectrum)) ** 2, np.complex128)
 
 
 def _nested_normal(rng: np.random.Generator, band: int) -> Array:
@@ -173,7 +173,7 @@ def sampled(spectrum: Spectrum, resolution: int) -> Array:
     twice = np.where(np.arange(spectrum.shape[1]) > 0, 2.0, 1.0)  # a wave and its conjugate
     folded = np.zeros((resolution, resolution), complex)
     np.add.at(folded, np.ix_(rows, columns), spectrum * twice)
-    return np.asarray(scipy.fft.ifft2(folded).real) * (resolution / cells) ** 2
+    return np.asarray(scipy.fft.ifft2(folded).real * (resolution / cells) ** 2)
 
 
 def solve(
