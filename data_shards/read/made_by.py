@@ -10,8 +10,8 @@ nothing in a file says which one made it; its fields do.
   by today's port; that of one field varies by 40 %, so a few dozen of them tell the two apart.
 """
 
-import math
 from collections.abc import Callable, Sequence
+from math import sqrt
 from typing import Any, get_args
 
 import numpy as np
@@ -85,7 +85,7 @@ def _error(gases: Sequence[Trajectory], stress: Any, options: Any) -> float:
         ours = compressible.to_primitive(frames[1], compressible.GAMMA)[:2]
         missed += float(((ours - gas.fields[1, :2]) ** 2).sum())
         size += float((gas.fields[1, :2].astype(np.float64) ** 2).sum())
-    return math.sqrt(missed / max(size, 1e-300))
+    return sqrt(missed / max(size, 1e-300))
 
 
 def _of_vorticity(card: CorpusCard, corpus: RawCorpus) -> tuple[str, ...]:
