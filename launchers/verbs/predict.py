@@ -110,7 +110,7 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.output.is_dir():
+    if options.output is not None and options.output.is_dir():
         raise UserError(
             f"{options.output}: a folder; give --output the name of a file, of the input's format"
         )
