@@ -185,7 +185,7 @@ def _run(
     return coarse_run(
         card,
         cells,
-        split=corpus.split,
+        split=corpus.entry.split,
         index=corpus.metadata(number)["index"],
         seed=made.seed,
         resolution=corpus.resolution,

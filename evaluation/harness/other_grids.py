@@ -77,7 +77,7 @@ def _resampled(
             *lead, *grid
         )
     over_rows, over_columns = (
-        torch.from_numpy(wave_matrix(source, wanted, around)).to(fields)
+        torch.tensor(wave_matrix(source, wanted, around)).to(fields)
         for source, wanted, around in zip(fields.shape[-2:], grid, periodic, strict=True)
     )
     return over_rows @ fields @ over_columns.t()
