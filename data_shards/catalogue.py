@@ -124,7 +124,8 @@ def _expanded(name: str) -> list[str]:
 
 def _before_today(corpus: str) -> str:
     """The version before today's, by its name; the corpus itself where there is none."""
-    base = load_card(corpus).shift.base if load_card(corpus).shift else corpus
+    shift = load_card(corpus).shift
+    base = shift.base if shift else corpus
     versions = [int(n.partition(_VERSION)[2]) for n in earlier_names() if n.startswith(f"{base}@")]
     return _of_version(corpus, str(max(versions))) if versions else corpus
 

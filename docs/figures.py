@@ -501,6 +501,33 @@ def readme() -> Iterator[str]:
     yield f"{mean['FNO']}, MoE-POT {mean['MoE-POT']}, its dense twin DPOT {mean['DPOT']}"
 
 
+_OF_PARTICLES = {
+    "interval, potentials up to": ("particle", "PG-MoE, 4 regions", 1),
+    "square, up to 100": ("square", "PG-MoE, 16 regions", 2),
+}
+
+
+@on(f"{STUDIES}/pg_moe/README.md")
+def particles() -> Iterator[Row]:
+    """Parameters, and overlap within the labels and at the rungs beyond, the mean over seeds."""
+    for table, (study, regions, dimensions) in _OF_PARTICLES.items():
+        standings = _standings(f"pg_moe/study_{study}.json")
+        parameters = {model: one["parameters_total"] for (model, _), one in standings.items()}
+        beyond = "ground_state_shift_particle_1d_strength_"
+        tasks = [f"ground_state_particle_{dimensions}d"]
+        tasks += [f"{beyond}{value}" for value in (125, 175, 250)] if dimensions == 1 else []
+        overlaps: dict[tuple[str, str], list[float]] = {}
+        for one in record(f"pg_moe/runs_{study}.json")["records"]:
+            key = one["model"]["name"].partition(", seed")[0], one["task"]["name"]
+            overlaps.setdefault(key, []).append(one["scores"]["overlap"]["value"])
+        for label, net in (
+            ("empty box", "box"), (regions, "PG-MoE by regions"),
+            ("one small net", "one small net"), ("dense 4 x 100", "dense 4 x 100"),
+        ):  # fmt: skip
+            means = [fmean(overlaps[net, task]) for task in tasks]
+            yield Row(table, label, [parameters.get(net, 0), *means])
+
+
 # --- costs and speed
 
 
@@ -542,6 +569,23 @@ def growth() -> Iterator[Row]:
     for label, what in (("a step", "step"), ("a forecast", "forecast")):
         values = [found[f"constraint, {what}: {arm} / soft"] for arm in arms]
         yield Row("", label, values, among="8")
+
+
+@on("docs/pages/first-results.md")
+def steps_on_two_cores() -> Iterator[str]:
+    for one in record("steps_on_two_cores.json")["runs"]:
+        first, *later = one["seconds_per_step"]
+        places = 2 if max(later) < 1 else 1
+        seconds = "-".join(f"{value:.{places}f}" for value in (min(later), max(later)))
+        memory = short(one["peak_memory_gib_of_both_ranks"])
+        yield f"{seconds}, the first {short(first, 2)} | {memory} GiB"
+
+
+@on("docs/pages/first-results.md")
+def quickstart_size() -> Iterator[str]:
+    ours = record("quickstart/nano.json")["records"][0]["model"]
+    total, activated = (ours[f"parameters_{which}"] / 1e6 for which in ("total", "activated"))
+    yield f"({total:.2f} M parameters, {activated:.2f} M activated)"
 
 
 # --- the command

@@ -128,7 +128,7 @@ def random_state(
     density_mean, temperature_mean = rng.uniform(0.1, 10.0, 2)
     switch = rng.random()
     windowed = bool(switch < 0.5)
-    edges = rng.uniform([[0.1, 0.1], [0.55, 0.55]], [[0.45, 0.45], [0.9, 0.9]])
+    edges = np.asarray(rng.uniform([[0.1, 0.1], [0.55, 0.55]], [[0.45, 0.45], [0.9, 0.9]]))
     if windows == "published":
         low = np.array([0.1 + (PUBLISHED_WINDOW - 0.1) * switch, edges[0, 1]])
         edges = np.stack([low, low + PUBLISHED_WINDOW])

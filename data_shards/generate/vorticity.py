@@ -126,8 +126,8 @@ def _carried(spectrum: Spectrum, cells: int) -> Spectrum:
     highest = cells // 3
     wave = np.arange(-highest, highest + 1)
     kept = np.zeros((cells, highest + 1), complex)
-    share = (cells / len(spectrum)) ** 2
-    kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1] * share
+    kept[wave % cells] = spectrum[wave % len(spectrum), : highest + 1]
+    kept *= (cells / len(spectrum)) ** 2
     return kept
 
 
@@ -174,7 +174,8 @@ def sampled(spectrum: Spectrum, resolution: int) -> Array:
     twice = np.where(np.arange(spectrum.shape[1]) > 0, 2.0, 1.0)  # a wave and its conjugate
     folded = np.zeros((resolution, resolution), complex)
     np.add.at(folded, np.ix_(rows, columns), spectrum * twice)
-    return np.asarray(scipy.fft.ifft2(folded).real) * (resolution / cells) ** 2
+    field: Array = scipy.fft.ifft2(folded).real * (resolution / cells) ** 2
+    return field
 
 
 def solve(

@@ -240,7 +240,9 @@ def _shown(simulation: Simulation) -> str:
 def _step_s(simulation: Simulation) -> float:
     """Mean time between frames in seconds, or in a unit that the file does not tell; 1 where it
     counts frames only."""
-    return simulation.step * (seconds_of(simulation.times.attributes.get("units", "")) or 1.0)
+    times = simulation.times.values
+    mean = float(times[-1] - times[0]) / max(len(times) - 1, 1)
+    return mean * (seconds_of(simulation.times.attributes.get("units", "")) or 1.0)
 
 
 def _sides(simulation: Simulation) -> dict[str, Side]:

@@ -11,6 +11,7 @@ nothing in a file says which one made it; its fields do.
 """
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 from typing import Any, get_args
 
 import numpy as np
@@ -84,7 +85,7 @@ def _error(gases: Sequence[Trajectory], stress: Any, options: Any) -> float:
         ours = compressible.to_primitive(frames[1], compressible.GAMMA)[:2]
         missed += float(((ours - gas.fields[1, :2]) ** 2).sum())
         size += float((gas.fields[1, :2].astype(np.float64) ** 2).sum())
-    return (missed / max(size, 1e-300)) ** 0.5
+    return sqrt(missed / max(size, 1e-300))
 
 
 def _of_vorticity(card: CorpusCard, corpus: RawCorpus) -> tuple[str, ...]:

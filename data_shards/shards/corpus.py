@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from data_shards.card import CorpusCard
+from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.shards.headers import header_fault
 from data_shards.shards.index import Sample, ShardFile
@@ -77,7 +77,7 @@ class ShardedCorpus:
         return self.entry.corpus
 
     @property
-    def split(self) -> str:
+    def split(self) -> Split:
         return self.entry.split
 
     @property

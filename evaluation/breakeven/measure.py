@@ -214,8 +214,8 @@ def between_points(fields: Array, grid: tuple[int, ...]) -> Array:
     numbers = np.fft.fftfreq(rows, 1 / rows).astype(int)
     padded[..., numbers % grid[0], : columns // 2 + 1] = waves
     finer = np.fft.irfft2(padded, s=grid) * (grid[0] * grid[1] / (rows * columns))
-    narrow: Array = finer.astype(np.float32)
-    return narrow
+    single: Array = finer.astype(np.float32)
+    return single
 
 
 def _timed_forecast(forecaster: Forecaster, batch: Batch, task: Task) -> tuple[float, Tensor]:

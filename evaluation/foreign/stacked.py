@@ -79,7 +79,8 @@ class _Stacked(nn.Module):
                 f"its network gives {tuple(answer.shape)}; wanted {channels} channels, or some "
                 "frames of them, on the grid that it was given"
             )
-        frames = answer.unflatten(1, (-1, channels)) * out_std + out_mean
+        frames: Tensor = answer.reshape(len(answer), -1, channels, *answer.shape[2:])
+        frames = frames * out_std + out_mean
         return last + frames.cumsum(1) if self._increment else frames
 
     def _answer(self, stacked: Tensor) -> Tensor:

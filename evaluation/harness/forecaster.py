@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from evaluation.harness.floors import FLOORS
 from evaluation.records.record import ModelFacts
 from evaluation.tasks.task import ProtocolName
 from foundation import Surrogate
+from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig, work_of
 from foundation.models.rollout import rollout
 from foundation.models.types import Prediction
@@ -146,7 +148,7 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         learnt,
         protocol="reference" if is_reference else None,
         model=model,
-        latent_error=model.network.latent_error,
+        latent_error=cast(FieldNetwork, model.network).latent_error,
     )
 
 

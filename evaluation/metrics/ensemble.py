@@ -40,8 +40,8 @@ def crps_at_points(members: Tensor, true: Tensor) -> Tensor:
         return error
     ranks = torch.arange(count, device=members.device, dtype=members.dtype)
     weights = (2 * ranks - (count - 1)) / (count * (count - 1))
-    apart: Tensor = torch.tensordot(weights, members.sort(0).values, dims=1)
-    return error - apart
+    spread: Tensor = torch.tensordot(weights, members.sort(0).values, dims=1)
+    return error - spread
 
 
 def spread_skill(members: Tensor, true: Tensor, points: Tensor) -> Tensor:

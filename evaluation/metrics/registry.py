@@ -8,6 +8,7 @@ left out of its record; it is never 0.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -83,11 +84,9 @@ def _of_members(function: Callable[..., Tensor]) -> Callable[[Forecast], Tensor]
 
 
 def _interval_score(forecast: Forecast) -> Tensor:
-    half, level = forecast.half_BTCHW, forecast.setting.level
-    assert half is not None
+    level = forecast.setting.level
     assert level is not None
-    true, points = forecast.true_BTCHW, forecast.points_B1CHW
-    return bands.interval_score(forecast.pred_BTCHW, half, true, points, level)
+    return _of_band(partial(bands.interval_score, level=level))(forecast)
 
 
 def _band(band: Band, range_text: str) -> Metric:
@@ -141,6 +140,13 @@ def _observable(name: str, meaning: str, of_state: states.Observable) -> dict[st
     }
 
 
+def _vrmse(forecast: Forecast, part: slice) -> Tensor:
+    """Of some frames, as the task has its variance."""
+    pred, true = forecast.pred_BTCHW[:, part], forecast.true_BTCHW[:, part]
+    unbiased = forecast.setting.vrmse == "the_well"
+    return relative.vrmse(pred, true, forecast.points_B1CHW, unbiased=unbiased)
+
+
 def _frames(name: str, first: int, last: int) -> Metric:
     part = slice(first - 1, last)
     if name == "l2re":
@@ -155,9 +161,7 @@ def _frames(name: str, first: int, last: int) -> Metric:
         return Metric(
             title=f"VRMSE of frames {first} to {last}",
             meaning=f"VRMSE of predicted frames {first} to {last}, mean over them",
-            measure=lambda forecast: relative.vrmse(
-                forecast.pred_BTCHW[:, part], forecast.true_BTCHW[:, part], forecast.points_B1CHW
-            ),
+            measure=lambda forecast: _vrmse(forecast, part),
             applies=lambda setting: first <= last <= setting.frames,
         )
     return Metric(
@@ -183,9 +187,7 @@ METRICS: dict[MetricName, Metric] = {
     "vrmse": Metric(
         title="VRMSE",
         meaning="root-mean-square error in spatial standard deviations, mean over frames",
-        measure=lambda f: relative.vrmse(
-            f.pred_BTCHW, f.true_BTCHW, f.points_B1CHW, unbiased=f.setting.vrmse == "the_well"
-        ),
+        measure=lambda forecast: _vrmse(forecast, slice(None)),
     ),
     "max_error": Metric(
         title="max error",

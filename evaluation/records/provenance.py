@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -47,8 +48,11 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
+@cache
 def git_commit() -> str:
     """Commit of the checkout this code runs from; "unknown" where it is not tracked.
+
+    Asked once: what runs was imported then, whatever becomes of the checkout during hours of work.
 
     An installed copy may lie inside another checkout, whose commit says
     nothing about this code; hence the question whether this very file is tracked.

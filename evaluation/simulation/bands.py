@@ -148,8 +148,8 @@ def banded_forecast(
         tested=len(found.factors_KC),
         covered=found.covered,
     )
-    middle, low, high = (part.float().numpy() for part in (mean, mean - half, mean + half))
-    return Banded(middle, low, high, report)
+    kept, low, high = (part.float().numpy() for part in (mean, mean - half, mean + half))
+    return Banded(kept, low, high, report)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ records compare iff their hashes agree.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -204,6 +205,15 @@ def load_tasks(include: Path | None = None) -> dict[str, Task]:
     Raises:
         UserError: an invalid file, a name used twice, or a folder without tasks.
     """
+    return dict(_built_in()) if include is None else _read(include)
+
+
+@cache
+def _built_in() -> dict[str, Task]:
+    return _read(None)
+
+
+def _read(include: Path | None) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
     for where, values in read_task_values(task_folders(include)):
         task = Task.read(values, where)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from data_shards.config import Config, read_yaml
+from data_shards.config import Config, later, read_yaml
 from data_shards.errors import UserError, unknown_name
 
 _SUFFIXES = (".yaml", ".yml")
@@ -43,6 +43,8 @@ class Cluster(Config):
     peak_fp32_flops: PositiveFloat
     attained_share: float = Field(gt=0.0, le=1.0)  # of the peak, by a whole large step
     launch_s_per_block: NonNegativeFloat  # of forward and backward, whatever the batch
+    # Of what is around the blocks and of the engine; 0 where the blocks' seconds hold it.
+    launch_s_per_step: NonNegativeFloat = later(0.0)
     inside: Link  # between GPUs of a node
     between: Link | None = None  # between nodes; None: not known, one node only
     rounds: Literal["ring", "tree"] = "ring"  # of a reduction between nodes: their number, its log2

@@ -51,7 +51,7 @@ class StepTime:
 
     Attributes:
         compute: forward and backward, what is recomputed too, at the attained rate.
-        launches: what every block costs whatever the batch.
+        launches: what every block and every step costs whatever the batch.
         waiting: for the rank to which most samples are routed.
         exchange: samples to their experts and back.
         gradients: reduction, of experts' too.
@@ -104,7 +104,8 @@ def step_time(
     hidden = Hidden(min(exchange, step.beside_exchange), min(gradients, step.beside_gradients))
     time = StepTime(
         compute=step.compute,
-        launches=spread.accumulation * work_of(config).depth * cluster.launch_s_per_block,
+        launches=cluster.launch_s_per_step
+        + spread.accumulation * work_of(config).depth * cluster.launch_s_per_block,
         waiting=step.waiting,
         exchange=exchange - hidden.exchange,
         gradients=gradients - hidden.gradients,

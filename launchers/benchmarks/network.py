@@ -271,7 +271,7 @@ def _forecast(as_published: bool, device: torch.device) -> Way:
 
 def _block_pass(as_published: bool, samples: int, device: torch.device) -> Way:
     """One of medium's blocks forward and backward, features before space if as published."""
-    config = config_of("medium", blocks=1)
+    config = config_of("medium_plus", blocks=1)
     model = spread(config, random_batch(config, samples, device=device), device)
     block = model.blocks[0]
     assert isinstance(block, Block)

@@ -41,6 +41,7 @@ class PublishedForm(FieldNetwork):
         routing: list[Routing] = []
         for block in model.blocks:
             x_BDhw = x_BDhw + self.through(block, x_BDhw, routing)
+        assert isinstance(model.head, PatchHead)
         fields = _unfolded(model.head, x_BDhw)
         return Answer(fields, tuple(routing), model.classify(x_BDhw.mean((2, 3))))
 

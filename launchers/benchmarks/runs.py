@@ -33,7 +33,7 @@ def memory_figures(shards: Path) -> list[Figure]:
     """Resident memory of both ranks that train medium, most of which is the optimiser's state."""
     figures = []
     for said, deepspeed in (("", "zero1_bf16"), (", optimiser offloaded", "zero1_bf16_offload")):
-        rows = _rows_of("medium", shards, 2, ["global_batch=2", "steps=5"], deepspeed)
+        rows = _rows_of("medium_plus", shards, 2, ["global_batch=2", "steps=5"], deepspeed)
         name = f"medium, ep 2, ZeRO 1, bf16, micro-batch 1{said}"
         memory = max(row["peak_memory_gib"] for row in rows)
         seconds = tuple(row["seconds_per_step"] for row in rows)

@@ -137,7 +137,7 @@ def tried(command: Command, fault: Fault, reference: Path) -> Trial:
 
 def counts(trials: Sequence[Trial]) -> dict[str, dict[str, int]]:
     """By kind of fault: trials, those before a first step, and those that ended otherwise."""
-    found = {}
+    found: dict[str, dict[str, int]] = {}
     for kind in KINDS:
         own = [trial for trial in trials if trial.kind == kind and trial.came]
         found[kind] = {

@@ -235,6 +235,12 @@ def _open(options: argparse.Namespace, tasks: Sequence[Task], ranks: Ranks) -> E
         _forecaster(options, target, device, name)
         for target, name in zip(options.targets, names, strict=True)
     ]
+    for forecaster in forecasters if ranks.is_first and not options.protocol else ():
+        if forecaster.protocol:
+            say(
+                f"{forecaster.facts.name}: judged by protocol {forecaster.protocol}, as its "
+                "authors judge; --protocol own judges it as all others"
+            )
     pairs = [
         (forecaster, under(task, options.protocol or forecaster.protocol))
         for forecaster in forecasters

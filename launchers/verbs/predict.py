@@ -43,7 +43,7 @@ from launchers.verbs import SUMMARIES
 
 _MOST_BYTES = 8 << 30  # of a forecast, which is held in memory
 _EXAMPLES = """examples:
-  foundation predict moe-pot-nano flow.h5 --steps 10          # into flow_forecast.h5
+  foundation predict moe-fno-nano flow.h5 --steps 10          # into flow_forecast.h5
   foundation predict runs/tiny/model flow.h5 --steps 10 --output forecast.h5
   foundation predict runs/tiny/model runs.npy --axes s,t,y,x --sample 3 --steps 20 \\
       --output second.npy --boundary periodic
@@ -110,7 +110,7 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.output.is_dir():
+    if options.output is not None and options.output.is_dir():
         raise UserError(
             f"{options.output}: a folder; give --output the name of a file, of the input's format"
         )

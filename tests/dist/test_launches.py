@@ -34,7 +34,7 @@ SIZES = {"width": 32, "heads": 4, "resolution": 16}  # 16 experts and all else a
 def launched(blocks: int) -> dict[str, tuple[int, int]]:
     """Operations, and numbers read by the host, of every part of a training step."""
     ranks = join_ranks()
-    config = config_of("tiny", **SIZES, blocks=blocks)
+    config = config_of("tiny_plus", **SIZES, blocks=blocks)
     template = {"zero_optimization": {"stage": 1}, "bf16": {"enabled": True}}
     resolved = resolve_deepspeed_config(template, StepConfig(micro_batch=SAMPLES))
     engine = build_engine(build_model(config, seed=0), resolved, 1)

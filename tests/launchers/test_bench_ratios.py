@@ -97,7 +97,7 @@ def test_both_forms_of_a_block_are_one_function(monkeypatch):
 
 
 def test_routes_of_a_fresh_network_are_spread():
-    config = config_of("tiny", 8, **SMALL)
+    config = config_of("tiny_plus", 8, **SMALL)
     model, batch = build_model(config, seed=0), random_batch(config, 8)
     before = min(len(routed.experts_BK.unique()) for routed in model(batch).routing)
     assert spread_routes(model, batch) > max(before, 6)
@@ -105,7 +105,7 @@ def test_routes_of_a_fresh_network_are_spread():
 
 def test_the_published_form_computes_all_experts_and_ours_the_chosen():
     """Counted by torch; what else the published form does more is no expert's work."""
-    config = config_of("tiny", 8, **SMALL)
+    config = config_of("tiny_plus", 8, **SMALL)
     model, batch = build_model(config, seed=0), random_batch(config, 4)
     spread_routes(model, batch)
     saved = 4 * (dense_work_of(config).products - work_of(config).products)
@@ -146,7 +146,7 @@ def test_the_authors_code_must_be_there_and_wanted(options, fault, tmp_path, cap
 def test_a_network_of_a_clone_is_made_with_our_sizes_and_given_our_fields(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "moepot.py").write_text(CLONE)
-    config = config_of("tiny", **SMALL)
+    config = config_of("tiny_plus", **SMALL)
     batch = random_batch(config, 3)
     try:
         model, loss = published_code_loss(tmp_path, config, batch)

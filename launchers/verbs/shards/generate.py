@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   foundation shards generate pdebench_swe fno_ns_1e-3 --out shards    # published size
   foundation shards generate mixture_6 --out shards --split train test --trajectories 100
   foundation shards generate cfdbench --out shards --seed 1 --overwrite
+  foundation shards generate pdebench_cns_m0.1@2 mixture_6@earlier --out older   # cards of before
 
 A split that is already there as asked is skipped; one that was stopped on the way goes on
 where it was, with the same bytes in the end. Random streams belong to corpus, split, number

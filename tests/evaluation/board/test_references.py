@@ -1,5 +1,7 @@
 """Published figures on the board: beside the tasks that they are of, marked, and never ranked."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from board_records import TASKS, board_record
@@ -65,6 +67,12 @@ def test_only_columns_of_the_board_are_told():
     assert dict(published.rows)["MoE-POT tiny"] == "0.00529"
 
 
+def test_tasks_of_the_field_take_the_variance_as_the_well_does():
+    field = [TASKS[name] for name in TASKS if name.startswith(("the_well", "pdearena_cond"))]
+    assert len(field) >= 12
+    assert {task.vrmse for task in field} == {"the_well"}
+
+
 @pytest.mark.parametrize("task", ["the_well_rollout", "pdearena_conditioned_step"])
 def test_means_and_medians_are_tasks_of_their_own(task):
     own = {name: each for name, each in TASKS.items() if name.startswith(task)}
@@ -77,4 +85,7 @@ def test_vrmse_of_some_frames_is_that_of_a_forecast_of_these_frames(generator):
     forecast = forecast_of(pred, true)
     found = find_metric("vrmse_frames_3_7").measure(forecast)
     torch.testing.assert_close(found, vrmse(pred[:, 2:7], true[:, 2:7], forecast.points_B1CHW))
+    well = replace(forecast, setting=replace(forecast.setting, vrmse="the_well"))
+    divided_by_one_less = find_metric("vrmse_frames_3_7").measure(well)
+    torch.testing.assert_close(divided_by_one_less, found * (63 / 64) ** 0.5)
     assert not find_metric("vrmse_frames_3_13").applies(forecast.setting)

@@ -10,16 +10,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from travelling_waves import wave_card
+from written import write_closed_forms
 
 from data_shards.errors import UserError
-from evaluation.foreign import ForeignModel, square
+from data_shards.shards.corpus import ShardedCorpus
+from data_shards.stream.windows import load_windows
+from data_shards.trajectory import Trajectory
+from evaluation.foreign import ForeignModel, ModelLayout, square
 from evaluation.foreign.factory import make_model
 from evaluation.harness.compatible import own_layout
-from evaluation.harness.forecaster import open_forecaster
+from evaluation.harness.forecaster import Forecaster, open_forecaster
 from evaluation.harness.runner import RunSettings, run_task
-from evaluation.tasks.task import load_tasks
+from evaluation.tasks.task import Task, load_tasks
 from launchers.cli import main
 
 CPU = torch.device("cpu")
@@ -188,8 +194,6 @@ def test_who_wants_the_whole_batch_sees_masks_and_origins(corpus):
     shards = corpus("cfdbench")
     layout = own_layout(shards)
     model = ForeignModel(forecast, layout, whole_batch=True)
-    from data_shards.stream.windows import load_windows
-
     batch = load_windows(shards, [0], layout, context_frames=10, target_frames=4)
     assert model.answer(batch, 4).shape == (1, 4, 3, 8, 8)
     assert seen[0].origins[0].boundary["left"] == "periodic"
@@ -252,3 +256,39 @@ def test_a_folder_whose_name_has_a_colon_is_a_checkpoint(tmp_path, monkeypatch):
 
 def test_square_is_the_layout_of_a_plane():
     assert square(64, channels=3).grid == (64, 64)
+
+
+def test_a_rectangle_is_judged_on_its_own_cells(tmp_path):
+    """As The Well's 384 x 128: a network is given the stored values, not resized ones."""
+    rows, columns, frames = 16, 8, 14
+    rng = np.random.default_rng(3)
+    fields = rng.standard_normal((frames, 1, rows, columns)).astype(np.float32)
+    card = wave_card("toy_wave").model_copy(
+        update={"native_grid": (rows, columns), "frames": frames, "splits": {"test": 1}}
+    )
+    write_closed_forms(
+        tmp_path,
+        card,
+        card.splits,
+        lambda card, index, seed: Trajectory(
+            fields, card.name, index, seed, 0.1, (0, 1, 0, 2), card.boundary, {"speed": 1.0}
+        ),
+    )
+    shards = ShardedCorpus.open(tmp_path, card.name, "test")
+    seen = []
+
+    def still(context):
+        seen.append(context)
+        return context[:, -1:]
+
+    layout = ModelLayout(grid=(rows, columns), channels=1)
+    model = ForeignModel(still, layout, context_frames=4, rolled=True)
+    facts = open_forecaster("floor:persistence", CPU).facts.model_copy(update={"floor": False})
+    task = Task(
+        name="toy", version=1, description="", corpus=card.name, rollout_frames=4, metrics=("l2re",)
+    )
+    judged = Forecaster(facts, model.answer, layout, 4)
+    record, _ = run_task(judged, task, shards, RunSettings())
+    np.testing.assert_array_equal(seen[0][0, :, 0], fields[6:10, 0])
+    error = np.linalg.norm(fields[10:] - fields[9:10]) / np.linalg.norm(fields[10:])
+    assert record.headline.value == pytest.approx(error, rel=1e-5)

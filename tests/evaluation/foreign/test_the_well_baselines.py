@@ -4,12 +4,17 @@ Runs where the package and what its benchmark asks for are installed; version 1.
 neuraloperator 0.3, which it wants.
 """
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
+from forecasts import forecast_of
 from outside import outside
 from test_stacked_frames import batch_of
 
 from evaluation.foreign import ModelLayout, Units, stacked_frames
+from evaluation.metrics import find_metric
 
 models = outside("the_well.benchmark.models", "the-well")
 training = outside("the_well.benchmark.trainer.training", "the-well")
@@ -77,3 +82,14 @@ def test_a_rollout_is_that_of_the_authors_own_trainer(name, delta, generator):
     ).answer(batch_of(context), 3)
     assert theirs.std() > 0.01  # not a constant
     torch.testing.assert_close(ours.permute(0, 1, 4, 3, 2), theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_vrmse_of_some_frames_is_the_mean_of_their_own_metric(generator):
+    metrics = outside("the_well.benchmark.metrics", "the-well")
+    pred, true = torch.randn(2, 2, 6, 3, 8, 8, generator=generator)
+    forecast = forecast_of(pred, true)
+    well = replace(forecast, setting=replace(forecast.setting, vrmse="the_well"))
+    ours = find_metric("vrmse_frames_2_5").measure(well)
+    x, y = (fields[:, 1:5].movedim(2, -1) for fields in (pred, true))
+    theirs = metrics.VRMSE.eval(x, y, SimpleNamespace(n_spatial_dims=2)).mean((1, 2))
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -42,7 +42,7 @@ def test_a_forecast_waits_for_no_number(unit):
 
 
 def test_neither_does_one_in_float32():
-    model, batch = network_and_batch(torch.float32)
+    model, batch = network_and_batch(torch.float32, patch=4)  # tokens enough for a batched product
     with torch.no_grad():
         assert model.eval()(batch).fields.shape == (SAMPLES, 1, CONFIG.channels, SIDE, SIDE)
 
@@ -59,7 +59,7 @@ def test_neither_does_a_training_pass():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_compiled_it_is_one_graph_with_nothing_on_a_cpu(dtype):
     """Matrices of the transforms among them; a CUDA graph could not replay what a CPU makes."""
-    model, batch = network_and_batch(dtype)
+    model, batch = network_and_batch(dtype, patch=4)
     graphs: list[torch.fx.GraphModule] = []
 
     def keep(graph: torch.fx.GraphModule, _inputs: Any) -> Any:

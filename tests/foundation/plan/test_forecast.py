@@ -19,10 +19,11 @@ IDEAL = H100.model_copy(
         "inside": FREE,
         "between": FREE,
         "launch_s_per_block": 0.0,
+        "launch_s_per_step": 0.0,
         "memory_bytes_per_s": 1e30,
     }
 )
-TINY = load_run_config("tiny", []).model
+TINY = load_run_config("tiny_plus", []).model
 DENSE = load_run_config("dpot_tiny", []).model
 PLAIN = Arrangement()
 

@@ -16,7 +16,7 @@ from foundation.train.config import load_run_config
 H100 = Cluster.read(cluster_values("h100"), "h100")
 FREE = Link(alpha_s=0, beta_s_per_byte=0)
 DENSE = load_run_config("dpot_tiny", []).model
-TINY = load_run_config("tiny", []).model
+TINY = load_run_config("tiny_plus", []).model
 PLAIN = Arrangement()
 LAYOUT = Spread(64, 8, 1, True, 16)
 
@@ -32,6 +32,12 @@ def test_one_rank_talks_to_nobody_and_waits_for_nobody(config):
     time = timed(Spread(1, 1, 1, True, 4), config=config)
     assert (time.waiting, time.exchange, time.gradients, time.weights) == (0, 0, 0, 0)
     assert time.total == time.compute + time.launches + time.optimiser > 0
+
+
+def test_launches_are_of_every_block_of_every_forward_and_once_of_the_engine():
+    own = H100.model_copy(update={"launch_s_per_block": 0.01, "launch_s_per_step": 1.0})
+    spread = Spread(1, 1, 1, True, 4, accumulation=3)
+    assert timed(spread, own).launches == pytest.approx(1 + 3 * TINY.blocks * 0.01)
 
 
 @pytest.mark.parametrize("way", [PLAIN, Arrangement("across", True, True, True, 0.5)])
@@ -106,7 +112,8 @@ def test_experts_inside_nodes_exchange_faster_and_across_them_reduce_faster():
 def test_accumulation_repeats_the_work_and_reduces_once():
     once, twice = timed(LAYOUT), timed(replace(LAYOUT, accumulation=2))
     assert twice.compute == pytest.approx(2 * once.compute)
-    assert twice.launches == pytest.approx(2 * once.launches)
+    blocks = twice.launches - once.launches
+    assert once.launches == pytest.approx(H100.launch_s_per_step + blocks)
     assert twice.exchange == pytest.approx(2 * once.exchange)
     assert twice.gradients == once.gradients
     assert twice.weights == once.weights

@@ -42,11 +42,22 @@ def test_passes_over_the_trajectories_become_steps(entry, recipe, overrides, tra
 
 
 def test_every_shipped_recipe_is_whole(entry):
-    assert recipe_names() == ["downstream", "finetune"]
+    assert recipe_names() == ["downstream", "finetune", "published"]
     for name in recipe_names():
         run = load_finetuning(name, MIXTURE, entry, []).run
         assert run.schedule.warmup_fraction == 0.2
         assert run.optimiser.lr == 1e-3
+
+
+def test_the_published_recipe_has_no_noise_and_the_rest_of_the_published_run(entry):
+    learnt_by = {"noise": 5e-4, "mask": "valid"}
+    run = load_finetuning("published", MIXTURE, entry, [], learnt_by=learnt_by).run
+    paper = load_run_config("tiny", [])
+    assert run.loss.noise == 0
+    assert run.clip == 0  # theirs, 1e4, never acts
+    assert run.global_batch == 20
+    assert (run.optimiser, run.schedule) == (paper.optimiser, paper.schedule)
+    assert (run.loss.mask, run.loss.scale) == (paper.loss.mask, paper.loss.scale)
 
 
 def test_a_loss_is_that_of_the_checkpoint_where_the_recipe_says_none_of_its_own(entry, tmp_path):
