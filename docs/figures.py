@@ -432,7 +432,7 @@ _ROUTES = {"top-1": "top-1", "dense": "dense", "by chance": "random", "oracle": 
 
 @on(f"{STUDIES}/shodh/README.md")
 def flow_in_boxes() -> Iterator[Row]:
-    """Eight frames and the first alone, by corpus; the latents' error stands in no record."""
+    """Eight frames and the first alone, by corpus."""
     for label, arm in {**_ROUTES, "the last frame kept": "persistence"}.items():
         values = []
         for task in ("box_rollout_open_channel_3d", "box_rollout_porous_3d"):
@@ -446,6 +446,20 @@ def flow_in_boxes() -> Iterator[Row]:
             first = fmean(one["error_per_frame"][0] for one in found)
             values += [fmean(errors), *spread, first]
         yield Row("", label, values, columns=(1, 2, 4, 5))
+
+
+@on(f"{STUDIES}/shodh/README.md")
+def latents_of_flow() -> Iterator[Row]:
+    for label, arm in _ROUTES.items():
+        values = []
+        for task in ("box_latents_open_channel_3d", "box_latents_porous_3d"):
+            errors = [
+                one["scores"]["latent"]["value"]
+                for one in record("shodh/latents.json")["records"]
+                if one["task"]["name"] == task and one["model"]["name"].startswith(f"{arm}, ")
+            ]
+            values += [fmean(errors), stdev(errors)]
+        yield Row("", label, values, columns=(3, 6))
 
 
 # --- strangers
