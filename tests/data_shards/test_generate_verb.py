@@ -362,7 +362,7 @@ def test_info_tells_the_profile_of_what_was_generated(tmp_path, orders, capsys):
 def test_info_names_both_profiles_where_only_their_number_of_trajectories_differs(
     tmp_path, orders, capsys
 ):
-    card = load_card("fno_ns_1e-3")
+    card = load_card("ising_4")
     assert card.at("small") == card.at("published")
     few = card.profiles["small"].trajectories["test"]
     for count, words in ((2, "profile published or small"), (few, "profile small")):
