@@ -265,7 +265,7 @@ def route_with_recorder(ep_size: int) -> tuple[int, int]:
     logits[3, 7] = 4.0
     values, experts = logits.topk(2)
     routing = Routing(logits, experts, values.softmax(-1))
-    parallel["bank"](torch.randn(4, 3, 4), routing, [])
+    parallel["bank"](torch.randn(4, 3, 4), routing, None)
     owners = routing.chosen_BE.view(4, ep_size, -1).any(-1).sum()
     leave_ranks()
     assert ranks.world == 2
