@@ -221,7 +221,7 @@ def test_a_task_can_ask_for_some_trajectories_alone(corpus: Open) -> None:
 def test_everything_that_applies_is_measured_and_nothing_else(corpus: Open) -> None:
     floor = open_forecaster("floor:persistence", CPU)
     common = {"l2re", "nrmse", "vrmse", "max_error", "spectral_low", "valid_frames", "valid_time"}
-    common |= {"stable_frames", "growth"}
+    common |= {"stable_frames", "growth", "crps"}
     own = {
         "fno_ns_1e-5": {"drift_circulation", "evolution_residual"},
         "pdebench_cns_m0.1": {"drift_mass", "drift_momentum", "drift_energy"},
