@@ -42,7 +42,7 @@ class Checkpoint(Config):
 
     def sealed(self) -> str:
         """Checksum of what the manifest itself says; keys that come later do not break it."""
-        return digest(self.model_dump(mode="json", exclude={"seal"}, exclude_unset=True))
+        return digest({k: v for k, v in self.canonical().items() if k != "seal"})
 
 
 def newest_checkpoint(folder: Path, contents: bool = False) -> tuple[str, Checkpoint] | None:

@@ -71,7 +71,7 @@ class CheckpointStore:
             partial = self.folder / f"{PARTIAL}{final.name}"
             names = sorted(path.name for path in partial.iterdir())
             manifest = Checkpoint.of(partial, names, step, samples, layout)
-            (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2, exclude_unset=True))
+            (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2))
             if final.exists():  # saved before, at the same step
                 self._remove(final)
             publish({partial: final})

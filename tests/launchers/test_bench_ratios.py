@@ -60,8 +60,7 @@ def test_ways_take_turns_of_two_calls_of_which_the_second_counts():
 def test_both_forms_of_the_mixture_are_one_function():
     layer = layer_of(WIDTH, EXPERTS, SAMPLES, torch.float32, CPU)
     results = []
-    maps = (*layer.experts, *layer.shared)
-    weights = [p for linear in maps for p in linear.parameters()]
+    weights = [*layer.experts, *layer.shared]
     layer.sparse()
     results.append([layer.rows_BNF.grad, *(w.grad.clone() for w in weights)])
     layer.all_computed()

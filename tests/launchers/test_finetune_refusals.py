@@ -54,4 +54,4 @@ def test_help_shows_the_command(capsys):
     assert left.value.code == 0
     said = capsys.readouterr().out
     assert "deepspeed --num_accelerators 2 launchers/finetune.py" in said
-    assert "downstream, finetune, or a file" in said
+    assert "downstream, finetune, published, or a file" in said

@@ -121,7 +121,7 @@ CONTEXT = torch.zeros(2, 10, 4, 16, 16)
         ((CONTEXT.numpy(), 1), "context is ndarray"),
         ((CONTEXT[:0], 1), "B >= 1"),
         ((CONTEXT[:, :9], 1), "T >= 10"),
-        ((torch.zeros(1, 10, 4, 32, 32), 1), r"this model takes .*= \(16, 16\)"),
+        ((torch.zeros(1, 10, 4, 24, 24), 1), "wanted whole numbers of 1 or more: regrid them"),
     ],
 )
 def test_what_is_no_context_of_this_model_is_the_users_error(folder, arguments, fault):
