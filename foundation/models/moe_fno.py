@@ -20,8 +20,8 @@ from foundation.models.spectral_network import SpectralConfig, SpectralNetwork, 
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work
 from foundation.moe.gate import gate_products
-from foundation.moe.linear import SpectralMixture, num_octaves
 from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule
+from foundation.moe.spectral import SpectralMixture, num_octaves
 from foundation.nn.spectral import from_lowest_modes, lowest_modes, wave_vectors
 
 

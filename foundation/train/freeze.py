@@ -15,9 +15,9 @@ from torch import nn
 
 from data_shards.errors import UserError
 from foundation.models.registry import ModelConfig
-from foundation.moe.linear import SpectralMixture
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import TemperatureSchedule
+from foundation.moe.spectral import SpectralMixture
 from foundation.nn.normalise import SampleBatchNorm
 
 

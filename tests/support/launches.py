@@ -74,7 +74,7 @@ def as_on_a_gpu() -> Iterator[None]:
     """Take the ways that a GPU takes, on a CPU: fewer and larger operations."""
     with (
         mock.patch("foundation.moe.mixing.in_launches", return_value=True),
-        mock.patch("foundation.moe.linear.in_launches", return_value=True),
+        mock.patch("foundation.moe.spectral.in_launches", return_value=True),
         mock.patch("foundation.nn.normalise.in_launches", return_value=True),
     ):
         yield

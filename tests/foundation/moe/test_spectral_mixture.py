@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from foundation.moe.linear import SpectralMixture, all_at_once, mix_spectral, octaves
 from foundation.moe.mixing import ExpertRoutes
 from foundation.moe.router import RouterConfig
+from foundation.moe.spectral import SpectralMixture, all_at_once, mix_spectral, octaves
 from foundation.nn.spectral import (
     SpectralConvolution,
     from_lowest_modes,
