@@ -1,11 +1,13 @@
 """Networks whose routers' temperature follows the training step."""
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
-from foundation.moe.router import TemperatureSchedule
+from foundation.moe.router import Routing, TemperatureSchedule
 
 
 class AnnealedNetwork(FieldNetwork):
@@ -45,3 +47,14 @@ class AnnealedNetwork(FieldNetwork):
         """The same as the routers take it: a scalar where the weights are."""
         step = self.training_step.to(torch.float32)
         return (self.schedule.start * self.schedule.decay**step).clamp(min=self.schedule.floor)
+
+    def routed_through(
+        self, blocks: Iterable[nn.Module], x: Tensor
+    ) -> tuple[Tensor, tuple[Routing, ...]]:
+        """Features through blocks that take a temperature, one after the other; their routing."""
+        temperature = self.softmax_temperature()
+        routing: list[Routing] = []
+        for block in blocks:
+            x, routed = self.run_block(block, x, temperature)
+            routing.append(routed)
+        return x, tuple(routing)

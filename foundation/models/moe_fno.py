@@ -108,12 +108,7 @@ class MoEFNO(SpectralNetwork, AnnealedNetwork):
         return self.config.router.temperature
 
     def through_layers(self, x_BSD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
-        temperature = self.softmax_temperature()
-        routing: list[Routing] = []
-        for layer in self.layers:
-            x_BSD, routed = self.run_block(layer, x_BSD, temperature)
-            routing.append(routed)
-        return x_BSD, tuple(routing)
+        return self.routed_through(self.layers, x_BSD)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""

@@ -101,12 +101,7 @@ class MoEPOT(OperatorTransformer, AnnealedNetwork):
         AnnealedNetwork.reset(self, generator)
 
     def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
-        temperature = self.softmax_temperature()
-        routing: list[Routing] = []
-        for block in self.blocks:
-            x_BhwD, routed = self.run_block(block, x_BhwD, temperature)
-            routing.append(routed)
-        return x_BhwD, tuple(routing)
+        return self.routed_through(self.blocks, x_BhwD)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
