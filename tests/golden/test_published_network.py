@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from published_nano import published_nano
 from safetensors import safe_open
 
 from data_shards.stream.batch import Batch
-from foundation.models.moe_pot import MoEPOT, MoEPOTConfig
+from foundation.models.moe_pot import MoEPOT
 from foundation.models.types import Prediction
-from foundation.moe.router import RouterConfig
 from foundation.published.names import from_published
 
 # The reference was computed in float32 by convolutions; ours sums in another order.
@@ -28,18 +28,7 @@ def reference(golden: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def model(reference: dict[str, torch.Tensor]) -> MoEPOT:
-    c = reference["config"]
-    config = MoEPOTConfig(
-        resolution=c["img_size"],
-        patch=c["patch_size"],
-        width=c["embed_dim"],
-        blocks=c["depth"],
-        heads=c["n_blocks"],
-        modes=c["modes"],
-        head_width=c["out_layer_dim"],
-        router=RouterConfig(gate_norm="batch"),
-    )
-    model = MoEPOT(config).eval()
+    model = MoEPOT(published_nano(reference["config"])).eval()
     weights = {k: v for k, v in reference.items() if not k.startswith("golden") and k != "config"}
     ours = from_published(weights) | {"training_step": torch.tensor(AFTER_SCHEDULE)}
     model.load_state_dict(ours)
