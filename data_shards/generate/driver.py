@@ -21,6 +21,7 @@ from threading import Thread
 from data_shards.card import CorpusCard, Split
 from data_shards.errors import UserError
 from data_shards.generate.simulation import simulate
+from data_shards.memory import keep_freed_memory
 from data_shards.trajectory import Trajectory
 
 # Trajectories in flight: enough to keep the workers of one machine busy, few enough for memory.
@@ -46,7 +47,7 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         yield None
         return
     # Spawned, not forked: a fork of a process that has run torch or numba threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
     try:
         yield pool
     except BrokenProcessPool:
@@ -58,8 +59,9 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
-    """Make this worker end when its parent does: a killed parent cannot tell it to."""
+def _begin() -> None:
+    """Keep the memory that fields free, and end when the parent does: killed, it cannot tell."""
+    keep_freed_memory()
     parent = parent_process()
     if parent is not None:
         watch = partial(_outlive, parent)

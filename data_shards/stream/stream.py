@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader, Sampler
 
 from data_shards.config import Config, later
 from data_shards.errors import UserError
+from data_shards.memory import keep_freed_memory
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.assemble import to_batch
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout, placement_of, unlabelled
-from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig, MixturePlan, SampleId, Source
 from data_shards.stream.shared import Sent, check_shared_memory, received
 from data_shards.stream.windows import read_window

@@ -29,8 +29,8 @@ import yaml
 from torch.multiprocessing.spawn import spawn
 
 from data_shards.atomic import replace_file
+from data_shards.memory import keep_freed_memory
 from data_shards.stream.batch import Batch
-from data_shards.stream.memory import keep_freed_memory
 from foundation.models.registry import ModelConfig, build_model, work_of
 from foundation.plan.cluster import Cluster
 from foundation.plan.cost import cost_of

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
-from data_shards.stream.memory import keep_freed_memory
+from data_shards.memory import keep_freed_memory
 from foundation.parallel.launch import join_ranks, leave_ranks
 from launchers.benchmarks.network import config_of, engine_step, spread
 from launchers.benchmarks.samples import random_batch

@@ -16,7 +16,7 @@ import torch
 
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
-from data_shards.stream.memory import keep_freed_memory
+from data_shards.memory import keep_freed_memory
 from launchers.benchmarks.boxes import add_boxes
 from launchers.benchmarks.constraint import constraint_figures
 from launchers.benchmarks.links import add_links

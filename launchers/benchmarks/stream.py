@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from data_shards.atomic import replace_file
+from data_shards.memory import keep_freed_memory
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
 from data_shards.stream.layout import square
-from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
 from launchers.benchmarks.provenance import provenance

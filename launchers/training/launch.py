@@ -20,12 +20,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from data_shards.errors import UserError
+from data_shards.memory import keep_freed_memory
 from data_shards.remote.find import find_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import notes_on, read_manifest
 from data_shards.shards.part import few, hold_out, reconstructed
 from data_shards.shards.verify import check_checksums
-from data_shards.stream.memory import keep_freed_memory
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.shared import check_shared_memory
 from data_shards.stream.stream import SampleStream, StreamConfig

@@ -13,8 +13,8 @@ from statistics import median
 
 import torch
 
+from data_shards.memory import keep_freed_memory
 from data_shards.stream.batch import Batch
-from data_shards.stream.memory import keep_freed_memory
 from foundation.models import fno, moe_fno
 from foundation.models.registry import build_model
 from foundation.nn.initialise import initialise

@@ -10,7 +10,7 @@ import torch
 from group import on_ranks
 from runs import pretrain
 
-from data_shards.stream.memory import keep_freed_memory
+from data_shards.memory import keep_freed_memory
 from launchers.benchmarks.own_process import in_own_process
 
 pytestmark = pytest.mark.dist
