@@ -14,7 +14,16 @@ from pydantic import PlainValidator, SerializeAsAny
 from data_shards.errors import UserError, unknown_name
 from foundation.constraint.config import ConstraintConfig
 from foundation.constraint.work import solve_work
-from foundation.models import dpot, flow_tokenizer, fno, moe_fno, moe_pot, pg_moe, shodh_moe, unet
+from foundation.models import (
+    dpot,
+    flow_tokenizer,
+    fno,
+    moe_fno,
+    moe_pot,
+    pg_moe,
+    shodh_moe,
+    unet,
+)
 from foundation.models.config import FieldConfig
 from foundation.models.network import FieldNetwork
 from foundation.models.work import Work

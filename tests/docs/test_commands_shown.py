@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from how_to import ORDER, PAGES, blocks, rest_of
+from how_to import ORDER, PAGES, blocks, rest_of, write_files
 
 COMMANDS = [
     (block.page, command)
@@ -30,3 +30,11 @@ def test_python_shown_is_python():
     shown = [block.text for block in blocks() if block.language == "python"]
     assert len(shown) >= 3
     assert all(ast.parse(text).body for text in shown)
+
+
+def test_changes_that_a_page_shows_fit_the_files_that_they_change(tmp_path):
+    changed = write_files("add-a-model", tmp_path)
+    registry = (tmp_path / "foundation/models/registry.py").read_text()
+    assert changed.count("foundation/models/registry.py") == 2
+    assert "stencil.StencilConfig" in registry
+    compile(registry, "registry.py", "exec")

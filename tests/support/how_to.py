@@ -74,6 +74,8 @@ def write_files(page: str, folder: Path) -> list[str]:
     for language, name, text in shown:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if language == "diff" and not path.exists():  # of a file that the folder has not: as it is
+            path.write_text((ROOT / name).read_text())
         path.write_text(_changed(path.read_text(), text) if language == "diff" else text)
     return [name for _, name, _ in shown]
 
