@@ -6,16 +6,31 @@ in every call, on the CPU that they are made on.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+def constant(function: FunctionT) -> FunctionT:
+    """Mark a function whose value a compiled graph takes as given.
+
+    As `torch.compiler.assume_constant_result` does, which imports all of the compiler: seconds.
+    The compiler knows a value by the name of its function and refuses two tensors of one name in
+    a graph, so every tensor of a network has a function of its own.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def kept(
     make: Callable[..., Tensor], device: torch.device, dtype: torch.dtype, *sizes: Any
 ) -> Tensor:
     """`make(*sizes)`, rounded once to a type, on a device; the same tensor at every call.
+
+    To be called by functions that are `constant`.
 
     Args:
         make: on a CPU, in whatever precision it needs; a function of a module.
@@ -24,10 +39,6 @@ def kept(
         sizes: and whatever else it is made of, hashable.
     """
     return _kept(make, device, dtype, sizes)
-
-
-# As `torch.compiler.assume_constant_result` does, which imports all of the compiler: seconds.
-kept._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=128)

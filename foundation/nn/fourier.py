@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.nn.constants import kept
+from foundation.nn.constants import constant, kept
 from foundation.nn.transform import from_modes, to_modes
 
 
@@ -81,9 +81,14 @@ def real_form(weight_2GSS: Tensor) -> Tensor:
     and four launches with its gradient.
     """
     _, heads, size, _ = weight_2GSS.shape
-    signs = kept(_block_signs, weight_2GSS.device, weight_2GSS.dtype)
+    signs = _signs(weight_2GSS.device, weight_2GSS.dtype)
     blocks = (signs @ weight_2GSS.flatten(1)).view(2, 2, heads, size, size)
     return blocks.permute(2, 0, 3, 1, 4).reshape(heads, 2 * size, 2 * size)
+
+
+@constant
+def _signs(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return kept(_block_signs, device, dtype)
 
 
 def _block_signs() -> Tensor:

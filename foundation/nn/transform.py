@@ -14,14 +14,14 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
-from foundation.nn.constants import kept
+from foundation.nn.constants import constant, kept
 
 
 def to_modes(x_BHWD: Tensor, kept_rows: int, kept_columns: int) -> Tensor:
     """Lowest modes of float32 fields (B, H, W, D) -> (B, M, 2, K, D)."""
     batch, rows, columns, width = x_BHWD.shape
-    along_columns = _matrix(_columns_to_modes, columns, kept_columns, x_BHWD.device)
-    along_rows = _matrix(_rows_to_modes, rows, kept_rows, x_BHWD.device)
+    along_columns = _from_columns(columns, kept_columns, x_BHWD.device)
+    along_rows = _from_rows(rows, kept_rows, x_BHWD.device)
     by_column = torch.matmul(along_columns, x_BHWD)  # (B, H, 2 K, D)
     by_column = by_column.view(batch, 2 * rows, kept_columns * width)
     return torch.matmul(along_rows, by_column).view(batch, kept_rows, 2, kept_columns, width)
@@ -30,8 +30,8 @@ def to_modes(x_BHWD: Tensor, kept_rows: int, kept_columns: int) -> Tensor:
 def from_modes(modes_BM2KD: Tensor, rows: int, columns: int) -> Tensor:
     """Fields (B, H, W, D) whose other modes are zero, from float32 modes (B, M, 2, K, D)."""
     batch, kept_rows, _, kept_columns, width = modes_BM2KD.shape
-    along_rows = _matrix(_modes_to_rows, rows, kept_rows, modes_BM2KD.device)
-    along_columns = _matrix(_modes_to_columns, columns, kept_columns, modes_BM2KD.device)
+    along_rows = _to_rows(rows, kept_rows, modes_BM2KD.device)
+    along_columns = _to_columns(columns, kept_columns, modes_BM2KD.device)
     stacked = modes_BM2KD.reshape(batch, 2 * kept_rows, kept_columns * width)
     by_column = torch.matmul(along_rows, stacked).view(batch, rows, 2 * kept_columns, width)
     return torch.matmul(along_columns, by_column)
@@ -76,6 +76,26 @@ def _complex(angles: Tensor, sign: float) -> Tensor:
     cosines, sines = angles.cos(), sign * angles.sin()
     real, imaginary = torch.stack([cosines, -sines], -1), torch.stack([sines, cosines], -1)
     return torch.stack([real, imaginary], dim=1).flatten(2).flatten(0, 1)
+
+
+@constant
+def _from_columns(points: int, modes: int, device: torch.device) -> Tensor:
+    return _matrix(_columns_to_modes, points, modes, device)
+
+
+@constant
+def _from_rows(points: int, modes: int, device: torch.device) -> Tensor:
+    return _matrix(_rows_to_modes, points, modes, device)
+
+
+@constant
+def _to_rows(points: int, modes: int, device: torch.device) -> Tensor:
+    return _matrix(_modes_to_rows, points, modes, device)
+
+
+@constant
+def _to_columns(points: int, modes: int, device: torch.device) -> Tensor:
+    return _matrix(_modes_to_columns, points, modes, device)
 
 
 def _matrix(
