@@ -3,33 +3,34 @@
     python docs/figures.py          # fails where a page does not say what its records do
     python docs/figures.py --list   # besides, which numbers of which page nobody computes yet
 
-Facts of a study lie beside its records (`evaluation/studies/NAME/facts.py`), those of README and of
-pages that join several studies in `page_facts.py`. A new figure gets its function there first.
+Of numbers that state no result `page_numbers.py` knows those that show it by their look; the others
+are declared by `setup`. Facts of a study lie beside its records (`facts.py` of its folder),
+those of README and of pages that join several studies in `page_facts.py`. A new figure gets its
+function there first.
 """
 
-import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
-from evaluation.studies.facts import STUDIES, Fact, Row, Told  # noqa: E402
+from page_numbers import numbers_of  # noqa: E402
 
-_NUMBER = re.compile(r"(?<![\w.])\d*\.?\d+(?:e-?\d+)?(?![\w.]*\w)")
+from evaluation.studies.facts import STUDIES, Fact, Told  # noqa: E402
 
 
-def facts_by_page() -> dict[str, list[Fact]]:
-    """All facts."""
-    facts: dict[str, list[Fact]] = {}
-    for module in _modules():
-        for told in vars(module).values():
-            if isinstance(told, Told):
-                for page in told.pages:
-                    facts.setdefault(page, []).extend(told.facts())
-    return facts
+def pages() -> list[str]:
+    """Pages whose numbers are held to records, from the repository's root."""
+    found = [*(ROOT / STUDIES).glob("*/README.md"), *(ROOT / "docs" / "pages").glob("*.md")]
+    return ["README.md", *sorted(str(path.relative_to(ROOT)) for path in found)]
+
+
+def told() -> list[Told]:
+    """All facts and declarations."""
+    return [one for module in _modules() for one in vars(module).values() if isinstance(one, Told)]
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -38,55 +39,46 @@ def _modules() -> Iterator[ModuleType]:
         yield import_module(f"evaluation.studies.{path.parent.name}.facts")
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.split())
+def unsaid(text: str, facts: Sequence[Fact]) -> list[str]:
+    """What a page does not say of its facts, a line each."""
+    faults = (fact.fault(text) for fact in facts)
+    return [f"does not say what its records do: {fault}" for fault in faults if fault]
 
 
-def check() -> list[str]:
-    """What pages do not say of what follows from their records, a line each."""
+def strays(text: str, facts: Sequence[Fact]) -> list[str]:
+    """Numbers of a page that none of its facts holds, a line each."""
+    held = [span for fact in facts for span in fact.spans(text)]
+    return [
+        f"line {text.count(chr(10), 0, start) + 1}, no fact computes {_around(text, start, end)}"
+        for start, end in numbers_of(text)
+        if not any(one <= start and end <= other for one, other in held)
+    ]
+
+
+def _around(text: str, start: int, end: int) -> str:
+    before, after = text[max(0, start - 30) : start], text[end : end + 30]
+    return " ".join(f"{before}[{text[start:end]}]{after}".split())
+
+
+def check(*kinds: Callable[[str, Sequence[Fact]], list[str]]) -> list[str]:
+    """Faults of all pages, a line each."""
+    facts = told()
+    named = {page for one in facts for page in one.pages}
     faults = []
-    for page, facts in facts_by_page().items():
+    for page in sorted({*pages(), *named}):
+        of_page = [fact for one in facts if page in one.pages for fact in one.facts()]
         text = (ROOT / page).read_text()
-        for fact in facts:
-            if fault := _fault(fact, text):
-                faults.append(f"{page}: its records say, and it does not: {fault}")
+        faults += [f"{page}: {fault}" for kind in kinds for fault in kind(text, of_page)]
     return faults
 
 
-def _fault(fact: Fact, page: str) -> str | None:
-    if isinstance(fact, Row):
-        return fact.fault(page)
-    return None if _plain(fact) in _plain(page) else _plain(fact)
-
-
-def coverage() -> list[str]:
-    """Per page, how many of its numbers are computed here."""
-    pages = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in _pages())]
-    known, lines = facts_by_page(), []
-    for page in pages:
-        text = re.sub(r"```.*?```", " ", (ROOT / page).read_text(), flags=re.S)
-        here = len(_NUMBER.findall(text))
-        there = sum(
-            len(fact.values) if isinstance(fact, Row) else len(_NUMBER.findall(fact))
-            for fact in known.get(page, ())
-        )
-        lines.append(f"{page}: {there} of {here} numbers")
-    return lines
-
-
-def _pages() -> Iterator[Path]:
-    yield from (ROOT / STUDIES).glob("*/README.md")
-    yield from (ROOT / "docs" / "pages").glob("*.md")
-
-
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit status 1 where a page and its records differ."""
-    faults = check()
-    for line in [*faults, *(coverage() if "--list" in arguments else ())]:
+    faults = check(unsaid)
+    for line in [*faults, *(check(strays) if "--list" in arguments else ())]:
         print(line)
-    known = facts_by_page()
-    count = sum(map(len, known.values()))
-    print(f"{count} facts on {len(known)} pages, {len(faults)} that do not follow")
+    computed = [fact for one in told() if not one.declared for fact in one.facts()]
+    print(f"{len(computed)} facts on {len(pages())} pages, {len(faults)} that do not follow")
     return 1 if faults else 0
 
 

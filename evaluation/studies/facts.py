@@ -6,15 +6,58 @@ rounded to the digits that the page gives. A study's facts lie beside its record
 are held to their pages by `docs/figures.py`.
 """
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = "evaluation/studies"
+
+
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d*\.?\d+)(?:e[+-]?\d+)?"
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Said:
+    """Words of a page, line breaks aside.
+
+    Attributes:
+        words: with `#` for every number that follows from the records.
+        values: of these numbers, one after the other.
+    """
+
+    words: str
+    values: Sequence[float] = ()
+
+    def fault(self, page: str) -> str | None:
+        """What the page says otherwise; None if nothing."""
+        return None if self.spans(page) else self._as_it_should_be()
+
+    def spans(self, page: str) -> list[Span]:
+        """Where the page says so, from character to character."""
+        return [
+            found.span()
+            for found in self._pattern().finditer(page)
+            if all(map(rounds_to, self.values, found.groups()))
+        ]
+
+    def _pattern(self) -> re.Pattern[str]:
+        if self.words.count("#") != len(self.values):
+            raise ValueError(f"{self.words!r} has another number of # than of values")
+        words = r"\s+".join(re.escape(word) for word in self.words.split())
+        numbers = words.replace(re.escape("#"), f"(-?{NUMBER})")
+        return re.compile(rf"(?<![\w.]){numbers}(?!\w|[.,]\d)")
+
+    def _as_it_should_be(self) -> str:
+        *texts, last = " ".join(self.words.split()).split("#")
+        values = (short(value, 5) for value in self.values)
+        return "".join(f"{text}{value}" for text, value in zip(texts, values, strict=True)) + last
 
 
 @dataclass(frozen=True)
@@ -36,55 +79,100 @@ class Row:
 
     def fault(self, page: str) -> str | None:
         """What the page says otherwise; None if nothing."""
-        cells = self._cells(page.replace("**", ""))
+        cells = self._cells(page)
         if cells is None:
             return f"no row {self.label!r} in the table {self.table!r}"
-        told = [cells[column] for column in self.columns] or cells[1:]
-        text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(told))
-        numbers = re.findall(r"-?\d*\.?\d+(?:e[+-]?\d+)?", text)
-        agree = len(numbers) == len(self.values) and all(map(_rounds_to, self.values, numbers))
-        if agree:
+        numbers = re.findall(rf"(?<![\w.])-?{NUMBER}", " ".join(text for text, _ in cells))
+        if len(numbers) == len(self.values) and all(map(rounds_to, self.values, numbers)):
             return None
         return f"{self.table}, {self.label}: {[short(v, 5) for v in self.values]}, not {numbers}"
 
-    def _cells(self, page: str) -> list[str] | None:
-        inside = False
-        for line in page.splitlines():
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if not line.startswith("|"):
+    def spans(self, page: str) -> list[Span]:
+        """Where the page says so, from character to character."""
+        return [span for _, span in self._cells(page) or ()] if not self.fault(page) else []
+
+    def _cells(self, page: str) -> list[tuple[str, Span]] | None:
+        """Cells of the row that hold its values, with their places."""
+        inside, start = False, 0
+        for line in page.splitlines(keepends=True):
+            cells = cells_of(line)
+            texts = [line[one:end].strip().replace("**", "") for one, end in cells]
+            if not cells:
                 inside = False
-            elif cells[0] == self.table and self.among in (None, *cells):
+            elif texts[0] == self.table and self.among in (None, *texts):
                 inside = True
-            elif inside and cells[0] == self.label:
-                return cells
+            elif inside and texts[0] == self.label:
+                columns = self.columns or range(1, len(cells))
+                return [(texts[c], (start + cells[c][0], start + cells[c][1])) for c in columns]
+            start += len(line)
         return None
 
 
-def _rounds_to(value: float, text: str) -> bool:
+def cells_of(line: str) -> list[Span]:
+    """Cells of a line of a table, from character to character; none of any other line."""
+    if not line.startswith("|"):
+        return []
+    bars = [place for place, character in enumerate(line) if character == "|"]
+    return [(one + 1, end) for one, end in pairwise(bars)]
+
+
+def rounds_to(value: float, text: str) -> bool:
+    """Whether a number on a page is the value, rounded to the digits that it has."""
+    text = text.replace(",", "")
     digits, _, exponent = text.partition("e")
     places = len(digits.partition(".")[2]) - int(exponent or 0)
     return abs(value - float(text)) <= 0.5000001 * 10.0**-places
 
 
-Fact = str | Row
+Fact = Said | Row
 
 
 @dataclass(frozen=True)
 class Told:
-    """Facts of pages, which are named from the repository's root."""
+    """Facts of pages, which are named from the repository's root.
+
+    Attributes:
+        declared: they state no result, see `setup`.
+    """
 
     pages: tuple[str, ...]
     facts: Callable[[], Iterator[Fact]]
+    declared: bool = False
 
 
-def on(*pages: str) -> Callable[[Callable[[], Iterator[Fact]]], Told]:
-    """What a function yields stands on these pages."""
-    return lambda facts: Told(pages, facts)
+def on(*pages: str) -> Callable[[Callable[[], Iterator[Fact | str]]], Told]:
+    """What a function yields stands on these pages; text is a fact as it is."""
+
+    def register(facts: Callable[[], Iterator[Fact | str]]) -> Told:
+        def all_of_them() -> Iterator[Fact]:
+            for fact in facts():
+                yield Said(fact) if isinstance(fact, str) else fact
+
+        return Told(pages, all_of_them)
+
+    return register
+
+
+def setup(page: str, *words: str) -> Told:
+    """What was chosen, or published by others: numbers that state no result, in these words."""
+    return Told((page,), lambda: map(Said, words), declared=True)
+
+
+def by_hand(page: str, *words: str, command: str) -> Told:
+    """What a command that stands on the page gave, read off and never recorded."""
+    return Told((page,), lambda: map(Said, (*words, command)), declared=True)
 
 
 def record(name: str) -> Any:
     """A recorded file of the studies, as plain values."""
     return json.loads((ROOT / STUDIES / name).read_text())
+
+
+def numbers_in(source: str) -> set[float]:
+    """Numbers that a Python file names, such as the bounds that a test holds."""
+    nodes = ast.walk(ast.parse((ROOT / source).read_text()))
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return {float(value) for value in constants if isinstance(value, int | float)}
 
 
 def short(value: float, digits: int = 3) -> str:

@@ -4,13 +4,41 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
-from evaluation.studies.facts import STUDIES, fixed, on, record, standings_of, wins_of
+from evaluation.studies.facts import STUDIES, Said, fixed, on, record, setup, standings_of, wins_of
+
+_CHOSEN = setup(
+    f"{STUDIES}/baselines/README.md", "short of the .98 that was aimed at", "beyond .98 from"
+)
+
+
+def activated() -> list[float]:
+    """Activated parameters of the four networks, least and most, in millions."""
+    counts = [
+        one["parameters_activated"] / 1e6 for one in standings_of("baselines/study.json").values()
+    ]
+    return [min(counts), max(counts)]
 
 
 @on(f"{STUDIES}/baselines/README.md")
-def baselines() -> Iterator[str]:
+def strangers_by_routers() -> Iterator[Said]:
+    found = {
+        one["model"]["name"]: one["findings"]["detection"]["detectors"]["divergence"]["combined"][
+            "value"
+        ]
+        for one in record("baselines/routing.json")["records"]
+    }
+    fresh = found.pop("MoE-POT, seed 0-untrained")
+    yield Said(
+        "AUROC of # to # by the KL distance, but fresh", [min(found.values()), max(found.values())]
+    )
+    yield Said("fresh weights reach #:", [fresh])
+
+
+@on(f"{STUDIES}/baselines/README.md")
+def baselines() -> Iterator[str | Said]:
     study = "baselines/study.json"
     by_model = {model: one for (model, _), one in standings_of(study).items()}
+    yield Said("networks of # to # M activated", activated())
     ours, twin = by_model["MoE-POT"], by_model["DPOT"]
     beside_twin = wins_of(study, "MoE-POT", "DPOT")
     yield (
@@ -30,10 +58,8 @@ def baselines() -> Iterator[str]:
 
 
 @on(f"{STUDIES}/baselines/README.md")
-def dataset_inference() -> Iterator[str]:
+def dataset_inference() -> Iterator[str | Said]:
     trained, fresh = inference("baselines/routing.json")
-    values = [fixed(one["value"]) for one in trained]
-    yield f"all blocks together: {values[0]}, {values[1]} and {values[2]} +- "
     yield f"mean {fixed(fmean(one['value'] for one in trained))}"
     yield f"fresh weights {fixed(fresh['value'])}"
     steps = [
@@ -43,8 +69,10 @@ def dataset_inference() -> Iterator[str]:
     ]
     yield f"(seed 0: {', '.join(fixed(value) for _, value in sorted(steps))} at steps 250 to 1250)"
     longer, _ = inference("baselines/routing-longer.json")
-    values = [fixed(one["value"]) for one in longer]
-    yield f"it is {values[0]}, {values[1]} and {values[2]} +- "
+    for accuracies, words in ((trained, "all blocks together:"), (longer, "it is")):
+        error = fmean(one["standard_error"] for one in accuracies)
+        yield Said(f"{words} #, # and # +- #", [*(one["value"] for one in accuracies), error])
+    assert all(one["value"] > 0.98 for one in longer)
 
 
 def inference(name: str) -> tuple[list[Any], Any]:

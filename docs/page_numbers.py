@@ -1,0 +1,62 @@
+"""Numbers of a page that state results: all that do not show by their look that they state none.
+
+No result are what stands in code, the heads and first cells of tables (they name what the others
+hold), identifiers, dates, shapes, and whole numbers that count what an experiment is set up with,
+such as `1,250 steps` or `16, 32 and 64 trajectories`. A result counted in such units is not seen
+here; it needs a fact all the same.
+"""
+
+import re
+
+from evaluation.studies.facts import NUMBER, Span, cells_of
+
+_WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
+_COUNTED = (
+    "axes|basis|blocks|boxes|cases|cells|channels|cores|corpora|dimensions|epochs|equations|"
+    "experts|exponents|fields|files|GPUs|heads|iterations|kinds|layers|members|modes|"
+    "models|nodes|octaves|operators|passes|planes|points|potentials|problems|processes|ranks|"
+    "regions|repeats|rounds|rungs|runs|samples|seeds|shards|simulations|sizes|slots|spins|"
+    "states|steps|trajectories|weights|windows"
+)
+_NO_RESULT = re.compile(
+    "|".join(
+        (
+            r"^```.*?^```",
+            r"(?:(?<=\n\n)(?: {4}[^\n]*\n)+)",
+            r"`[^`]*`",
+            r"<!--.*?-->",
+            r"\]\([^)]*\)",
+            r"https?://\S+",
+            r"^--8<--|(?:^ *|(?<=[.:] ))\d\. (?=[A-Z`])",  # numbers of a list
+            r"\b\d{4}\.\d{5}\b",  # arXiv
+            r"\b20\d\d-\d\d(?:-\d\d)?\b",
+            r"(?:(?<=\()|(?<=of )|(?<=since )|(?<=January )|(?<=November )|(?<=December ))20\d\d\b",
+            r"\b\d+(?: ?x ?\d+)+\b|\b\d+\^\d\b|\b\d-?D\b",
+            r"\bseeds? \d(?:(?:, | and )\d)*\b|\bversion \d\b",
+            r"\bNS 1e-[345]\b",
+            rf"(?<![\w.-])(?:(?:{_WHOLE})(?:, | and | or | to | by |-))*"
+            rf"(?:{_WHOLE})\s(?:\w+ )?(?:{_COUNTED})\b",
+        )
+    ),
+    re.MULTILINE | re.DOTALL,
+)
+_RESULT = re.compile(rf"(?<![\w.]){NUMBER}")
+
+
+def numbers_of(page: str) -> list[Span]:
+    """Where a number may state a result, from character to character."""
+    page = _NO_RESULT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), page)
+    return [found.span() for found in _RESULT.finditer(_without_names(page))]
+
+
+def _without_names(page: str) -> str:
+    """Without heads and first cells of tables."""
+    lines, before = [], ""
+    for line in page.splitlines(keepends=True):
+        cells = cells_of(line)
+        named = cells[:1] if cells_of(before) else cells
+        before = line
+        for start, end in named:
+            line = line[:start] + " " * (end - start) + line[end:]
+        lines.append(line)
+    return "".join(lines)
