@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, fixed, on, standings_of, wins_of
+from evaluation.studies.facts import STUDIES, fixed, on, setup, standings_of, wins_of
+
+_CHOSEN = setup(f"{STUDIES}/mixtures/README.md", "PDEArena have 14 frames")
 
 
 @on(f"{STUDIES}/mixtures/README.md")
