@@ -33,7 +33,7 @@ _NO_RESULT = re.compile(
             r"(?:(?<=\()|(?<=of )|(?<=since )|(?<=January )|(?<=November )|(?<=December ))20\d\d\b",
             r"\b\d+(?: ?x ?\d+)+\b|\b\d+\^\d\b|\b\d-?D\b",
             r"\bseeds? \d(?:(?:, | and )\d)*\b|\bversion \d\b",
-            r"\bNS 1e-[345]\b",
+            r"\bNS 1e-[345]\b|\btop-\d\b",
             rf"(?<![\w.-])(?:(?:{_WHOLE})(?:, | and | or | to | by |-))*"
             rf"(?:{_WHOLE})\s(?:\w+ )?(?:{_COUNTED})\b",
         )
