@@ -5,7 +5,7 @@
 
 Of numbers that state no result `page_numbers.py` knows those that show it by their look; the others
 are declared by `setup`. Facts of a study lie beside its records (`facts.py` of its folder),
-those of README and of pages that join several studies in `page_facts.py`. A new figure gets its
+those of README and of the documentation beside this command (`*_facts.py`). A new figure gets its
 function there first.
 """
 
@@ -24,17 +24,20 @@ from evaluation.studies.facts import STUDIES, Fact, Told  # noqa: E402
 
 def pages() -> list[str]:
     """Pages whose numbers are held to records, from the repository's root."""
-    found = [*(ROOT / STUDIES).glob("*/README.md"), *(ROOT / "docs" / "pages").glob("*.md")]
+    found = [*(ROOT / STUDIES).glob("*/README.md"), *(ROOT / "docs" / "pages").rglob("*.md")]
     return ["README.md", *sorted(str(path.relative_to(ROOT)) for path in found)]
 
 
 def told() -> list[Told]:
     """All facts and declarations."""
-    return [one for module in _modules() for one in vars(module).values() if isinstance(one, Told)]
+    found = [one for module in _modules() for one in vars(module).values()]
+    found += [one for group in found if isinstance(group, tuple) for one in group]
+    return [one for one in found if isinstance(one, Told)]
 
 
 def _modules() -> Iterator[ModuleType]:
-    yield import_module("page_facts")
+    for path in sorted((ROOT / "docs").glob("*_facts.py")):
+        yield import_module(path.stem)
     for path in sorted((ROOT / STUDIES).glob("*/facts.py")):
         yield import_module(f"evaluation.studies.{path.parent.name}.facts")
 

@@ -22,20 +22,20 @@ _NO_RESULT = re.compile(
     "|".join(
         (
             r"^```.*?^```",
-            r"(?:(?<=\n\n)(?: {4}[^\n]*\n)+)",
+            r"<!-- attacks -->.*<!-- end -->",  # written by docs/generate/attacks.py
             r"`[^`]*`",
             r"<!--.*?-->",
             r"\]\([^)]*\)",
             r"https?://\S+",
-            r"^--8<--|(?:^ *|(?<=[.:] ))\d\. (?=[A-Z`])",  # numbers of a list
+            r"^--8<--|^ *\d\. |(?:^## |(?<=[.:] ))\d\. (?=[A-Z`])",  # numbers of a list
             r"\b\d{4}\.\d{5}\b",  # arXiv
             r"\b20\d\d-\d\d(?:-\d\d)?\b",
             r"(?:(?<=\()|(?<=of )|(?<=since )|(?<=January )|(?<=November )|(?<=December ))20\d\d\b",
             r"\b\d+(?: ?x ?\d+)+\b|\b\d+\^\d\b|\b\d-?D\b",
             r"\bseeds? \d(?:(?:, | and )\d)*\b|\bversion \d\b",
             r"\bNS 1e-[345]\b|\btop-\d\b",
-            rf"(?<![\w.-])(?:(?:{_WHOLE})(?:, | and | or | to | by |-))*"
-            rf"(?:{_WHOLE})\s(?:\w+ )?(?:{_COUNTED})\b",
+            rf"(?<![\w.-])(?:(?:{_WHOLE})(?:,\s|\sand\s|\sor\s|\sto\s|\sby\s|-))*"
+            rf"(?:{_WHOLE})\s(?:\w+\s)?(?:{_COUNTED})\b",
         )
     ),
     re.MULTILINE | re.DOTALL,

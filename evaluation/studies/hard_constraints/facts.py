@@ -51,7 +51,7 @@ def _scores(equation: str) -> dict[str, list[dict[str, float]]]:
     return scores
 
 
-def _middle(equation: str, arm: str, key: str = "l2re") -> float:
+def middle(equation: str, arm: str, key: str = "l2re") -> float:
     """Median over seeds."""
     return median(run[key] for run in _scores(equation)[arm])
 
@@ -67,8 +67,8 @@ def tables() -> Iterator[Row]:
         for label, arm in _ARMS.items():
             if arm in scores:
                 seeds = [run["l2re"] for run in scores[arm]]
-                later = [_middle(name, arm, key) for key in (*frames, "evolution_residual")]
-                yield Row(table, label, [_middle(name, arm), *seeds, *later])
+                later = [middle(name, arm, key) for key in (*frames, "evolution_residual")]
+                yield Row(table, label, [middle(name, arm), *seeds, *later])
 
 
 @on(README)
@@ -78,20 +78,20 @@ def what_they_show() -> Iterator[Said]:
         for one in standings_of("hard_constraints/sorption-study.json").values()
     }
     yield Said("(# K parameters)", [size / 1000 for size in sizes])
-    soft, longer = (_middle("sorption", arm) for arm in ("soft", "soft-longer"))
-    boxes, anchored = (_middle("sorption", arm) for arm in ("boxes-4", "boxes-4-anchored"))
+    soft, longer = (middle("sorption", arm) for arm in ("soft", "soft-longer"))
+    boxes, anchored = (middle("sorption", arm) for arm in ("boxes-4", "boxes-4-anchored"))
     yield Said(
         "with boxes (# times, anchored #, # and # of soft with the same seconds; one solve #)",
         [
             soft / boxes, soft / anchored, longer / boxes, longer / anchored,
-            soft / _middle("sorption", "one"),
+            soft / middle("sorption", "one"),
         ],
     )  # fmt: skip
-    burgers = _middle("burgers", "soft") / _middle("burgers", "one")
+    burgers = middle("burgers", "soft") / middle("burgers", "one")
     yield Said("on Burgers with one solve (# times)", [burgers])
-    yield Said("without an end drift (#)", [_middle("sorption", "boxes-4-own-rows")])
-    yield Said("are worth one solve (#)", [_middle("sorption", "boxes-4-scattered")])
-    yield Said("stays at the first frame, #;", [_middle("sorption", "one-forecast-unit")])
+    yield Said("without an end drift (#)", [middle("sorption", "boxes-4-own-rows")])
+    yield Said("are worth one solve (#)", [middle("sorption", "boxes-4-scattered")])
+    yield Said("stays at the first frame, #;", [middle("sorption", "one-forecast-unit")])
 
 
 def _growth(what: str) -> dict[str, float]:
