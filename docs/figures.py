@@ -1,16 +1,16 @@
 """Figures in words: recorded results in, the sentences and tables that follow from them out.
 
-    python docs/figures.py          # fails where a page does not say what its records do
-    python docs/figures.py --list   # besides, which numbers of which page nobody computes yet
+    python docs/figures.py
 
-Of numbers that state no result `page_numbers.py` knows those that show it by their look; the others
-are declared by `setup`. Facts of a study lie beside its records (`facts.py` of its folder),
-those of README and of the documentation beside this command (`*_facts.py`). A new figure gets its
-function there first.
+Fails where a page does not say what its records do, and where it has a number that no fact
+computes. Of numbers that state no result `page_numbers.py` knows those that show it by their look;
+the others are declared by `setup`. Facts of a study lie beside its records (`facts.py` of its
+folder), those of README and of the documentation beside this command (`*_facts.py`). A new figure
+gets its function there first.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -42,18 +42,18 @@ def _modules() -> Iterator[ModuleType]:
         yield import_module(f"evaluation.studies.{path.parent.name}.facts")
 
 
-def unsaid(text: str, facts: Sequence[Fact]) -> list[str]:
+def unsaid(page: str, facts: Sequence[Fact]) -> list[str]:
     """What a page does not say of its facts, a line each."""
-    faults = (fact.fault(text) for fact in facts)
+    faults = (fact.fault(page) for fact in facts)
     return [f"does not say what its records do: {fault}" for fault in faults if fault]
 
 
-def strays(text: str, facts: Sequence[Fact]) -> list[str]:
+def strays(page: str, facts: Sequence[Fact]) -> list[str]:
     """Numbers of a page that none of its facts holds, a line each."""
-    held = [span for fact in facts for span in fact.spans(text)]
+    held = [span for fact in facts for span in fact.spans(page)]
     return [
-        f"line {text.count(chr(10), 0, start) + 1}, no fact computes {_around(text, start, end)}"
-        for start, end in numbers_of(text)
+        f"line {page.count(chr(10), 0, start) + 1}, no fact computes {_around(page, start, end)}"
+        for start, end in numbers_of(page)
         if not any(one <= start and end <= other for one, other in held)
     ]
 
@@ -63,27 +63,35 @@ def _around(text: str, start: int, end: int) -> str:
     return " ".join(f"{before}[{text[start:end]}]{after}".split())
 
 
-def check(*kinds: Callable[[str, Sequence[Fact]], list[str]]) -> list[str]:
-    """Faults of all pages, a line each."""
-    facts = told()
-    named = {page for one in facts for page in one.pages}
-    faults = []
-    for page in sorted({*pages(), *named}):
-        of_page = [fact for one in facts if page in one.pages for fact in one.facts()]
-        text = (ROOT / page).read_text()
-        faults += [f"{page}: {fault}" for kind in kinds for fault in kind(text, of_page)]
-    return faults
+def facts_by_page() -> dict[str, list[Fact]]:
+    """Facts and declarations of every page, by its place in the repository."""
+    facts: dict[str, list[Fact]] = {page: [] for page in pages()}
+    for one in told():
+        for page in one.pages:
+            facts[page] += one.facts()
+    return facts
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Exit status 1 where a page and its records differ."""
-    faults = check(unsaid)
-    for line in [*faults, *(check(strays) if "--list" in arguments else ())]:
+def faults_of(page: str, facts: Sequence[Fact]) -> list[str]:
+    """What is wrong with the text of a page, a line each."""
+    return [*unsaid(page, facts), *strays(page, facts)]
+
+
+def main() -> int:
+    """Exit status 1 where a page and its records differ, or a number has no fact."""
+    facts = facts_by_page()
+    faults = [
+        f"{page}: {fault}"
+        for page, of_page in facts.items()
+        for fault in faults_of((ROOT / page).read_text(), of_page)
+    ]
+    for line in faults:
         print(line)
-    computed = [fact for one in told() if not one.declared for fact in one.facts()]
-    print(f"{len(computed)} facts on {len(pages())} pages, {len(faults)} that do not follow")
+    declared = sum(len(list(one.facts())) for one in told() if one.declared)
+    computed = sum(map(len, facts.values())) - declared
+    print(f"{computed} facts, {declared} settings on {len(facts)} pages: {len(faults)} faults")
     return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

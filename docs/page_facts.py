@@ -47,7 +47,9 @@ _OF_CHOOSE = setup(
     CHOOSE,
     "up to 1 B (DPOT, ten frames in) and .6 B (Poseidon, one frame in)",
     "Walrus | 1.3 B",
+    "16 simulations and two models",
     "forecasts of 5 to 20 frames",
+    "Fine-tuned on 16 runs",
     "(error at most .2 and",
 )
 _OF_CONCEPTS = setup(

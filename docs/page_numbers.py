@@ -12,30 +12,27 @@ from evaluation.studies.facts import NUMBER, Span, cells_of
 
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
 _COUNTED = (
-    "axes|basis|blocks|boxes|cases|cells|channels|cores|corpora|dimensions|epochs|equations|"
-    "experts|exponents|fields|files|GPUs|heads|iterations|kinds|layers|members|modes|"
-    "models|nodes|octaves|operators|passes|planes|points|potentials|problems|processes|ranks|"
-    "regions|repeats|rounds|rungs|runs|samples|seeds|shards|simulations|sizes|slots|spins|"
-    "states|steps|trajectories|weights|windows"
+    "cells|experts|fields|GPUs|layers|modes|nodes|passes|points|ranks|samples|spins|states|steps|"
+    "trajectories|windows"
 )
 _NO_RESULT = re.compile(
     "|".join(
         (
             r"^```.*?^```",
             r"<!-- attacks -->.*<!-- end -->",  # written by docs/generate/attacks.py
-            r"`[^`]*`",
+            r"`(?:[^`\n]|\n(?!\n))*`",
             r"<!--.*?-->",
             r"\]\([^)]*\)",
             r"https?://\S+",
             r"^--8<--|^ *\d\. |(?:^## |(?<=[.:] ))\d\. (?=[A-Z`])",  # numbers of a list
             r"\b\d{4}\.\d{5}\b",  # arXiv
             r"\b20\d\d-\d\d(?:-\d\d)?\b",
-            r"(?:(?<=\()|(?<=of )|(?<=since )|(?<=January )|(?<=November )|(?<=December ))20\d\d\b",
+            r"(?<=\()20\d\d(?=\))|(?:(?<=January )|(?<=November )|(?<=December ))20\d\d\b",
             r"\b\d+(?: ?x ?\d+)+\b|\b\d+\^\d\b|\b\d-?D\b",
             r"\bseeds? \d(?:(?:, | and )\d)*\b|\bversion \d\b",
             r"\bNS 1e-[345]\b|\btop-\d\b",
             rf"(?<![\w.-])(?:(?:{_WHOLE})(?:,\s|\sand\s|\sor\s|\sto\s|\sby\s|-))*"
-            rf"(?:{_WHOLE})\s(?:\w+\s)?(?:{_COUNTED})\b",
+            rf"(?:{_WHOLE})\s(?:(?!of\b)\w+\s)?(?:{_COUNTED})\b",
         )
     ),
     re.MULTILINE | re.DOTALL,

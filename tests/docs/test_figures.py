@@ -15,9 +15,32 @@ from evaluation.studies.facts import Row, Said, short  # noqa: E402
 TABLE = "| net | error | steps |\n|---|---|---|\n| **ours** | {} |\n"
 
 
-def test_pages_say_what_their_records_do():
-    """Where this fails, the page is to be changed, not the record: python docs/figures.py."""
-    assert figures.check(figures.unsaid) == []
+@pytest.fixture(scope="module")
+def facts():
+    return figures.facts_by_page()
+
+
+@pytest.mark.parametrize("page", figures.pages())
+def test_a_page_says_what_its_records_do_and_has_no_number_besides(page, facts):
+    """Where this fails, change the page, or give its number a fact: python docs/figures.py."""
+    assert figures.faults_of((ROOT / page).read_text(), facts[page]) == []
+
+
+@pytest.mark.parametrize("page", figures.pages())
+def test_any_digit_that_is_altered_on_a_page_is_noticed(page, facts):
+    text = (ROOT / page).read_text()
+    numbers = numbers_of(text)
+    for start, end in numbers[:: max(1, len(numbers) // 8)]:
+        digit = max(place for place in range(start, end) if text[place].isdigit())
+        other = str((int(text[digit]) + 5) % 10)  # no tie of a rounding
+        assert figures.faults_of(text[:digit] + other + text[digit + 1 :], facts[page])
+
+
+@pytest.mark.parametrize("page", figures.pages())
+def test_a_number_that_joins_a_page_is_noticed(page, facts):
+    text = (ROOT / page).read_text() + "\nIt errs by .1357 then.\n"
+    (fault,) = figures.faults_of(text, facts[page])
+    assert "[.1357]" in fault
 
 
 FACTS = [Said("geometric mean # after #,", [0.1806, 1.3e-5]), Row("net", "ours", [0.1806, 1250])]
@@ -59,7 +82,7 @@ def test_a_fact_is_not_the_beginning_of_a_longer_number():
     "text",
     [
         "`.5` and ```\n.5\n```\n",
-        "three seeds of 1,250 steps of 16 samples on 4, 8 and 16 boxes of 64x64 or 32 x 32 points",
+        "three seeds of 1,250 steps of 16 samples on 4, 8 and 16 cells of 64x64 or 32 x 32 points",
         "| .5 | .6 |\n|---|---|\n| 4 boxes, .5 | words |\n",
         "arXiv 2510.25803, of 2026-11-30, seeds 0 and 1, 3-D",
         "[a link](a-0.5.md) <!-- .5 -->",

@@ -13,9 +13,7 @@ CORPORA = {
 }  # fmt: skip
 LEVEL, TRAJECTORIES = 0.9, 64
 
-_CHOSEN = setup(
-    README, "calibrated on 64 validation", "bands of 90 %", "SWE 2)", "guarantee is .9 to"
-)
+_CHOSEN = setup(README, "bands of 90 %", "SWE 2)", "guarantee is .9 to")
 
 
 @on(README)

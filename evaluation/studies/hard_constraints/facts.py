@@ -35,6 +35,7 @@ _CHOSEN = setup(
     "to 1e-7, 30 iterations at most",
     "in the most steps allowed (50)",
     "P D N^2",
+    "64 random problems like Burgers' (200 points, 16 weights,",
     "scipy 1.17",
     "optimistix 0.1.0 on jax 0.10.2",
 )

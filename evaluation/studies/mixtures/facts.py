@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from evaluation.studies.facts import STUDIES, fixed, on, setup, standings_of, wins_of
 
-_CHOSEN = setup(f"{STUDIES}/mixtures/README.md", "PDEArena have 14 frames")
+_CHOSEN = setup(
+    f"{STUDIES}/mixtures/README.md", "mixtures of 6, 10 and 12 corpora", "PDEArena have 14 frames"
+)
 
 
 @on(f"{STUDIES}/mixtures/README.md")

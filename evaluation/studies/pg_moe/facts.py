@@ -27,7 +27,7 @@ _CHOSEN = setup(
     "2 layers of 16 to",
     "labelled: below 0.5",
     "(at a field of 1;",
-    "1,200 steps of 32 of",
+    "1,200 steps of 32 of 1,024 labelled potentials",
 )
 
 Scores = dict[str, float]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from evaluation.studies.facts import STUDIES, Said, on, record, setup
 
 README = f"{STUDIES}/scaling/README.md"
-_CHOSEN = setup(README, "Tiny (30 M,", "Nano (.9 M,")
+_CHOSEN = setup(README, "Tiny (30 M,")
 
 
 def steps(preset: str) -> list[dict[str, float]]:

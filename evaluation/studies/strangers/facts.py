@@ -11,7 +11,12 @@ BUNDLED = "moe-fno-nano"
 
 _CHOSEN = setup(
     README,
+    "16 simulations of equations",
     "forecasts of 5, 10 and 20 frames",
+    "from 2 and 16 runs",
+    "on 8 runs that",
+    "With 16 runs",
+    "with 2 runs",
     "at most .2 in every frame",
     "Mean error over 10 frames",
 )
