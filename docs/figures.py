@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 from page_numbers import numbers_of  # noqa: E402
 
-from evaluation.studies.facts import STUDIES, Fact, Told  # noqa: E402
+from evaluation.studies.facts import STUDIES, Fact, PageFacts  # noqa: E402
 
 
 def pages() -> list[str]:
@@ -28,11 +28,11 @@ def pages() -> list[str]:
     return ["README.md", *sorted(str(path.relative_to(ROOT)) for path in found)]
 
 
-def told() -> list[Told]:
+def all_facts() -> list[PageFacts]:
     """All facts and declarations."""
     found = [one for module in _modules() for one in vars(module).values()]
     found += [one for group in found if isinstance(group, tuple) for one in group]
-    return [one for one in found if isinstance(one, Told)]
+    return [one for one in found if isinstance(one, PageFacts)]
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -42,13 +42,13 @@ def _modules() -> Iterator[ModuleType]:
         yield import_module(f"evaluation.studies.{path.parent.name}.facts")
 
 
-def unsaid(page: str, facts: Sequence[Fact]) -> list[str]:
+def mismatches(page: str, facts: Sequence[Fact]) -> list[str]:
     """What a page does not say of its facts, a line each."""
     faults = (fact.fault(page) for fact in facts)
     return [f"does not say what its records do: {fault}" for fault in faults if fault]
 
 
-def strays(page: str, facts: Sequence[Fact]) -> list[str]:
+def uncovered(page: str, facts: Sequence[Fact]) -> list[str]:
     """Numbers of a page that none of its facts holds, a line each."""
     held = [span for fact in facts for span in fact.spans(page)]
     return [
@@ -66,7 +66,7 @@ def _around(text: str, start: int, end: int) -> str:
 def facts_by_page() -> dict[str, list[Fact]]:
     """Facts and declarations of every page, by its place in the repository."""
     facts: dict[str, list[Fact]] = {page: [] for page in pages()}
-    for one in told():
+    for one in all_facts():
         for page in one.pages:
             facts[page] += one.facts()
     return facts
@@ -74,7 +74,7 @@ def facts_by_page() -> dict[str, list[Fact]]:
 
 def faults_of(page: str, facts: Sequence[Fact]) -> list[str]:
     """What is wrong with the text of a page, a line each."""
-    return [*unsaid(page, facts), *strays(page, facts)]
+    return [*mismatches(page, facts), *uncovered(page, facts)]
 
 
 def main() -> int:
@@ -87,7 +87,7 @@ def main() -> int:
     ]
     for line in faults:
         print(line)
-    declared = sum(len(list(one.facts())) for one in told() if one.declared)
+    declared = sum(len(list(one.facts())) for one in all_facts() if one.declared)
     computed = sum(map(len, facts.values())) - declared
     print(f"{computed} facts, {declared} settings on {len(facts)} pages: {len(faults)} faults")
     return 1 if faults else 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import ROOT, Said, by_hand, numbers_in, on, record, setup
+from evaluation.studies.facts import ROOT, Phrase, by_hand, numbers_in, on, record, setup
 from evaluation.studies.hard_constraints.facts import middle
 from evaluation.studies.scaling.facts import times_too_fast
 from evaluation.studies.strangers.facts import verdicts_of
@@ -122,26 +122,26 @@ _SETUPS = (
 
 
 @on(BOXES)
-def divergence() -> Iterator[Said]:
+def divergence() -> Iterator[Phrase]:
     fields = record("shodh/tokenizer_128.json")["fields"]
     most = [
         max(one[key] for one in fields if one["velocity"] == "projected")
         for key in ("max_divergence", "max_divergence_stored")
     ]
-    yield Said("is # at most in float64 and # once it is stored", most)
+    yield Phrase("is # at most in float64 and # once it is stored", most)
 
 
 @on(CONSTRAINTS)
-def anchored_faces() -> Iterator[Said]:
+def anchored_faces() -> Iterator[Phrase]:
     equations = ("sorption", "burgers")
     errors = [middle(name, arm) for arm in ("boxes-4-anchored", "soft") for name in equations]
-    yield Said("# and # where soft had # and #;", errors)
+    yield Phrase("# and # where soft had # and #;", errors)
 
 
 @on(FORECAST)
-def verdicts() -> Iterator[Said]:
+def verdicts() -> Iterator[Phrase]:
     small, bundled = verdicts_of("seed0", "seed1"), verdicts_of("moe-fno-nano")
-    yield Said(
+    yield Phrase(
         "Of # forecasts of 16 equations that no corpus holds, by two small models, # % of the "
         "verdicts were right",
         [small["asked"], 100 * small["right"]],
@@ -149,38 +149,38 @@ def verdicts() -> Iterator[Said]:
     found = [record(f"strangers/{name}.json")["shares"] for name in ("seed0", "seed1")]
     before = sum(one["verdicts"] * one["right_old"] for one in found) / small["asked"]
     assert abs(before - small["no"]) < 0.005
-    yield Said("right of # %, as often as a plain no", [100 * before])
+    yield Phrase("right of # %, as often as a plain no", [100 * before])
     values = [100 * bundled["right"], bundled["asked"], 100 * bundled["no"]]
-    yield Said("`moe-fno-nano`, # % of # were right, a plain no of # %", values)
+    yield Phrase("`moe-fno-nano`, # % of # were right, a plain no of # %", values)
 
 
 @on(FOREIGN)
-def agreement() -> Iterator[Said]:
+def agreement() -> Iterator[Phrase]:
     tests = sorted((ROOT / "tests" / "evaluation" / "foreign").glob("test_*_*.py"))
     assert any(1e-5 in numbers_in(str(path.relative_to(ROOT))) for path in tests)
-    yield Said("to # over three frames fed back", [1e-5])
+    yield Phrase("to # over three frames fed back", [1e-5])
 
 
 @on(PRETRAIN)
-def faster() -> Iterator[Said]:
+def faster() -> Iterator[Phrase]:
     found = {one["name"]: one["value"] for one in record("speed/ratios.json")["figures"]}
     (compiled,) = record("speed/compiled.json")["figures"]
     step, bf16 = "tiny, batch 8, whole step", "tiny, batch 8, bf16"
-    yield Said("tiny: # times as fast as float32", [found[f"{step}: fp32 / bf16"]])
-    yield Said("tiny: # times as fast; none", [compiled["value"]])
+    yield Phrase("tiny: # times as fast as float32", [found[f"{step}: fp32 / bf16"]])
+    yield Phrase("tiny: # times as fast; none", [compiled["value"]])
     again = [found[f"{bf16}, blocks recomputed / kept: {of}"] for of in
              ("memory of its tensors", "time of a step")]  # fmt: skip
-    yield Said("# of the memory of a step's tensors, # times the time", again)
+    yield Phrase("# of the memory of a step's tensors, # times the time", again)
     freed = [found[f"{step}, {kind}: freed memory returned / kept"] for kind in ("bf16", "fp32")]
-    yield Said("tiny: # to # times the time", freed)
+    yield Phrase("tiny: # to # times the time", freed)
     medium = "medium, ep 2, ZeRO 1, bf16, micro-batch 1"
     memory, seconds = (
         [found[f"{medium}{how}: {of}"] for how in (", optimiser offloaded", "")]
         for of in ("memory of both ranks, GiB", "seconds per step")
     )
-    yield Said("medium # GiB for #, # of the time", [*memory, seconds[0] / seconds[1]])
+    yield Phrase("medium # GiB for #, # of the time", [*memory, seconds[0] / seconds[1]])
     waits = [100 * found[f"{bf16}, {n} workers: waiting for samples / step"] for n in (1, 0)]
-    yield Said("tiny: # % of a step waited instead of #", waits)
+    yield Phrase("tiny: # % of a step waited instead of #", waits)
 
 
 # --- plans on a cluster, made by the planner itself
@@ -199,25 +199,25 @@ def _plan(preset: str, world: int, micro: int) -> StepForecast:
 
 
 @on(SCALE)
-def assumptions() -> Iterator[Said]:
+def assumptions() -> Iterator[Phrase]:
     launches = [1e3 * seconds for seconds in (_H100.launch_s_per_block, _H100.launch_s_per_step)]
     values = [100 * _H100.attained_share, *launches]
-    yield Said("(# % of the peak attained, # ms of launches per block and # per step)", values)
+    yield Phrase("(# % of the peak attained, # ms of launches per block and # per step)", values)
 
 
 @on(SCALE)
-def work_of_a_gpu() -> Iterator[Said]:
+def work_of_a_gpu() -> Iterator[Phrase]:
     tiny, medium = (_plan(preset, 64, 64) for preset in ("tiny", "medium"))
     flops = [found.cost.flops_step for found in (tiny, medium)]
     sizes = [one / 1e9 for one in flops]
-    yield Said("of tiny is # GFLOPs forward and backward, of medium #:", sizes)
+    yield Phrase("of tiny is # GFLOPs forward and backward, of medium #:", sizes)
     each = [1e3 * one / _H100.flops_per_s(bf16=True) for one in flops]
-    yield Said("cluster # and # ms", each)
+    yield Phrase("cluster # and # ms", each)
     launches = [1e3 * found.time.launches for found in (tiny, medium)]
-    yield Said("Launches cost # and # ms", launches)
+    yield Phrase("Launches cost # and # ms", launches)
     assert 90 < launches[0] / each[0] < 110  # some hundred samples
-    yield Said("or # of medium per forward", [launches[1] / each[1]])
-    yield Said(
+    yield Phrase("or # of medium per forward", [launches[1] / each[1]])
+    yield Phrase(
         "from the # and # of the presets", [_run(p).global_batch for p in ("tiny", "medium")]
     )
     shares = [
@@ -229,19 +229,19 @@ def work_of_a_gpu() -> Iterator[Said]:
 
 
 @on(SCALE)
-def straggling() -> Iterator[Said]:
+def straggling() -> Iterator[Phrase]:
     model = _run("medium").model
     computed = {
         (micro, skew): simulate_routes(16, 4, 8, 128, model.blocks, micro, skew).computed
         for micro in (16, 1) for skew in (0.0, 0.5)
     }  # fmt: skip
     alike = [computed[16, 0.0], computed[1, 0.0]]
-    yield Said("some # times the mean at 16 samples per rank, # times at one", alike)
-    yield Said("`--skew 0.5`: # and #)", [computed[16, 0.5], computed[1, 0.5]])
+    yield Phrase("some # times the mean at 16 samples per rank, # times at one", alike)
+    yield Phrase("`--skew 0.5`: # and #)", [computed[16, 0.5], computed[1, 0.5]])
 
 
 @on(SCALE)
-def plans_against_runs() -> Iterator[Said]:
+def plans_against_runs() -> Iterator[Phrase]:
     least, most = times_too_fast("tiny")
-    yield Said("plans were # to # % too fast for tiny", [100 - 100 / least, 100 - 100 / most])
-    yield Said("tiny, # to # times for nano", times_too_fast("nano"))
+    yield Phrase("plans were # to # % too fast for tiny", [100 - 100 / least, 100 - 100 / most])
+    yield Phrase("tiny, # to # times for nano", times_too_fast("nano"))

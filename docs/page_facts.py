@@ -9,8 +9,8 @@ from typing import Any
 from evaluation.studies.baselines.facts import activated, few_shot_gains, inference
 from evaluation.studies.facts import (
     ROOT,
+    Phrase,
     Row,
-    Said,
     numbers_in,
     on,
     record,
@@ -102,7 +102,7 @@ def _bundled(model: str) -> float:
 
 
 @on(FIRST)
-def quickstart() -> Iterator[str | Said]:
+def quickstart() -> Iterator[str | Phrase]:
     ours, floor = errors()
     times = {corpus: floor[corpus] / ours[corpus] for corpus in ours}
     yield row("", *SIX).replace("|  |", "| |")
@@ -110,40 +110,40 @@ def quickstart() -> Iterator[str | Said]:
     floors = (short(floor[corpus]) for corpus in SIX.values())
     yield row("better of the two floors (persistence)", *floors)
     yield row("times better", *(f"{times[corpus]:.1f}" for corpus in SIX.values()))
-    yield Said("in # min # s after the install", divmod(SECONDS["all"], 60))
-    yield Said("# minutes for 15 corpora", [SECONDS["simulate"] / 60])
-    yield Said("# minutes for 1250 optimiser steps", [SECONDS["train"] / 60])
+    yield Phrase("in # min # s after the install", divmod(SECONDS["all"], 60))
+    yield Phrase("# minutes for 15 corpora", [SECONDS["simulate"] / 60])
+    yield Phrase("# minutes for 1250 optimiser steps", [SECONDS["train"] / 60])
     model = record("quickstart/nano.json")["records"][0]["model"]
     sizes = [model[f"parameters_{which}"] / 1e6 for which in ("total", "activated")]
-    yield Said("(# M parameters, # M activated)", sizes)
+    yield Phrase("(# M parameters, # M activated)", sizes)
 
 
 @on(README)
-def quickstart_gains() -> Iterator[Said]:
+def quickstart_gains() -> Iterator[Phrase]:
     ours, floor = errors()
     times = [floor[corpus] / ours[corpus] for corpus in ours]
     extremes = [min(times), max(times)]
-    yield Said("# to # times smaller than those of the best floor", extremes)
+    yield Phrase("# to # times smaller than those of the best floor", extremes)
 
 
 @on(FIRST)
-def beside_other_networks() -> Iterator[Said]:
+def beside_other_networks() -> Iterator[Phrase]:
     mean = _geometric_means()
-    yield Said("at # to # M activated", activated())
-    yield Said(
+    yield Phrase("at # to # M activated", activated())
+    yield Phrase(
         "better than its dense twin DPOT on # of the 6 corpora (geometric mean of the errors # "
         "against #)",
         [_wins("DPOT"), mean["MoE-POT"], mean["DPOT"]],
     )
-    yield Said("FNO (#) and a U-Net (#) are ahead", [mean["FNO"], mean["U-Net"]])
-    yield Said("to a # to # times smaller error", _few_shot())
+    yield Phrase("FNO (#) and a U-Net (#) are ahead", [mean["FNO"], mean["U-Net"]])
+    yield Phrase("to a # to # times smaller error", _few_shot())
 
 
 @on(FIRST, CHOOSE)
-def routers() -> Iterator[Said]:
+def routers() -> Iterator[Phrase]:
     trained, fresh = inference("baselines/routing.json")
-    yield Said("with an accuracy of #", [fmean(one["value"] for one in trained)])
-    yield Said("with #", [fresh["value"]])
+    yield Phrase("with an accuracy of #", [fmean(one["value"] for one in trained)])
+    yield Phrase("with #", [fresh["value"]])
 
 
 def _few_shot() -> list[float]:
@@ -151,65 +151,65 @@ def _few_shot() -> list[float]:
 
 
 @on(README)
-def verdicts() -> Iterator[Said]:
+def verdicts() -> Iterator[Phrase]:
     small, bundled = verdicts_of("seed0", "seed1"), verdicts_of("moe-fno-nano")
-    yield Said(
+    yield Phrase(
         "right of # % of # forecasts of equations that no corpus holds by two models, of # % of #",
         [100 * small["right"], small["asked"], 100 * bundled["right"], bundled["asked"]],
     )
 
 
 @on(README)
-def which_model_in_short() -> Iterator[Said]:
+def which_model_in_short() -> Iterator[Phrase]:
     mean = _geometric_means()
     values = [mean["FNO"], mean["MoE-POT"], mean["DPOT"], _bundled("moe-fno-nano")]
-    yield Said(
+    yield Phrase(
         "over six corpora #, MoE-POT #, its dense twin DPOT #; `moe-fno-nano`, trained longer, #)",
         values,
     )
 
 
 @on(CHOOSE)
-def which_model() -> Iterator[Said]:
+def which_model() -> Iterator[Phrase]:
     mean = _geometric_means()
     values = [mean[model] for model in ("FNO", "U-Net", "MoE-POT", "DPOT")]
-    yield Said("FNO #, U-Net #, MoE-POT #, its dense twin DPOT #", values)
+    yield Phrase("FNO #, U-Net #, MoE-POT #, its dense twin DPOT #", values)
     won = [_wins("DPOT"), 6 - _wins("FNO")]
-    yield Said("better than its twin on # of 6 corpora, worse than FNO on #", won)
-    yield Said("to an error # to # times smaller", _few_shot())
+    yield Phrase("better than its twin on # of 6 corpora, worse than FNO on #", won)
+    yield Phrase("to an error # to # times smaller", _few_shot())
     of_all = (error["mean"] for one in _baselines().values() for error in one["errors"].values())
     least = 100 * min(of_all)
     yield f"on any corpus was below {int(10 * least) / 10} %"
 
 
 @on(CHOOSE)
-def routed_fno() -> Iterator[Said]:
+def routed_fno() -> Iterator[Phrase]:
     means = [one["geometric_mean"]["mean"] for one in both()]
-    yield Said("# % ahead of the plain one, # for #", [ahead(), *means])
+    yield Phrase("# % ahead of the plain one, # for #", [ahead(), *means])
     path = ROOT / "foundation" / "bundled" / "moe-fno-nano" / "records" / "zero_shot.json"
     model = json.loads(path.read_text())["records"][0]["model"]
-    yield Said(
+    yield Phrase(
         "`moe-fno-nano` (# M parameters, # steps",
         [model["parameters_total"] / 1e6, model["training_steps"]],
     )
     floor = [_bundled("moe-fno-nano"), _bundled("persistence")]
-    yield Said("has a geometric mean of #, repeating the last frame #", floor)
+    yield Phrase("has a geometric mean of #, repeating the last frame #", floor)
 
 
 @on(CHOOSE)
-def strangers() -> Iterator[Said]:
+def strangers() -> Iterator[Phrase]:
     small, bundled = verdicts_of("seed0", "seed1"), verdicts_of("moe-fno-nano")
-    yield Said("# of # forecasts of 5", [small["of_use"], small["asked"]])
-    yield Said(
+    yield Phrase("# of # forecasts of 5", [small["of_use"], small["asked"]])
+    yield Phrase(
         "said of # % of them rightly whether they are, a plain no would have been right of # %",
         [100 * small["right"], 100 * small["no"]],
     )
-    yield Said("Of `moe-fno-nano`, # of # were of use", [bundled["of_use"], bundled["asked"]])
+    yield Phrase("Of `moe-fno-nano`, # of # were of use", [bundled["of_use"], bundled["asked"]])
     percent = [100 * bundled["right"], 100 * bundled["no"]]
-    yield Said("# % of the verdicts right, of a plain no # %", percent)
-    yield Said("left with #, # and # of the error", [one["of_floor"] for one in gains()])
+    yield Phrase("# % of the verdicts right, of a plain no # %", percent)
+    yield Phrase("left with #, # and # of the error", [one["of_floor"] for one in gains()])
     over_scratch = [one["from_16"] for one in gains()]
-    yield Said("# to # times less than from scratch", [min(over_scratch), max(over_scratch)])
+    yield Phrase("# to # times less than from scratch", [min(over_scratch), max(over_scratch)])
 
 
 @on(FIRST)
@@ -252,13 +252,13 @@ _BOUNDS: dict[str, tuple[str, list[float]]] = {
 
 
 @on(FAITHFUL)
-def bounds() -> Iterator[Row | Said]:
+def bounds() -> Iterator[Row | Phrase]:
     """A bound is a number that its test compares with; of percents the share."""
     for label, (test, values) in _BOUNDS.items():
         assert all({value, value / 100} & numbers_in(test) for value in values), label
         yield Row("what", label, values, columns=(2,))
     assert 0.08 in numbers_in(f"{_GENERATE}/test_compressible_solver.py")
-    yield Said("more than # % off PDEBench's after one frame", [8])
+    yield Phrase("more than # % off PDEBench's after one frame", [8])
 
 
 @on(FAITHFUL)

@@ -2,8 +2,8 @@
 
 No result are what stands in code, the heads and first cells of tables (they name what the others
 hold), identifiers, dates, shapes, and whole numbers that count what an experiment is set up with,
-such as `1,250 steps` or `16, 32 and 64 trajectories`. A result counted in such units is not seen
-here; it needs a fact all the same.
+such as `1,250 steps` or `16, 32 and 64 trajectories`. Results in such units and numbers in words
+are not seen here; they may have facts all the same.
 """
 
 import re

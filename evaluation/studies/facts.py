@@ -1,9 +1,9 @@
 """What a page says of its records: facts, made from recorded files.
 
-A fact is a piece of a page with as many digits as the page has, which must stand there word for
-word, line breaks aside. Or it is the row of a table, whose numbers must be those of the records,
-rounded to the digits that the page gives. A study's facts lie beside its records, `facts.py`; all
-are held to their pages by `docs/figures.py`.
+A fact is a phrase of a page or a row of a table. Its words must stand there, line breaks aside, and
+its numbers must be those of the records, rounded to the digits that the page gives. Numbers that
+state no result are declared by `setup`, those that were read off and not recorded by `by_hand`. A
+study's facts lie beside its records, `facts.py`; `docs/figures.py` holds all pages to them.
 """
 
 import ast
@@ -17,14 +17,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = "evaluation/studies"
-
-
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d*\.?\d+)(?:e[+-]?\d+)?"
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Said:
+class Phrase:
     """Words of a page, line breaks aside.
 
     Attributes:
@@ -124,11 +122,11 @@ def rounds_to(value: float, text: str) -> bool:
     return abs(value - float(text)) <= 0.5000001 * 10.0**-places
 
 
-Fact = Said | Row
+Fact = Phrase | Row
 
 
 @dataclass(frozen=True)
-class Told:
+class PageFacts:
     """Facts of pages, which are named from the repository's root.
 
     Attributes:
@@ -140,27 +138,27 @@ class Told:
     declared: bool = False
 
 
-def on(*pages: str) -> Callable[[Callable[[], Iterator[Fact | str]]], Told]:
+def on(*pages: str) -> Callable[[Callable[[], Iterator[Fact | str]]], PageFacts]:
     """What a function yields stands on these pages; text is a fact as it is."""
 
-    def register(facts: Callable[[], Iterator[Fact | str]]) -> Told:
+    def register(facts: Callable[[], Iterator[Fact | str]]) -> PageFacts:
         def all_of_them() -> Iterator[Fact]:
             for fact in facts():
-                yield Said(fact) if isinstance(fact, str) else fact
+                yield Phrase(fact) if isinstance(fact, str) else fact
 
-        return Told(pages, all_of_them)
+        return PageFacts(pages, all_of_them)
 
     return register
 
 
-def setup(page: str, *words: str) -> Told:
+def setup(page: str, *words: str) -> PageFacts:
     """What was chosen, or published by others: numbers that state no result, in these words."""
-    return Told((page,), lambda: map(Said, words), declared=True)
+    return PageFacts((page,), lambda: map(Phrase, words), declared=True)
 
 
-def by_hand(page: str, *words: str, command: str) -> Told:
+def by_hand(page: str, *words: str, command: str) -> PageFacts:
     """What a command that stands on the page gave, read off and never recorded."""
-    return Told((page,), lambda: map(Said, (*words, command)), declared=True)
+    return PageFacts((page,), lambda: map(Phrase, (*words, command)), declared=True)
 
 
 def record(name: str) -> Any:
@@ -194,6 +192,7 @@ def _exponent(value: float) -> int:
 
 
 def row(*cells: str) -> str:
+    """A row as it stands on a page, word for word."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 import figures  # noqa: E402
 from page_numbers import numbers_of  # noqa: E402
 
-from evaluation.studies.facts import Row, Said, short  # noqa: E402
+from evaluation.studies.facts import Phrase, Row, short  # noqa: E402
 
 TABLE = "| net | error | steps |\n|---|---|---|\n| **ours** | {} |\n"
 
@@ -43,7 +43,7 @@ def test_a_number_that_joins_a_page_is_noticed(page, facts):
     assert "[.1357]" in fault
 
 
-FACTS = [Said("geometric mean # after #,", [0.1806, 1.3e-5]), Row("net", "ours", [0.1806, 1250])]
+FACTS = [Phrase("geometric mean # after #,", [0.1806, 1.3e-5]), Row("net", "ours", [0.1806, 1250])]
 
 
 def page(mean: str, rate: str, error: str, steps: str) -> str:
@@ -54,7 +54,7 @@ def page(mean: str, rate: str, error: str, steps: str) -> str:
     "right", [(".181", "1.3e-5", ".18", "1,250"), (".18", "1e-5", ".2", "1e3")]
 )
 def test_what_rounds_to_the_records_follows(right):
-    assert figures.unsaid(page(*right), FACTS) == figures.strays(page(*right), FACTS) == []
+    assert figures.mismatches(page(*right), FACTS) == figures.uncovered(page(*right), FACTS) == []
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_what_rounds_to_the_records_follows(right):
     ],
 )
 def test_what_does_not_is_told_and_its_numbers_are_held_by_nothing(wrong):
-    assert len(figures.unsaid(page(*wrong), FACTS)) == 1
-    assert len(figures.strays(page(*wrong), FACTS)) == 2
+    assert len(figures.mismatches(page(*wrong), FACTS)) == 1
+    assert len(figures.uncovered(page(*wrong), FACTS)) == 2
 
 
 def test_a_fact_is_not_the_beginning_of_a_longer_number():
-    assert Said("a mean of .18").fault("a mean of .181")
-    assert Said("a mean of .18").fault("a mean of .18, as said") is None
-    assert Said("8 of 6").fault("18 of 6")
+    assert Phrase("a mean of .18").fault("a mean of .181")
+    assert Phrase("a mean of .18").fault("a mean of .18, as said") is None
+    assert Phrase("8 of 6").fault("18 of 6")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import sqrt
 from typing import Any
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 
 README = f"{STUDIES}/bands/README.md"
 CORPORA = {
@@ -17,7 +17,7 @@ _CHOSEN = setup(README, "bands of 90 %", "SWE 2)", "guarantee is .9 to")
 
 
 @on(README)
-def coverage() -> Iterator[Row | Said]:
+def coverage() -> Iterator[Row | Phrase]:
     found = {
         (one["model"]["name"], one["task"]["corpus"]): one["scores"]
         for one in record("bands/nano.json")["records"]
@@ -28,17 +28,17 @@ def coverage() -> Iterator[Row | Said]:
         yield Row("corpus", label, [*percents, *(one["interval_score"]["value"] for one in both)])
     # Trajectories that are all alike: as many points must lie below as N of N + 1 scores leave.
     most = LEVEL * (TRAJECTORIES + 1) / TRAJECTORIES
-    yield Said("to # for 64 trajectories", [most])
+    yield Phrase("to # for 64 trajectories", [most])
     between = [
         88 <= _percents(found["nano", corpus]["coverage"])[0] <= 92 for corpus in CORPORA.values()
     ]
     assert (between.count(True), between.count(False)) == (4, 1)
-    yield Said("Four of the five lie between # and # %", [88, 92])
+    yield Phrase("Four of the five lie between # and # %", [88, 92])
     above = [
         _above(found[model, "fno_ns_1e-5"]["coverage"], most) for model in ("nano", "persistence")
     ]
-    yield Said("NS 1e-5 lies # and # standard errors", above)
-    yield Said("together, above #,", [most])
+    yield Phrase("NS 1e-5 lies # and # standard errors", above)
+    yield Phrase("together, above #,", [most])
 
 
 def _percents(score: Any) -> list[float]:

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
-from evaluation.studies.facts import STUDIES, Said, fixed, on, record, setup, standings_of, wins_of
+from evaluation.studies.facts import (
+    STUDIES,
+    Phrase,
+    fixed,
+    on,
+    record,
+    setup,
+    standings_of,
+    wins_of,
+)
 
 _CHOSEN = setup(
     f"{STUDIES}/baselines/README.md", "short of the .98 that was aimed at", "beyond .98 from"
@@ -20,7 +29,7 @@ def activated() -> list[float]:
 
 
 @on(f"{STUDIES}/baselines/README.md")
-def strangers_by_routers() -> Iterator[Said]:
+def strangers_by_routers() -> Iterator[Phrase]:
     found = {
         one["model"]["name"]: one["findings"]["detection"]["detectors"]["divergence"]["combined"][
             "value"
@@ -28,17 +37,17 @@ def strangers_by_routers() -> Iterator[Said]:
         for one in record("baselines/routing.json")["records"]
     }
     fresh = found.pop("MoE-POT, seed 0-untrained")
-    yield Said(
+    yield Phrase(
         "AUROC of # to # by the KL distance, but fresh", [min(found.values()), max(found.values())]
     )
-    yield Said("fresh weights reach #:", [fresh])
+    yield Phrase("fresh weights reach #:", [fresh])
 
 
 @on(f"{STUDIES}/baselines/README.md")
-def baselines() -> Iterator[str | Said]:
+def baselines() -> Iterator[str | Phrase]:
     study = "baselines/study.json"
     by_model = {model: one for (model, _), one in standings_of(study).items()}
-    yield Said("networks of # to # M activated", activated())
+    yield Phrase("networks of # to # M activated", activated())
     ours, twin = by_model["MoE-POT"], by_model["DPOT"]
     beside_twin = wins_of(study, "MoE-POT", "DPOT")
     yield (
@@ -58,7 +67,7 @@ def baselines() -> Iterator[str | Said]:
 
 
 @on(f"{STUDIES}/baselines/README.md")
-def dataset_inference() -> Iterator[str | Said]:
+def dataset_inference() -> Iterator[str | Phrase]:
     trained, fresh = inference("baselines/routing.json")
     yield f"mean {fixed(fmean(one['value'] for one in trained))}"
     yield f"fresh weights {fixed(fresh['value'])}"
@@ -71,7 +80,7 @@ def dataset_inference() -> Iterator[str | Said]:
     longer, _ = inference("baselines/routing-longer.json")
     for accuracies, words in ((trained, "all blocks together:"), (longer, "it is")):
         error = fmean(one["standard_error"] for one in accuracies)
-        yield Said(f"{words} #, # and # +- #", [*(one["value"] for one in accuracies), error])
+        yield Phrase(f"{words} #, # and # +- #", [*(one["value"] for one in accuracies), error])
     assert all(one["value"] > 0.98 for one in longer)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 
 README = f"{STUDIES}/drill/README.md"
 _CHOSEN = setup(README, "a checkpoint every 15)")
@@ -13,7 +13,7 @@ _STRUCK = {
 
 
 @on(README)
-def kills() -> Iterator[Row | Said]:
+def kills() -> Iterator[Row | Phrase]:
     trials = record("drill/drill-kills.json")["trials"]
     for label, target in _STRUCK.items():
         came = [one for one in trials if one["target"] == target and one["came"]]
@@ -21,5 +21,5 @@ def kills() -> Iterator[Row | Said]:
         finished = [one for one in came if one["code"] == 0]
         equal = [one for one in came if one["difference"] is None]
         yield Row("", label, [len(one) for one in (came, before, finished, equal)])
-    yield Said("`drill-kills.json`, # trials", [len(trials)])
+    yield Phrase("`drill-kills.json`, # trials", [len(trials)])
     assert sum(not one["came"] for one in trials) == 9  # said in words

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, Said, numbers_in, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, numbers_in, on, record, setup
 
 README = f"{STUDIES}/generators/README.md"
 _CHOSEN = setup(
@@ -21,26 +21,26 @@ _CHOSEN = setup(
 
 
 @on(README)
-def thick_gases() -> Iterator[Said]:
+def thick_gases() -> Iterator[Phrase]:
     found = record("generators/accuracy.json")["records"]
     seconds = [one["refined_seconds"] for one in found if one["corpus"].endswith("eta0.1")]
-    yield Said("# and # s for the latter", seconds)
+    yield Phrase("# and # s for the latter", seconds)
 
 
 @on(README)
-def sorption() -> Iterator[Said]:
+def sorption() -> Iterator[Phrase]:
     found = record("generators/accuracy.json")["records"]
     errors = [one["error"]["u"] for one in found if one["corpus"].startswith("sorption_")]
     for error in errors:
-        yield Said("sorption is # off", [error])
+        yield Phrase("sorption is # off", [error])
 
 
 @on(README)
-def boxes() -> Iterator[Said]:
+def boxes() -> Iterator[Phrase]:
     """Bounds that tests hold."""
     channel = numbers_in("tests/data_shards/generate/test_open_channel.py")
     assert {0.2, 0.15} <= channel
-    yield Said("the work within # %", [20])
-    yield Said("of the first within # %", [15])
+    yield Phrase("the work within # %", [20])
+    yield Phrase("of the first within # %", [15])
     assert {0.02, 24} <= numbers_in("tests/data_shards/generate/test_box_flow.py")
-    yield Said("within # % at # cells", [2, 24])
+    yield Phrase("within # % at # cells", [2, 24])

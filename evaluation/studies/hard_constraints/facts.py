@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from statistics import median
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup, standings_of
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup, standings_of
 from foundation.plan.cluster import Cluster, cluster_values
 from foundation.plan.forecast import StepForecast, forecast
 from foundation.plan.step_time import Arrangement
@@ -73,15 +73,15 @@ def tables() -> Iterator[Row]:
 
 
 @on(README)
-def what_they_show() -> Iterator[Said]:
+def what_they_show() -> Iterator[Phrase]:
     sizes = {
         one["parameters_total"]
         for one in standings_of("hard_constraints/sorption-study.json").values()
     }
-    yield Said("(# K parameters)", [size / 1000 for size in sizes])
+    yield Phrase("(# K parameters)", [size / 1000 for size in sizes])
     soft, longer = (middle("sorption", arm) for arm in ("soft", "soft-longer"))
     boxes, anchored = (middle("sorption", arm) for arm in ("boxes-4", "boxes-4-anchored"))
-    yield Said(
+    yield Phrase(
         "with boxes (# times, anchored #, # and # of soft with the same seconds; one solve #)",
         [
             soft / boxes, soft / anchored, longer / boxes, longer / anchored,
@@ -89,10 +89,10 @@ def what_they_show() -> Iterator[Said]:
         ],
     )  # fmt: skip
     burgers = middle("burgers", "soft") / middle("burgers", "one")
-    yield Said("on Burgers with one solve (# times)", [burgers])
-    yield Said("without an end drift (#)", [middle("sorption", "boxes-4-own-rows")])
-    yield Said("are worth one solve (#)", [middle("sorption", "boxes-4-scattered")])
-    yield Said("stays at the first frame, #;", [middle("sorption", "one-forecast-unit")])
+    yield Phrase("on Burgers with one solve (# times)", [burgers])
+    yield Phrase("without an end drift (#)", [middle("sorption", "boxes-4-own-rows")])
+    yield Phrase("are worth one solve (#)", [middle("sorption", "boxes-4-scattered")])
+    yield Phrase("stays at the first frame, #;", [middle("sorption", "one-forecast-unit")])
 
 
 def _growth(what: str) -> dict[str, float]:
@@ -106,16 +106,16 @@ def _growth(what: str) -> dict[str, float]:
 
 
 @on(README)
-def errors_of_a_wave() -> Iterator[Said]:
+def errors_of_a_wave() -> Iterator[Phrase]:
     errors = _growth("constraint, L2RE of a known wave")
     boxes = [f"{count} boxes" for count in (2, 4, 8)]
     whole = [errors["one"], *(errors[arm] for arm in boxes)]
-    yield Said("one solve #, two boxes #, four #, eight #;", whole)
-    yield Said("overlap of 2 cells #, #, #;", [errors[f"{arm}, overlap 2"] for arm in boxes])
-    yield Said("anchored #, #, #.", [errors[f"{arm}, anchored"] for arm in boxes])
-    yield Said("one solve # at 100 points, # at all", [errors["one, 100 points"], errors["one"]])
+    yield Phrase("one solve #, two boxes #, four #, eight #;", whole)
+    yield Phrase("overlap of 2 cells #, #, #;", [errors[f"{arm}, overlap 2"] for arm in boxes])
+    yield Phrase("anchored #, #, #.", [errors[f"{arm}, anchored"] for arm in boxes])
+    yield Phrase("one solve # at 100 points, # at all", [errors["one, 100 points"], errors["one"]])
     four = [errors["4 boxes, 100 points"], errors["4 boxes"]]
-    yield Said("four boxes # and #.", four)
+    yield Phrase("four boxes # and #.", four)
 
 
 @on(README)
@@ -159,22 +159,24 @@ def plans() -> Iterator[Row]:
 
 
 @on(README)
-def what_plans_say() -> Iterator[Said]:
+def what_plans_say() -> Iterator[Phrase]:
     boxes, one = _plan(_SORPTION, 4, 4), _plan(_SORPTION, 4, 1, *_ONE)
-    yield Said("a rank of four sends # MB a step", [boxes.cost.traffic.exchange / 1e6])
+    yield Phrase("a rank of four sends # MB a step", [boxes.cost.traffic.exchange / 1e6])
     solved = [found.cost.flops_solved / 1e9 for found in (boxes, one)]
-    yield Said("(# against # GFLOP)", solved)
-    yield Said("*Launches decide*, # of # ms", [1e3 * boxes.time.launches, 1e3 * boxes.time.total])
+    yield Phrase("(# against # GFLOP)", solved)
+    yield Phrase(
+        "*Launches decide*, # of # ms", [1e3 * boxes.time.launches, 1e3 * boxes.time.total]
+    )
     constraint = load_run_config(_SORPTION, []).model.constraint
     assert constraint is not None
     iterations = constraint.solver.iterations
-    yield Said("computes # MFLOP", [1e3 * solved[0] / iterations])
+    yield Phrase("computes # MFLOP", [1e3 * solved[0] / iterations])
     whole = "model.constraint.solver.curvature=exact"
     alone, spread = _plan(_VORTICITY, 1, 1, whole), _plan(_VORTICITY, 4, 4, whole)
     share = alone.cost.flops_solved / alone.cost.flops_step
     solves = 1e3 * alone.time.compute * share
-    yield Said("solves take # of # ms", [solves, 1e3 * alone.time.total])
-    yield Said("would leave # and add # of exchange", [solves / 4, 1e3 * spread.time.exchange])
+    yield Phrase("solves take # of # ms", [solves, 1e3 * alone.time.total])
+    yield Phrase("would leave # and add # of exchange", [solves / 4, 1e3 * spread.time.exchange])
 
 
 @on(README)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup, standings_of
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup, standings_of
 
 README = f"{STUDIES}/pg_moe/README.md"
 _SPINS = (4, 8, 10, 12)
@@ -95,7 +95,7 @@ def ground_states() -> Iterator[Row]:
 
 
 @on(README)
-def sizes() -> Iterator[Said]:
+def sizes() -> Iterator[Phrase]:
     counts = {spins: _parameters(spins) for spins in _SPINS}
 
     def times(net: str) -> list[float]:
@@ -103,58 +103,60 @@ def sizes() -> Iterator[Said]:
 
     *fewer, most = times("dense 4 x 100")
     largest = [counts[12]["PG-MoE"], counts[12]["dense 4 x 100"]]
-    yield Said("# times fewer parameters", [most])
-    yield Said("at 12 spins, # for #.", largest)
-    yield Said("the factor is #, # and #:", fewer)
-    yield Said("it is #, #, # and # times", times("dense, small"))
-    yield Said("symmetry classes # at 12 spins", times("dense, classes")[3:])
-    yield Said("# times the parameters of PG-MoE", fewer[1:2])
-    yield Said("with # parameters; it grows", [counts[8]["dense, classes"]])
+    yield Phrase("# times fewer parameters", [most])
+    yield Phrase("at 12 spins, # for #.", largest)
+    yield Phrase("the factor is #, # and #:", fewer)
+    yield Phrase("it is #, #, # and # times", times("dense, small"))
+    yield Phrase("symmetry classes # at 12 spins", times("dense, classes")[3:])
+    yield Phrase("# times the parameters of PG-MoE", fewer[1:2])
+    yield Phrase("with # parameters; it grows", [counts[8]["dense, classes"]])
 
 
 @on(README)
-def what_the_energy_does() -> Iterator[Said]:
+def what_the_energy_does() -> Iterator[Phrase]:
     for spins, at in ((12, "at 12 spins "), (8, "")):
         means = [fmean(_overlaps(spins)[net]) for net in ("PG-MoE", "PG-MoE, labels alone")]
-        yield Said(f"{at}# beyond the labels with it, # without", means)
+        yield Phrase(f"{at}# beyond the labels with it, # without", means)
 
 
 @on(README)
-def twelve_spins() -> Iterator[Said]:
+def twelve_spins() -> Iterator[Phrase]:
     scores = _scores(12)
     ours, variational = scores["PG-MoE"], scores["variational_3"]
     near = [_mean(ours["0.95"]), _mean(ours["1.05"]), _worst(ours)]
-    yield Said("fields of .95 and 1.05 PG-MoE has # and # (worst seed of any rung #)", near)
+    yield Phrase("fields of .95 and 1.05 PG-MoE has # and # (worst seed of any rung #)", near)
     theirs = [_mean(variational["0.95"]), _mean(variational["1.05"])]
     assert theirs[1] == _worst(variational)
-    yield Said("the three-exponent state # and #, its worst", theirs)
-    yield Said("at .85 it is # for #,", [_mean(ours["0.85"]), _mean(variational["0.85"])])
+    yield Phrase("the three-exponent state # and #, its worst", theirs)
+    yield Phrase("at .85 it is # for #,", [_mean(ours["0.85"]), _mean(variational["0.85"])])
     signs = [_mean(ours["1.85"], key) for key in ("magnetisation", "magnetisation_exact")]
-    yield Said("at 1.85 its magnetisation is # for #", signs)
+    yield Phrase("at 1.85 its magnetisation is # for #", signs)
 
 
 @on(README)
-def eight_spins_in_words() -> Iterator[Said]:
+def eight_spins_in_words() -> Iterator[Phrase]:
     scores, overlaps = _scores(8), _overlaps(8)
     ours, variational = scores["PG-MoE"], scores["variational_3"]
-    yield Said("PG-MoE (#; the worst seed #)", [min(overlaps["PG-MoE"]), _worst(ours)])
-    yield Said("three-exponent state (#)", [min(overlaps["variational_3"])])
+    yield Phrase("PG-MoE (#; the worst seed #)", [min(overlaps["PG-MoE"]), _worst(ours)])
+    yield Phrase("three-exponent state (#)", [min(overlaps["variational_3"])])
     apart = [
         abs(_mean(ours[rung]) - _mean(variational[rung])) for rung in ours
         if rung != _WITHIN and float(rung) > 1.2
     ]  # fmt: skip
-    yield Said("beyond 1.2 the two are within #", [max(apart)])
-    yield Said("an infidelity of #", [_mean(scores["interpolated"][_WITHIN], "infidelity")])
+    yield Phrase("beyond 1.2 the two are within #", [max(apart)])
+    yield Phrase("an infidelity of #", [_mean(scores["interpolated"][_WITHIN], "infidelity")])
     infidelity = {net: one["mean"] for net, one in _of_nets(8, "geometric_mean").items()}
-    yield Said("(# for #, geometric mean", [infidelity[net] for net in ("one small net", "PG-MoE")])
-    yield Said("by far, #:", [infidelity["dense 4 x 100"]])
+    yield Phrase(
+        "(# for #, geometric mean", [infidelity[net] for net in ("one small net", "PG-MoE")]
+    )
+    yield Phrase("by far, #:", [infidelity["dense 4 x 100"]])
     flops = _of_nets(8, "flops_per_frame")
     work = [flops[net] / 1000 for net in ("one small net", "PG-MoE")]
-    yield Said("(# k FLOPs a state for # k)", work)
+    yield Phrase("(# k FLOPs a state for # k)", work)
     exact = _mean(ours["0.95"], "magnetisation_exact")
     magnetisation = [_mean(one["0.95"], "magnetisation") for one in (ours, variational)]
     assert round(exact, 3) == round(magnetisation[0], 3)
-    yield Said("Magnetisation at .95: # exactly and by PG-MoE, # by the three", magnetisation)
+    yield Phrase("Magnetisation at .95: # exactly and by PG-MoE, # by the three", magnetisation)
 
 
 _OF_PARTICLES = {
@@ -173,13 +175,13 @@ def _of_particles(study: str) -> dict[tuple[str, str], list[float]]:
 
 
 @on(README)
-def seeds_of_particles() -> Iterator[Said]:
+def seeds_of_particles() -> Iterator[Phrase]:
     apart: dict[bool, list[float]] = {True: [], False: []}
     for study in ("particle", "square"):
         for (net, _), seeds in _of_particles(study).items():
             apart[net == "dense 4 x 100"].append(max(seeds) - min(seeds))
     differ = [max(apart[False]), max(apart[True])]
-    yield Said("which differ by # at most (# the dense net)", differ)
+    yield Phrase("which differ by # at most (# the dense net)", differ)
 
 
 @on(README)
@@ -201,7 +203,7 @@ def particles() -> Iterator[Row]:
 
 
 @on(README)
-def cost_of_a_prediction() -> Iterator[Row | Said]:
+def cost_of_a_prediction() -> Iterator[Row | Phrase]:
     keys = (
         "PG-MoE parameters", "PG-MoE one state", "PG-MoE one of 64",
         "dense parameters", "dense one state", "dense one of 64", "eigensolver",
@@ -214,7 +216,7 @@ def cost_of_a_prediction() -> Iterator[Row | Said]:
         [one["eigensolver"] / one[f"PG-MoE one {which}"] for one in larger]
         for which in ("state", "of 64")
     )
-    yield Said(
+    yield Phrase(
         "saves a factor of # to # for one state, of # to # in batches",
         [min(alone), max(alone), min(batched), max(batched)],
     )

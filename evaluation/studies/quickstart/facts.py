@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, Said, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, on, record, setup
 
 README = f"{STUDIES}/quickstart/README.md"
 # By the clock: `make quickstart` in a clean clone, two shared cores of an AMD EPYC, 24 GiB, no GPU.
@@ -22,7 +22,7 @@ def errors() -> tuple[dict[str, float], dict[str, float]]:
 
 
 @on(README)
-def seconds() -> Iterator[Said]:
-    yield Said("# s after the install", [SECONDS["all"]])
-    yield Said("(# s to simulate", [SECONDS["simulate"]])
-    yield Said("# s to train, # s to score, # s for the board)", list(SECONDS.values())[2:])
+def seconds() -> Iterator[Phrase]:
+    yield Phrase("# s after the install", [SECONDS["all"]])
+    yield Phrase("(# s to simulate", [SECONDS["simulate"]])
+    yield Phrase("# s to train, # s to score, # s for the board)", list(SECONDS.values())[2:])

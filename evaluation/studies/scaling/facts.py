@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, Said, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, on, record, setup
 
 README = f"{STUDIES}/scaling/README.md"
 _CHOSEN = setup(README, "Tiny (30 M,")
@@ -21,7 +21,7 @@ def times_too_fast(preset: str) -> list[float]:
 
 
 @on(README)
-def links() -> Iterator[Said]:
+def links() -> Iterator[Phrase]:
     of_both = [
         {one["of"]: 100 * one["residual"] for one in record(f"scaling/{name}.json")["fits"]}
         for name in ("links", "links_tiny")
@@ -29,25 +29,25 @@ def links() -> Iterator[Said]:
     sizes = [one["buffer_bytes"] for one in record("scaling/links.json")["points"]]
     fitted = [fits["inside all_to_all"] for fits in of_both]
     assert round(fitted[0]) == round(fitted[1])
-    yield Said(
+    yield Phrase(
         "within # % (root mean square over seven sizes from # KiB to # MiB)",
         [fitted[0], min(sizes) / 2**10, max(sizes) / 2**20],
     )
-    yield Said("within # and # %, both", [fits["inside all_reduce"] for fits in of_both])
-    yield Said("one link within # and # %", [fits["link inside"] for fits in of_both])
+    yield Phrase("within # and # %, both", [fits["inside all_reduce"] for fits in of_both])
+    yield Phrase("one link within # and # %", [fits["link inside"] for fits in of_both])
 
 
 @on(README)
-def seconds() -> Iterator[Said]:
+def seconds() -> Iterator[Phrase]:
     tiny = [one["planned_s"] for one in steps("tiny")]
-    yield Said("# s planned): a plan was", [min(tiny)])
+    yield Phrase("# s planned): a plan was", [min(tiny)])
     least, most = times_too_fast("tiny")
-    yield Said("a plan was # to # % too fast", [100 - 100 / least, 100 - 100 / most])
-    yield Said("planned # % apart", [100 * (max(tiny) / min(tiny) - 1)])
+    yield Phrase("a plan was # to # % too fast", [100 - 100 / least, 100 - 100 / most])
+    yield Phrase("planned # % apart", [100 * (max(tiny) / min(tiny) - 1)])
     nano = {(one["ep_size"], one["planned_s"]) for one in steps("nano")}
     (_, alone), (_, spread) = sorted(nano)
-    yield Said("Nano (.9 M, # s planned)", [(alone + spread) / 2])
-    yield Said("# to # times too fast", times_too_fast("nano"))
+    yield Phrase("Nano (.9 M, # s planned)", [(alone + spread) / 2])
+    yield Phrase("# to # times too fast", times_too_fast("nano"))
     measured = [[one["measured_s"] for one in steps("nano") if one["ep_size"] == n] for n in (1, 2)]
     seen = [100 * (two / one - 1) for one, two in zip(*measured, strict=True)]
-    yield Said("planned as # %, seen as # and # %", [100 * (spread / alone - 1), *seen])
+    yield Phrase("planned as # %, seen as # and # %", [100 * (spread / alone - 1), *seen])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import fmean, stdev
 from typing import Any
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup, standings_of
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup, standings_of
 
 README = f"{STUDIES}/shodh/README.md"
 _ROUTES = {"top-1": "top-1", "dense": "dense", "by chance": "random", "oracle": "oracle"}
@@ -57,23 +57,23 @@ def latents_of_flow() -> Iterator[Row]:
 
 
 @on(README)
-def what_routing_buys() -> Iterator[Said]:
+def what_routing_buys() -> Iterator[Phrase]:
     means = {
         name: one["geometric_mean"] for (_, name), one in standings_of("shodh/study.json").items()
     }
     values = [means[arm][key] for arm in ("top-1", "dense") for key in ("mean", "standard_error")]
-    yield Said("(# +- # against # +- # of dense over both)", values)
+    yield Phrase("(# +- # against # +- # of dense over both)", values)
     oracle, dense = (_errors(arm, _ROLLOUTS[0]) for arm in ("oracle", "dense"))
     assert max(oracle) < min(dense)
-    yield Said("The oracle gains # % on channels", [_less(oracle, dense)])
+    yield Phrase("The oracle gains # % on channels", [_less(oracle, dense)])
     pairs = [
         [_latent_errors(arm, task) for arm in ("oracle", "dense", "top-1")] for task in _LATENTS
     ]
     assert all(max(oracle) < min(dense) for oracle, dense, _ in pairs)
     gains = [_less(oracle, dense) for oracle, dense, _ in pairs]
-    yield Said("it errs # % less on channels and # % less on porous media", gains)
+    yield Phrase("it errs # % less on channels and # % less on porous media", gains)
     _, (_, dense, prototypes) = pairs
-    yield Said("by nothing and by # %", [_less(prototypes, dense)])
+    yield Phrase("by nothing and by # %", [_less(prototypes, dense)])
 
 
 def _less(errors: list[float], others: list[float]) -> float:
@@ -90,18 +90,18 @@ def _purities(name: str) -> dict[int, list[float]]:
 
 
 @on(README)
-def purity() -> Iterator[Said]:
+def purity() -> Iterator[Phrase]:
     by_seed = [purity for seed in range(3) for purity in _purities(f"top-1-{seed}")[300]]
-    yield Said("by seed: # # #, # # #, # # #", by_seed)
+    yield Phrase("by seed: # # #, # # #, # # #", by_seed)
     floors = {one["untrained_purity"] for one in record("shodh/top-1-0.routing.json")["records"]}
-    yield Said("part the corpora with purity #,", list(floors))
+    yield Phrase("part the corpora with purity #,", list(floors))
     steps = _purities("emergence")
     fresh = steps.pop(0)
     first, second, last = zip(*(steps[step] for step in sorted(steps)), strict=True)
-    yield Said("from # at step 50 over # at 150 to # at 300", [last[0], last[2], last[-1]])
-    yield Said("the second from # to #", [second[0], second[-1]])
-    yield Said("stays at # to #", [min(first), max(first)])
-    yield Said("(# # #)", fresh)
+    yield Phrase("from # at step 50 over # at 150 to # at 300", [last[0], last[2], last[-1]])
+    yield Phrase("the second from # to #", [second[0], second[-1]])
+    yield Phrase("stays at # to #", [min(first), max(first)])
+    yield Phrase("(# # #)", fresh)
 
 
 @on(README)

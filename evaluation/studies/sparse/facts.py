@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from evaluation.studies.baselines.facts import inference
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup, standings_of, wins_of
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup, standings_of, wins_of
 
 README = f"{STUDIES}/sparse/README.md"
 STUDY = "sparse/study.json"
@@ -52,38 +52,38 @@ def _and_error(found: Any) -> list[float]:
 
 
 @on(README)
-def errors() -> Iterator[Row | Said]:
+def errors() -> Iterator[Row | Phrase]:
     ours, plain = both()
     means = [*_and_error(ours["geometric_mean"]), *_and_error(plain["geometric_mean"])]
-    yield Said("geometric means # +- # and # +- #, # % less", [*means, ahead()])
+    yield Phrase("geometric means # +- # and # +- #, # % less", [*means, ahead()])
     won = wins_of(STUDY, "MoE-FNO", "FNO")
     assert not won["clearly_worse"]
     counts = [won["better"], won["tasks"], won["clearly_better"]]
     difference = "clearly (beyond twice the standard error of the difference)"
-    yield Said(f"better on # of #, {difference} on #", counts)
+    yield Phrase(f"better on # of #, {difference} on #", counts)
     for label, corpus in _CORPORA.items():
         of_both = (one["errors"][f"zero_shot_{corpus}"] for one in (ours, plain))
         yield Row("", label, [value for one in of_both for value in _and_error(one)])
 
 
 @on(README)
-def price() -> Iterator[Said]:
+def price() -> Iterator[Phrase]:
     ours, plain = both()
     total, activated, flops = (
         ours[key] / plain[key]
         for key in ("parameters_total", "parameters_activated", "flops_per_frame")
     )
     millions = [plain["parameters_total"], ours["parameters_total"], ours["parameters_activated"]]
-    yield Said(
+    yield Phrase(
         "# M parameters; the mixture has # M, of which a sample passes # M",
         [value / 1e6 for value in millions],
     )
-    yield Said("(# MFLOP a frame for #)", [one["flops_per_frame"] / 1e6 for one in (ours, plain)])
-    yield Said(
+    yield Phrase("(# MFLOP a frame for #)", [one["flops_per_frame"] / 1e6 for one in (ours, plain)])
+    yield Phrase(
         "# % more FLOPs a frame, # times the activated parameters, # times those in memory",
         [100 * (flops - 1), activated, total],
     )
-    yield Said("these # % is left", [ahead()])
+    yield Phrase("these # % is left", [ahead()])
     found = record("sparse/layers.json")
     lowest, whole = (
         [
@@ -92,42 +92,42 @@ def price() -> Iterator[Said]:
         ]
         for modes in (5, 9)
     )
-    yield Said(
+    yield Phrase(
         "a layer takes # times the dense one's time, forward and backward, with 16", lowest[:1]
     )
-    yield Said(
+    yield Phrase(
         "with 16 and 32 experts and # with 64 (#, #, # for all 9 modes)", [lowest[2], *whole]
     )
     assert abs(lowest[0] - lowest[1]) < 0.01
-    yield Said("Adam included, # times", [found["steps"]["nano_moe_fno"]["of_dense"]])
+    yield Phrase("Adam included, # times", [found["steps"]["nano_moe_fno"]["of_dense"]])
 
 
 @on(README)
-def beside_the_board() -> Iterator[Said]:
+def beside_the_board() -> Iterator[Phrase]:
     board = standings_of("baselines/study.json")["FNO", "mixture_6"]
     means = [one["geometric_mean"]["mean"] for one in (board, both()[1])]
-    yield Said("falls from # to #", means)
+    yield Phrase("falls from # to #", means)
 
 
 @on(README)
-def routers() -> Iterator[Said]:
+def routers() -> Iterator[Phrase]:
     trained, fresh = inference("sparse/routing.json")
     assert len({one["value"] for one in trained}) == 1
     values = [trained[0]["value"], trained[0]["standard_error"], fresh["value"]]
-    yield Said("among the six: # +- # from both seeds, fresh weights #:", values)
+    yield Phrase("among the six: # +- # from both seeds, fresh weights #:", values)
 
 
 @on(README)
-def patches() -> Iterator[Said]:
+def patches() -> Iterator[Phrase]:
     shown = {
         (one["model"]["name"], one["task"]["corpus"]): one["scores"]["grid_imprint"]["value"]
         for one in record("sparse/grid.json")["records"]
     }
     three = [shown["MoE-POT", _CORPORA[name]] for name in ("NS 1e-3", "CFDBench", "CNS")]
-    yield Said("errors # times (NS 1e-3), # times (CFDBench) and # times (CNS)", three)
+    yield Phrase("errors # times (NS 1e-3), # times (CFDBench) and # times (CNS)", three)
     most = [max(shown[name, corpus] for corpus in _CORPORA.values()) for name in ("MoE-FNO", "FNO")]
     assert most == [shown["MoE-FNO", "pdebench_dr"], shown["FNO", "pdebench_dr"]]
-    yield Said("at most # times and in FNO's # (diffusion-reaction)", most)
+    yield Phrase("at most # times and in FNO's # (diffusion-reaction)", most)
 
 
 def _trials() -> dict[tuple[str, str], dict[str, float]]:
@@ -139,7 +139,7 @@ def _trials() -> dict[tuple[str, str], dict[str, float]]:
 
 
 @on(README)
-def rates() -> Iterator[Row | Said]:
+def rates() -> Iterator[Row | Phrase]:
     found = _trials()
     means = {key: prod(one.values()) ** (1 / len(one)) for key, one in found.items()}
     for label, name in _TRIALS.items():
@@ -149,7 +149,7 @@ def rates() -> Iterator[Row | Said]:
         100 * (1 - means["all modes routed", rate] / means["FNO", rate])
         for rate in ("6e-3", "1.2e-2")
     ]
-    yield Said("the mixture is # % ahead, at 1.2e-2, the best rate of both, # %", gains)
+    yield Phrase("the mixture is # % ahead, at 1.2e-2, the best rate of both, # %", gains)
     gases = [found[name, "2.4e-2"]["pdebench_cns_m0.1"] for name in ("FNO", "all modes routed")]
     assert max(gases) - min(gases) < 0.002
-    yield Said("(L2RE #)", gases[:1])
+    yield Phrase("(L2RE #)", gases[:1])

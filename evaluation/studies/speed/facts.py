@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, Said, by_hand, on, record
+from evaluation.studies.facts import STUDIES, Phrase, by_hand, on, record
 
 README = f"{STUDIES}/speed/README.md"
 
@@ -18,7 +18,7 @@ _BF16 = by_hand(
 
 
 @on(README)
-def yardstick() -> Iterator[Said]:
+def yardstick() -> Iterator[Phrase]:
     found = {one["name"]: one["value"] for one in record("speed/ratios.json")["figures"]}
     theirs = found["tiny, batch 8, whole step: the authors' code fp32 / published fp32"]
-    yield Said("# times the yardstick's seconds", [theirs])
+    yield Phrase("# times the yardstick's seconds", [theirs])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 
 README = f"{STUDIES}/strangers/README.md"
 SEEDS = ("seed0", "seed1")
@@ -49,7 +49,7 @@ def _of_seeds(part: str, *keys: str) -> list[float]:
 
 
 @on(README)
-def verdicts() -> Iterator[Row | Said]:
+def verdicts() -> Iterator[Row | Phrase]:
     strangers, known = "shares", "shares_of_known_physics"
     now, before = "right", "right_old"
     for label, values in {
@@ -71,22 +71,22 @@ def verdicts() -> Iterator[Row | Said]:
         ),
     }.items():
         yield Row("", label, values)
-    yield Said("# forecasts of strangers a seed", _of_seeds(strangers, "verdicts")[:1])
-    yield Said("# and # of the forecasts were", _of_seeds(strangers, "were_of_use"))
-    yield Said("to # and # of known physics", _of_seeds(known, "old_said_yes_wrongly"))
+    yield Phrase("# forecasts of strangers a seed", _of_seeds(strangers, "verdicts")[:1])
+    yield Phrase("# and # of the forecasts were", _of_seeds(strangers, "were_of_use"))
+    yield Phrase("to # and # of known physics", _of_seeds(known, "old_said_yes_wrongly"))
 
 
 @on(README)
-def routers() -> Iterator[Said]:
+def routers() -> Iterator[Phrase]:
     found = [record(f"strangers/{name}.json")["routers"] for name in SEEDS]
 
     def of(weights: str, key: str) -> list[float]:
         return [one[weights][key] for one in found]
 
     area, strange, known = "area_under_roc", "strangers_beyond_a_quarter", "known_beyond_a_quarter"
-    yield Said("theirs: # and # with trained weights", of("trained", area))
-    yield Said("# and # with fresh ones", of("fresh", area))
-    yield Said(
+    yield Phrase("theirs: # and # with trained weights", of("trained", area))
+    yield Phrase("# and # with fresh ones", of("fresh", area))
+    yield Phrase(
         "reached by # and # of # strangers (# and # of # trajectories of the corpora), with fresh "
         "weights by # and # (# and #)",
         [
@@ -98,8 +98,8 @@ def routers() -> Iterator[Said]:
 
 
 @on(README)
-def units() -> Iterator[Row | Said]:
-    yield Said("the last frame: #)", _of_seeds("units", "persistence")[:1])
+def units() -> Iterator[Row | Phrase]:
+    yield Phrase("the last frame: #)", _of_seeds("units", "persistence")[:1])
     for label, keys in {
         "in its own units": ["own_units"],
         "the same times 10": ["times_10"],
@@ -111,42 +111,42 @@ def units() -> Iterator[Row | Said]:
 
 
 @on(README)
-def few_runs() -> Iterator[Row | Said]:
+def few_runs() -> Iterator[Row | Phrase]:
     for one in record("strangers/gains.json")["simulations"]:
         tuned, scratch = one["fine_tuned"], one["from_scratch"]
         values = [one["repeating"], one["as_it_is"]]
         values += [kind[count] for kind in (tuned, scratch) for count in ("2", "16")]
         yield Row("", one["simulation"], values)
-    yield Said("the error is #, # and # of the floor's", [one["of_floor"] for one in gains()])
-    yield Said("#, # and # times less error", [one["from_2"] for one in gains()])
-    yield Said("and #, # and # with 16", [one["from_16"] for one in gains()])
+    yield Phrase("the error is #, # and # of the floor's", [one["of_floor"] for one in gains()])
+    yield Phrase("#, # and # times less error", [one["from_2"] for one in gains()])
+    yield Phrase("and #, # and # with 16", [one["from_16"] for one in gains()])
 
 
 @on(README)
-def bundled() -> Iterator[Said]:
+def bundled() -> Iterator[Phrase]:
     found = record(f"strangers/{BUNDLED}.json")
     of, known, median_error = found["shares"], found["shares_of_known_physics"], found["units"]
     seeds = [verdicts_of(name) for name in SEEDS]
-    yield Said("# of # forecasts were of use", [of["were_of_use"], of["verdicts"]])
+    yield Phrase("# of # forecasts were of use", [of["were_of_use"], of["verdicts"]])
     above = [*(one["of_use"] for one in seeds), seeds[0]["asked"]]
-    yield Said("(of the two models above # and # of #)", above)
-    yield Said("# % of the verdicts right, of a plain no # %", _percent(of))
-    yield Said("Of known physics # of # were", [known["were_of_use"], known["verdicts"]])
-    yield Said("and # % right, of a plain no # %", _percent(known))
+    yield Phrase("(of the two models above # and # of #)", above)
+    yield Phrase("# % of the verdicts right, of a plain no # %", _percent(of))
+    yield Phrase("Of known physics # of # were", [known["were_of_use"], known["verdicts"]])
+    yield Phrase("and # % right, of a plain no # %", _percent(known))
     waves, mass, plane = (
         {row for case in found["cases"] if case["simulation"] == name for row in _frames(case)}
         for name in ("korteweg de vries", "klein gordon walls", "kolmogorov flow")
     )
     assert plane == {0}
-    yield Said("long waves are good for # frames and told so", list(waves))
-    yield Said("waves with a mass for # and told so", list(mass))
+    yield Phrase("long waves are good for # frames and told so", list(waves))
+    yield Phrase("waves with a mass for # and told so", list(mass))
     keys = ("own_units", "times_10", "far_from_0", "own_units_auto")
-    yield Said(
+    yield Phrase(
         "median error # in a file's own, # times 10, # fifty deviations from zero, # in any",
         [median_error[key] for key in keys],
     )
     trained, fresh = (found["routers"][w]["area_under_roc"] for w in ("trained", "fresh"))
-    yield Said("strangers with #, fresh ones with #", [trained, fresh])
+    yield Phrase("strangers with #, fresh ones with #", [trained, fresh])
 
 
 def _percent(shares: dict[str, Any]) -> list[float]:

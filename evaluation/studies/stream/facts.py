@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evaluation.studies.facts import STUDIES, Row, Said, on, record, setup
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 
 README = f"{STUDIES}/stream/README.md"
 _FRAMES = {
@@ -19,10 +19,10 @@ _CHOSEN = setup(
 
 
 @on(README)
-def reading() -> Iterator[Row | Said]:
+def reading() -> Iterator[Row | Phrase]:
     results = record("stream/stream.json")["results"]
     for one in results:
         label = one["corpus"].replace("mixture of 6", "mixture of the six")
         yield Row("corpus", label, [one["stream"], one["whole"], one["ratio"]], columns=(2, 3, 4))
     roundings = results[-1]["float16_rounding"].values()
-    yield Said("float16 storage rounds by # to #", [min(roundings), max(roundings)])
+    yield Phrase("float16 storage rounds by # to #", [min(roundings), max(roundings)])

@@ -10,8 +10,8 @@ from typing import Any
 from evaluation.studies.facts import (
     ROOT,
     STUDIES,
+    Phrase,
     Row,
-    Said,
     fixed,
     on,
     record,
@@ -120,7 +120,7 @@ def zero_shot_tables() -> Iterator[str]:
 
 
 @on(README)
-def as_it_is() -> Iterator[Said]:
+def as_it_is() -> Iterator[Phrase]:
     def over(task: str, mixture: str, other: str) -> list[float]:
         return [_points()[m, mixture][task] / _points()[m, other][task] for m in _SIZES]
 
@@ -128,10 +128,12 @@ def as_it_is() -> Iterator[Said]:
         over(f"steady_shift_{corpus}", "poisson", "poisson-relative-l2")
         for corpus in (_IN_RANGE, _MILD, _FAR)
     ]
-    yield Said("makes errors # to # times smaller within the learnt range", _extremes(relative[0]))
-    yield Said("up to # times at the next rungs", [max(relative[1] + relative[2])])
+    yield Phrase(
+        "makes errors # to # times smaller within the learnt range", _extremes(relative[0])
+    )
+    yield Phrase("up to # times at the next rungs", [max(relative[1] + relative[2])])
     *dense, _ = over(f"steady_shift_{_IN_RANGE}", "three", "poisson")
-    yield Said("the mixture costs FNO # to # times the error on Poisson", _extremes(dense))
+    yield Phrase("the mixture costs FNO # to # times the error on Poisson", _extremes(dense))
 
 
 def _from_resonance(omega: float) -> float:
@@ -152,33 +154,33 @@ def _along_omega() -> dict[str, dict[int, float]]:
 
 
 @on(README)
-def resonances() -> Iterator[Said]:
-    yield Said("(omega = # |k|^2)", [_RESONANCE])
-    yield Said("# at omega 2, # at 4,", [_from_resonance(2), _from_resonance(4)])
+def resonances() -> Iterator[Phrase]:
+    yield Phrase("(omega = # |k|^2)", [_RESONANCE])
+    yield Phrase("# at omega 2, # at 4,", [_from_resonance(2), _from_resonance(4)])
     others = [_from_resonance(omega) for omega in range(1, 16) if omega not in (2, 4)]
-    yield Said("at least # at all others", [min(others)])
-    yield Said("# at 32.", [_from_resonance(32)])
+    yield Phrase("at least # at all others", [min(others)])
+    yield Phrase("# at 32.", [_from_resonance(32)])
     errors = _along_omega()
     ours = errors[_MIXTURE]
     assert round(ours[44]) == round(ours[47])
-    yield Said(
+    yield Phrase(
         "has # at omega 32, # at 41, # at 43, and # at 44 and 47, # to # away",
         [*(ours[w] for w in (32, 41, 43, 44)), _from_resonance(44), _from_resonance(47)],
     )
-    yield Said("is learnt by all (# to #)", _extremes([errors[model][1] for model in _SIZES]))
+    yield Phrase("is learnt by all (# to #)", _extremes([errors[model][1] for model in _SIZES]))
 
 
 @on(README)
-def times() -> Iterator[Said]:
+def times() -> Iterator[Phrase]:
     seconds: dict[int, list[float]] = {}
     paths = [*(ROOT / STUDIES / "transfer_scaling" / "records").glob("*.json")]
     for path in paths:
         one = json.loads(path.read_text())
         size = one["record"]["model"]["parameters_total"]
         seconds.setdefault(size, []).append(one["transfer"]["train_seconds"])
-    yield Said("All # fine-tunings", [len(paths)])
+    yield Phrase("All # fine-tunings", [len(paths)])
     small, _, mixture, large = (median(seconds[size]) for size in sorted(seconds))
-    yield Said(
+    yield Phrase(
         "# s per fine-tuning of FNO 67 K in the median, # of FNO 4.2 M, # of MoE-POT",
         [small, large, mixture],
     )
@@ -202,45 +204,47 @@ def _gains_after_poisson(corpus: str) -> dict[tuple[str, int], float]:
 
 
 @on(README)
-def fine_tuned_against_scratch() -> Iterator[Said]:
+def fine_tuned_against_scratch() -> Iterator[Phrase]:
     within, mild, far = (_gains_after_poisson(corpus) for corpus in (_IN_RANGE, _MILD, _FAR))
     least = {cell: gain for cell, gain in within.items() if gain < 3}
     assert set(least) == {(_SMALL, 8), (_MIXTURE, 128)}
-    yield Said("scratch** at least #x within the range at all but two", [3])
-    yield Said("(FNO 67 K at 8 samples #x, MoE-POT at 128 #x)", list(least.values()))
+    yield Phrase("scratch** at least #x within the range at all but two", [3])
+    yield Phrase("(FNO 67 K at 8 samples #x, MoE-POT at 128 #x)", list(least.values()))
     assert [cell for cell, gain in mild.items() if gain < 2] == [(_SMALL, 8)]
-    yield Said("and #x at the mild shift at all but one (FNO 67 K at 8, #x)", [2, mild[_SMALL, 8]])
-    yield Said("At the far shift it is # to #x", _extremes(list(far.values())))
+    yield Phrase(
+        "and #x at the mild shift at all but one (FNO 67 K at 8, #x)", [2, mild[_SMALL, 8]]
+    )
+    yield Phrase("At the far shift it is # to #x", _extremes(list(far.values())))
     dense = [within[model, 8] for model in (_SMALL, _MIDDLE, _LARGE)]
-    yield Said("at 8 samples it does (#, #, #x)", dense)
+    yield Phrase("at 8 samples it does (#, #, #x)", dense)
 
 
 @on(README)
-def one_equation_or_three() -> Iterator[Said]:
+def one_equation_or_three() -> Iterator[Phrase]:
     lost = {
         (m, corpus, count): _error(m, "three", corpus, count) / _error(m, "poisson", corpus, count)
         for m in _SIZES for corpus in (_IN_RANGE, _MILD, _FAR) for count in _COUNTS
     }  # fmt: skip
-    yield Said("errors are # to # times those after Poisson", _extremes(list(lost.values())))
+    yield Phrase("errors are # to # times those after Poisson", _extremes(list(lost.values())))
     *dense, ours = (lost[m, _IN_RANGE, 8] for m in _SIZES)
-    yield Said(
+    yield Phrase(
         "#x in range at 8 samples for MoE-POT, where the dense FNOs lose #, # and #x",
         [ours, *dense],
     )
     *gains, largest = (_gain(m, "three", _IN_RANGE, 8) for m in _SIZES)
     assert largest > max(gains)
-    yield Said("(#x for # to #x)", [largest, *_extremes(gains)])
+    yield Phrase("(#x for # to #x)", [largest, *_extremes(gains)])
     pairs = [
         _error(m, "three", _IN_RANGE, count) for count in (8, 128) for m in (_MIDDLE, _MIXTURE)
     ]
-    yield Said("(# for # at 8 samples, # for # at 128)", pairs)
-    yield Said(
+    yield Phrase("(# for # at 8 samples, # for # at 128)", pairs)
+    yield Phrase(
         "from scratch (# at 8 samples)", [_error(_MIXTURE, "poisson", _IN_RANGE, 8, "scratch")]
     )
 
 
 @on(README)
-def seeds() -> Iterator[Said]:
+def seeds() -> Iterator[Phrase]:
     def apart(model: str, count: int, source: str) -> float:
         errors = [
             one["error"] for one in _seeds(_cells()[model, "poisson", _IN_RANGE, count], source)
@@ -248,12 +252,12 @@ def seeds() -> Iterator[Said]:
         return float(100 * (max(errors) / min(errors) - 1))
 
     tuned = [apart(m, count, "pretrained") for m in _SIZES for count in _COUNTS]
-    yield Said("differ by # % at most fine-tuned and in range", [max(tuned)])
+    yield Phrase("differ by # % at most fine-tuned and in range", [max(tuned)])
     scratch = [apart(m, count, "scratch") for m in (_SMALL, _MIDDLE) for count in _COUNTS]
-    yield Said("by # to # % from scratch", _extremes(scratch))
+    yield Phrase("by # to # % from scratch", _extremes(scratch))
     mild = _cells()[_SMALL, "poisson", _MILD, 8]
     pairs = zip(_seeds(mild, "scratch"), _seeds(mild, "pretrained"), strict=True)
-    yield Said("have # and #.", [one["error"] / other["error"] for one, other in pairs])
+    yield Phrase("have # and #.", [one["error"] / other["error"] for one, other in pairs])
 
 
 def _power(model: str, corpus: str, source: str, one: int, other: int) -> float:
@@ -276,20 +280,20 @@ def powers() -> Iterator[Row]:
 
 
 @on(README)
-def cause_of_rates() -> Iterator[Said]:
+def cause_of_rates() -> Iterator[Phrase]:
     start = _points()[_SMALL, "poisson"][f"steady_shift_{_IN_RANGE}"]
-    yield Said("As it is the checkpoint has #;", [start])
+    yield Phrase("As it is the checkpoint has #;", [start])
     cell = _cells()[_SMALL, "poisson", _IN_RANGE, 8]
     looks = [one["validation_error"] for one in _seeds(cell, "pretrained")]
-    yield Said("(# and #), and # come out", [*looks, cell["pretrained"]["error"]["mean"]])
+    yield Phrase("(# and #), and # come out", [*looks, cell["pretrained"]["error"]["mean"]])
     smaller = _cells("causes/rates")[_SMALL, "poisson", _IN_RANGE, 8]
     errors = [one["error"] for one in _seeds(smaller, "pretrained", "causes/rates")]
-    yield Said("gives # and #, validation chooses it", errors)
-    yield Said("the gain is **#x**", [cell["scratch"]["error"]["mean"] / fmean(errors)])
+    yield Phrase("gives # and #, validation chooses it", errors)
+    yield Phrase("the gain is **#x**", [cell["scratch"]["error"]["mean"] / fmean(errors)])
     chosen = {source: _by_seed(source) for source in ("pretrained", "scratch")}
     rates = [one["learning_rate"] for one in chosen["pretrained"]]
     means = [fmean(one["error"] for one in chosen[source]) for source in ("scratch", "pretrained")]
-    yield Said(
+    yield Phrase(
         "validation keeps # of one seed and takes # of the other, and the gain stays #x",
         [*rates, means[0] / means[1]],
     )
@@ -311,10 +315,10 @@ def _by_seed(source: str) -> list[Any]:
 
 
 @on(README)
-def cause_of_the_loss() -> Iterator[Said]:
-    yield Said("end of its curve (#)", [_power(_SMALL, _MILD, "pretrained", 8, 32)])
+def cause_of_the_loss() -> Iterator[Phrase]:
+    yield Phrase("end of its curve (#)", [_power(_SMALL, _MILD, "pretrained", 8, 32)])
     scratch = [_error(_SMALL, "poisson", _MILD, count, "scratch") for count in _COUNTS]
-    yield Said("scratch has the same # to # at", _extremes(scratch))
+    yield Phrase("scratch has the same # to # at", _extremes(scratch))
     mild, within = (
         _cells("causes/loss")[_SMALL, "poisson-relative-l2", corpus, 8]
         for corpus in (_MILD, _IN_RANGE)
@@ -323,29 +327,31 @@ def cause_of_the_loss() -> Iterator[Said]:
     for source in ("pretrained", "scratch"):
         errors = [one["error"] for one in _seeds(mild, source, "causes/loss")]
         values += [fmean(errors), *errors]
-    yield Said("gives # (#, #) for # (#, #) from scratch, **#x**", [*values, mild["error_factor"]])
+    yield Phrase(
+        "gives # (#, #) for # (#, #) from scratch, **#x**", [*values, mild["error_factor"]]
+    )
     errors = [within[source]["error"]["mean"] for source in ("pretrained", "scratch")]
-    yield Said("in range # for #, #x", [*errors, within["error_factor"]])
+    yield Phrase("in range # for #, #x", [*errors, within["error_factor"]])
     squares = _error(_SMALL, "poisson", _IN_RANGE, 8, "scratch")
-    yield Said(
+    yield Phrase(
         "(# for # by the sum of squares, in range # for #)",
         [mild["scratch"]["error"]["mean"], scratch[0], errors[1], squares],
     )
 
 
 @on(README)
-def cause_of_the_floor() -> Iterator[Said]:
+def cause_of_the_floor() -> Iterator[Phrase]:
     task = f"steady_shift_{_IN_RANGE}"
-    yield Said(
+    yield Phrase(
         "it comes to # and the checkpoint as it is has #:",
         [_error(_MIXTURE, "poisson", _IN_RANGE, 128), _points()[_MIXTURE, "poisson"][task]],
     )
     scratch = [_error(_MIXTURE, "poisson", _IN_RANGE, count, "scratch") for count in _COUNTS]
-    yield Said("falls all along (#, #, #)", scratch)
+    yield Phrase("falls all along (#, #, #)", scratch)
     cell = _cells("causes/moe")[_MIXTURE, "poisson-relative-l2", _IN_RANGE, 128]
     errors = [cell[source]["error"]["mean"] for source in ("pretrained", "scratch")]
     floor = _points()[_MIXTURE, "poisson-relative-l2"][task]
-    yield Said("whose floor is #, it comes to # for # from scratch", [floor, *errors])
-    yield Said("(one seed), **#x**", [cell["error_factor"]])
+    yield Phrase("whose floor is #, it comes to # for # from scratch", [floor, *errors])
+    yield Phrase("(one seed), **#x**", [cell["error_factor"]])
     causes = [record(f"transfer_scaling/causes/{name}.json") for name in ("rates", "loss", "moe")]
-    yield Said("these # fine-tunings", [sum(len(one["points"]) for one in causes)])
+    yield Phrase("these # fine-tunings", [sum(len(one["points"]) for one in causes)])
