@@ -1,4 +1,4 @@
-"""Figures of how-tos and of the reference."""
+"""Figures of how-tos and of the reference, and all that follow from plans."""
 
 from collections.abc import Iterator
 
@@ -86,7 +86,7 @@ _SETUPS = (
         SCALE,
         "number of experts, 16;",
         "`whole` is `ep_size` 1:",
-        "(`ep_size` 1): 30 M parameters",
+        "(`ep_size` 1):",
         "32 GPUs; on 64 most",
         "`ep_size` 1 while",
         "80 GB hold it whole",
@@ -198,6 +198,22 @@ def _plan(preset: str, world: int, micro: int) -> StepForecast:
     return forecast(_run(preset).model, spread, _H100, Arrangement())
 
 
+def _parameters(preset: str) -> int:
+    return _plan(preset, 1, 1).cost.parameters.total
+
+
+@on("README.md")
+def sizes() -> Iterator[Phrase]:
+    least, most = (_parameters(preset) for preset in ("tiny", "medium"))
+    yield Phrase("# M to # B parameters)", [least / 1e6, most / 1e9])
+
+
+@on(f"{PAGES}/first-results.md")
+def sizes_in_a_table() -> Iterator[Phrase]:
+    for preset in ("tiny", "medium"):
+        yield Phrase(f"| {preset} | # M |", [_parameters(preset) / 1e6])
+
+
 @on(SCALE)
 def assumptions() -> Iterator[Phrase]:
     launches = [1e3 * seconds for seconds in (_H100.launch_s_per_block, _H100.launch_s_per_step)]
@@ -207,6 +223,7 @@ def assumptions() -> Iterator[Phrase]:
 
 @on(SCALE)
 def work_of_a_gpu() -> Iterator[Phrase]:
+    yield Phrase("# M parameters cost less to reduce", [_parameters("tiny") / 1e6])
     tiny, medium = (_plan(preset, 64, 64) for preset in ("tiny", "medium"))
     flops = [found.cost.flops_step for found in (tiny, medium)]
     sizes = [one / 1e9 for one in flops]

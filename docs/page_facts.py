@@ -33,7 +33,7 @@ SIX = {
 
 _OF_README = setup(
     README,
-    "(16 routed experts, 4 chosen per sample, 2 shared; 30 M to 0.5 B parameters)",
+    "(16 routed experts, 4 chosen per sample, 2 shared;",
     "Python 3.11 or later",
     "periodic | w | 10, 20 |",
     "density, pressure | 11 |",
@@ -64,8 +64,8 @@ _OF_FIRST = setup(
     "on 8 held-out trajectories",
     "and 32 held-out trajectories",
     "24 GiB (",
-    "| 30.2 M | fp32, ZeRO 1, `ep_size` 2, 2 samples per rank |",
-    "| 489.6 M | bf16, ZeRO 1, `ep_size` 2, 1 sample per rank |",
+    "fp32, ZeRO 1, `ep_size` 2, 2 samples per rank |",
+    "bf16, ZeRO 1, `ep_size` 2, 1 sample per rank |",
 )
 _OF_FAITHFUL = setup(
     FAITHFUL,
