@@ -8,29 +8,100 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 import figures  # noqa: E402
+from page_numbers import numbers_of  # noqa: E402
+
+from evaluation.studies.facts import Phrase, Row, short  # noqa: E402
 
 TABLE = "| net | error | steps |\n|---|---|---|\n| **ours** | {} |\n"
 
 
-def test_pages_say_what_their_records_do():
-    """Where this fails, the page is to be changed, not the record: python docs/figures.py."""
-    assert figures.check() == []
+@pytest.fixture(scope="module")
+def facts():
+    return figures.facts_by_page()
 
 
-@pytest.mark.parametrize("fact", ["geometric mean .181", figures.Row("net", "ours", [0.1806, 12])])
-def test_a_figure_that_does_not_follow_is_told(fact):
-    page = "The geometric\nmean is .18.\n\n" + TABLE.format(".180 | 12")
-    assert figures._fault(fact, page)
+@pytest.mark.parametrize("page", figures.pages())
+def test_a_page_says_what_its_records_do_and_has_no_number_besides(page, facts):
+    """Where this fails, change the page, or give its number a fact: python docs/figures.py."""
+    assert figures.faults_of((ROOT / page).read_text(), facts[page]) == []
 
 
-def test_a_figure_that_follows_is_not():
-    page = "a\ngeometric mean .181\n\n" + TABLE.format(".181 | 1,250")
-    assert figures._fault("geometric mean .181", page) is None
-    assert figures._fault(figures.Row("net", "ours", [0.1806, 1250]), page) is None
+@pytest.mark.parametrize("page", figures.pages())
+def test_any_digit_that_is_altered_on_a_page_is_noticed(page, facts):
+    text = (ROOT / page).read_text()
+    numbers = numbers_of(text)
+    for start, end in numbers[:: max(1, len(numbers) // 8)]:
+        digit = max(place for place in range(start, end) if text[place].isdigit())
+        other = str((int(text[digit]) + 5) % 10)  # no tie of a rounding
+        assert figures.faults_of(text[:digit] + other + text[digit + 1 :], facts[page])
+
+
+@pytest.mark.parametrize("page", figures.pages())
+def test_a_number_that_joins_a_page_is_noticed(page, facts):
+    text = (ROOT / page).read_text() + "\nIt errs by .1357 then.\n"
+    (fault,) = figures.faults_of(text, facts[page])
+    assert "[.1357]" in fault
+
+
+FACTS = [Phrase("geometric mean # after #,", [0.1806, 1.3e-5]), Row("net", "ours", [0.1806, 1250])]
+
+
+def page(mean: str, rate: str, error: str, steps: str) -> str:
+    return f"A geometric\nmean {mean} after {rate}, say.\n\n" + TABLE.format(f"{error} | {steps}")
+
+
+@pytest.mark.parametrize(
+    "right", [(".181", "1.3e-5", ".18", "1,250"), (".18", "1e-5", ".2", "1e3")]
+)
+def test_what_rounds_to_the_records_follows(right):
+    assert figures.mismatches(page(*right), FACTS) == figures.uncovered(page(*right), FACTS) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (".180", "1.3e-5", ".18", "1,250"),
+        (".181", "1.4e-5", ".18", "1,250"),
+        (".181", "1.3e-5", ".180", "1,250"),
+        (".181", "1.3e-5", ".18", "1,251"),
+        (".181", "1.3e-5", ".18", "250"),
+    ],
+)
+def test_what_does_not_is_told_and_its_numbers_are_held_by_nothing(wrong):
+    assert len(figures.mismatches(page(*wrong), FACTS)) == 1
+    assert len(figures.uncovered(page(*wrong), FACTS)) == 2
+
+
+def test_a_fact_is_not_the_beginning_of_a_longer_number():
+    assert Phrase("a mean of .18").fault("a mean of .181")
+    assert Phrase("a mean of .18").fault("a mean of .18, as said") is None
+    assert Phrase("8 of 6").fault("18 of 6")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`.5` and ```\n.5\n```\n",
+        "three seeds of 1,250 steps of 16 samples on 4, 8 and 16 cells of 64x64 or 32 x 32 points",
+        "| .5 | .6 |\n|---|---|\n| 4 boxes, .5 | words |\n",
+        "arXiv 2510.25803, of 2026-11-30, seeds 0 and 1, 3-D",
+        "[a link](a-0.5.md) <!-- .5 -->",
+    ],
+)
+def test_what_states_no_result_needs_no_fact(text):
+    assert numbers_of(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["an error of .5 of", "12 frames", "3.2x", "12 %", "| a |\n|---|\n| b | 7 |\n", "4 of 6"],
+)
+def test_what_may_state_one_does(text):
+    assert numbers_of(text)
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.18009, ".180"), (1.0951, "1.10"), (12.34, "12.3"), (0.0096, ".00960")]
 )
 def test_numbers_are_written_as_pages_do(value, text):
-    assert figures.short(value) == text
+    assert short(value) == text
