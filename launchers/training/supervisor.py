@@ -17,6 +17,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -88,6 +89,19 @@ class Command:
     def with_value(self, override: str) -> Self:
         """With a "key.path=value" that takes the place of any before."""
         return type(self)((*self.words, override))
+
+    def at_free_port(self) -> Self:
+        """With a port of its own where ranks meet, unless the words name one.
+
+        DeepSpeed's is the same for all: another training may have it, or what a killed one left.
+        """
+        found = self._place(_RANKS)
+        if found is None or self._place(("--master-port",)) is not None:
+            return self
+        with socket.socket() as free:
+            free.bind(("", 0))
+            port = free.getsockname()[1]
+        return type(self)((*self.words[:found], f"--master_port={port}", *self.words[found:]))
 
     def _place(self, names: Sequence[str]) -> int | None:
         """Where an option of one of these names is, the last one counting."""
@@ -184,7 +198,7 @@ class Supervisor:
         """Exit code of one start, once all that it has started is gone; negative of a signal."""
         try:
             process = subprocess.Popen(
-                command.words,
+                command.at_free_port().words,
                 stdout=self._said,
                 stderr=subprocess.STDOUT if self._said else None,
                 start_new_session=True,  # its group holds all that it will start

@@ -161,7 +161,7 @@ def test_weights_are_not_chosen_by_a_split_that_is_not_there(waves, tmp_path):
 def test_from_scratch_is_pre_training_of_the_same_architecture(waves, source, tmp_path):
     recipe = tmp_path / "own.yaml"
     recipe.write_text("{steps: 4, global_batch: 4, log_every: 1}")
-    own = ("--from_scratch", "--recipe", str(recipe), "steps=4", "seed=7")
+    own = ("--from_scratch", "--recipe", str(recipe), "steps=4", "seed=7", "validation.every=4")
     assert on_ranks(1, finetune, source, waves, tmp_path / "scratch", 1, None, own) == [0]
     model = Surrogate.from_pretrained(source).config.model_dump_json()
     same = (f"model={model}", "data.corpora=[toy_wave]", "steps=4", "global_batch=4", "seed=7")

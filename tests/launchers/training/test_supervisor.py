@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sys
 import textwrap
 import threading
@@ -255,3 +256,17 @@ def test_a_log_that_is_no_log_tells_of_no_stop(tmp_path, line):
 def test_a_number_of_ranks_is_a_number():
     with pytest.raises(UserError, match="--num_gpus abc: wanted a number of ranks"):
         _ = Command(("deepspeed", "--num_gpus", "abc", "launchers/pretrain.py")).ranks
+
+
+def test_every_start_of_several_ranks_has_a_port_of_its_own():
+    words = ("deepspeed", "--num_gpus", "2", "launchers/pretrain.py", "--output", "run")
+    started = Command(words).at_free_port()
+    name, _, port = started.words[1].partition("=")
+    assert name == "--master_port"
+    assert started.words == ("deepspeed", f"{name}={port}", *words[1:])
+    with socket.socket() as free:
+        free.bind(("", int(port)))
+    named = Command(("deepspeed", "--master_port", "29501", *words[1:]))
+    assert named.at_free_port() == named
+    alone = Command(("python", "launchers/pretrain.py", "--output", "run"))
+    assert alone.at_free_port() == alone
