@@ -1,9 +1,9 @@
 """Faults at random moments: supervised trainings in, how each of them ended out.
 
-Every trial is one training through the real launcher and the supervisor, in which one process is
-killed, terminated or stopped once. What comes out is compared with a training that was left alone:
-all logged numbers but the clock's, and the weights, bit for bit. A trial is a function of the
-drill's seed and its number, so that a drill goes on where it was left.
+Every trial is one training under the supervisor, of several ranks through DeepSpeed's launcher, in
+which one process is killed, terminated or stopped once. What comes out is compared with a training
+that was left alone: all logged numbers but the clock's, and the weights, bit for bit. A trial is a
+function of the drill's seed and its number, so that a drill goes on where it was left.
 """
 
 import contextlib
@@ -53,7 +53,8 @@ class Fault:
         drawn = random.Random(f"{seed}/{trial}")
         kind = drawn.choice(kinds)
         targets = [f"rank {rank}" for rank in range(ranks)]
-        if kind != "STOP":  # a launcher that is stopped only waits
+        # A launcher that is stopped only waits; one rank has none.
+        if kind != "STOP" and ranks > 1:
             targets += ["runner", "launcher"]
         return cls(kind, drawn.choice(targets), drawn.uniform(0, duration_s))
 
@@ -209,9 +210,9 @@ def _strike(
 
 
 def find(runner: int, target: str) -> int | None:
-    """The process of a target among those that `deepspeed` has started."""
-    if target == "runner":
-        return runner
+    """The process of a target: what the supervisor has started, or one below it."""
+    if target == "runner" or b"deepspeed.launcher.runner" not in _words(runner):
+        return runner  # without it, the one rank itself
     launchers = [p for p in _children(runner) if b"deepspeed.launcher.launch" in _words(p)]
     if not launchers:
         return None

@@ -31,10 +31,11 @@ _EXAMPLE = """example:
   foundation drill --trials 20 --shards shards --output drill --hung-after 0.5 \\
       steps=200 checkpoint.every=20
 
-One training is left alone; then every trial is one through DeepSpeed's launcher and the supervisor
-in which a rank or a launcher is killed (KILL), terminated (TERM) or stopped (STOP) at a random
-moment. What is logged and the weights must be those of the first one, bit for bit; else the code is
-1. The same command goes on where it was left. OUTPUT/drill.json is the record.
+One training is left alone; then every trial is one under the supervisor, through DeepSpeed's
+launcher if it has several ranks, in which a rank or a launcher is killed (KILL), terminated (TERM)
+or stopped (STOP) at a random moment. What is logged and the weights must be those of the first
+one, bit for bit; else the code is 1. The same command goes on where it was left. OUTPUT/drill.json
+is the record.
 """
 
 
@@ -46,7 +47,7 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.add_argument("--trials", type=positive, default=10, metavar="N", help="default 10")
     parser.add_argument("--preset", default="debug", help="of the trainings (default debug)")
     parser.add_argument("--ranks", type=positive, default=2, metavar="N", help="default 2")
-    parser.add_argument("--ep-size", type=positive, default=2, metavar="N", help="default 2")
+    parser.add_argument("--ep-size", type=positive, metavar="N", help="default: all ranks")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the faults (default 0)")
     parser.add_argument(
         "--kinds",
@@ -77,8 +78,7 @@ def _kinds(text: str) -> list[Kind]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.ranks == 1:
-        raise UserError("--ranks 1: DeepSpeed's launcher is for several; take 2")
+    options.ep_size = options.ep_size or options.ranks
     load_run_config(options.preset, options.overrides).check_ranks(options.ranks, options.ep_size)
     reference = _command(options, "alone")
     path, trials = options.output / "drill.json", []

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from runs import write_checkpoint
 from safetensors.torch import load_file, save_file
 
 from launchers.cli import main
-from launchers.training.drill import Fault, Trial, counts, difference, logged
+from launchers.training.drill import Fault, Trial, counts, difference, find, logged
 
 
 def finished(folder: Path, loss: float = 0.5, seconds: float = 1.0) -> Path:
@@ -72,6 +74,16 @@ def test_faults_are_of_the_kinds_that_were_asked_for():
     assert {(fault.kind, fault.target) for fault in faults} == {
         ("KILL", target) for target in ("rank 0", "rank 1", "runner", "launcher")
     }
+
+
+def test_a_run_of_one_rank_has_no_launcher():
+    faults = [Fault.drawn(0, trial, 1, 10.0) for trial in range(100)]
+    assert {(fault.kind, fault.target) for fault in faults} == {
+        (kind, "rank 0") for kind in ("KILL", "TERM", "STOP")
+    }
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alone:
+        assert find(alone.pid, "rank 0") == alone.pid
+        alone.kill()
 
 
 def test_counts_leave_out_faults_that_came_too_late():
