@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from runs import write_checkpoint
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -58,7 +57,7 @@ def test_the_image_runs_a_script_that_is_there_and_installs_what_make_installs()
 
 @pytest.mark.slow  # builds a wheel
 def test_a_wheel_forecasts_where_nothing_of_the_checkout_is(tmp_path):
-    """An environment with the dependencies alone, as the running one has them."""
+    """With the package's checkpoint, in an environment that has the dependencies alone."""
     copy = tmp_path / "copy"  # a build leaves files where it is made
     left_out = shutil.ignore_patterns(".*", "build", "dist", "studies", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT, copy, ignore=left_out)
@@ -82,7 +81,6 @@ def test_a_wheel_forecasts_where_nothing_of_the_checkout_is(tmp_path):
         archive.extractall(place)
     # A line of a path file brings no path files of that folder, so not the checkout's.
     Path(place, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    write_checkpoint(tmp_path / "model", resolution=32, patch=8)
     np.save(tmp_path / "flow.npy", np.random.default_rng(0).standard_normal((12, 32, 32)))
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     told = subprocess.run(
@@ -94,6 +92,6 @@ def test_a_wheel_forecasts_where_nothing_of_the_checkout_is(tmp_path):
         text=True,
     )
     assert told.stdout.startswith(str(environment))
-    run = [python, "-m", "launchers.cli", "predict", "model", "flow.npy", "--steps", "3"]
+    run = [python, "-m", "launchers.cli", "predict", "moe-fno-nano", "flow.npy", "--steps", "3"]
     subprocess.run([*run, "--output", "forecast.npy"], cwd=tmp_path, env=clean, check=True)
     assert np.isfinite(np.load(tmp_path / "forecast.npy")).all()
