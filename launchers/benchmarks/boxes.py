@@ -19,7 +19,8 @@ from torch import Tensor
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.stream.origin import Origin
-from evaluation.metrics import Forecast, Setting, measure
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.registry import measure
 from foundation import Surrogate
 from foundation.models.flow import FlowConfig
 from foundation.models.registry import ModelConfig, build_model
