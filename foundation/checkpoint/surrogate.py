@@ -17,9 +17,9 @@ from data_shards.stream.assemble import Samples, to_batch
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import placed_by_name, placed_in_order
 from data_shards.stream.origin import Origin
+from foundation.checkpoint.files import MAX_SHARD_SIZE
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
 from foundation.checkpoint.share import push_checkpoint
-from foundation.checkpoint.weights import MAX_SHARD_SIZE
 from foundation.models.native import finer_than, on_cells
 from foundation.models.registry import ModelConfig
 from foundation.models.rollout import Model, rollout

@@ -23,6 +23,7 @@ from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
 from foundation.train.health import HealthConfig
 from foundation.train.objectives import LossConfig
+from foundation.train.presets import preset_names
 from foundation.train.schedule import OneCycle, Schedule
 
 SIX_CORPORA = (
@@ -290,14 +291,6 @@ class RunConfig(Config):
             clip=self.clip,
             optimiser=self.optimiser,
         )
-
-
-def preset_names() -> list[str]:
-    """Names of the shipped presets."""
-    folder = files("foundation") / "presets"
-    return sorted(
-        e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml")
-    )
 
 
 def load_run_config(preset: str, overrides: list[str]) -> RunConfig:

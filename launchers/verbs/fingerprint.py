@@ -3,10 +3,8 @@
 import argparse
 import json
 
-from evaluation.simulation.report import judge
-from evaluation.simulation.scaling import scaling_for
 from launchers.console.arguments import Subparsers, add_parser, positive
-from launchers.console.simulation_options import add_file_options, open_both
+from launchers.console.simulation_options import add_file_options
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
@@ -35,6 +33,10 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from evaluation.simulation.report import judge
+    from evaluation.simulation.scaling import scaling_for
+    from launchers.console.simulation import open_both
+
     model, simulation = open_both(options)
     scaling = None
     if options.scale is not None:

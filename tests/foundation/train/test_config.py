@@ -13,8 +13,8 @@ from foundation.train.config import (
     first_difference,
     laid_over,
     load_run_config,
-    preset_names,
 )
+from foundation.train.presets import preset_names
 
 # DESIGN of the paper's three sizes: total and activated parameters in millions
 PUBLISHED = {"tiny": (30.2, 17.6), "small": (166.3, 90.8), "medium": (489.6, 288.2)}
