@@ -1,6 +1,8 @@
 """What a command computes on: a name from the command line in, a tried device or a model out."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -20,8 +22,6 @@ def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> S
             one of boxes.
     """
     device = usable_device(options.device)
-    if options.tf32:
-        torch.set_float32_matmul_precision("high")
     name = checkpoint or options.checkpoint
     model = Surrogate.from_pretrained(name).to(device)
     if model.config.dimensions == 3:
@@ -48,6 +48,29 @@ def open_continuing(options: argparse.Namespace) -> Surrogate:
             "answer how far to trust it"
         )
     return model
+
+
+@contextmanager
+def float32_products(*, rounded: bool = False) -> Iterator[None]:
+    """How a GPU multiplies in float32 until the end of the block, in this process.
+
+    Args:
+        rounded: what is multiplied, to TF32's 10 bits of mantissa; by default nothing is, whatever
+            torch does by default (of convolutions it rounds) and its environment asks for.
+    """
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if rounded else "highest")
+    torch.backends.cudnn.allow_tf32 = rounded
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def arithmetic(options: argparse.Namespace) -> str:
+    """What the options of `placing_options` let a network compute in, for reports."""
+    return "bfloat16" if options.bf16 else "tf32" if options.tf32 else "float32"
 
 
 def usable_device(name: str | None) -> torch.device:

@@ -27,7 +27,7 @@ from evaluation.simulation.scaling import Scaling, scaling_for
 from evaluation.simulation.solution import solve
 from foundation import Surrogate
 from foundation.models.members import ensemble_fingerprint
-from launchers.console.device import open_placed
+from launchers.console.device import arithmetic, float32_products, open_placed
 from launchers.console.progress import say
 from launchers.console.simulation import (
     open_problem,
@@ -43,6 +43,11 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(
             f"{options.output}: a folder; give --output the name of a file, of the input's format"
         )
+    with float32_products(rounded=options.tf32):
+        _predict(options)
+
+
+def _predict(options: argparse.Namespace) -> None:
     model = open_placed(options)
     steady = bool(model.config.layout.slots)
     if options.output is None:
@@ -70,7 +75,7 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     seen = scaling.applied(simulation) if scaling else simulation
     report = judge(model, seen, options.checkpoint, options.steps, scaling=scaling)
     future = forecast(model, seen, options.steps, report.keeps_detail)
-    text, plain = report.text, report.plain()
+    text, plain = report.text, {**report.plain(), "computed_in": arithmetic(options)}
     if terms is not None:
         future, bands = _banded(options, model, seen, future, terms, report.keeps_detail)
         text, plain = f"{text}\n\n{bands.text}", {**plain, "bands": bands.model_dump(mode="json")}
@@ -154,7 +159,8 @@ def _answer(options: argparse.Namespace, model: Surrogate) -> None:
     answer = solve(model, problem)
     write_simulation(answer.solution, options.output, overwrite=options.overwrite)
     _write(companions[".report.txt"], f"{answer.trust.text}\n".encode())
-    _write(companions[".report.json"], f"{answer.trust.model_dump_json(indent=1)}\n".encode())
+    told = json.loads(answer.trust.model_dump_json()) | {"computed_in": arithmetic(options)}
+    _write(companions[".report.json"], f"{json.dumps(told, indent=1)}\n".encode())
     _write(companions[".png"], draw_answer(problem, answer))
     _tell(answer.trust.text, "answer", options.output, companions)
 

@@ -31,6 +31,7 @@ from foundation.published.names import from_published
 from foundation.train.feed import Feed
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
+from launchers.console.device import float32_products
 
 pytestmark = pytest.mark.gpu
 
@@ -150,6 +151,31 @@ def test_a_pass_in_bfloat16_waits_for_nothing_and_repeats_bit_for_bit(unit, gene
             torch.cuda.set_sync_debug_mode("default")
     differing = [name for name in first if not torch.equal(first[name], second[name])]
     assert differing == []
+
+
+@pytest.mark.parametrize("product", [torch.matmul, F.conv2d])
+def test_products_are_rounded_to_tf32_where_asked_and_only_there(product, generator):
+    """Rounding to 10 bits of mantissa moves a number by 2 ** -11 of itself at most."""
+    x, w = (torch.randn(64, 64, 8, 8, generator=generator) for _ in range(2))
+    wanted = product(x.double(), w.double())
+    with float32_products():
+        whole = product(x.to(ON), w.to(ON))
+    with float32_products(rounded=True):
+        rounded = product(x.to(ON), w.to(ON))
+    assert apart(whole, wanted) < 1e-5
+    assert apart(rounded, wanted) < 2**-10
+    if ON.type == "cuda" and torch.cuda.get_device_capability(ON) >= (8, 0):
+        assert apart(rounded, wanted) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["moe_pot", "unet"])
+def test_forecasts_under_tf32_are_those_of_float32_but_for_its_rounding(name, generator):
+    model, batch = network_of(name).to(ON).eval(), random_batch(generator).to(ON)
+    fields = []
+    for rounded in (False, True):
+        with torch.no_grad(), float32_products(rounded=rounded):
+            fields.append(model(batch).fields)
+    assert apart(fields[1], fields[0]) < 2**-6
 
 
 def steps_of_engine(file: str) -> list[float]:
