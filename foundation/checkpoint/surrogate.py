@@ -24,7 +24,7 @@ from foundation.models.native import finer_than, on_cells
 from foundation.models.registry import ModelConfig
 from foundation.models.rollout import Model, rollout
 from foundation.models.types import ParameterCounts, Prediction
-from foundation.nn.compiled import compile_network
+from foundation.nn.compiled import compile_network, replayed_where_it_can_be
 
 
 class BlockRoute(NamedTuple):
@@ -135,7 +135,7 @@ class Surrogate(nn.Module):
         Raises:
             UserError: there is no C++ compiler.
         """
-        compile_network(self.network, replayed=True)
+        compile_network(self.network, replayed_where_it_can_be(self.network))
         return self
 
     def forward(self, batch: Batch) -> Prediction:
