@@ -26,6 +26,8 @@ from data_shards.ladders import Ladder, rung_card
 
 EVERYTHING = "all"
 _VERSION, _EARLIER = "@", "earlier"
+# libyaml's where there is one: ten times as fast, and lists of corpora read some sixty files.
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 @cache
@@ -163,7 +165,7 @@ def _stems(folder: str) -> tuple[str, ...]:
 def _values(folder: str, name: str) -> dict[str, Any]:
     """Values of a file, merged over those of the file that it is `like`."""
     text = (files("data_shards") / folder / f"{name}.yaml").read_text()
-    values: dict[str, Any] = yaml.safe_load(text)
+    values: dict[str, Any] = yaml.load(text, _LOADER)
     like = values.pop("like", None)
     return merged(_values(folder, like), values) if like else values
 

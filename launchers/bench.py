@@ -5,7 +5,7 @@ python launchers/bench.py --quick
 
 import sys
 
-from launchers.benchmarks.ratios import main
+from launchers.benchmarks.options import main
 
 if __name__ == "__main__":
     sys.exit(main())

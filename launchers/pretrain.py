@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from foundation.models.registry import build_model
-from foundation.train.config import load_run_config, preset_names
+from foundation.train.config import load_run_config
+from foundation.train.presets import preset_names
 from foundation.train.run_folder import Job
 from foundation.train.tokenizer import check_tokenizer
 from launchers.console.arguments import Parser

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from launchers import finetune, pretrain
-from launchers.benchmarks import ratios
+from launchers.benchmarks import options as bench
 from launchers.cli import build_parser
 from launchers.verbs import SUMMARIES
 
-SCRIPTS = {"pretrain": pretrain, "finetune": finetune, "bench": ratios}
+SCRIPTS = {"pretrain": pretrain, "finetune": finetune, "bench": bench}
 
 
 def pages() -> dict[str, str]:

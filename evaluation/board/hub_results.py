@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from evaluation.metrics import find_metric
+from evaluation.metrics.names import find_metric
 from evaluation.records.record import Record
 from evaluation.records.table import metric_title, number
 

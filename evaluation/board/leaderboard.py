@@ -36,7 +36,7 @@ from evaluation.board.wording import (
     terms_cells,
 )
 from evaluation.breakeven.record import BREAK_EVENS
-from evaluation.metrics import MetricName
+from evaluation.metrics.names import MetricName
 from evaluation.records.kinds import RecordFolder
 from evaluation.records.record import Record, ResultFile
 from evaluation.records.results import results_in

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from evaluation.board.board import Board
 from evaluation.board.shift import ShiftOf, shift_of
-from evaluation.metrics import METRICS
+from evaluation.metrics.names import METRICS
 
 EXACT = "_exact"
 

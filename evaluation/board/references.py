@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from data_shards.config import Config, read_yaml
 from evaluation.board.board import Column
-from evaluation.metrics import MetricName
+from evaluation.metrics.names import MetricName
 from evaluation.records.table import metric_title
 
 REFERENCES_TITLE = "Published, not run here"

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
-from evaluation.metrics import Forecast
 from evaluation.metrics.bands import scale_of
 from evaluation.metrics.conformal import conformal_factor, least_trajectories
+from evaluation.metrics.forecast import Forecast
 from evaluation.records.record import Calibration
 from evaluation.tasks.task import Task
 

@@ -11,7 +11,7 @@ from evaluation.harness.floors import floors_of
 from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.protocol import authors_order
 from evaluation.harness.scored_grid import check_laws, scored_stride, setting_of
-from evaluation.metrics import find_metric
+from evaluation.metrics.registry import find_measurement
 from evaluation.tasks.task import Task
 
 Window = tuple[int, int]  # trajectory, first frame of the context
@@ -125,7 +125,7 @@ def _check_headline(task: Task, corpus: ShardedCorpus, layout: ModelLayout) -> N
     stride = scored_stride(layout, corpus)
     grid = tuple(len(range(0, cells, stride)) for cells in layout.grid)
     setting = setting_of(task, corpus.card, grid, layout.grid == corpus.entry.grid)
-    if not find_metric(task.headline).applies(setting):
+    if not find_measurement(task.headline).applies(setting):
         raise UserError(
             f"task {task.name}: its headline {task.headline} does not apply to corpus "
             f"{corpus.name} on {' x '.join(map(str, grid))} points; choose another headline"

@@ -22,7 +22,8 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.windows import load_windows
 from evaluation.harness.compatible import as_asked, own_layout
 from evaluation.harness.scored_grid import cut_forecast
-from evaluation.metrics import MetricName, find_metric, measure
+from evaluation.metrics.names import MetricName, find_metric
+from evaluation.metrics.registry import find_measurement, measure
 from evaluation.records.predictions import PredictionReader
 from evaluation.records.record import Record, aggregate_all, along_parameter, predictions_path
 from evaluation.records.results import read_results
@@ -158,7 +159,7 @@ def _from_curves(task: Task, samples: SampleValues, names: Sequence[MetricName])
     curve = torch.from_numpy(samples.per_frame).float()  # as it was when it was measured
     found = {}
     for name in names:
-        from_curve = find_metric(name).from_curve
+        from_curve = find_measurement(name).from_curve
         if from_curve is not None:
             _check_within(name, task)
             found[name] = from_curve(curve, task.valid_threshold).double().numpy()

@@ -33,8 +33,10 @@ from evaluation.harness.forecaster import Forecaster
 from evaluation.harness.protocol import authors_order
 from evaluation.harness.ranks import Ranks
 from evaluation.harness.scored_grid import cut_forecast, scored_stride
-from evaluation.metrics import Forecast, MetricName, measure
 from evaluation.metrics.evolution import has_evolution, residual_fields
+from evaluation.metrics.forecast import Forecast
+from evaluation.metrics.names import MetricName
+from evaluation.metrics.registry import measure
 from evaluation.records.predictions import Precision, PredictionWriter
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import (

@@ -18,9 +18,10 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import ModelLayout, placement_of
 from data_shards.stream.windows import origin_of
-from evaluation.metrics import Forecast, Setting, scored_points
 from evaluation.metrics.equations import conserved, sides, solenoidal
 from evaluation.metrics.expression import names_of
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.points import scored_points
 from evaluation.tasks.task import Task
 
 

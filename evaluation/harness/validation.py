@@ -17,7 +17,8 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough, load_windows
 from evaluation.harness.scored_grid import scored_stride
-from evaluation.metrics import l2re, scored_points
+from evaluation.metrics.points import scored_points
+from evaluation.metrics.relative import l2re
 from foundation.models.rollout import rollout
 
 

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveInt, model_validator
 from data_shards.config import Config, later
 from data_shards.errors import UserError
 from data_shards.hashing import digest
-from evaluation.metrics import MetricName
+from evaluation.metrics.names import MetricName
 from evaluation.records.bootstrap import RESAMPLES, SEED, standard_error
 from evaluation.tasks.task import Aggregation, Task
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_shards.errors import UserError
-from evaluation.metrics import MetricName
+from evaluation.metrics.names import MetricName
 from evaluation.records.record import Record, identity
 
 # What numpy's reader of archives says of a file that is cut short or has changed.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from data_shards.errors import UserError
-from evaluation.metrics import find_metric
+from evaluation.metrics.names import find_metric
 from evaluation.records.record import Record
 
 

@@ -19,9 +19,10 @@ from evaluation.harness.forecaster import told_source
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.clusters import untrained_purity
+from evaluation.routing.collect import check_routed, collect_routes, temperature_of
 from evaluation.routing.fingerprints import Fingerprints, fingerprint
 from evaluation.routing.record import RoutingRecord, SplitName, find, shards_hash, splits_of
-from evaluation.routing.routes import Routes, check_routed, collect_routes, temperature_of
+from evaluation.routing.routes import Routes
 from evaluation.routing.sampling import Window, choose_windows
 from evaluation.routing.task import RoutingTask
 from foundation import Surrogate

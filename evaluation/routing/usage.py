@@ -11,13 +11,11 @@ it is scatter.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import entr
 
 from data_shards.config import Config
 from evaluation.routing.routes import Routes, over_trajectories
-from foundation.moe.purity import purity
 
 SHUFFLES = 100  # their mean is then known to a tenth of their spread
 _SEED = 51
@@ -63,6 +61,10 @@ def specialise(seen: Sequence[Routes]) -> tuple[Specialisation, ...]:
     Args:
         seen: test samples of each corpus.
     """
+    import torch  # seconds, which reading records does without
+
+    from foundation.moe.purity import purity
+
     weights = [_mean_weights(routes) for routes in seen]
     usage_KLE = np.stack([weights_MLE.mean(axis=0) for weights_MLE in weights])
     shuffled_L = _shuffled(weights)

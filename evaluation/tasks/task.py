@@ -17,8 +17,8 @@ from data_shards.catalogue import load_card
 from data_shards.config import Config, later
 from data_shards.errors import UserError, unknown_name
 from data_shards.hashing import digest
-from evaluation.metrics import MetricName, find_metric, frame_metric
 from evaluation.metrics.expression import names_of
+from evaluation.metrics.names import MetricName, find_metric, frame_metric
 from evaluation.tasks.files import card_window, read_groups, read_task_values
 
 BUILT_IN = Path(__file__).parent

@@ -15,9 +15,9 @@ from data_shards.atomic import replace_file
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES, snapshot
 from foundation.checkpoint.bundled import bundled
+from foundation.checkpoint.files import MAX_SHARD_SIZE
 from foundation.checkpoint.sums import check_sums, write_sums
 from foundation.checkpoint.weights import (
-    MAX_SHARD_SIZE,
     StoredTensor,
     digest_weights,
     read_json,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from data_shards.errors import UserError
+from foundation.checkpoint.files import INDEX, WEIGHTS
 from foundation.checkpoint.folder import CONFIG, read_config
-from foundation.checkpoint.weights import INDEX, WEIGHTS
 from foundation.models.registry import ModelConfig
 
 _DEPTH = 5  # folders below the one that is searched

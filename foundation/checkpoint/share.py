@@ -1,4 +1,4 @@
-"""Sharing: checkpoints and folders of shards to and from the Hub, proven before they go or stay."""
+"""Sharing: checkpoints to and from the Hub, proven before they go or stay."""
 
 import shutil
 from pathlib import Path
@@ -6,15 +6,12 @@ from typing import Any
 
 from data_shards.atomic import new_folder
 from data_shards.errors import UserError
-from data_shards.remote.hub import CHECKPOINT_FILES, upload, upload_folder
-from data_shards.shards.manifest import read_manifest
-from data_shards.shards.verify import verify
+from data_shards.remote.hub import CHECKPOINT_FILES, upload
+from foundation.checkpoint.files import INDEX, WEIGHTS
 from foundation.checkpoint.folder import find_folder, load_folder
 from foundation.checkpoint.sums import SUMS
-from foundation.checkpoint.weights import INDEX, WEIGHTS
 
 _WEIGHT_FILES = (WEIGHTS, INDEX, "model-*-of-*.safetensors", SUMS)
-_SHARD_FILES = ("*.tar", "manifest.json", "README.md", "LICENSE")
 
 
 def push_checkpoint(folder: Path, repo: str, **hub: Any) -> str:
@@ -66,34 +63,6 @@ def pull_checkpoint(repo: str, out: Path, **hub: Any) -> Path:
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error}); choose another place") from None
     return out
-
-
-def push_shards(folder: Path, repo: str, deep: bool = True, **hub: Any) -> str:
-    """Put a folder of shards on the Hub as a data set, with its card.
-
-    Args:
-        folder: of shards with their manifest.
-        repo: as "owner/name"; made if there is none.
-        deep: read and check every byte before it goes, rather than sizes only.
-        hub: `private`, `message`, `token`, `endpoint`, as `hub.upload_folder`.
-
-    Returns:
-        The data set's address.
-
-    Raises:
-        UserError: the folder is faulty, or the Hub does not take it.
-    """
-    if not read_manifest(folder).entries:
-        raise UserError(f"{folder}: no shards in it; make some with foundation shards generate")
-    report = verify(folder, deep=deep)
-    if not report.ok:
-        fault = report.faults[0]
-        raise UserError(
-            f"{folder}: {len(report.faults)} faults, nothing was pushed; {fault.shard}: "
-            f"{fault.message}"
-        )
-    message = hub.pop("message", None) or f"Push {folder.name}"
-    return upload_folder(folder, _SHARD_FILES, repo, message=message, **hub)
 
 
 def check_new(out: Path) -> None:

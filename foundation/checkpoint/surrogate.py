@@ -17,14 +17,14 @@ from data_shards.stream.assemble import Samples, to_batch
 from data_shards.stream.batch import Batch
 from data_shards.stream.layout import placed_by_name, placed_in_order
 from data_shards.stream.origin import Origin
+from foundation.checkpoint.files import MAX_SHARD_SIZE
 from foundation.checkpoint.folder import find_folder, fingerprint_of, load_folder, save_folder
 from foundation.checkpoint.share import push_checkpoint
-from foundation.checkpoint.weights import MAX_SHARD_SIZE
 from foundation.models.native import finer_than, on_cells
 from foundation.models.registry import ModelConfig
 from foundation.models.rollout import Model, rollout
 from foundation.models.types import ParameterCounts, Prediction
-from foundation.nn.compiled import compile_network
+from foundation.nn.compiled import compile_network, replayed_where_it_can_be
 
 
 class BlockRoute(NamedTuple):
@@ -135,7 +135,7 @@ class Surrogate(nn.Module):
         Raises:
             UserError: there is no C++ compiler.
         """
-        compile_network(self.network, replayed=True)
+        compile_network(self.network, replayed_where_it_can_be(self.network))
         return self
 
     def forward(self, batch: Batch) -> Prediction:

@@ -24,11 +24,8 @@ from torch import Tensor
 from data_shards.atomic import flush, new_file, replace_file
 from data_shards.errors import UserError
 from data_shards.untrusted import parse_json, read_text
+from foundation.checkpoint.files import INDEX, MAX_SHARD_SIZE, WEIGHTS
 from foundation.checkpoint.sums import SUMS
-
-WEIGHTS = "model.safetensors"
-INDEX = f"{WEIGHTS}.index.json"
-MAX_SHARD_SIZE = "5GB"  # as the Hub's libraries
 
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 _METADATA = {"format": "pt"}

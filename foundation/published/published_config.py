@@ -23,13 +23,12 @@ from foundation.models.dpot import DPOTConfig
 from foundation.models.moe_pot import MoEPOTConfig
 from foundation.models.registry import ModelConfig, outline_model, read_model_config
 from foundation.published.names import our_name, published_type, to_published
+from foundation.published.sources import PUBLISHED_MODES, PUBLISHED_TOP_K
 
 Shape = tuple[int, ...]
 PublishedConfig = MoEPOTConfig | DPOTConfig
 Origin = Literal["option", "args", "published value"]
 
-PUBLISHED_MODES = 32
-PUBLISHED_TOP_K = 4
 PUBLISHED_AGGREGATION = "exp_mlp"
 _FREQUENCIES = "time_agg_layer.gamma"  # the plain aggregation, "mlp", has none
 _PUBLISHED_ACTIVATION = "gelu"

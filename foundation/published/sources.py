@@ -5,6 +5,10 @@ Nothing is downloaded: the authors link their files from the pages below, and ma
 
 from dataclasses import dataclass
 
+# What a file of weights does not tell, and neither do its arguments.
+PUBLISHED_MODES = 32
+PUBLISHED_TOP_K = 4
+
 _MOE_POT = ("arXiv 2510.25803", "https://github.com/haiyangxin/MoEPOT")
 _DPOT = ("arXiv 2403.03542", "https://github.com/HaoZhongkai/DPOT")
 

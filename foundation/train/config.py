@@ -23,6 +23,7 @@ from foundation.models.registry import ModelConfig, read_model_config
 from foundation.parallel.layout import OptimiserConfig, StepConfig, check_layout
 from foundation.train.health import HealthConfig
 from foundation.train.objectives import LossConfig
+from foundation.train.presets import preset_names
 from foundation.train.schedule import OneCycle, Schedule
 
 SIX_CORPORA = (
@@ -119,7 +120,9 @@ class RunConfig(Config):
     # Of samples whose data are not finite: end the run, or leave them out, so many after a start.
     on_non_finite: Literal["stop", "skip"] = later("stop")
     max_skipped: PositiveInt = later(100)  # samples, and optimiser steps without an update
-    compile: bool = later(False)  # by torch, in the first steps; repays long runs in bfloat16
+    # By torch, in the first steps; repays long runs in bfloat16. reduce-overhead: on a GPU, forward
+    # and backward are replayed as CUDA graphs, which no GPU has run yet.
+    compile: Literal[False, True, "reduce-overhead"] = later(False)
     deterministic: bool = later(False)  # on a GPU too the same bits in every run; slower there
     # Scales of a network with named channels: those of its configuration, or measured over the
     # samples that are learnt from. A fine-tuned network keeps its own unless it is told to measure.
@@ -167,8 +170,18 @@ class RunConfig(Config):
     def _either_compiles_or_recomputes(self) -> Self:
         if self.compile and self.recompute:
             raise ValueError(
-                "compile=true and recompute=true: torch does not compile what is recomputed here; "
-                "choose one"
+                f"compile={str(self.compile).lower()} and recompute=true: torch does not compile "
+                "what is recomputed here; choose one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_hold_the_gradients_of_one_forward(self) -> Self:
+        if self.compile == "reduce-overhead" and self.accumulation > 1:
+            raise ValueError(
+                f"compile=reduce-overhead and accumulation={self.accumulation}: a CUDA graph "
+                "writes gradients where those of the forward before lie; set accumulation=1, or "
+                "compile=true"
             )
         return self
 
@@ -290,14 +303,6 @@ class RunConfig(Config):
             clip=self.clip,
             optimiser=self.optimiser,
         )
-
-
-def preset_names() -> list[str]:
-    """Names of the shipped presets."""
-    folder = files("foundation") / "presets"
-    return sorted(
-        e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml")
-    )
 
 
 def load_run_config(preset: str, overrides: list[str]) -> RunConfig:

@@ -19,11 +19,11 @@ from torch import Tensor
 from data_shards.atomic import new_folder
 from data_shards.errors import UserError, unknown_name
 from data_shards.remote.hub import CHECKPOINT_FILES
+from foundation.checkpoint.files import INDEX, MAX_SHARD_SIZE
 from foundation.checkpoint.folder import CONFIG, load_folder, read_config, save_folder
 from foundation.checkpoint.saved import newest_checkpoint, read_manifest, tags_of
 from foundation.checkpoint.share import check_new
 from foundation.checkpoint.sums import SUMS
-from foundation.checkpoint.weights import INDEX, MAX_SHARD_SIZE
 from foundation.models.registry import ModelConfig
 from foundation.train.run_folder import config_path, model_of, read_launch, read_run
 

@@ -26,6 +26,7 @@ from foundation.models.network import FieldNetwork
 from foundation.models.registry import ModelConfig, build_model
 from foundation.train.config import RunConfig, ValidationConfig, apply_override, laid_over
 from foundation.train.freeze import at_temperature_floor, freeze_routers
+from foundation.train.presets import recipe_names
 
 RouterMode = Literal["frozen", "free"]
 
@@ -41,11 +42,6 @@ class FineTuning:
 
     run: RunConfig
     router: RouterMode
-
-
-def recipe_names() -> list[str]:
-    """Names of the shipped recipes."""
-    return sorted(e.name.removesuffix(".yaml") for e in _folder().iterdir())
 
 
 def read_recipe(recipe: str) -> dict[str, Any]:

@@ -1,16 +1,9 @@
-"""One field of flow through a tokenizer and back: divergence, seconds, memory.
-
-The field is a curl of smooth random waves in a geometry, rms speed 1; the weights are fresh, since
-what holds by construction holds of any. Beside the preset's decoder stands its twin that decodes
-velocity freely. The call is the first one, which also solves for what the geometry lets through.
-Seconds are of this machine as busy as it was, those of its processors less so: no ratio.
-"""
+"""One field of flow through a tokenizer and back, as `foundation bench boxes --help` tells."""
 
 import argparse
 import json
 import resource
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,49 +12,23 @@ from torch import Tensor
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.stream.origin import Origin
-from evaluation.metrics import Forecast, Setting, measure
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.registry import measure
 from foundation import Surrogate
 from foundation.models.flow import FlowConfig
 from foundation.models.registry import ModelConfig, build_model
 from foundation.physics.staggered import curl, open_edges, open_faces
 from foundation.train.config import load_run_config
+from launchers.benchmarks.options import GEOMETRIES
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.tensor_bytes import most_bytes
 from launchers.console.device import usable_device
 
-GEOMETRIES = ("channel", "spheres")
 _RADIUS = 0.3  # of the solid sphere in the middle of every eighth of the box, of the eighth's side
 _MODES = 4  # of the waves, along each axis
 _AXES = {"u": "x", "v": "y", "w": "z"}
 _SIDES = ("left", "right", "bottom", "top", "front", "back")
 _DIVERGENCES = ("max_divergence", "max_divergence_stored")
-
-EXAMPLE = """examples:
-  python launchers/bench.py boxes --preset tokenizer --output tokenizer_128.json
-  python launchers/bench.py boxes --preset tokenizer_small --geometry channel --output small.json
-"""
-
-
-def add_boxes(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `boxes` to the bench's parser."""
-    parser = subjects.add_parser(
-        "boxes",
-        help="one field of flow through a tokenizer and back: divergence, seconds, memory",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--preset", default="tokenizer", help="of a tokenizer (default tokenizer)")
-    parser.add_argument(
-        "--geometry",
-        action="append",
-        choices=GEOMETRIES,
-        help="walls below and above, or eight solid spheres (default: both)",
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
-    parser.add_argument("overrides", nargs="*", metavar="key.path=value")
-    parser.set_defaults(run=bench_boxes)
 
 
 def bench_boxes(options: argparse.Namespace) -> None:

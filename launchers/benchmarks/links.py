@@ -35,24 +35,14 @@ from foundation.models.registry import ModelConfig, build_model, work_of
 from foundation.plan.cluster import Cluster
 from foundation.plan.cost import cost_of
 from foundation.plan.fit import Fit, Point, fitted
-from foundation.train.config import load_run_config, preset_names
+from foundation.train.config import load_run_config
+from launchers.benchmarks.options import BATCHES
 from launchers.benchmarks.provenance import provenance
-from launchers.console.arguments import positive, positives
 
 SIZES = tuple(4 * 2**power for power in range(10, 24, 2))  # bytes of a rank's buffer, to 16 MiB
-BATCHES = (1, 2, 4)
 _OFTEN = 5  # more rounds of collectives, which are short, than of steps
 _SIDE = 1024  # of matrices that show the peak
 _COPIED = 2**26  # bytes
-
-EXAMPLE = """examples:
-  python launchers/bench.py links --output links.json --cluster mine.yaml
-  foundation plan nano --world 2 --ep-size 2 --cluster mine.yaml
-
-On several nodes, where the network between them is to be measured too:
-  torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
-      launchers/bench.py links --preset medium --output links.json --cluster mine.yaml
-"""
 
 
 @dataclass(frozen=True)
@@ -70,33 +60,6 @@ class Measurement:
     rounds: int = 5
     preset: str = "nano"
     batches: tuple[int, ...] = BATCHES
-
-
-def add_links(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `links` to the bench's parser."""
-    parser = subjects.add_parser(
-        "links",
-        help="alpha and beta of the links between ranks, FLOP/s of a step: a file for plans",
-        description="Measure this machine's links and steps, for `foundation plan --cluster`.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--ranks", type=positive, default=2, help="started here, unless a launcher did (default 2)"
-    )
-    parser.add_argument(
-        "--preset", default="nano", choices=preset_names(), help="of the steps (default nano)"
-    )
-    parser.add_argument("--batches", type=positives, default=BATCHES, help="default 1,2,4")
-    parser.add_argument(
-        "--rounds",
-        type=positive,
-        default=5,
-        help="of steps (default 5); collectives run five times as often",
-    )
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
-    parser.add_argument("--cluster", type=Path, metavar="FILE.yaml", help="for plans")
-    parser.set_defaults(run=bench_links)
 
 
 def bench_links(options: argparse.Namespace) -> None:

@@ -1,13 +1,9 @@
-"""Measures what this machine does; what is judged are ratios taken in one run.
-
-Rounds alternate between the subject and its yardstick, because machines are shared and
-noisy; a record holds every round and the medians.
-"""
+"""Parts of the bench in, their figures out: printed as they come, then written."""
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +13,7 @@ import torch
 from data_shards.atomic import replace_file
 from data_shards.errors import UserError
 from data_shards.memory import keep_freed_memory
-from launchers.benchmarks.boxes import add_boxes
 from launchers.benchmarks.constraint import constraint_figures
-from launchers.benchmarks.links import add_links
 from launchers.benchmarks.mixture import mixture_figures
 from launchers.benchmarks.network import (
     compiled_figures,
@@ -29,65 +23,12 @@ from launchers.benchmarks.network import (
     recompute_figures,
     size_figures,
 )
+from launchers.benchmarks.options import QUICK, USUAL
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.published_code import check_clone
 from launchers.benchmarks.ranks import ranks_figures
 from launchers.benchmarks.runs import memory_figures, waiting_figures
-from launchers.benchmarks.stream import add_stream
 from launchers.benchmarks.timing import Figure
-from launchers.console.arguments import Parser, positive
-from launchers.console.exit_codes import guarded
-
-EXAMPLES = """examples:
-  python launchers/bench.py                                   # the ratios, some minutes
-  python launchers/bench.py --quick                           # one round, under a minute
-  python launchers/bench.py --shards quickstart/shards --output ratios.json   # and real runs
-  python launchers/bench.py --only mixture --only ranks --rounds 9
-  python launchers/bench.py --only network --authors ~/MoEPOT    # their own code beside ours
-  python launchers/bench.py stream --shards quickstart/shards --output stream.json
-  python launchers/bench.py links --output links.json --cluster mine.yaml
-  python launchers/bench.py boxes --preset tokenizer --output tokenizer_128.json
-  foundation bench --quick                                    # the same as a verb
-"""
-
-_USUAL = ("mixture", "network", "inference", "sizes", "kept", "ranks", "runs")
-PARTS = (*_USUAL, "compiled", "constraint")
-_ONLY = (
-    f"of {', '.join(_USUAL)}; or compiled or constraint, left out unless they are named; kept: "
-    "what keeping freed memory saves"
-)
-_QUICK = ("mixture", "network", "inference")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of ratios, and of subjects that are measured by themselves."""
-    parser = Parser(
-        prog="bench.py",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser)
-    return parser
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the ratios, and the other subjects."""
-    parser.add_argument("--quick", action="store_true", help=f"one round of {', '.join(_QUICK)}")
-    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=_ONLY)
-    parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
-    parser.add_argument(
-        "--shards", type=Path, metavar="DIR", help="to train on; without them runs are left out"
-    )
-    parser.add_argument(
-        "--authors", type=Path, metavar="CLONE", help="the authors' code, to be run and timed too"
-    )
-    parser.add_argument("--output", type=Path, metavar="FILE.json", help="record to write")
-    parser.set_defaults(run=bench_ratios)
-    subjects = parser.add_subparsers(metavar="SUBJECT", title="measured by themselves")
-    add_stream(subjects)
-    add_links(subjects)
-    add_boxes(subjects)
 
 
 def bench_ratios(options: argparse.Namespace) -> None:
@@ -97,7 +38,7 @@ def bench_ratios(options: argparse.Namespace) -> None:
 
     if options.only and "runs" in options.only and options.shards is None:
         raise UserError("the part `runs` trains on shards: add --shards DIR")
-    wanted = options.only or (_QUICK if options.quick else _USUAL)
+    wanted = options.only or (QUICK if options.quick else USUAL)
     if options.authors is not None:
         if "network" not in wanted:
             raise UserError("--authors is timed in the part `network`; add --only network")
@@ -153,9 +94,3 @@ def _write(path: Path, figures: list[Figure], device: torch.device, rounds: int)
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, f"{json.dumps(record, indent=1)}\n".encode())
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point."""
-    options = build_parser().parse_args(arguments)
-    return guarded(lambda: options.run(options))

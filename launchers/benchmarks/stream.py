@@ -21,27 +21,9 @@ from data_shards.stream.stream import SampleStream, StreamConfig
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.timing import in_turns
 from launchers.benchmarks.whole_trajectories import read_whole, unpack
-from launchers.console.arguments import positive
 
 CHANNELS = 4
 CONTEXT = 10
-
-
-def add_stream(subjects: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `stream` to the bench's parser."""
-    parser = subjects.add_parser(
-        "stream", help="samples/s per core of the stream against whole trajectories from HDF5"
-    )
-    parser.add_argument("--shards", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--split", default="train", help="default: train")
-    parser.add_argument("--corpus", action="append", metavar="NAME", help="default: all there")
-    parser.add_argument(
-        "--resolution", type=positive, default=128, metavar="R", help="default: 128"
-    )
-    parser.add_argument("--samples", type=positive, default=64, help="per round (default: 64)")
-    parser.add_argument("--rounds", type=positive, default=5, help="default: 5")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
-    parser.set_defaults(run=bench_stream)
 
 
 def bench_stream(options: argparse.Namespace) -> None:

@@ -1,6 +1,8 @@
 """What a command computes on: a name from the command line in, a tried device or a model out."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -8,30 +10,11 @@ from data_shards.errors import UserError
 from foundation import Surrogate
 
 
-def add_placing_options(parser: argparse.ArgumentParser) -> None:
-    """The device of a model that forecasts, and how it computes there."""
-    parser.add_argument("--device", help="cpu, cuda, cuda:1; the first GPU by default, if any")
-    precision = parser.add_mutually_exclusive_group()
-    precision.add_argument(
-        "--bf16", action="store_true", help="compute in bfloat16; by default in float32"
-    )
-    precision.add_argument(
-        "--tf32",
-        action="store_true",
-        help="float32, but products of numbers rounded to 10 bits of mantissa; faster on a GPU",
-    )
-    parser.add_argument(
-        "--compile",
-        action="store_true",
-        help="compile the network first: some minutes that many forecasts repay, on a GPU",
-    )
-
-
 def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> Surrogate:
     """The checkpoint that the options name, on their device.
 
     Args:
-        options: with `checkpoint` and those of `add_placing_options`.
+        options: with `checkpoint` and those of `placing_options`.
         checkpoint: another one, in the same place.
 
     Raises:
@@ -39,8 +22,6 @@ def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> S
             one of boxes.
     """
     device = usable_device(options.device)
-    if options.tf32:
-        torch.set_float32_matmul_precision("high")
     name = checkpoint or options.checkpoint
     model = Surrogate.from_pretrained(name).to(device)
     if model.config.dimensions == 3:
@@ -67,6 +48,29 @@ def open_continuing(options: argparse.Namespace) -> Surrogate:
             "answer how far to trust it"
         )
     return model
+
+
+@contextmanager
+def float32_products(*, rounded: bool = False) -> Iterator[None]:
+    """How a GPU multiplies in float32 until the end of the block, in this process.
+
+    Args:
+        rounded: what is multiplied, to TF32's 10 bits of mantissa; by default nothing is, whatever
+            torch does by default (of convolutions it rounds) and its environment asks for.
+    """
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if rounded else "highest")
+    torch.backends.cudnn.allow_tf32 = rounded
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def arithmetic(options: argparse.Namespace) -> str:
+    """What the options of `placing_options` let a network compute in, for reports."""
+    return "bfloat16" if options.bf16 else "tf32" if options.tf32 else "float32"
 
 
 def usable_device(name: str | None) -> torch.device:

@@ -1,4 +1,4 @@
-"""`foundation plan --cluster`: options and a run's configuration in, seconds and limits printed."""
+"""`foundation plan --cluster`: a run's configuration in, seconds and limits printed."""
 
 import argparse
 import json
@@ -14,7 +14,6 @@ from foundation.plan.placement import placed
 from foundation.plan.step_time import Arrangement
 from foundation.plan.traffic import Spread
 from foundation.train.config import RunConfig, apply_override
-from launchers.console.arguments import exponent
 
 _PREFIX = "cluster."
 _PARTS = {
@@ -28,36 +27,6 @@ _PARTS = {
 }
 _COLUMNS = "  {:>6} {:>4} {:>8} {:>6} {:>10} {:>11} {:>6}  {:<16} {:>8}  {}"
 _HEADER = ("GPUs", "ep", "experts", "micro", "ms/step", "samples/s", "eff.", "bound by", "GiB/GPU")
-
-
-def add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    """Add what is said of a cluster and of how a run lies on it."""
-    group = parser.add_argument_group("on a cluster")
-    group.add_argument(
-        "--cluster", metavar="NAME", help=f"{', '.join(cluster_names())}, or a FILE.yaml"
-    )
-    group.add_argument(
-        "--across", action="store_true", help="experts across nodes (default: inside them)"
-    )
-    group.add_argument(
-        "--hierarchical",
-        action="store_true",
-        help="samples travel once to a node and on from there; simulated only: training's "
-        "exchange is flat",
-    )
-    group.add_argument(
-        "--overlap",
-        choices=("none", "exchange", "gradients", "both"),
-        default="none",
-        help="exchange beside the shared experts, gradients beside the backward pass",
-    )
-    group.add_argument(
-        "--skew",
-        type=exponent,
-        default=0.0,
-        metavar="S",
-        help="preference of routes: the n-th expert is drawn as n ** -S (default 0: none)",
-    )
 
 
 def split_overrides(overrides: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from foundation.train.finetuning import recipe_names
+from foundation.train.presets import recipe_names
 from launchers.console.arguments import positive
 
 

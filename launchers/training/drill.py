@@ -9,7 +9,6 @@ function of the drill's seed and its number, so that a drill goes on where it wa
 import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -20,43 +19,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
 from data_shards.errors import UserError
 from foundation.checkpoint.folder import load_folder
 from foundation.train.run_folder import model_of
+from launchers.training.fault import KINDS, Fault
 from launchers.training.process import TrainingFailedError
 from launchers.training.supervisor import Command, Supervisor
 
-Kind = Literal["KILL", "TERM", "STOP"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 _RESTARTS, _PAUSE_S = 3, 0.5
 _CLOCKS = re.compile(r"seconds|samples_per_s|memory")
 _LOOK_S = 0.05
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is done to whom, and when."""
-
-    kind: Kind
-    target: str  # "rank 0", "runner" (`deepspeed`), "launcher" (which it starts, and the ranks)
-    after_s: float  # of the start
-
-    @classmethod
-    def drawn(
-        cls, seed: int, trial: int, ranks: int, duration_s: float, kinds: Sequence[Kind] = KINDS
-    ) -> "Fault":
-        """That of a trial."""
-        drawn = random.Random(f"{seed}/{trial}")
-        kind = drawn.choice(kinds)
-        targets = [f"rank {rank}" for rank in range(ranks)]
-        # A launcher that is stopped only waits; one rank has none.
-        if kind != "STOP" and ranks > 1:
-            targets += ["runner", "launcher"]
-        return cls(kind, drawn.choice(targets), drawn.uniform(0, duration_s))
 
 
 @dataclass(frozen=True)

@@ -201,9 +201,11 @@ def _work(
         experts="stacked" if has_stacks(model) else "apart",
     )
     if run.compile:
-        compile_network(model)
+        compile_network(model, "default" if run.compile is True else run.compile)
         if ranks.is_first:
             print("compile: the first step takes a minute or two", file=sys.stderr)
+            if run.compile == "reduce-overhead" and ranks.device.type != "cuda":
+                print("compile: CUDA graphs are made on a GPU only", file=sys.stderr)
     pulse.at("builds the engine")
     engine = build_engine(model, deepspeed_config, options.ep_size)
     pulse.at("reads the newest checkpoint")

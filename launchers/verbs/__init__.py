@@ -1,7 +1,7 @@
 """The verbs of the console command, one module each, in the order of `foundation --help`.
 
-A verb's module is imported only when it is the one asked for: torch takes
-seconds, which neither `--help` nor the workers of a generator need.
+A verb's module holds its options, and is imported only when it is the one asked for. What needs
+torch, which takes seconds, is imported when the verb runs: long ones have a module in `work`.
 """
 
 import argparse

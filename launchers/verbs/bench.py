@@ -1,6 +1,6 @@
 """`foundation bench`: what this machine does, as ratios of one run."""
 
-from launchers.benchmarks.ratios import EXAMPLES, add_options
+from launchers.benchmarks.options import EXAMPLES, add_options
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 

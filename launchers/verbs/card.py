@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from evaluation.board.model_card import read_evidence, write_card
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
@@ -29,6 +28,8 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from evaluation.board.model_card import read_evidence, write_card
+
     folder = options.checkpoint
     evidence = read_evidence(options.records, options.shards, options.fingerprints)
     for line in write_card(folder, evidence, options.dataset, options.license):

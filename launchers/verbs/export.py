@@ -1,18 +1,10 @@
 """`foundation export`: a training folder in, a checkpoint folder with its card out."""
 
 import argparse
-import json
-import shutil
 from pathlib import Path
 
-from data_shards.errors import UserError
-from evaluation.board.model_card import read_evidence, write_card
-from foundation.checkpoint.bundled import bundled
-from foundation.checkpoint.folder import fingerprint_of
-from foundation.checkpoint.weights import MAX_SHARD_SIZE
-from foundation.train.export import export_run
+from foundation.checkpoint.files import MAX_SHARD_SIZE
 from launchers.console.arguments import Subparsers, add_parser, add_shards_option
-from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
@@ -78,29 +70,6 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    evidence = read_evidence(options.records, options.shards, options.fingerprints)
-    source = export_run(
-        bundled().get(str(options.run_folder), options.run_folder),
-        options.out,
-        checkpoint=options.checkpoint,
-        max_shard_size=options.max_shard_size,
-        bf16=options.bf16,
-    )
-    try:
-        notes = write_card(options.out, evidence, options.dataset, options.license)
-    except UserError:
-        shutil.rmtree(options.out)  # made a moment ago: whole, with its card, or not at all
-        raise
-    for line in notes:
-        say(f"note: {line}")
-    if options.json:
-        values = {
-            "checkpoint": str(options.out),
-            "source": str(source.path),
-            "steps": source.steps,
-            "fingerprint": fingerprint_of(options.out),
-        }
-        print(json.dumps(values, indent=2))
-        return
-    seen = "" if source.steps is None else f", step {source.steps}"
-    print(f"from: {source.path}{seen}\ncheckpoint: {options.out}")
+    from launchers.work.export import run
+
+    run(options)

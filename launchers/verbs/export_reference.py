@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from foundation.published.published import export_published
 from launchers.console.arguments import CHECKPOINT_HELP, Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
@@ -27,5 +26,7 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from foundation.published.published import export_published
+
     config = export_published(options.checkpoint, options.out)
     print(f"{config.model_type} under the published names: {options.out}")

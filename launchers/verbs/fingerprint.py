@@ -3,10 +3,8 @@
 import argparse
 import json
 
-from evaluation.simulation.report import judge
-from evaluation.simulation.scaling import scaling_for
 from launchers.console.arguments import Subparsers, add_parser, positive
-from launchers.console.simulation_options import add_file_options, open_both
+from launchers.console.simulation_options import add_file_options
 from launchers.verbs import SUMMARIES
 
 _EXAMPLES = """examples:
@@ -35,10 +33,17 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from evaluation.simulation.report import judge
+    from evaluation.simulation.scaling import scaling_for
+    from launchers.console.device import arithmetic, float32_products
+    from launchers.console.simulation import open_both
+
     model, simulation = open_both(options)
-    scaling = None
-    if options.scale is not None:
-        scaling = scaling_for(options.scale, model, simulation, options.steps)
-        simulation = scaling.applied(simulation)
-    report = judge(model, simulation, options.checkpoint, options.steps, scaling=scaling)
-    print(json.dumps(report.plain(), indent=1) if options.json else report.text)
+    with float32_products(rounded=options.tf32):
+        scaling = None
+        if options.scale is not None:
+            scaling = scaling_for(options.scale, model, simulation, options.steps)
+            simulation = scaling.applied(simulation)
+        report = judge(model, simulation, options.checkpoint, options.steps, scaling=scaling)
+    told = {**report.plain(), "computed_in": arithmetic(options)}
+    print(json.dumps(told, indent=1) if options.json else report.text)

@@ -4,8 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from foundation.published.published import import_published
-from foundation.published.published_config import PUBLISHED_MODES, PUBLISHED_TOP_K, Told
+from foundation.published.sources import PUBLISHED_MODES, PUBLISHED_TOP_K
 from launchers.console.arguments import Subparsers, add_parser, positive
 from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
@@ -46,6 +45,9 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from foundation.published.published import import_published
+    from foundation.published.published_config import Told
+
     told = Told(modes=options.modes, top_k=options.top_k)
     made = import_published(options.file, options.out, told)
     for remark in made.remarks:

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-from evaluation.board.leaderboard import tables_markdown, write_leaderboard
-from evaluation.board.wording import notes
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
@@ -30,6 +28,9 @@ def add_verb(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(options: argparse.Namespace) -> None:
+    from evaluation.board.leaderboard import tables_markdown, write_leaderboard
+    from evaluation.board.wording import notes
+
     board = write_leaderboard(options.records, options.output)
     print(tables_markdown(board))
     for note in notes(board):

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from foundation.checkpoint.share import pull_checkpoint
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
@@ -35,6 +34,8 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from foundation.checkpoint.share import pull_checkpoint
+
     out = pull_checkpoint(
         options.repo,
         options.out,

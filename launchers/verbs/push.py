@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from foundation.checkpoint.bundled import bundled
-from foundation.checkpoint.share import push_checkpoint
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 
@@ -43,6 +42,8 @@ def add_push_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from foundation.checkpoint.share import push_checkpoint
+
     address = push_checkpoint(
         bundled().get(str(options.out), options.out),
         options.repo,

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from foundation.checkpoint.share import push_shards
 from launchers.console.arguments import Subparsers, add_parser
 from launchers.verbs import SUMMARIES
 from launchers.verbs.push import add_push_options
@@ -29,6 +28,8 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from data_shards.remote.share import push_shards
+
     address = push_shards(
         options.folder,
         options.repo,

@@ -1,16 +1,9 @@
 """`foundation rescore`: a results file in, a new one out, without running any model."""
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_shards.errors import UserError
-from evaluation.harness.rescore import Rescoring, rescore
-from evaluation.records.record import samples_path
-from evaluation.records.results import check_writable, save_results
-from evaluation.records.table import result_table
 from launchers.console.arguments import Subparsers, add_parser, add_shards_option, positive
-from launchers.console.progress import progress, say
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -42,26 +35,6 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.output.resolve() == options.record.resolve():
-        raise UserError(f"{options.output}: is the file to read; choose another --output")
-    check_writable(options.output, options.overwrite)
-    wanted = Rescoring(
-        metrics=tuple(name.strip() for name in options.metrics.split(",") if name.strip()),
-        aggregation=options.aggregate,
-        keys=options.keys,
-        resamples=options.resamples,
-    )
+    from launchers.work.rescore import run
 
-    def watch(positions: Sequence[int]) -> Iterator[int]:
-        return progress(positions, total=len(positions), label="rescore", unit="record")
-
-    judged = rescore(options.record, wanted, options.shards, watch)
-    for name in wanted.metrics:
-        if not any(name in record.scores for record, samples in judged):
-            say(f"{name} applies to none of these tasks")
-    save_results(options.output, judged)
-    if options.json:
-        print(options.output.read_text(), end="")
-        return
-    print(result_table([record for record, samples in judged]))
-    print(f"\nresults: {options.output}\nper sample: {samples_path(options.output)}")
+    run(options)

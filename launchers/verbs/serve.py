@@ -15,7 +15,7 @@ from launchers.console.arguments import (
     not_negative,
     positive,
 )
-from launchers.console.device import add_placing_options, open_continuing
+from launchers.console.placing_options import add_placing_options
 from launchers.console.progress import say
 from launchers.verbs import SUMMARIES
 
@@ -62,8 +62,10 @@ def _run(options: argparse.Namespace) -> None:
             "serve needs a library that is not installed; pip install 'moe-pot[serve]'"
         ) from None
     from evaluation.simulation.page.explorer import Explorer
+    from launchers.console.device import float32_products, open_continuing
 
-    with _listen(options.host, options.port) as listening:
+    products = float32_products(rounded=options.tf32)
+    with _listen(options.host, options.port) as listening, products:
         explorer = Explorer(open_continuing(options), options.checkpoint, options.shards)
         _serve(explorer, listening, options.host, options.most_upload << 20)
 

@@ -3,10 +3,6 @@
 import argparse
 from pathlib import Path
 
-from evaluation.harness.runner import RunSettings
-from evaluation.study.config import read_study
-from evaluation.study.run import StudyResult, run_study
-from foundation.train.room import check_folder
 from launchers.console.arguments import (
     DEFAULT_DEEPSPEED_CONFIG,
     Subparsers,
@@ -14,10 +10,6 @@ from launchers.console.arguments import (
     add_shards_option,
     positive,
 )
-from launchers.console.device import usable_device
-from launchers.console.progress import say, watch_runs
-from launchers.training.process import TrainingFailedError
-from launchers.training.trainings import Trainings
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -87,43 +79,6 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    check_folder(options.output)
-    settings = RunSettings(batch_size=options.batch_size, device=str(usable_device(options.device)))
-    study = read_study(options.study)
-    with Trainings(
-        options.shards,
-        jobs=options.jobs,
-        ranks=options.ranks,
-        ep_size=options.ep_size,
-        deepspeed_config=options.deepspeed_config,
-    ) as trainer:
-        try:
-            result = run_study(
-                study,
-                options.shards,
-                options.output,
-                trainer,
-                settings=settings,
-                include=options.include,
-                beside=options.beside,
-                finished_only=options.finished_only,
-                watch=watch_runs,
-                tell=say,
-            )
-        except TrainingFailedError as error:
-            say(f"stopped: {error}")
-            return 1
-    _report(options, result)
-    return 0
+    from launchers.work.study import run
 
-
-def _report(options: argparse.Namespace, result: StudyResult) -> None:
-    path = options.output / "records" / "study.json"
-    if options.json:
-        print(path.read_text(), end="")
-        return
-    print(result.text, end="")
-    print(f"\nsummary: {path}")
-    if result.transfer is not None:
-        print(f"fine-tuned: {path.with_name('study-transfer.json')}")
-    print(f"board: foundation leaderboard {path.parent} --output board")
+    return run(options)

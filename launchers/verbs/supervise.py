@@ -5,7 +5,6 @@ import signal
 
 from data_shards.errors import UserError
 from launchers.console.arguments import Subparsers, add_parser, not_negative, positive_number
-from launchers.training.supervisor import Command, Supervisor
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """example:
@@ -50,6 +49,8 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from launchers.training.supervisor import Command, Supervisor
+
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise UserError("no command; write that of a training behind --")

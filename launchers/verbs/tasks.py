@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_shards.errors import unknown_name
-from evaluation.metrics import METRICS
+from evaluation.metrics.names import METRICS
 from evaluation.records.table import markdown_table
 from evaluation.routing.task_file import RoutingTaskFile, load_routing_tasks
 from evaluation.tasks.task import Task, group_meanings, group_names, load_tasks

@@ -6,14 +6,6 @@ Every run is trained in a process of its own, several at a time if so asked.
 import argparse
 from pathlib import Path
 
-from data_shards.errors import UserError, unknown_name
-from evaluation.harness.runner import RunSettings
-from evaluation.tasks.task import Task, load_tasks
-from evaluation.transfer.record import TransferSummary
-from evaluation.transfer.run import open_target, run_transfer, sizes_of
-from evaluation.transfer.sweep import Terms
-from evaluation.transfer.table import crossing_text, transfer_table
-from foundation.train.room import check_folder
 from launchers.console.arguments import (
     CHECKPOINT_HELP,
     DEFAULT_DEEPSPEED_CONFIG,
@@ -22,11 +14,7 @@ from launchers.console.arguments import (
     add_shards_option,
     positive,
 )
-from launchers.console.device import usable_device
-from launchers.console.progress import say, watch_runs
 from launchers.console.recipe_options import add_recipe_options
-from launchers.training.process import TrainingFailedError
-from launchers.training.trainings import Trainings
 from launchers.verbs import SUMMARIES
 
 _EXAMPLE = """examples:
@@ -43,9 +31,6 @@ and optimiser, and judged on the test split. The trajectories of a size are amon
 larger one. Records go to OUTPUT/records, curves to transfer.json and transfer.svg. The same
 command goes on where it was stopped; a run is repeated only if something that decides it changed.
 """
-
-
-_SIZES = (16, 32, 64, 128)
 
 
 def add_verb(subparsers: Subparsers) -> None:
@@ -87,75 +72,14 @@ def add_verb(subparsers: Subparsers) -> None:
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
-    check_folder(options.output)
-    settings = RunSettings(batch_size=options.batch_size, device=str(usable_device(options.device)))
-    known = load_tasks(options.include)
-    target = open_target(options.shards, _corpus(options, known), known, options.task)
-    asked = known.get(options.task, target.task)
-    options.sizes = options.sizes or sizes_of(asked, target.train.num_trajectories, say) or _SIZES
-    with Trainings(
-        options.shards,
-        jobs=options.jobs,
-        ranks=options.ranks,
-        deepspeed_config=options.deepspeed_config,
-    ) as trainer:
-        try:
-            summary = run_transfer(
-                _terms(options),
-                target,
-                options.output,
-                trainer,
-                settings=settings,
-                keep_models=options.keep_models,
-                watch=watch_runs,
-                tell=say,
-            )
-        except TrainingFailedError as error:
-            say(f"stopped: {error}")
-            return 1
-    _report(options, summary)
-    return 0
-
-
-def _corpus(options: argparse.Namespace, known: dict[str, Task]) -> str:
-    """What is to be learnt, as said or as the task says."""
-    if options.corpus is not None:
-        return str(options.corpus)
-    if options.task is None:
-        raise UserError("nothing to learn; name it by --corpus, or a test of it by --task")
-    if options.task not in known:
-        raise unknown_name("task", options.task, known)
-    return known[options.task].corpus
-
-
-def _terms(options: argparse.Namespace) -> Terms:
-    length = [] if options.steps is None else [f"steps={options.steps}"]
-    return Terms(
-        checkpoint=options.checkpoint,
-        recipe=options.recipe,
-        overrides=(*length, *options.overrides),
-        sizes=options.sizes,
-        seeds=tuple(range(options.seeds)),
-        router=options.router,
-        limit=options.limit,
-    )
-
-
-def _report(options: argparse.Namespace, summary: TransferSummary) -> None:
-    path = options.output / "transfer.json"
-    if options.json:
-        print(path.read_text(), end="")
-        return
-    print(f"{summary.task}, recipe {options.recipe}, routers {summary.router}\n")
-    print(transfer_table(summary))
-    if crossing := crossing_text(summary):
-        print(f"\n{crossing}")
-    print(f"\ncurves: {path}, {path.with_suffix('.svg')}")
-
-
 def _sizes(text: str) -> tuple[int, ...]:
     sizes = tuple(positive(word) for word in text.split(",") if word.strip())
     if not sizes:
         raise argparse.ArgumentTypeError(f"{text!r} names no number of trajectories")
     return sizes
+
+
+def _run(options: argparse.Namespace) -> int:
+    from launchers.work.transfer import run
+
+    return run(options)

@@ -1,6 +1,5 @@
 """Links as the bench measures them: what a record holds, and that it tells what ranks then take."""
 
-import argparse
 import json
 import os
 
@@ -11,7 +10,8 @@ from group import on_ranks
 from foundation.plan.cluster import Cluster
 from foundation.plan.collective import circulated
 from foundation.plan.placement import RankGroup
-from launchers.benchmarks.links import Measurement, add_links, measure_links
+from launchers.benchmarks.links import Measurement, measure_links
+from launchers.benchmarks.options import build_parser
 from launchers.cli import main
 
 pytestmark = pytest.mark.dist
@@ -60,11 +60,10 @@ def test_one_node_says_nothing_of_a_network():
 
 @pytest.mark.slow
 def test_the_bench_starts_ranks_and_its_file_tells_what_other_sizes_take(tmp_path):
-    parser = argparse.ArgumentParser()
-    add_links(parser.add_subparsers())
     files = tmp_path / "links.json", tmp_path / "mine.yaml"
     words = ["links", "--preset", "debug", "--batches", "1,8", "--rounds", "5"]
-    options = parser.parse_args([*words, "--output", str(files[0]), "--cluster", str(files[1])])
+    words += ["--output", str(files[0]), "--cluster", str(files[1])]
+    options = build_parser().parse_args(words)
     options.run(options)
     fits = json.loads(files[0].read_text())["fits"]
     assert all(fit["residual"] < 1 for fit in fits)

@@ -9,7 +9,7 @@ from group import on_ranks
 from local_hub import TOKEN, only_hub
 from runs import curve, pretrain
 
-from foundation.checkpoint.share import push_shards
+from data_shards.remote.share import push_shards
 
 pytestmark = [
     pytest.mark.dist,

@@ -17,12 +17,14 @@ from published_nano import published_nano
 from runs import curve, pretrain
 from safetensors import safe_open
 from torch import Tensor
+from torch._dynamo.utils import counters
 from torch.nn import functional as F
 
 from data_shards.stream.batch import Batch
 from foundation.models.registry import build_model
 from foundation.moe.experts import Experts
 from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen
+from foundation.nn.compiled import compile_network
 from foundation.parallel.collectives import begin_exchange, sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks, leave_ranks
@@ -31,6 +33,7 @@ from foundation.published.names import from_published
 from foundation.train.feed import Feed
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
+from launchers.console.device import float32_products
 
 pytestmark = pytest.mark.gpu
 
@@ -150,6 +153,52 @@ def test_a_pass_in_bfloat16_waits_for_nothing_and_repeats_bit_for_bit(unit, gene
             torch.cuda.set_sync_debug_mode("default")
     differing = [name for name in first if not torch.equal(first[name], second[name])]
     assert differing == []
+
+
+@pytest.mark.parametrize("product", [torch.matmul, F.conv2d])
+def test_products_are_rounded_to_tf32_where_asked_and_only_there(product, generator):
+    """Rounding to 10 bits of mantissa moves a number by 2 ** -11 of itself at most."""
+    x, w = (torch.randn(64, 64, 8, 8, generator=generator) for _ in range(2))
+    wanted = product(x.double(), w.double())
+    with float32_products():
+        whole = product(x.to(ON), w.to(ON))
+    with float32_products(rounded=True):
+        rounded = product(x.to(ON), w.to(ON))
+    assert apart(whole, wanted) < 1e-5
+    assert apart(rounded, wanted) < 2**-10
+    if ON.type == "cuda" and torch.cuda.get_device_capability(ON) >= (8, 0):
+        assert apart(rounded, wanted) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["moe_pot", "unet"])
+def test_forecasts_under_tf32_are_those_of_float32_but_for_its_rounding(name, generator):
+    model, batch = network_of(name).to(ON).eval(), random_batch(generator).to(ON)
+    fields = []
+    for rounded in (False, True):
+        with torch.no_grad(), float32_products(rounded=rounded):
+            fields.append(model(batch).fields)
+    assert apart(fields[1], fields[0]) < 2**-6
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler warns of its own code
+@pytest.mark.parametrize("name", ["fno", "moe_pot"])
+def test_training_replayed_as_graphs_follows_plain_training(name, generator):
+    """The first steps warm up and record; gradients are dropped before each, as DeepSpeed does."""
+    batch, losses = random_batch(generator).to(ON), []
+    counters.clear()
+    for replayed in (False, True):
+        model = network_of(name).to(ON)
+        if replayed:
+            torch.compiler.reset()
+            compile_network(model, "reduce-overhead")
+        optimiser, own = torch.optim.AdamW(model.parameters(), lr=1e-3), []
+        for _ in range(6):
+            own.append(float(trained_once(model, batch)["loss"]))
+            optimiser.step()
+        losses.append(own)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[0][-1] < losses[0][0]
+    assert (counters["inductor"]["cudagraph_skips"] == 0) == (ON.type == "cuda")
 
 
 def steps_of_engine(file: str) -> list[float]:

@@ -7,7 +7,8 @@ import torch
 
 from data_shards.box.grid import divergence
 from foundation.physics.staggered import along_walls, open_faces
-from launchers.benchmarks.boxes import GEOMETRIES, box_of, flow_in
+from launchers.benchmarks.boxes import box_of, flow_in
+from launchers.benchmarks.options import GEOMETRIES
 from launchers.cli import main
 
 

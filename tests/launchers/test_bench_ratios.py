@@ -12,9 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foundation.models.registry import build_model, work_of
 from foundation.plan.mixture_work import dense_work_of
-from launchers.benchmarks import constraint, network, ratios
+from launchers.benchmarks import constraint, network
 from launchers.benchmarks.mixture import CHOSEN, SHARED, TOKENS, layer_of, one_product
 from launchers.benchmarks.network import config_of
+from launchers.benchmarks.options import main as bench
 from launchers.benchmarks.provenance import provenance
 from launchers.benchmarks.published_code import published_code_loss
 from launchers.benchmarks.published_form import PublishedForm
@@ -112,7 +113,7 @@ def test_the_published_form_computes_all_experts_and_ours_the_chosen():
 
 
 def run_bench(path: str) -> int:
-    return ratios.main(["--only", "inference", "--rounds", "1", "--output", path])
+    return bench(["--only", "inference", "--rounds", "1", "--output", path])
 
 
 @pytest.mark.slow
@@ -129,7 +130,7 @@ def test_the_record_holds_what_was_measured_and_how(tmp_path):
 
 
 def test_runs_need_shards(capsys):
-    assert ratios.main(["--only", "runs"]) == 2
+    assert bench(["--only", "runs"]) == 2
     assert "--shards" in capsys.readouterr().err
 
 
@@ -138,7 +139,7 @@ def test_runs_need_shards(capsys):
     [((), "no models/moepot.py"), (("--only", "mixture"), "in the part `network`")],
 )
 def test_the_authors_code_must_be_there_and_wanted(options, fault, tmp_path, capsys):
-    assert ratios.main([*options, "--authors", str(tmp_path)]) == 2
+    assert bench([*options, "--authors", str(tmp_path)]) == 2
     assert fault in capsys.readouterr().err
 
 

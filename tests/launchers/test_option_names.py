@@ -1,36 +1,20 @@
 """Every long option of every command line, by hyphens and by underscores."""
 
 import argparse
-from collections.abc import Iterator
 
 import pytest
+from parsers import walk
 
 from launchers import finetune, pretrain
-from launchers.benchmarks import ratios
+from launchers.benchmarks import options as bench
 from launchers.cli import build_parser
 from launchers.console.arguments import Parser
 from launchers.verbs import SUMMARIES
 
 ROOTS = {verb: lambda verb=verb: build_parser(verb) for verb in SUMMARIES}
-ROOTS |= {f"{m.__name__}": m.build_parser for m in (pretrain, finetune, ratios)}
+ROOTS |= {f"{m.__name__}": m.build_parser for m in (pretrain, finetune, bench)}
 # Of options with a type of their own; the first that is not the default is taken.
 VALUES = ("7", "a=1", "0.25", "cpu")
-
-
-def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
-
-
-def walk(
-    parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
-    """All parsers below one, with the verbs that lead there."""
-    yield path, parser
-    for name, inner in subparsers(parser).items():
-        yield from walk(inner, (*path, name))
 
 
 def relaxed(root: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from evaluation.metrics import Forecast, Origin, Setting
+from data_shards.stream.origin import Origin
+from evaluation.metrics.forecast import Forecast, Setting
 
 
 def forecast_of(

@@ -9,9 +9,10 @@ from architectures import config_of, network_of
 from local_hub import TOKEN, LocalHub, only_hub
 
 from data_shards.errors import UserError
+from data_shards.remote.share import push_shards
 from foundation import Surrogate
 from foundation.checkpoint.folder import save_folder
-from foundation.checkpoint.share import pull_checkpoint, push_checkpoint, push_shards
+from foundation.checkpoint.share import pull_checkpoint, push_checkpoint
 
 REPO = "somebody/nano"
 

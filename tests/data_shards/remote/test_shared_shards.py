@@ -9,10 +9,10 @@ from travelling_waves import CORPORA
 
 from data_shards.errors import UserError
 from data_shards.remote.find import find_shards
+from data_shards.remote.share import push_shards
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.shards.manifest import read_manifest
 from data_shards.shards.verify import check_checksums
-from foundation.checkpoint.share import push_shards
 
 REPO = "somebody/waves"
 NAME = f"hf://datasets/{REPO}"

@@ -12,7 +12,7 @@ from evaluation.board.groups import groups_of
 from evaluation.board.leaderboard import board_csv, board_markdown
 from evaluation.board.page.render import render_page
 from evaluation.board.references import REFERENCES_TITLE, references_on, sources
-from evaluation.metrics import find_metric
+from evaluation.metrics.registry import find_measurement
 from evaluation.metrics.relative import vrmse
 
 NAMED = [
@@ -83,9 +83,9 @@ def test_means_and_medians_are_tasks_of_their_own(task):
 def test_vrmse_of_some_frames_is_that_of_a_forecast_of_these_frames(generator):
     pred, true = torch.randn(2, 2, 12, 3, 8, 8, generator=generator)
     forecast = forecast_of(pred, true)
-    found = find_metric("vrmse_frames_3_7").measure(forecast)
+    found = find_measurement("vrmse_frames_3_7").measure(forecast)
     torch.testing.assert_close(found, vrmse(pred[:, 2:7], true[:, 2:7], forecast.points_B1CHW))
     well = replace(forecast, setting=replace(forecast.setting, vrmse="the_well"))
-    divided_by_one_less = find_metric("vrmse_frames_3_7").measure(well)
+    divided_by_one_less = find_measurement("vrmse_frames_3_7").measure(well)
     torch.testing.assert_close(divided_by_one_less, found * (63 / 64) ** 0.5)
-    assert not find_metric("vrmse_frames_3_13").applies(forecast.setting)
+    assert not find_measurement("vrmse_frames_3_13").applies(forecast.setting)

@@ -14,7 +14,7 @@ from outside import outside
 from test_stacked_frames import batch_of
 
 from evaluation.foreign import ModelLayout, Units, stacked_frames
-from evaluation.metrics import find_metric
+from evaluation.metrics.registry import find_measurement
 
 models = outside("the_well.benchmark.models", "the-well")
 training = outside("the_well.benchmark.trainer.training", "the-well")
@@ -89,7 +89,7 @@ def test_vrmse_of_some_frames_is_the_mean_of_their_own_metric(generator):
     pred, true = torch.randn(2, 2, 6, 3, 8, 8, generator=generator)
     forecast = forecast_of(pred, true)
     well = replace(forecast, setting=replace(forecast.setting, vrmse="the_well"))
-    ours = find_metric("vrmse_frames_2_5").measure(well)
+    ours = find_measurement("vrmse_frames_2_5").measure(well)
     x, y = (fields[:, 1:5].movedim(2, -1) for fields in (pred, true))
     theirs = metrics.VRMSE.eval(x, y, SimpleNamespace(n_spatial_dims=2)).mean((1, 2))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -10,7 +10,8 @@ from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import square
 from data_shards.stream.windows import load_windows
 from evaluation.harness.validation import Validator
-from evaluation.metrics import l2re, scored_points
+from evaluation.metrics.points import scored_points
+from evaluation.metrics.relative import l2re
 from evaluation.tasks.task import load_tasks
 from foundation import Surrogate
 from foundation.models.rollout import rollout

@@ -18,7 +18,7 @@ from data_shards.stream.layout import square
 from data_shards.trajectory import Trajectory
 from evaluation.harness.forecaster import Forecaster, open_forecaster
 from evaluation.harness.runner import RunSettings, run_task
-from evaluation.metrics import METRICS
+from evaluation.metrics.names import METRICS
 from evaluation.records.bootstrap import standard_error
 from evaluation.records.predictions import PredictionReader
 from evaluation.records.record import ModelFacts

@@ -12,9 +12,9 @@ from local_hub import TOKEN, only_hub
 from runs import write_checkpoint
 from travelling_waves import CORPORA
 
+from data_shards.remote.share import push_shards
 from evaluation.simulation.page.explorer import Explorer
 from foundation import Surrogate
-from foundation.checkpoint.share import push_shards
 from launchers.cli import main
 
 TASK = "zero_shot_pdebench_cns_m0.1"

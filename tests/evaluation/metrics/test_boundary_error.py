@@ -4,7 +4,7 @@ import pytest
 import torch
 from forecasts import forecast_of
 
-from evaluation.metrics import measure
+from evaluation.metrics.registry import measure
 
 FOUR = ("left", "right", "bottom", "top")
 

@@ -7,9 +7,11 @@ from torch import Tensor
 
 from data_shards.catalogue import card_names, ladder_names, load_card, load_ladder
 from data_shards.errors import UserError
-from evaluation.metrics import Forecast, Origin, measure
+from data_shards.stream.origin import Origin
 from evaluation.metrics.equations import conserved, sides, solenoidal
 from evaluation.metrics.expression import evaluate, names_of
+from evaluation.metrics.forecast import Forecast
+from evaluation.metrics.registry import measure
 
 GAS = load_card("pdebench_cns_m0.1")
 DRIFTS = ("drift_mass", "drift_momentum", "drift_energy")

@@ -7,7 +7,8 @@ import torch
 from forecasts import forecast_of
 from torch import Tensor
 
-from evaluation.metrics import Origin, measure
+from data_shards.stream.origin import Origin
+from evaluation.metrics.registry import measure
 
 ROWS, COLUMNS = 8, 16
 EXTENT = (0.0, 4.0, 0.0, 1.0)  # cells of 1/4 by 1/8: a slip of the spacing shows

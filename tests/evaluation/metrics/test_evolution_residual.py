@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from data_shards.stream.origin import Origin
-from evaluation.metrics import Forecast, Setting, find_metric
 from evaluation.metrics.evolution import evolution_residual, has_evolution, residual_per_frame
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.registry import find_measurement
 
 VISCOSITY, FRAMES, CELLS = 0.02, 40, 32
 
@@ -55,12 +56,12 @@ def test_a_jump_is_seen_in_its_own_frame_and_by_its_neighbours_in_time():
 def test_runs_of_frames_have_metrics_of_their_own():
     forecast = heat()
     per_frame = residual_per_frame(forecast)
-    early = find_metric("evolution_residual_frames_1_3")
+    early = find_measurement("evolution_residual_frames_1_3")
     assert early.applies(forecast.setting)
     torch.testing.assert_close(early.measure(forecast), per_frame[:, :3].square().mean(1).sqrt())
-    late = find_metric("l2re_frames_30_40")
+    late = find_measurement("l2re_frames_30_40")
     torch.testing.assert_close(late.measure(forecast), forecast.per_frame_BT[:, 29:].mean(1))
-    assert not find_metric("l2re_frames_30_41").applies(forecast.setting)
+    assert not find_measurement("l2re_frames_30_41").applies(forecast.setting)
 
 
 @pytest.mark.parametrize(

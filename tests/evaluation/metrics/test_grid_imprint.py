@@ -6,8 +6,8 @@ from forecasts import forecast_of
 from torch import Tensor
 from torch.nn import functional as F
 
-from evaluation.metrics import measure
 from evaluation.metrics.imprint import is_measured
+from evaluation.metrics.registry import measure
 
 SIDE = 64
 

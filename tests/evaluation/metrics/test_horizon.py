@@ -4,8 +4,9 @@ import pytest
 import torch
 from forecasts import forecast_of
 
-from evaluation.metrics import Origin, measure
+from data_shards.stream.origin import Origin
 from evaluation.metrics.horizon import valid_frames
+from evaluation.metrics.registry import measure
 
 CURVES = torch.tensor(
     [

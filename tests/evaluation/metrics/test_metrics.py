@@ -10,18 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from data_shards.errors import UserError
-from evaluation.metrics import (
-    METRICS,
-    find_metric,
-    l2re,
-    l2re_per_frame,
-    max_error,
-    measure,
-    nrmse,
-    relative,
-    scored_points,
-    vrmse,
-)
+from evaluation.metrics import relative
+from evaluation.metrics.names import METRICS, find_metric
+from evaluation.metrics.points import scored_points
+from evaluation.metrics.registry import MEASUREMENTS, find_measurement, measure
+from evaluation.metrics.relative import l2re, l2re_per_frame, max_error, nrmse, vrmse
 from foundation.physics.norms import relative_l2
 
 
@@ -235,7 +228,7 @@ def test_what_follows_from_the_curve_alone_is_what_was_measured(generator: torch
     pred, true = torch.randn(2, 3, 4, 1, 8, 8, generator=generator)
     forecast = forecast_of(true + 0.1 * pred, true, threshold=0.1)
     for name in (*METRICS, "l2re_frame_3"):
-        from_curve = find_metric(name).from_curve
+        from_curve = find_measurement(name).from_curve
         if from_curve is not None:
             torch.testing.assert_close(
                 from_curve(forecast.per_frame_BT, 0.1), measure((name,), forecast)[name]
@@ -247,6 +240,13 @@ def test_an_unknown_metric_gets_the_nearest_known_one() -> None:
         find_metric("spectral_lo")
     with pytest.raises(UserError, match="unknown metric 'l2re_frame_0'"):
         find_metric("l2re_frame_0")
+
+
+def test_every_name_is_measured_and_every_measurement_has_a_name() -> None:
+    assert METRICS.keys() == MEASUREMENTS.keys()
+    for name in ("l2re_frame_3", "vrmse_frames_2_4", "drift_salt"):
+        assert find_metric(name).title
+        assert find_measurement(name).measure
 
 
 def test_every_metric_says_what_it_is() -> None:
@@ -312,9 +312,11 @@ def test_a_channel_whose_truth_has_no_norm_is_left_out(
 ) -> None:
     true = torch.randn(2, 3, 2, 12, 12, generator=generator)
     pred = true + 0.1 * torch.randn(true.shape, generator=generator)
-    alone = find_metric(name).measure(forecast_of(pred[:, :, :1], true[:, :, :1], sides=("left",)))
+    alone = find_measurement(name).measure(
+        forecast_of(pred[:, :, :1], true[:, :, :1], sides=("left",))
+    )
     true[:, :, 1] = 0.0  # and predicted as something small
-    both = find_metric(name).measure(forecast_of(pred, true, sides=("left",)))
+    both = find_measurement(name).measure(forecast_of(pred, true, sides=("left",)))
     # float32: sums over the same numbers, which lie elsewhere in memory
     torch.testing.assert_close(both, alone, rtol=1e-6, atol=0)
     assert (alone > 0).all()

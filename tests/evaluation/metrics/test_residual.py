@@ -7,7 +7,8 @@ import torch
 from data_shards.catalogue import load_card
 from data_shards.generate import elliptic
 from data_shards.stream.origin import Origin
-from evaluation.metrics import Forecast, Setting, measure
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.registry import measure
 
 EQUATIONS = ("elliptic_poisson", "elliptic_advection_diffusion", "elliptic_helmholtz")
 

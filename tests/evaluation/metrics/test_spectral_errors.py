@@ -7,7 +7,7 @@ import torch
 from forecasts import forecast_of
 from torch import Tensor
 
-from evaluation.metrics import measure
+from evaluation.metrics.registry import measure
 from evaluation.metrics.spectral import shell_energy, shell_of_modes
 
 BANDS = ("spectral_low", "spectral_mid", "spectral_high")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from forecasts import forecast_of
 
-from evaluation.metrics import Forecast, measure
+from evaluation.metrics.forecast import Forecast
+from evaluation.metrics.registry import measure
 
 NAMES = ("growth", "stable_frames")
 

@@ -8,7 +8,9 @@ import torch
 from states import FIELDS, chain_batch, exact_states
 
 from data_shards.generate.spin_chain import hamiltonian
-from evaluation.metrics import METRICS, Forecast, Setting, measure
+from evaluation.metrics.forecast import Forecast, Setting
+from evaluation.metrics.names import METRICS
+from evaluation.metrics.registry import measure
 from foundation.physics.ground_states import CHAIN, PARTICLE
 
 SITES = 5

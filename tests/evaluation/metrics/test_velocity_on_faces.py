@@ -10,7 +10,9 @@ from torch import Tensor
 
 from data_shards.box.grid import Box
 from data_shards.errors import UserError
-from evaluation.metrics import Forecast, Origin, measure
+from data_shards.stream.origin import Origin
+from evaluation.metrics.forecast import Forecast
+from evaluation.metrics.registry import measure
 from foundation.physics.staggered import along_walls, curl
 
 NAMES = ("face_divergence", "mean_flow_error")

@@ -8,7 +8,7 @@ from handmade_routes import MIXTURE
 
 from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
-from evaluation.routing.routes import check_routed, temperature_of
+from evaluation.routing.collect import check_routed, temperature_of
 from foundation import Surrogate
 from foundation.models.registry import build_model, read_model_config
 from foundation.models.types import Prediction

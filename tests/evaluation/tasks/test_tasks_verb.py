@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.metrics import METRICS
+from evaluation.metrics.names import METRICS
 from evaluation.routing.task_file import load_routing_tasks
 from evaluation.tasks.task import group_names, load_tasks
 from launchers.cli import main

@@ -19,7 +19,7 @@ from evaluation.tasks.task import load_tasks
 from evaluation.transfer.run import sizes_of
 from evaluation.transfer.sweep import task_for
 from launchers.cli import main
-from launchers.verbs.transfer import _corpus
+from launchers.work.transfer import _corpus
 
 _PATIENCE_S = 150
 

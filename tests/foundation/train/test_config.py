@@ -13,8 +13,8 @@ from foundation.train.config import (
     first_difference,
     laid_over,
     load_run_config,
-    preset_names,
 )
+from foundation.train.presets import preset_names
 
 # DESIGN of the paper's three sizes: total and activated parameters in millions
 PUBLISHED = {"tiny": (30.2, 17.6), "small": (166.3, 90.8), "medium": (489.6, 288.2)}
@@ -158,6 +158,9 @@ def test_overrides_reach_nested_keys():
         ("debug", ["loss.objective=squares"], "loss.objective: unknown objective 'squares'"),
         ("nano", ["loss.objective=sum_of_squares"], "relative_to=change: .* set relative_to=field"),
         ("debug", ["compile=true", "recompute=true"], "compile=true and recompute=true"),
+        ("debug", ["compile=fast"], "compile: Input should be False, True or 'reduce-overhead'"),
+        ("debug", ["compile=reduce-overhead", "recompute=true"], "compile=reduce-overhead and rec"),
+        ("debug", ["compile=reduce-overhead", "accumulation=2"], "set accumulation=1, or compile="),
         ("debug", ["steps=[1"], "not readable as YAML"),
     ],
 )

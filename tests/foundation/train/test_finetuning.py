@@ -10,9 +10,10 @@ from data_shards.errors import UserError
 from data_shards.shards.manifest import CorpusEntry, read_manifest
 from foundation.checkpoint.folder import save_folder
 from foundation.train.config import load_run_config
-from foundation.train.finetuning import load_finetuning, recipe_names
+from foundation.train.finetuning import load_finetuning
 from foundation.train.finetuning import network_of as builder_of
 from foundation.train.objectives import LossConfig
+from foundation.train.presets import recipe_names
 from foundation.train.run_folder import about_of, loss_of
 
 MIXTURE = config_of("moe_pot")

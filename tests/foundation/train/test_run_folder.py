@@ -108,7 +108,10 @@ def test_another_value_is_refused_by_its_name(tmp_path, override, message):
 
 @pytest.mark.parametrize(
     "override",
-    ["steps=12", "optimiser.lr=1", "data.workers=2", "log_every=7", "loss.noise=0", "compile=true"],
+    [
+        *("steps=12", "optimiser.lr=1", "data.workers=2", "log_every=7", "loss.noise=0"),
+        *("compile=true", "compile=reduce-overhead"),
+    ],
 )
 def test_what_may_change_on_the_way_does(tmp_path, override):
     folder = rewritten(tmp_path / "run", override)
@@ -210,7 +213,9 @@ def test_a_finished_run_is_known_by_all_that_decides_it_and_by_its_shards(tmp_pa
         ("validation.every=3", True),
         ("optimiser.lr=3", False),
         ("steps=9", False),
+        ("compile=false", True),
         ("compile=true", False),
+        ("compile=reduce-overhead", False),
     ],
 )
 def test_two_runs_are_one_iff_nothing_differs_and_iff_they_hash_alike(changed, same):

@@ -13,7 +13,8 @@ from runs import write_checkpoint
 from safetensors.torch import load_file, save_file
 
 from launchers.cli import main
-from launchers.training.drill import Fault, Trial, counts, difference, find, logged
+from launchers.training.drill import Trial, counts, difference, find, logged
+from launchers.training.fault import Fault
 
 
 def finished(folder: Path, loss: float = 0.5, seconds: float = 1.0) -> Path:
