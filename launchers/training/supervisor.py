@@ -37,6 +37,7 @@ _SAVING_S = 120.0  # for what an ended launcher has left behind
 _LONGEST_PAUSE_S = 600.0
 _FRUITLESS = 2  # starts without a new checkpoint, before fewer ranks are tried
 _RANKS = ("--num-accelerators", "--num-gpus")
+_MEETING = ("--master-port", "--master-addr", "--node-rank", "--no-ssh", "--hostfile")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -91,12 +92,12 @@ class Command:
         return type(self)((*self.words, override))
 
     def at_free_port(self) -> Self:
-        """With a port of its own where ranks meet, unless the words name one.
+        """With a port of its own where the ranks of a machine meet, unless the words say where.
 
         DeepSpeed's is the same for all: another training may have it, or what a killed one left.
         """
         found = self._place(_RANKS)
-        if found is None or self._place(("--master-port",)) is not None:
+        if found is None or self._place(_MEETING) is not None:
             return self
         with socket.socket() as free:
             free.bind(("", 0))

@@ -268,7 +268,8 @@ def test_every_start_of_several_ranks_has_a_port_of_its_own():
     assert started.words == ("deepspeed", f"{name}={port}", *words[1:])
     with socket.socket() as free:
         free.bind(("", int(port)))
-    named = Command(("deepspeed", "--master_port", "29501", *words[1:]))
-    assert named.at_free_port() == named
+    for meeting in (("--master_port", "29501"), ("--no_ssh", "--node_rank=1")):
+        named = Command(("deepspeed", *meeting, *words[1:]))
+        assert named.at_free_port() == named
     alone = Command(("python", "launchers/pretrain.py", "--output", "run"))
     assert alone.at_free_port() == alone
