@@ -7,6 +7,7 @@ checkpoint, so that the file reads as that of one uninterrupted run.
 import json
 import math
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Reporter:
         self._steps = steps
         self._path = folder / "metrics.jsonl"
         self._lines = _reopened(self._path, first_step)
+        self._hook, threading.excepthook = threading.excepthook, _without_the_board
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
         terminal = sys.stderr.isatty()
         self._bar = tqdm(total=steps, initial=first_step, unit="step", disable=not terminal)
@@ -113,6 +115,7 @@ class Reporter:
         if self._path.exists():  # else its thread would fail, with a trace of its own
             self._board.close()
         self._lines.close()
+        threading.excepthook = self._hook
 
     def _write(self, row: dict[str, Any]) -> None:
         if not self._path.exists():  # its lines would go nowhere, and no error would tell
@@ -126,6 +129,13 @@ class Reporter:
         if self._plain:
             left = (self._steps - row["step"]) * row["seconds_per_step"]
             self.say(f"step {row['step']}/{self._steps} {text} ETA {_clock(left)}")
+
+
+def _without_the_board(failed: threading.ExceptHookArgs) -> None:
+    """The trace of a thread but TensorBoard's on a bad disk, whose error the next point raises."""
+    of_board = type(failed.thread).__module__.startswith("tensorboard.")
+    if not (of_board and isinstance(failed.exc_value, OSError)):
+        threading.__excepthook__(failed)
 
 
 def usage_figure(usage_LKE: Tensor, corpora: Sequence[str]) -> Any:

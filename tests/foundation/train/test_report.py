@@ -1,13 +1,16 @@
 """What a run writes for people and programs."""
 
 import json
+import queue
 import shutil
+import threading
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from data_shards.errors import UserError
 from foundation.train import report as report_module
@@ -32,6 +35,26 @@ def row(step: int) -> dict:
         "temperature": 0.5,
         "expert_load": [[0.25, 0.75], [0.5, 0.5]],
     }
+
+
+def test_a_bad_disk_leaves_no_trace_of_the_boards_thread(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # pytest has its own
+    reporter = Reporter(tmp_path, CORPORA, first_step=0, steps=2)
+    disk = MagicMock()
+    disk.write.side_effect = OSError("no room")
+    waiting: queue.Queue[bytes] = queue.Queue()
+    waiting.put(b"a point")
+    thread = _AsyncWriterThread(waiting, disk, flush_secs=120)
+    thread.start()
+    thread.join()
+    assert thread.exception is disk.write.side_effect  # what its writer raises at the next point
+    assert capsys.readouterr().err == ""
+    other = threading.Thread(target=[].pop)
+    other.start()
+    other.join()
+    assert "IndexError" in capsys.readouterr().err
+    reporter.close()
+    assert threading.excepthook is threading.__excepthook__
 
 
 def test_a_folder_that_is_removed_under_a_run_is_said_at_the_next_line(tmp_path, monkeypatch):
