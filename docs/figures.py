@@ -64,11 +64,21 @@ def _around(text: str, start: int, end: int) -> str:
 
 
 def facts_by_page() -> dict[str, list[Fact]]:
-    """Facts and declarations of every page, by its place in the repository."""
+    """Facts and declarations of every page, by its place in the repository.
+
+    Raises:
+        SystemExit: a record is missing or does not hold what facts are made of, or a page is gone.
+    """
     facts: dict[str, list[Fact]] = {page: [] for page in pages()}
     for one in all_facts():
         for page in one.pages:
-            facts[page] += one.facts()
+            try:
+                facts[page] += one.facts()
+            except (OSError, ValueError, LookupError, StopIteration) as error:
+                told = f"{type(error).__name__}: {error}"
+                raise SystemExit(
+                    f"{page}: no such page, or its facts cannot be made: {told}"
+                ) from None
     return facts
 
 

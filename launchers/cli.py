@@ -33,7 +33,11 @@ def _version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `foundation`."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    return guarded(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: Sequence[str]) -> int | None:
+    """Read the words, which imports their verb, and do what they say."""
     parser = build_parser(next(iter(arguments), None))
     options, rest = parser.parse_known_args(arguments)
     # argparse takes key.path=value overrides only in one place; people write them anywhere.
@@ -42,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         options.overrides += overrides
-    return guarded(lambda: options.run(options))
+    code: int | None = options.run(options)
+    return code
 
 
 if __name__ == "__main__":

@@ -44,10 +44,11 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
     if workers < 1:
         raise UserError(f"workers={workers}; wanted 1 or more")
     if workers == 1:
+        keep_freed_memory()
         yield None
         return
     # Spawned, not forked: a fork of a process that has run torch or numba threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_prepare_worker)
     try:
         yield pool
     except BrokenProcessPool:
@@ -59,7 +60,7 @@ def worker_pool(workers: int) -> Iterator[Executor | None]:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
+def _prepare_worker() -> None:
     """Keep the memory that fields free, and end when the parent does: killed, it cannot tell."""
     keep_freed_memory()
     parent = parent_process()

@@ -48,6 +48,7 @@ from evaluation.records.record import (
 )
 from evaluation.records.samples import Picture, SampleValues
 from evaluation.tasks.task import Task
+from foundation.nn.device import float32_products
 
 PICTURED_FRAMES = 4
 
@@ -75,6 +76,7 @@ class _BatchValues:
     parameters: Mapping[str, NDArray[np.float64]]  # the ladder's (B,)
 
 
+@float32_products()  # on every device alike, whatever the process rounds
 def run_task(
     forecaster: Forecaster,
     task: Task,

@@ -162,8 +162,15 @@ def by_hand(page: str, *words: str, command: str) -> PageFacts:
 
 
 def record(name: str) -> Any:
-    """A recorded file of the studies, as plain values."""
-    return json.loads((ROOT / STUDIES / name).read_text())
+    """A recorded file of the studies, as plain values.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return json.loads((ROOT / STUDIES / name).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name} is damaged ({error})") from None
 
 
 def numbers_in(source: str) -> set[float]:

@@ -5,11 +5,14 @@ a CPU starts one at next to no cost, but each passes over memory anew.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 _BLACKWELL = 10  # first number of its compute capability
+_AMPERE = 8  # likewise: the first that has TF32
 
 
 def in_launches(x: Tensor) -> bool:
@@ -23,6 +26,29 @@ def fills_empty_groups(x: Tensor) -> bool:
     On Blackwell it may be what memory held before (torch's issue 172439).
     """
     return not x.is_cuda or torch.cuda.get_device_capability(x.device)[0] < _BLACKWELL
+
+
+@contextmanager
+def float32_products(*, rounded: bool = False) -> Iterator[None]:
+    """How a GPU multiplies in float32 until the end of the block, in this process.
+
+    Args:
+        rounded: what is multiplied, to TF32's 10 bits of mantissa; by default nothing is, whatever
+            torch does by default (of convolutions it rounds) and its environment asks for.
+    """
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if rounded else "highest")
+    torch.backends.cudnn.allow_tf32 = rounded
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def rounds_to_tf32(device: torch.device) -> bool:
+    """Whether a device can; on others `float32_products(rounded=True)` rounds nothing."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= _AMPERE
 
 
 def compute_deterministically() -> None:

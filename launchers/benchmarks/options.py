@@ -178,5 +178,10 @@ def _bench_boxes(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    options = build_parser().parse_args(arguments)
-    return guarded(lambda: options.run(options))
+
+    def run() -> int | None:
+        options = build_parser().parse_args(arguments)
+        code: int | None = options.run(options)
+        return code
+
+    return guarded(run)

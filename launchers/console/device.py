@@ -1,13 +1,12 @@
 """What a command computes on: a name from the command line in, a tried device or a model out."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
 from data_shards.errors import UserError
 from foundation import Surrogate
+from foundation.nn.device import rounds_to_tf32
 
 
 def open_placed(options: argparse.Namespace, checkpoint: str | None = None) -> Surrogate:
@@ -50,27 +49,12 @@ def open_continuing(options: argparse.Namespace) -> Surrogate:
     return model
 
 
-@contextmanager
-def float32_products(*, rounded: bool = False) -> Iterator[None]:
-    """How a GPU multiplies in float32 until the end of the block, in this process.
-
-    Args:
-        rounded: what is multiplied, to TF32's 10 bits of mantissa; by default nothing is, whatever
-            torch does by default (of convolutions it rounds) and its environment asks for.
-    """
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if rounded else "highest")
-    torch.backends.cudnn.allow_tf32 = rounded
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
-
-
-def arithmetic(options: argparse.Namespace) -> str:
-    """What the options of `placing_options` let a network compute in, for reports."""
-    return "bfloat16" if options.bf16 else "tf32" if options.tf32 else "float32"
+def arithmetic(options: argparse.Namespace, model: Surrogate) -> str:
+    """What the options of `placing_options` let a model compute in, for reports."""
+    if options.bf16:
+        return "bfloat16"
+    device = next(model.parameters()).device
+    return "tf32" if options.tf32 and rounds_to_tf32(device) else "float32"
 
 
 def usable_device(name: str | None) -> torch.device:

@@ -173,7 +173,8 @@ def _strike(
         return
     while not over.wait(_LOOK_S):
         process = supervisor.process
-        pid = None if process is None else find(process.pid, fault.target)
+        alone = supervisor.command.ranks is None  # the one rank, without a launcher
+        pid = None if process is None else process.pid if alone else find(process.pid, fault.target)
         if pid is None:
             continue
         steps = [row["step"] for row in logged(supervisor.command.output)]
@@ -186,9 +187,9 @@ def _strike(
 
 
 def find(runner: int, target: str) -> int | None:
-    """The process of a target: what the supervisor has started, or one below it."""
-    if target == "runner" or b"deepspeed.launcher.runner" not in _words(runner):
-        return runner  # without it, the one rank itself
+    """The process of a target among those that `deepspeed` has started."""
+    if target == "runner":
+        return runner
     launchers = [p for p in _children(runner) if b"deepspeed.launcher.launch" in _words(p)]
     if not launchers:
         return None

@@ -35,7 +35,8 @@ def add_verb(subparsers: Subparsers) -> None:
 def _run(options: argparse.Namespace) -> None:
     from evaluation.simulation.report import judge
     from evaluation.simulation.scaling import scaling_for
-    from launchers.console.device import arithmetic, float32_products
+    from foundation.nn.device import float32_products
+    from launchers.console.device import arithmetic
     from launchers.console.simulation import open_both
 
     model, simulation = open_both(options)
@@ -45,5 +46,5 @@ def _run(options: argparse.Namespace) -> None:
             scaling = scaling_for(options.scale, model, simulation, options.steps)
             simulation = scaling.applied(simulation)
         report = judge(model, simulation, options.checkpoint, options.steps, scaling=scaling)
-    told = {**report.plain(), "computed_in": arithmetic(options)}
+    told = {**report.plain(), "computed_in": arithmetic(options, model)}
     print(json.dumps(told, indent=1) if options.json else report.text)

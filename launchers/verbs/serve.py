@@ -62,7 +62,8 @@ def _run(options: argparse.Namespace) -> None:
             "serve needs a library that is not installed; pip install 'moe-pot[serve]'"
         ) from None
     from evaluation.simulation.page.explorer import Explorer
-    from launchers.console.device import float32_products, open_continuing
+    from foundation.nn.device import float32_products
+    from launchers.console.device import open_continuing
 
     products = float32_products(rounded=options.tf32)
     with _listen(options.host, options.port) as listening, products:

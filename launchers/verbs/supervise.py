@@ -49,13 +49,14 @@ def add_verb(subparsers: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from launchers.training.supervisor import Command, Supervisor
-
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise UserError("no command; write that of a training behind --")
     if options.lower_rate > 1:
         raise UserError(f"--lower-rate {options.lower_rate:g}: wanted at most 1, which is: do not")
+
+    from launchers.training.supervisor import Command, Supervisor
+
     command = Command(tuple(words))
     supervisor = Supervisor(command, options.restarts, options.pause, options.lower_rate)
     for number in (signal.SIGTERM, signal.SIGINT):

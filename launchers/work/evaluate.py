@@ -29,7 +29,7 @@ from evaluation.records.results import check_writable
 from evaluation.records.table import result_table
 from evaluation.routing.task_file import load_routing_tasks
 from evaluation.tasks.task import Task, load_tasks, select_tasks, task_of_card
-from launchers.console.device import float32_products, usable_device
+from launchers.console.device import usable_device
 from launchers.console.progress import say
 
 _ENSEMBLE = "ensemble:"
@@ -37,7 +37,7 @@ _ENSEMBLE = "ensemble:"
 
 def run(options: argparse.Namespace) -> None:
     """Do what the options ask for."""
-    with joined_ranks() as ranks, float32_products():
+    with joined_ranks() as ranks:
         try:
             _evaluate(options, ranks)
         except UserError:

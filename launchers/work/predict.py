@@ -27,7 +27,8 @@ from evaluation.simulation.scaling import Scaling, scaling_for
 from evaluation.simulation.solution import solve
 from foundation import Surrogate
 from foundation.models.members import ensemble_fingerprint
-from launchers.console.device import arithmetic, float32_products, open_placed
+from foundation.nn.device import float32_products
+from launchers.console.device import arithmetic, open_placed
 from launchers.console.progress import say
 from launchers.console.simulation import (
     open_problem,
@@ -75,7 +76,7 @@ def _continue(options: argparse.Namespace, model: Surrogate) -> None:
     seen = scaling.applied(simulation) if scaling else simulation
     report = judge(model, seen, options.checkpoint, options.steps, scaling=scaling)
     future = forecast(model, seen, options.steps, report.keeps_detail)
-    text, plain = report.text, {**report.plain(), "computed_in": arithmetic(options)}
+    text, plain = report.text, {**report.plain(), "computed_in": arithmetic(options, model)}
     if terms is not None:
         future, bands = _banded(options, model, seen, future, terms, report.keeps_detail)
         text, plain = f"{text}\n\n{bands.text}", {**plain, "bands": bands.model_dump(mode="json")}
@@ -159,7 +160,7 @@ def _answer(options: argparse.Namespace, model: Surrogate) -> None:
     answer = solve(model, problem)
     write_simulation(answer.solution, options.output, overwrite=options.overwrite)
     _write(companions[".report.txt"], f"{answer.trust.text}\n".encode())
-    told = json.loads(answer.trust.model_dump_json()) | {"computed_in": arithmetic(options)}
+    told = json.loads(answer.trust.model_dump_json()) | {"computed_in": arithmetic(options, model)}
     _write(companions[".report.json"], f"{json.dumps(told, indent=1)}\n".encode())
     _write(companions[".png"], draw_answer(problem, answer))
     _tell(answer.trust.text, "answer", options.output, companions)

@@ -25,6 +25,7 @@ from foundation.models.registry import build_model
 from foundation.moe.experts import Experts
 from foundation.moe.mixing import ExpertRoutes, Maps, mix_chosen
 from foundation.nn.compiled import compile_network
+from foundation.nn.device import float32_products
 from foundation.parallel.collectives import begin_exchange, sum_over_ranks
 from foundation.parallel.engine import build_engine, resolve_deepspeed_config
 from foundation.parallel.launch import join_ranks, leave_ranks
@@ -33,7 +34,6 @@ from foundation.published.names import from_published
 from foundation.train.feed import Feed
 from foundation.train.losses import losses_of
 from foundation.train.objectives import LossConfig
-from launchers.console.device import float32_products
 
 pytestmark = pytest.mark.gpu
 

@@ -163,6 +163,8 @@ def test_after_two_starts_that_saved_nothing_it_goes_on_on_fewer_ranks(output, o
     first, second, third = starts(output)
     assert second == [*first, "--resume"]
     assert third[-2:] == ["--resume", "--ep-size=2"]
+    ports = [word for word in (output / "starts").read_text().split('"') if "--master_port" in word]
+    assert len(set(ports)) == 3  # one that was just free is not given again at once
     command = Command(tuple(third))
     assert (command.ranks, Command(tuple(second)).ranks) == (2, 4)
     assert "2 starts on 4 ranks saved nothing; on 2 now" in told[1]
