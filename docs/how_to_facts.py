@@ -104,7 +104,6 @@ _SETUPS = (
         "(Subramanian et al., 2023)",
         "whose relative error is 1:",
     ),
-    setup(ATTACKS, "one of 100,000 has"),
     by_hand(
         ATTACKS,
         "on 2 cores at a load of 6, so an upper bound, of 2.2 GB in three shards and of a "
