@@ -1,1 +1,1 @@
-"""What long verbs do, one module each, imported when they run: `verbs` reads options alone."""
+"""What long verbs do, one module each, imported when they run; `verbs` has their options."""
