@@ -131,6 +131,8 @@ def _without_curvature(residual: Residual) -> Callable[..., Parts]:
     return parts
 
 
+# In inference mode torch 2.11 does not know how to batch forward derivatives.
+@torch.inference_mode(False)
 @torch.no_grad()
 def least_squares(
     residual: Residual, start_BN: Tensor, own: tuple[Tensor, ...], config: SolverConfig
@@ -143,8 +145,8 @@ def least_squares(
         own: tensors of the boxes, (B, ...) each.
         config: when to end.
     """
-    tensors = [tensor.detach() for tensor in own]
-    state = _State.at(residual, start_BN.detach(), tensors, config.curvature)
+    start_BN, *tensors = (_derivable(tensor) for tensor in (start_BN, *own))
+    state = _State.at(residual, start_BN, tensors, config.curvature)
     weights_BN = state.weights_BN.clone()
     gradient_B = state.gradient_BN.norm(dim=1)
     iterations_B = torch.zeros(len(start_BN), dtype=torch.int64, device=start_BN.device)
@@ -163,6 +165,11 @@ def least_squares(
         goes_on = (gradient_B[active] > config.tolerance) & (damping_B < _MOST_DAMPING)
         active, state, damping_B = active[goes_on], state[goes_on], damping_B[goes_on]
     return Ending(weights_BN, gradient_B, iterations_B, gradient_B <= config.tolerance)
+
+
+def _derivable(tensor: Tensor) -> Tensor:
+    """Without its history; a copy of what inference mode made, which no derivative may pass."""
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
 def _step(

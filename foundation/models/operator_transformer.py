@@ -93,9 +93,9 @@ class OperatorTransformer(FieldNetwork):
         )
 
     def reset(self, generator: torch.Generator) -> None:
-        """Position embedding: truncated normal of 0.02."""
+        """Position embedding: normal of 0.02."""
         with torch.no_grad():
-            nn.init.trunc_normal_(self.position, std=0.02, generator=generator)
+            self.position.normal_(0.0, 0.02, generator=generator)
 
     def position_on(self, rows: int, columns: int) -> Tensor:
         """Position embedding of so many patches (1, h, w, D): its own, or between its own."""

@@ -140,9 +140,9 @@ class ShodhMoE(FlowNetwork):
         self.project = nn.Linear(config.width, patch * latents)
 
     def reset(self, generator: torch.Generator) -> None:
-        """Position embedding: truncated normal of 0.02."""
+        """Position embedding: normal of 0.02."""
         with torch.no_grad():
-            nn.init.trunc_normal_(self.position, std=0.02, generator=generator)
+            self.position.normal_(0.0, 0.02, generator=generator)
 
     @property
     def temperature(self) -> float:

@@ -30,6 +30,15 @@ def test_minimisers_are_those_that_scipy_finds(curvature):
         np.testing.assert_allclose(weights_N, found.x, atol=1e-6)
 
 
+def test_boxes_end_alike_in_inference_mode():
+    boxes, start = random_boxes(3), torch.zeros(3, 8).double()
+    outside = least_squares(burgers_like, start, boxes, TIGHT)
+    with torch.inference_mode():
+        made_there = tuple(part.clone() for part in boxes)
+        inside = least_squares(burgers_like, start.clone(), made_there, TIGHT)
+    torch.testing.assert_close(inside.weights_BN, outside.weights_BN, rtol=0, atol=0)
+
+
 def test_a_box_ends_alike_alone_and_among_others():
     boxes = random_boxes(4)
     together = least_squares(burgers_like, torch.zeros(4, 8).double(), boxes, TIGHT)
