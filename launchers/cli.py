@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from data_shards.errors import unknown_name
 from launchers.console.arguments import Parser
 from launchers.console.exit_codes import guarded
-from launchers.verbs import add_verbs
+from launchers.verbs import SUMMARIES, add_verbs
 
 
 def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
@@ -20,6 +21,8 @@ def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"moe-pot {_version()}")
     subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     add_verbs(subparsers, wanted)
+    if wanted and not wanted.startswith("-") and wanted not in SUMMARIES:
+        parser.error(str(unknown_name("verb", wanted, SUMMARIES, "foundation --help")))
     return parser
 
 

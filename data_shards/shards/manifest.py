@@ -166,6 +166,8 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         if _URL.match(str(folder)):
             raise UserError(f"{folder}: a URL; wanted a folder of this machine")
+        if folder.exists():
+            raise UserError(f"{folder}: a file; wanted the folder of {MANIFEST} and its tars")
         raise UserError(f"{folder}: no such folder; build one with `{_BUILD} --out {folder}`")
     path = folder / MANIFEST
     try:

@@ -102,5 +102,7 @@ class RecordFolder:
 def _parsed(path: Path, remedy: str) -> object:
     try:
         return parse_json(read_text(path), str(path), remedy)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     except OSError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); {remedy}") from None
+        raise UserError(f"{path}: not readable ({error.strerror}); {remedy}") from None

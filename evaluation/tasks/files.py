@@ -41,6 +41,8 @@ def read_task_values(
             or a family of corpora that are not known.
     """
     for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no folder; --include takes one with task files (*.yaml)")
         paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != GROUPS]
         if not paths:
             raise UserError(f"{folder}: no task files (*.yaml) in this folder; fix --include")

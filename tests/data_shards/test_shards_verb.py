@@ -173,6 +173,11 @@ def test_info_of_nothing_says_what_is_missing(target, message, tmp_path, monkeyp
         console("info", target)
 
 
+def test_a_file_for_the_folder_is_told_as_one(own_folder):
+    with pytest.raises(UserError, match=r"manifest\.json: a file; wanted the folder"):
+        console("verify", own_folder / "manifest.json")
+
+
 @pytest.mark.parametrize("damage", ["{", "[]", '{"format": 1}', "\x00", '{"entries": [{}]}'])
 @pytest.mark.parametrize("verb", ["info", "verify", "show"])
 def test_a_damaged_manifest_is_one_line_for_every_verb(own_folder, verb, damage):

@@ -113,3 +113,9 @@ def test_an_unknown_option_is_still_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         pretrain.build_parser().parse_intermixed_args([*START, "--skip_sums"])
     assert "unrecognized arguments: --skip-sums" in capsys.readouterr().err
+
+
+def test_an_unknown_verb_is_told_with_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        build_parser("predicct")
+    assert "unknown verb 'predicct'; did you mean 'predict'?" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """A network of others on our stream: python learn.py NAME SHARDS SECONDS -> NAME.pt, NAME.json.
 
 The mixture, the window and the loss are those of nano: five frames per call, errors relative to
-the change. Time is what is given, as in LOG.md, with a one-cycle rate over it.
+the change. Processor time is what is given, of one thread and whatever else the machine does, with a
+one-cycle rate over it.
 """
 
 import json
@@ -11,6 +12,7 @@ import time
 import torch
 from theirs import CONTEXT, FRAMES, adapted, network
 
+from data_shards.memory import keep_freed_memory
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.mixture import MixtureConfig
 from data_shards.stream.stream import SampleStream, StreamConfig
@@ -20,7 +22,9 @@ BATCH, RATE, WARM_UP = 8, 4e-3, 0.1
 
 
 def learn(name: str, shards: str, seconds: float) -> dict[str, float]:
-    """Train for so long; what it took."""
+    """Train for so many seconds of the processor; what came of it."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
     torch.manual_seed(0)
     made = network(name).train()
     model = adapted(made)
@@ -34,8 +38,8 @@ def learn(name: str, shards: str, seconds: float) -> dict[str, float]:
     assert model.layout is not None
     batches = SampleStream(corpora, config, model.layout).batches(0, BATCH)
     optimiser = torch.optim.Adam(made.parameters(), lr=RATE)
-    began, steps, loss = time.monotonic(), 0, torch.zeros(())
-    while (done := (time.monotonic() - began) / seconds) < 1:
+    began, steps, loss = time.process_time(), 0, torch.zeros(())
+    while (done := (time.process_time() - began) / seconds) < 1:
         rise, fall = done / WARM_UP, (1 - done) / (1 - WARM_UP)
         optimiser.param_groups[0]["lr"] = RATE * min(rise + 1e-3, fall)
         batch = next(batches)

@@ -21,6 +21,7 @@ from foundation.nn.initialise import initialise
 from foundation.train.config import load_run_config
 
 ROUNDS, SAMPLES = 9, 16
+PRESETS = ("nano_fno", "nano_moe_fno", "nano_unet", "nano", "nano_dpot")
 ROUTED = {f"{e} experts, {m} modes": (e, m) for m in (9, 5) for e in (16, 32, 64)}
 
 
@@ -80,7 +81,7 @@ def main() -> None:
             resolution=64, width=20, modes=9, routed_modes=modes, router={"num_experts": experts}
         )
         layers[name] = of_layer(moe_fno.Layer(config, last=False), torch.tensor(0.5))
-    steps = {preset: of_step(preset) for preset in ("nano_fno", "nano_moe_fno")}
+    steps = {preset: of_step(preset) for preset in PRESETS}
     found = {"layers": in_turns(layers, "dense"), "steps": in_turns(steps, "nano_fno")}
     print(json.dumps(found, indent=1))
 

@@ -93,6 +93,8 @@ def test_faulty_folders_are_refused_in_one_line(tmp_path: Path) -> None:
         load_tasks(tmp_path)
     path = tmp_path / "short.yaml"
     path.write_text(EXTRA.format(name="other"))
+    with pytest.raises(UserError, match=r"short\.yaml: no folder"):
+        load_tasks(path)
     with pytest.raises(UserError, match="its name says 'other'"):
         load_tasks(tmp_path)
     path.write_text(EXTRA.format(name="short").replace("cfdbench", "cfdbech"))
