@@ -11,7 +11,7 @@ _CHOSEN = setup(
     *("a checkpoint every 15)", "--hung-after 1.5`, beside"),
     *("(300 steps, a checkpoint every 25)", "(80, every 10)", "(150, every 10)"),
 )
-_ALONE = [f"drill/one-rank-{seed}.json" for seed in (77, 78, 79, 80)]
+_ALONE = [f"drill/one-rank-{seed}.json" for seed in (77, 78, 79, 80, 81)]
 _STRUCK = {
     "rank 0": "rank 0", "rank 1": "rank 1", "`deepspeed`": "runner",
     "the launcher that it starts": "launcher",
@@ -29,7 +29,28 @@ def kills() -> Iterator[Row | Phrase]:
 
 @on(README)
 def kills_of_one_rank() -> Iterator[Row]:
-    yield _counted("the one rank", [one for name in _ALONE for one in record(name)["trials"]])
+    yield _counted("the one rank", _trials(*_ALONE))
+
+
+@on(README)
+def all_kills() -> Iterator[Phrase]:
+    yield Phrase("Together # kills that came", [_all_equal()])
+
+
+@on("docs/pages/reference/attacks.md")
+def all_kills_among_attacks() -> Iterator[Phrase]:
+    yield Phrase("# kills of ranks and launchers", [_all_equal()])
+
+
+def _all_equal() -> int:
+    """Kills that came; all of them ended as if there had been none."""
+    came = [one for one in _trials("drill/drill-kills.json", *_ALONE) if one["came"]]
+    assert all(one["code"] == 0 and one["difference"] is None for one in came)
+    return len(came)
+
+
+def _trials(*names: str) -> list[dict[str, Any]]:
+    return [one for name in names for one in record(name)["trials"]]
 
 
 def _counted(label: str, trials: list[dict[str, Any]]) -> Row:
