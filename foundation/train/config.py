@@ -129,6 +129,8 @@ class RunConfig(Config):
     scales: Literal["kept", "measured"] = later("kept")
     # Checkpoint folder of the flow tokenizer that a latent transformer stands on.
     tokenizer: str | None = later(None)
+    # Routers stay as they start: a control, in which like samples go to like experts untaught.
+    frozen_routers: bool = later(False)
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 10
     validation: ValidationConfig = ValidationConfig()
@@ -150,6 +152,17 @@ class RunConfig(Config):
             raise ValueError(
                 f"loss.class_weight={self.loss.class_weight}: {self.model.model_type} has no "
                 "auxiliary head; set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_routers_are_there_and_not_balanced(self) -> Self:
+        if self.frozen_routers and not self.model.num_routed:
+            raise ValueError(f"frozen_routers=true: {self.model.model_type} has none; leave it out")
+        if self.frozen_routers and self.loss.balance_weight:
+            raise ValueError(
+                "frozen_routers=true: a loss that balances routers would bend the layers before "
+                "them; set loss.balance_weight=0"
             )
         return self
 

@@ -49,6 +49,7 @@ from foundation.parallel.layout import Layout, read_deepspeed_config
 from foundation.parallel.pulse import Pulse
 from foundation.train.best import BestWeights
 from foundation.train.config import RunConfig
+from foundation.train.freeze import freeze_routers
 from foundation.train.one_writer import only_writer
 from foundation.train.report import Reporter
 from foundation.train.room import check_room
@@ -191,6 +192,8 @@ def _work(
     store = CheckpointStore(options.output / "checkpoints", run.checkpoint.keep)
     newest = _newest(store.folder, run) if options.resume else None
     model = job.network(run.model)
+    if run.frozen_routers:
+        freeze_routers(model)
     model.recompute_blocks = run.recompute
     model.fields_wanted = run.loss.wants_fields
     layout = Layout(

@@ -118,7 +118,7 @@ def test_baselines_of_nano_have_the_parameters_that_a_sample_of_nano_passes(pres
     assert twin.activated == pytest.approx(nano.activated, rel=0.05)
 
 
-@pytest.mark.parametrize("preset", ["debug", "nano", *TWINS])
+@pytest.mark.parametrize("preset", ["debug", "nano", "nano_moe_fno", *TWINS])
 def test_small_presets_build_with_the_parameters_they_plan(preset):
     config = load_run_config(preset, []).model
     model = build_model(config, seed=0)
@@ -162,6 +162,8 @@ def test_overrides_reach_nested_keys():
         ("debug", ["compile=reduce-overhead", "recompute=true"], "compile=reduce-overhead and rec"),
         ("debug", ["compile=reduce-overhead", "accumulation=2"], "set accumulation=1, or compile="),
         ("debug", ["steps=[1"], "not readable as YAML"),
+        ("debug", ["frozen_routers=true"], "set loss.balance_weight=0"),
+        ("nano_fno", ["frozen_routers=true"], "fno has none; leave it out"),
     ],
 )
 def test_a_wrong_setting_is_told_in_one_line(preset, overrides, message):
