@@ -2,8 +2,8 @@
 
 A fact is a phrase of a page or a row of a table. Its words must stand there, line breaks aside, and
 its numbers must be those of the records, rounded to the digits that the page gives. Numbers that
-state no result are declared by `setup`, those that were read off and not recorded by `by_hand`. A
-study's facts lie beside its records, `facts.py`; `docs/figures.py` holds all pages to them.
+state no result are declared by `setup`. A study's facts lie beside its records, `facts.py`;
+`docs/figures.py` holds all pages to them.
 """
 
 import ast
@@ -154,11 +154,6 @@ def on(*pages: str) -> Callable[[Callable[[], Iterator[Fact | str]]], PageFacts]
 def setup(page: str, *words: str) -> PageFacts:
     """What was chosen, or published by others: numbers that state no result, in these words."""
     return PageFacts((page,), lambda: map(Phrase, words), declared=True)
-
-
-def by_hand(page: str, *words: str, command: str) -> PageFacts:
-    """What a command that stands on the page gave, read off and never recorded."""
-    return PageFacts((page,), lambda: map(Phrase, (*words, command)), declared=True)
 
 
 def record(name: str) -> Any:

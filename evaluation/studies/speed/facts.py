@@ -1,20 +1,44 @@
 """Figures of speed."""
 
 from collections.abc import Iterator
+from math import sqrt
+from statistics import fmean
 
-from evaluation.studies.facts import STUDIES, Phrase, by_hand, on, record
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 
 README = f"{STUDIES}/speed/README.md"
+_ALL, _LAST = slice(None), slice(-5, None)  # of 20 logged steps
 
-_BF16 = by_hand(
-    README,
-    "500 steps of 16, loss of every 25th step: 1.8 % below float32 in the mean, .1 % in the last "
-    "quarter, 3.6 % apart in the root mean square; two seeds in float32 are 8.1 % apart",
-    "| float32, seed 0 | .174 | .040 | .492 | .0131 | .224 | .091 |",
-    "| bf16, seed 0 | .171 | .037 | .519 | .0137 | .225 | .085 |",
-    "| float32, seed 1 | .174 | .036 | .520 | .0132 | .238 | .094 |",
-    command="launchers/pretrain.py --preset nano --shards shards --output bf16 steps=500",
-)
+_PRECISION = setup(README, "500 steps of 16")
+_CORPORA = (
+    "fno_ns_1e-5", "fno_ns_1e-3", "pdebench_cns_m0.1", "pdebench_swe", "pdebench_dr", "cfdbench"
+)  # fmt: skip
+
+
+@on(README)
+def bf16() -> Iterator[Row | Phrase]:
+    runs = record("speed/precision.json")["runs"]
+    for name, run in runs.items():
+        assert run["validated_at"] == 500
+        errors = [run["l2re"][corpus] for corpus in _CORPORA]
+        yield Row("validation L2RE after 500 steps", name, errors)
+    plain, rounded, other = (
+        runs[name]["losses"] for name in ("float32, seed 0", "bf16, seed 0", "float32, seed 1")
+    )
+    yield Phrase(
+        "loss of every #th step: # % below float32 in the mean, # % in the last quarter, "
+        "# % apart in the root mean square; two seeds in float32 are # % apart",
+        [
+            runs["bf16, seed 0"]["steps"][0],
+            *(100 * (1 - fmean(rounded[part]) / fmean(plain[part])) for part in (_ALL, _LAST)),
+            *(100 * _apart(losses, plain) for losses in (rounded, other)),
+        ],
+    )
+
+
+def _apart(ours: list[float], theirs: list[float]) -> float:
+    """Root mean square of the relative differences of two curves."""
+    return sqrt(fmean((a / b - 1) ** 2 for a, b in zip(ours, theirs, strict=True)))
 
 
 @on(README)
