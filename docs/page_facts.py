@@ -20,8 +20,8 @@ from evaluation.studies.facts import (
     standings_of,
     wins_of,
 )
-from evaluation.studies.quickstart.facts import MODEL, SECONDS, errors
-from evaluation.studies.sparse.facts import ahead, both
+from evaluation.studies.quickstart.facts import MODEL, SCORES, errors, took
+from evaluation.studies.sparse.facts import EQUAL
 from evaluation.studies.strangers.facts import gains, verdicts_of
 
 CHOOSE, FAITHFUL = "docs/pages/choose.md", "docs/pages/faithful.md"
@@ -110,10 +110,10 @@ def quickstart() -> Iterator[str | Phrase]:
     floors = (short(floor[corpus]) for corpus in SIX.values())
     yield row("better of the two floors (persistence)", *floors)
     yield row("times better", *(f"{times[corpus]:.1f}" for corpus in SIX.values()))
-    yield Phrase("in # min # s after the install", divmod(SECONDS["all"], 60))
-    yield Phrase("# minutes for 15 corpora", [SECONDS["simulate"] / 60])
-    yield Phrase("# minutes for 1250 optimiser steps", [SECONDS["train"] / 60])
-    model = record("quickstart/nano.json")["records"][0]["model"]
+    yield Phrase("in # min # s after the install", divmod(took()["all"], 60))
+    yield Phrase("# minutes for 15 corpora", [took()["simulate"] / 60])
+    yield Phrase("# minutes for 1250 optimiser steps", [took()["train"] / 60])
+    model = record(SCORES)["records"][0]["model"]
     sizes = [model[f"parameters_{which}"] / 1e6 for which in ("total", "activated")]
     yield Phrase("(# M parameters, # M activated)", sizes)
 
@@ -161,12 +161,17 @@ def verdicts() -> Iterator[Phrase]:
 
 @on(README)
 def which_model_in_short() -> Iterator[Phrase]:
-    mean = _geometric_means()
-    values = [mean["FNO"], mean["MoE-POT"], mean["DPOT"], _bundled("moe-fno-nano")]
-    yield Phrase(
-        "over six corpora #, MoE-POT #, its dense twin DPOT #; `moe-fno-nano`, trained longer, #)",
-        values,
-    )
+    yield Phrase(f"over six corpora {_AT_EQUAL_TIME}", _at_equal_time())
+    yield Phrase("`moe-fno-nano`, trained longer, #)", [_bundled("moe-fno-nano")])
+
+
+_AT_EQUAL_TIME = "#, the plain FNO's #, the U-Net's #, MoE-POT's #, its dense twin DPOT's #"
+
+
+def _at_equal_time() -> list[float]:
+    found = {model: one for (model, _), one in standings_of(EQUAL).items()}
+    models = ("MoE-FNO", "FNO", "U-Net", "MoE-POT", "DPOT")
+    return [found[model]["geometric_mean"]["mean"] for model in models]
 
 
 @on(CHOOSE)
@@ -184,8 +189,7 @@ def which_model() -> Iterator[Phrase]:
 
 @on(CHOOSE)
 def routed_fno() -> Iterator[Phrase]:
-    means = [one["geometric_mean"]["mean"] for one in both()]
-    yield Phrase("# % ahead of the plain one, # for #", [ahead(), *means])
+    yield Phrase(_AT_EQUAL_TIME, _at_equal_time())
     path = ROOT / "foundation" / "bundled" / "moe-fno-nano" / "records" / "zero_shot.json"
     model = json.loads(path.read_text())["records"][0]["model"]
     yield Phrase(
