@@ -4,13 +4,14 @@
 #
 #   bash launchers/quickstart.sh [FOLDER [PRESET]]    # run again to go on after a stop
 #
-# FOLDER is `quickstart` by default, PRESET nano_moe_fno, the best we know at this size; `nano` is
-# MoE-POT, the paper's network.
+# FOLDER is `quickstart` by default, PRESET, of a mixture, nano_moe_fno, the best we know at this size;
+# `nano` is MoE-POT, the paper's network.
 set -euo pipefail
 launchers=$(dirname "$0")
 out=${1:-quickstart}
 preset=${2:-nano_moe_fno}
 shards=$out/shards
+if [ -e "$out" ]; then fresh=; else fresh=yes; fi
 run=$out/run
 seed=0
 started=$SECONDS
@@ -38,7 +39,8 @@ foundation evaluate "$run/model" floor:persistence floor:context_mean \
 say "4/4 Leaderboard"
 foundation leaderboard "$out/records" --output "$out/leaderboard"
 say "done"
-printf '{"simulate": %d, "train": %d, "score": %d, "board": %d, "all": %d}\n' \
+# Of a run that was stopped on the way they would say nothing.
+[ -z "$fresh" ] || printf '{"simulate": %d, "train": %d, "score": %d, "board": %d, "all": %d}\n' \
   "${marks[1]}" $((marks[2] - marks[1])) $((marks[3] - marks[2])) $((marks[4] - marks[3])) \
   "${marks[4]}" > "$out/seconds.json"
 echo "curves: tensorboard --logdir $run/tensorboard"

@@ -9,9 +9,10 @@ state no result are declared by `setup`. A study's facts lie beside its records,
 import ast
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,12 @@ def numbers_in(source: str) -> set[float]:
     nodes = ast.walk(ast.parse((ROOT / source).read_text()))
     constants = (node.value for node in nodes if isinstance(node, ast.Constant))
     return {float(value) for value in constants if isinstance(value, int | float)}
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Of errors over corpora, say."""
+    found = list(values)
+    return float(prod(found) ** (1 / len(found)))
 
 
 def short(value: float, digits: int = 3) -> str:

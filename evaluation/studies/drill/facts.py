@@ -34,19 +34,22 @@ def kills_of_one_rank() -> Iterator[Row]:
 
 @on(README)
 def all_kills() -> Iterator[Phrase]:
-    yield Phrase("Together # kills that came", [_all_equal()])
+    yield Phrase(
+        "Both tables together: # kills that came, # of them before the first", _all_equal()
+    )
 
 
 @on("docs/pages/reference/attacks.md")
 def all_kills_among_attacks() -> Iterator[Phrase]:
-    yield Phrase("# kills of ranks and launchers", [_all_equal()])
+    words = "# kills of ranks and launchers at random moments, # of them before the first step,"
+    yield Phrase(words, _all_equal())
 
 
-def _all_equal() -> int:
-    """Kills that came; all of them ended as if there had been none."""
+def _all_equal() -> list[int]:
+    """Kills that came, and those before a step; all ended as if there had been none."""
     came = [one for one in _trials("drill/drill-kills.json", *_ALONE) if one["came"]]
     assert all(one["code"] == 0 and one["difference"] is None for one in came)
-    return len(came)
+    return [len(came), sum(one["step"] is None for one in came)]
 
 
 def _trials(*names: str) -> list[dict[str, Any]]:

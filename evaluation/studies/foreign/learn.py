@@ -1,8 +1,7 @@
 """A network of others on our stream: python learn.py NAME SHARDS SECONDS -> NAME.pt, NAME.json.
 
 The mixture, the window and the loss are those of nano: five frames per call, errors relative to
-the change. Processor time is what is given, of one thread, whatever else the machine does, with
-a one-cycle rate over it.
+the change. Processor time is what is given, of one thread, with a one-cycle rate over it.
 """
 
 import json
