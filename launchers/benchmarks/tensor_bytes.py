@@ -12,7 +12,9 @@ class TensorBytes:
 
     def __init__(self) -> None:
         self.seen = 0
-        self._profile = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+        self._profile = profile(
+            activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True
+        )
 
     def __enter__(self) -> Self:
         self._profile.__enter__()  # type: ignore[no-untyped-call]
