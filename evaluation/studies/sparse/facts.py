@@ -131,6 +131,7 @@ def at_equal_time() -> Iterator[Row | Phrase]:
     steps = record("sparse/layers.json")["steps"]
     alone = [steps[f"nano{name}"]["of_dense"] for name in ("_moe_fno", "_unet", "_dpot", "")]
     yield Phrase("MoE-FNO takes # times the FNO's, the U-Net #, DPOT # and MoE-POT #", alone)
+    yield Phrase("repeating the last frame has #", [floor_at_equal_time()])
     ranks = {model: one["mean_rank"]["mean"] for model, one in found.items()}
     assert min(ranks, key=lambda model: ranks[model]) == "MoE-FNO"
     yield Phrase("first in mean rank, # to the FNO's #", [ranks["MoE-FNO"], ranks["FNO"]])
@@ -173,6 +174,14 @@ def what_routing_buys() -> Iterator[Phrase]:
     )
     yield Phrase("one expert for all beside the shared set #", [one])
     yield Phrase("routers that learn #, the FNO #.", [learnt, geometric_mean(plain.values())])
+
+
+def floor_at_equal_time() -> float:
+    """Geometric mean of persistence on the same trajectories."""
+    records = record("sparse/equal-time-runs.json")["records"]
+    return geometric_mean(
+        one["scores"]["l2re"]["value"] for one in records if one["model"]["name"] == "persistence"
+    )
 
 
 def trained_step(preset: str) -> float:

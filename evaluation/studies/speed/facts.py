@@ -5,14 +5,12 @@ from math import sqrt
 from statistics import fmean
 
 from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
+from evaluation.studies.sparse.facts import CORPORA
 
 README = f"{STUDIES}/speed/README.md"
 _ALL, _LAST = slice(None), slice(-5, None)  # of 20 logged steps
 
 _PRECISION = setup(README, "500 steps of 16")
-_CORPORA = (
-    "fno_ns_1e-5", "fno_ns_1e-3", "pdebench_cns_m0.1", "pdebench_swe", "pdebench_dr", "cfdbench"
-)  # fmt: skip
 
 
 @on(README)
@@ -20,7 +18,7 @@ def bf16() -> Iterator[Row | Phrase]:
     runs = record("speed/precision.json")["runs"]
     for name, run in runs.items():
         assert run["validated_at"] == 500
-        errors = [run["l2re"][corpus] for corpus in _CORPORA]
+        errors = [run["l2re"][corpus] for corpus in CORPORA.values()]
         yield Row("validation L2RE after 500 steps", name, errors)
     plain, rounded, other = (
         runs[name]["losses"] for name in ("float32, seed 0", "bf16, seed 0", "float32, seed 1")
