@@ -1,6 +1,5 @@
 """What a training took: its folder and the shards it learnt from in, seconds of cores out."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from data_shards.errors import UserError
 from data_shards.shards.corpus import ShardedCorpus
 from evaluation.breakeven.measure import seconds_per_trajectory
 from evaluation.breakeven.record import Training
-from foundation.train.run_folder import read_run
+from foundation.train.run_folder import read_run, seconds_of_steps
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,9 @@ def training_cost(
     }
     if not counts:
         raise UserError(f"{folder}: does not say what it learnt from; it is older than that")
-    steps, wall = _steps_and_seconds(folder / "metrics.jsonl")
+    steps, wall = seconds_of_steps(folder)
+    if wall is None:
+        raise UserError(f"{folder}: does not say how long its steps took; give one that has run")
     data = 0.0
     for corpus, count in counts.items():
         split = open_split(corpus, "train")
@@ -65,19 +66,3 @@ def training_cost(
         trajectories=counts,
         data_seconds=data,
     )
-
-
-def _steps_and_seconds(path: Path) -> tuple[int, float]:
-    """Steps of a run and seconds of its steps; each logged row stands for those before it."""
-    done, seconds = 0, 0.0
-    try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable ({error}); give a training folder") from None
-    for row in rows:
-        if row.get("kind") == "train":
-            seconds += (row["step"] - done) * row["seconds_per_step"]
-            done = row["step"]
-    if not done:
-        raise UserError(f"{path}: holds no step; give the folder of a training that has run")
-    return done, seconds

@@ -7,10 +7,9 @@ All runs are trained, then judged beside the floors; then every model is fine-tu
 says so. What is done is kept at every stage.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -38,7 +37,7 @@ from evaluation.tasks.task import Task, load_tasks, select_tasks
 from evaluation.transfer.run import Watch
 from evaluation.transfer.sweep import TransferRun
 from foundation.checkpoint.folder import read_config
-from foundation.train.run_folder import finished_model
+from foundation.train.run_folder import finished_model, seconds_of_steps
 
 Finished = list[tuple[StudyRun, Path]]  # runs with their checkpoint folders
 
@@ -276,15 +275,14 @@ def _summary(study: Study, finished: Finished, records: Sequence[Record]) -> Stu
     own: dict[str, list[Record]] = {}
     for record in records:
         own.setdefault(record.model.name, []).append(record)
-    points = [
-        _point(run, read_config(model)[1], own[_label(study, run)]) for run, model in finished
-    ]
+    points = [_point(run, model, own[_label(study, run)]) for run, model in finished]
     headlines = {task.name: task.headline for task in study.tasks}
     return summarise(study.config.title, headlines, points)
 
 
-def _point(run: StudyRun, about: Mapping[str, Any], records: Sequence[Record]) -> StudyPoint:
-    facts = records[0].model
+def _point(run: StudyRun, model: Path, records: Sequence[Record]) -> StudyPoint:
+    about, facts = read_config(model)[1], records[0].model
+    _, seconds = seconds_of_steps(model.parent, "processor_seconds_per_step")
     return StudyPoint(
         name=run.name,
         model=run.model,
@@ -293,6 +291,7 @@ def _point(run: StudyRun, about: Mapping[str, Any], records: Sequence[Record]) -
         seed=run.seed,
         steps=about["steps"],
         samples=about["samples"],
+        processor_seconds=seconds,
         parameters_total=facts.parameters_total,
         parameters_activated=facts.parameters_activated,
         flops_per_frame=facts.flops_per_frame,

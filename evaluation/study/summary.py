@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from data_shards.config import Config
+from data_shards.config import Config, later
 from data_shards.errors import UserError
 
 
@@ -32,6 +32,8 @@ class StudyPoint(_Stored):
     seed: NonNegativeInt
     steps: PositiveInt
     samples: PositiveInt
+    # That its steps took, of the first rank, without validations; older logs do not tell.
+    processor_seconds: NonNegativeFloat | None = later(None)
     parameters_total: NonNegativeInt
     parameters_activated: NonNegativeInt
     flops_per_frame: NonNegativeInt | None
@@ -53,6 +55,7 @@ class Standing(_Stored):
     corpora: PositiveInt
     seeds: PositiveInt
     steps: PositiveInt
+    processor_seconds: OverSeeds | None = later(None)
     parameters_total: NonNegativeInt
     parameters_activated: NonNegativeInt
     flops_per_frame: NonNegativeInt | None
@@ -139,12 +142,18 @@ def _standings(points: Sequence[StudyPoint], tasks: Sequence[str]) -> list[Stand
                     }
                 ),
                 seeds=len(own),
+                processor_seconds=_processor_seconds(own),
                 errors={task: over_seeds(p.errors[task] for p in own) for task in tasks},
                 geometric_mean=over_seeds(_geometric_mean(p, tasks) for p in own),
                 mean_rank=over_seeds(ranks[p.name] for p in own),
             )
         )
     return found
+
+
+def _processor_seconds(points: Sequence[StudyPoint]) -> OverSeeds | None:
+    known = [p.processor_seconds for p in points if p.processor_seconds is not None]
+    return over_seeds(known) if len(known) == len(points) else None
 
 
 def over_seeds(values: Iterable[float]) -> OverSeeds:

@@ -26,7 +26,7 @@ def mixtures_of(summary: StudySummary) -> list[str]:
     return list(dict.fromkeys(each.mixture for each in summary.standings))
 
 
-_ABOUT = ["Model", "Seeds", "Total", "Activated", "FLOPs/frame"]
+_ABOUT = ["Model", "Seeds", "Total", "Activated", "FLOPs/frame", "Processor, s"]
 
 
 def standing_titles(summary: StudySummary) -> list[str]:
@@ -45,13 +45,14 @@ def standing_cells(standing: Standing, steps: int) -> list[str]:
         standing: of a model.
         steps: that its table says; another number stands beside the name.
     """
-    flops = standing.flops_per_frame
+    flops, seconds = standing.flops_per_frame, standing.processor_seconds
     return [
         standing.model + ("" if standing.steps == steps else f", {standing.steps} steps"),
         str(standing.seeds),
         parameters(standing.parameters_total),
         parameters(standing.parameters_activated),
         "–" if flops is None else parameters(flops),
+        "–" if seconds is None else over_seeds_cell(seconds),
         *(over_seeds_cell(each) for each in standing.errors.values()),
         over_seeds_cell(standing.geometric_mean),
         over_seeds_cell(standing.mean_rank),

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +305,26 @@ def validation_error(folder: Path, step: int) -> float | None:
             errors = [math.inf if error is None else error for error in row["l2re"].values()]
             return math.fsum(errors) / len(errors)
     return None
+
+
+def seconds_of_steps(folder: Path, clock: str = "seconds_per_step") -> tuple[int, float | None]:
+    """Steps of a run, and seconds of them all by one of the clocks that its log has, of one rank;
+    None where it has not, or no row yet. Each row stands for the steps since the one before.
+
+    Raises:
+        UserError: there is no log.
+    """
+    path = folder / "metrics.jsonl"
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable ({error}); give a training folder") from None
+    rows = [row for row in rows if row.get("kind") == "train"]
+    ends = [row["step"] for row in rows]
+    if not rows or any(clock not in row for row in rows):
+        return ends[-1] if rows else 0, None
+    lengths = (end - begin for begin, end in pairwise([0, *ends]))
+    return ends[-1], sum(length * row[clock] for length, row in zip(lengths, rows, strict=True))
 
 
 def _read_values(folder: Path) -> dict[str, Any]:

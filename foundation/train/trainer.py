@@ -49,11 +49,16 @@ class _Clock:
     step: int
     waited_s: float = 0.0  # for samples
     began_s: float = field(default_factory=time.perf_counter)
+    processor_began_s: float = field(default_factory=time.process_time)
 
-    def per_step(self, now: int) -> tuple[float, float]:
-        """Seconds of a step, and of waiting in it, over the steps until now."""
+    def per_step(self, now: int) -> dict[str, float]:
+        """What is logged of a step's time, over the steps until now; of this rank."""
         steps = now - self.step
-        return (time.perf_counter() - self.began_s) / steps, self.waited_s / steps
+        return {
+            "seconds_per_step": (time.perf_counter() - self.began_s) / steps,
+            "processor_seconds_per_step": (time.process_time() - self.processor_began_s) / steps,
+            "seconds_waiting_per_step": self.waited_s / steps,
+        }
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ class Trainer:
                 reporter.advance()
             self._watch_loss(reporter, step.loss)
             if now % run.log_every == 0 or now == run.steps:
-                self._log(reporter, step, *self._clock.per_step(now))
+                self._log(reporter, step, self._clock.per_step(now))
                 self._clock = _Clock(now)
             if now % run.validation.every == 0 or now == run.steps:
                 self._validate(reporter)
@@ -293,9 +298,7 @@ class Trainer:
         where = self.store.folder / last[0] if last else "none yet"
         return f"Nothing was saved; the last good checkpoint is {where}"
 
-    def _log(
-        self, reporter: Reporter | None, step: StepTotals, seconds: float, waiting: float
-    ) -> None:
+    def _log(self, reporter: Reporter | None, step: StepTotals, took: dict[str, float]) -> None:
         usage_LKE, entropy = self._usage.reduce(sum_over_ranks)
         memory = torch.tensor(float(peak_memory_bytes(self.ranks.device)), dtype=torch.float64)
         memory = sum_over_ranks(memory.to(self.ranks.device))
@@ -310,9 +313,8 @@ class Trainer:
             "corpus_loss": step.corpus_means(self._corpora),
             "lr": self.engine.optimizer.param_groups[0]["lr"],
             "grad_norm": finite_or_none(self.engine.get_global_grad_norm()),
-            "samples_per_s": self.run.global_batch / seconds,
-            "seconds_per_step": seconds,
-            "seconds_waiting_per_step": waiting,  # for samples, of the first rank
+            "samples_per_s": self.run.global_batch / took["seconds_per_step"],
+            **took,  # of the first rank
             "peak_memory_gib": float(memory) / 2**30,  # sum over ranks
             "router_entropy": entropy if routed else None,
             "temperature": self.engine.module.temperature,  # in the step that is logged

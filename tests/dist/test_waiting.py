@@ -1,4 +1,4 @@
-"""A run tells how long it waits for samples."""
+"""A run tells how long it waits for samples, and how long it computes."""
 
 import time
 from collections.abc import Iterator
@@ -35,3 +35,6 @@ def test_waiting_per_step_is_that_for_all_of_its_batches(waves, tmp_path):
     assert [row["step"] for row in seen] == [2, 4, 6]  # a validation falls into the second
     for row in seen:
         assert 2 * NAP_S <= row["seconds_waiting_per_step"] < row["seconds_per_step"]
+        computing = row["seconds_per_step"] - row["seconds_waiting_per_step"]
+        # A processor's clock does not run while a stream sleeps; one thread computes here.
+        assert 0 < row["processor_seconds_per_step"] < computing + NAP_S

@@ -111,3 +111,21 @@ def test_the_board_shows_a_study_beside_the_records(tmp_path) -> None:
     assert '<section id="studies">' in page
     assert "1 of 2" in page
     assert study_chapter([]) is None
+
+
+def test_processor_seconds_are_told_where_every_seed_has_them() -> None:
+    points = [
+        point.model_copy(update={"processor_seconds": 100.0 + point.seed} if timed else {})
+        for point in two_models()
+        for timed in [point.model == "sparse"]
+    ]
+    told = {each.model: each.processor_seconds for each in summary_of(points).standings}
+    assert told == {"sparse": over_seeds([100.0, 101.0, 102.0]), "dense": None}
+    sparse, dense = (
+        next(
+            line for line in study_tables(summary_of(points)).splitlines() if f"| {model} " in line
+        )
+        for model in told
+    )
+    assert "101" in sparse
+    assert "101" not in dense

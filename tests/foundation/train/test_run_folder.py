@@ -19,6 +19,7 @@ from foundation.train.run_folder import (
     difference,
     finished_model,
     read_run,
+    seconds_of_steps,
     validation_error,
     write_run,
 )
@@ -234,3 +235,18 @@ def test_the_validation_error_is_the_mean_over_corpora_of_the_step_asked_for(tmp
     assert validation_error(tmp_path, 2) == 0.5
     assert validation_error(tmp_path, 4) == float("inf"), "diverged"
     assert validation_error(tmp_path, 3) is None
+
+
+def test_a_logged_row_stands_for_the_steps_since_the_one_before(tmp_path):
+    with pytest.raises(UserError, match="not readable"):
+        seconds_of_steps(tmp_path)
+    first = '{"kind": "train", "step": 10, "seconds_per_step": 0.5}\n'
+    between = '{"kind": "validation", "step": 10, "l2re": {"a": 0.25}}\n'
+    last = (
+        '{"kind": "train", "step": 14, "seconds_per_step": 2.0, "processor_seconds_per_step": 1}\n'
+    )
+    (tmp_path / "metrics.jsonl").write_text(between)
+    assert seconds_of_steps(tmp_path) == (0, None)
+    (tmp_path / "metrics.jsonl").write_text(first + between + last)
+    assert seconds_of_steps(tmp_path) == (14, 10 * 0.5 + 4 * 2.0)
+    assert seconds_of_steps(tmp_path, "processor_seconds_per_step") == (14, None)
