@@ -151,7 +151,7 @@ def _calibrate(
     windows = windows_of(everything, known)
     for batches in _rounds(windows, run.settings.batch_size, ranks.world):
         own = batches[ranks.rank][1] if ranks.rank < len(batches) else None
-        scored = None if own is None else scores_of(on_known.forecast(own)[0]).cpu()
+        scored = None if own is None else on_known.scores(own)
         scores += ranks.gather(scored)
         advance(sum(len(windows) for _, windows in batches))
     return ranks.share(calibrated(run.task, known, scores) if ranks.is_first else None)
@@ -189,6 +189,10 @@ class _Run:
         if "latent" in self.task.measured:
             forecast = _with_latents(forecast, self.forecaster, _seen(batch, self.forecaster))
         return forecast, batch
+
+    def scores(self, windows: Sequence[Window]) -> Tensor:
+        """What bands are calibrated from: of one batch (B, P, T, C)."""
+        return scores_of(self.forecast(windows)[0], [chosen for chosen, _ in windows]).cpu()
 
     def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
         """One batch: read, forecast, measure."""
