@@ -5,7 +5,7 @@
 
 All trajectories of validation and test together are divided anew, at random: as many as before
 calibrate, the others are judged. Nothing is forecast anew. Beside the divisions drawn stand the
-split as it is and the one with its roles exchanged.
+split as it is and the one with its roles exchanged. Stopped, the same command goes on.
 
 Axes: N trajectories of both splits, P points of each, K frames and channels, D divisions, X bins.
 """
@@ -41,14 +41,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     tasks = [task for task in load_tasks().values() if "bands" in task.groups]
-    rows = []
+    output = options.output
+    rows = json.loads(output.read_text())["rows"] if output.exists() else []
+    done = {(row["model"], row["corpus"]) for row in rows}
     for model in options.models:
         forecaster = open_forecaster(model, torch.device("cpu"))
         for task in tasks:
-            rows.append(one_row(forecaster, task, options.shards))
-            print(rows[-1], flush=True)
-    result = {"divisions": DIVISIONS, "seed": SEED, "bar": BAR, "rows": rows}
-    options.output.write_text(json.dumps(result, indent=1) + "\n")
+            if (forecaster.facts.name, task.corpus) not in done:
+                rows.append(one_row(forecaster, task, options.shards))
+                print(json.dumps(rows[-1]), flush=True)
+                result = {"divisions": DIVISIONS, "seed": SEED, "bar": BAR, "rows": rows}
+                output.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def one_row(forecaster: Forecaster, task: Task, shards: Path) -> dict[str, Any]:
@@ -100,10 +103,9 @@ def _shares_below(scores_NPK: Array) -> Iterator[Array]:
     for scores_NP in np.moveaxis(scores_NPK, 2, 0):
         there = ~np.isnan(scores_NP)
         owner = np.nonzero(there)[0][scores_NP[there].argsort()]
-        bins = np.arange(len(owner)) // SCORES_OF_A_BIN
-        counts = np.zeros((bins[-1] + 1, len(scores_NP)))
-        np.add.at(counts, (bins, owner), 1)
-        yield counts.cumsum(0) / there.sum(1)
+        num, bins = len(scores_NP), np.arange(len(owner)) // SCORES_OF_A_BIN
+        counts = np.bincount(bins * num + owner, minlength=(bins[-1] + 1) * num)
+        yield counts.reshape(-1, num).cumsum(0) / there.sum(1)
 
 
 if __name__ == "__main__":
