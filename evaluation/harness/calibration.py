@@ -3,6 +3,8 @@
 Axes: B samples, N of all batches, P points, T predicted frames, C asked channels, S cells.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from evaluation.metrics.forecast import Forecast
 from evaluation.records.record import Calibration
 from evaluation.tasks.task import Task
 
-MOST_POINTS = 1024  # of a frame, of which the guarantee holds as of all
+MOST_POINTS = 1024  # of a trajectory's frame
 
 
 def check_calibration(task: Task, corpus: ShardedCorpus, known: ShardedCorpus | None) -> None:
@@ -51,16 +53,29 @@ def check_calibration(task: Task, corpus: ShardedCorpus, known: ShardedCorpus | 
         )
 
 
-def scores_of(forecast: Forecast) -> Tensor:
-    """How far the truth is from the forecast, in its scale (B, P, T, C); NaN of no points."""
+def scores_of(forecast: Forecast, trajectories: Sequence[int]) -> Tensor:
+    """How far the truth is from the forecast, in its scale (B, P, T, C); NaN of no points.
+
+    Points are drawn for every trajectory anew. If all shared them, the guarantee would hold of
+    these points alone: where errors have a place in the frame, more trajectories would not mend it.
+
+    Args:
+        forecast: of B samples.
+        trajectories: their numbers in the split (B,), which say the points, whatever the batch.
+    """
     scale = scale_of(forecast.pred_BTCHW, forecast.members_MBTCHW, forecast.points_B1CHW)
     scores = (forecast.true_BTCHW - forecast.pred_BTCHW).abs() / scale
     scores = torch.where(torch.isfinite(scores), scores, torch.inf)
     scores = torch.where(forecast.points_B1CHW > 0, scores, torch.nan)
     cells = scores.flatten(3)
-    generator = torch.Generator().manual_seed(0)  # the same points, whatever the batch
-    chosen = torch.randperm(cells.shape[3], generator=generator)[:MOST_POINTS]
-    return cells[..., chosen.to(cells.device)].permute(0, 3, 1, 2).float()
+    chosen_BP = torch.stack([_points_of(number, cells.shape[3]) for number in trajectories])
+    index = chosen_BP[:, None, None].expand(-1, *cells.shape[1:3], -1).to(cells.device)
+    return cells.gather(3, index).permute(0, 3, 1, 2).float()
+
+
+def _points_of(trajectory: int, cells: int) -> Tensor:
+    generator = torch.Generator().manual_seed(trajectory)
+    return torch.randperm(cells, generator=generator)[:MOST_POINTS]
 
 
 def calibrated(task: Task, known: ShardedCorpus, scores: list[Tensor]) -> Calibration:

@@ -112,7 +112,9 @@ def run_task(
     run = _Run(forecaster, task, as_asked(task, corpus), settings, layout)
     if task.bands is not None and known is not None:
         check_compatible(forecaster, task, known)
-        run = replace(run, calibration=_calibrate(run, as_asked(task, known), ranks, advance))
+        scores = calibration_scores(forecaster, task, known, layout, settings, advance, ranks=ranks)
+        found = calibrated(task, known, scores) if ranks.is_first else None
+        run = replace(run, calibration=ranks.share(found))
     began = time.perf_counter()
     windows = windows_of(task, corpus, settings.limit)
     done: list[_BatchValues] = []
@@ -141,20 +143,36 @@ def run_task(
     return record, samples
 
 
-def _calibrate(
-    run: "_Run", known: ShardedCorpus, ranks: Ranks, advance: Callable[[int], object]
-) -> Calibration:
-    """Factors of bands from forecasts of all known trajectories; the same on every rank."""
-    on_known = replace(run, corpus=known)
-    everything = run.task.model_copy(update={"keys": "*"})
+def calibration_scores(
+    forecaster: Forecaster,
+    task: Task,
+    known: ShardedCorpus,
+    layout: ModelLayout,
+    settings: RunSettings,
+    advance: Callable[[int], object] = lambda samples: None,
+    *,
+    ranks: Ranks | None = None,
+) -> list[Tensor]:
+    """Scores of forecasts of all known trajectories, batch by batch (B, P, T, C) each.
+
+    Args:
+        forecaster: model or floor.
+        task: of bands.
+        known: the split to calibrate on, opened.
+        layout: of the forecasts.
+        settings: batch size and device.
+        advance: told the number of samples that all ranks have done since it was last told.
+        ranks: processes that share the work; the first one has the scores.
+    """
+    ranks = ranks or Ranks()
+    run = _Run(forecaster, task, as_asked(task, known), settings, layout)
+    windows = windows_of(task.model_copy(update={"keys": "*"}), known)
     scores: list[Tensor] = []
-    windows = windows_of(everything, known)
-    for batches in _rounds(windows, run.settings.batch_size, ranks.world):
-        own = batches[ranks.rank][1] if ranks.rank < len(batches) else None
-        scored = None if own is None else scores_of(on_known.forecast(own)[0]).cpu()
-        scores += ranks.gather(scored)
+    for batches in _rounds(windows, settings.batch_size, ranks.world):
+        own = run.scores(batches[ranks.rank][1]) if ranks.rank < len(batches) else None
+        scores += ranks.gather(own)
         advance(sum(len(windows) for _, windows in batches))
-    return ranks.share(calibrated(run.task, known, scores) if ranks.is_first else None)
+    return scores
 
 
 @dataclass(frozen=True)
@@ -189,6 +207,10 @@ class _Run:
         if "latent" in self.task.measured:
             forecast = _with_latents(forecast, self.forecaster, _seen(batch, self.forecaster))
         return forecast, batch
+
+    def scores(self, windows: Sequence[Window]) -> Tensor:
+        """What bands are calibrated from: of one batch (B, P, T, C)."""
+        return scores_of(self.forecast(windows)[0], [chosen for chosen, _ in windows]).cpu()
 
     def judge(self, number: int, windows: Sequence[Window]) -> _BatchValues:
         """One batch: read, forecast, measure."""
