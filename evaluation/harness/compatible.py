@@ -8,7 +8,7 @@ from data_shards.shards.part import reconstructed
 from data_shards.stream.layout import ModelLayout, check_fits
 from data_shards.stream.windows import check_long_enough
 from evaluation.harness.floors import floors_of
-from evaluation.harness.forecaster import Forecaster
+from evaluation.harness.forecaster import Forecaster, check_has_expert
 from evaluation.harness.protocol import authors_order
 from evaluation.harness.scored_grid import check_laws, scored_stride, setting_of
 from evaluation.metrics.registry import find_measurement
@@ -72,7 +72,7 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
 
     Raises:
         UserError: another kind of task, trajectories too short, a headline that does not apply,
-            or a corpus or context that the model cannot take.
+            or a corpus or context that the model cannot take or has no expert of.
     """
     if task.kind != "forecast":
         raise UserError(
@@ -95,11 +95,13 @@ def check_compatible(forecaster: Forecaster, task: Task, corpus: ShardedCorpus) 
             f"floor {forecaster.facts.model_type}: says nothing about {corpus.name}; take floor:"
             f"{' or floor:'.join(floors)}"
         )
+    name, by_corpus = forecaster.facts.name, forecaster.routes_by_corpus
+    check_has_expert(name, by_corpus, forecaster.learnt, corpus.name)
     check_long_enough(corpus, task.length, f"task {task.name}")
     wanted = forecaster.context_frames
     if wanted is not None and wanted > task.context_frames:
         raise UserError(
-            f"{forecaster.facts.name}: it takes {wanted} frames of context, task {task.name} "
+            f"{name}: it takes {wanted} frames of context, task {task.name} "
             f"gives {task.context_frames}; choose a task that gives more"
         )
     if task.protocol == "reference":

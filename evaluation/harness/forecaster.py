@@ -44,6 +44,7 @@ class Forecaster:
         any_grid: whether it answers on the cells of the data, whatever those of its layout.
         model: one call of a checkpoint; None of others.
         latent_error: of a batch, as `FieldNetwork.latent_error`.
+        routes_by_corpus: as `FieldConfig.routes_by_corpus`.
     """
 
     facts: ModelFacts
@@ -58,6 +59,7 @@ class Forecaster:
     any_grid: bool = False
     model: Callable[[Batch], Prediction] | None = None
     latent_error: Callable[[Batch], Tensor | None] = lambda batch: None
+    routes_by_corpus: bool = False
 
 
 def open_forecaster(target: str, device: torch.device, name: str | None = None) -> Forecaster:
@@ -149,7 +151,27 @@ def _open_checkpoint(target: str, device: torch.device, name: str | None) -> For
         protocol="reference" if is_reference else None,
         model=model,
         latent_error=cast(FieldNetwork, model.network).latent_error,
+        routes_by_corpus=config.routes_by_corpus,
     )
+
+
+def check_has_expert(model: str, routes_by_corpus: bool, learnt: Sequence[str], name: str) -> None:
+    """Refuse a corpus of which a model that routes by corpus has no expert.
+
+    Args:
+        model: its name.
+        routes_by_corpus: whether it does.
+        learnt: corpora of its training.
+        name: of the corpus.
+
+    Raises:
+        UserError: the corpus was not among them.
+    """
+    if routes_by_corpus and name not in learnt:
+        raise UserError(
+            f"{model}: router.by=corpus has no expert of {name}, it learnt "
+            f"{', '.join(learnt) or 'no corpora that it names'}; choose tasks of those"
+        )
 
 
 def told_source(target: str) -> str:

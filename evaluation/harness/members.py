@@ -56,6 +56,11 @@ def ensemble_of(
                 f"{each.facts.name}: takes another grid, other channels or frames than "
                 f"{first.facts.name}; members of an ensemble take the same"
             )
+        if each.routes_by_corpus and each.learnt != first.learnt:
+            raise UserError(
+                f"{each.facts.name}: router.by=corpus, and it learnt other corpora than "
+                f"{first.facts.name}; make an ensemble of runs of the same data.corpora"
+            )
 
     def members(batch: Batch, steps: int) -> Tensor:
         return torch.stack(
@@ -81,5 +86,9 @@ def ensemble_of(
         }
     )
     return replace(
-        first, facts=facts, forecast=lambda batch, n: members(batch, n).mean(0), members=members
+        first,
+        facts=facts,
+        forecast=lambda batch, n: members(batch, n).mean(0),
+        members=members,
+        routes_by_corpus=any(each.routes_by_corpus for each in forecasters),
     )

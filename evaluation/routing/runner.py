@@ -15,7 +15,7 @@ from data_shards.hashing import digest
 from data_shards.shards.corpus import ShardedCorpus
 from data_shards.stream.layout import check_fits
 from data_shards.stream.windows import check_long_enough
-from evaluation.harness.forecaster import told_source
+from evaluation.harness.forecaster import check_has_expert, told_source
 from evaluation.records.provenance import git_commit, this_machine
 from evaluation.records.record import ModelFacts, Provenance
 from evaluation.routing.clusters import untrained_purity
@@ -113,14 +113,17 @@ def plan_windows(
     """Windows that a run will look at; refuses what cannot be looked at, before any work.
 
     Raises:
-        UserError: trajectories too short, or a corpus that the model cannot take.
+        UserError: trajectories too short, or a corpus that the model cannot take or, though the
+            task says that it was seen in training, has no expert of.
     """
     config = routed.model.config
-    layout = config.layout
+    layout, learnt = config.layout, routed.model.about.get("corpora", ())
     planned = {}
     for place, count in splits_of(task).items():
         corpus = corpora[place]
         check_fits(corpus.card, layout)
+        if corpus.name in task.corpora:
+            check_has_expert(routed.facts.name, config.routes_by_corpus, learnt, corpus.name)
         check_long_enough(corpus, config.context_frames, f"model {routed.facts.name}")
         planned[place] = choose_windows(
             "/".join(place),

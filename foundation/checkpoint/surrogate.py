@@ -175,13 +175,18 @@ class Surrogate(nn.Module):
             (B, steps, C, H, W).
 
         Raises:
-            UserError: the context does not have the model's shape.
+            UserError: the context does not have the model's shape, or the model routes by corpus.
         """
         if steps < 1:
             raise UserError(f"steps={steps}, wanted 1 or more")
         if self.config.reconstructs:
             raise UserError(
                 f"this {self.config.model_type} reconstructs frames; call reconstruct(frames)"
+            )
+        if self.config.routes_by_corpus:
+            raise UserError(
+                "this model has an expert for each corpus of its training (router.by=corpus), and "
+                "a context is of none; judge it by `foundation evaluate`"
             )
         grid = self._grid_of(context, lengths)
         model = self.network if grid is None else self._on(grid, origins, lengths)

@@ -185,6 +185,11 @@ class FieldConfig(Config):
         return 0 if self.mixture is None else self.mixture.router.num_experts
 
     @property
+    def routes_by_corpus(self) -> bool:
+        """Whether a sample's corpus decides its expert; a corpus that is not learnt has none."""
+        return self.mixture is not None and self.mixture.router.by == "corpus"
+
+    @property
     def has_classes(self) -> bool:
         """Whether there is an auxiliary head that tells corpora apart."""
         return False

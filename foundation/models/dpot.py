@@ -56,7 +56,9 @@ class DPOT(OperatorTransformer):
     def __init__(self, config: DPOTConfig) -> None:
         super().__init__(config, (Block(config) for _ in range(config.blocks)))
 
-    def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
+    def through_blocks(
+        self, x_BhwD: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, tuple[Routing, ...]]:
         for block in self.blocks:
             x_BhwD = self.run_block(block, x_BhwD)
         return x_BhwD, ()

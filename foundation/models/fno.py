@@ -59,7 +59,9 @@ class FNO(SpectralNetwork):
             (Layer(config.width, config.modes, axes, last=n == count - 1) for n in range(count)),
         )
 
-    def through_layers(self, x_BSD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
+    def through_layers(
+        self, x_BSD: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, tuple[Routing, ...]]:
         for layer in self.layers:
             x_BSD = self.run_block(layer, x_BSD)
         return x_BSD, ()

@@ -20,7 +20,7 @@ from foundation.models.spectral_network import SpectralConfig, SpectralNetwork, 
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work
 from foundation.moe.gate import gate_products
-from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule
+from foundation.moe.router import RouterConfig, Routing
 from foundation.moe.spectral import SpectralMixture, num_octaves
 from foundation.nn.spectral import from_lowest_modes, lowest_modes, wave_vectors
 
@@ -42,8 +42,11 @@ class MoEFNOConfig(SpectralConfig):
             )
         if not self.shared and len(self.routed) < self.kept_modes:
             raise ValueError("shared=false leaves the modes above routed_modes to no expert")
-        if self.router.by != "gate" or self.router.unit != "sample":
-            raise ValueError("router.by and router.unit are of networks of tokens; leave them out")
+        if self.router.unit != "sample":
+            raise ValueError(
+                f"router.unit={self.router.unit}: spectra of whole samples are mixed; set "
+                "router.unit=sample"
+            )
         return self
 
     @property
@@ -84,11 +87,13 @@ class Layer(nn.Module):
         )
         self.local = nn.Linear(config.width, config.width)
 
-    def forward(self, x_BSD: Tensor, temperature: Tensor) -> tuple[Tensor, Routing]:
+    def forward(
+        self, x_BSD: Tensor, temperature: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, Routing]:
         """(B, *S, D) -> (B, *S, D) and the layer's routing."""
         grid = x_BSD.shape[1:-1]
         lowest = lowest_modes(x_BSD, self.modes)
-        modes_BKD, routing = self.spectral(lowest, prod(grid), temperature)
+        modes_BKD, routing = self.spectral(lowest, prod(grid), temperature, assigned_B)
         spectral = from_lowest_modes(modes_BKD, grid, self.modes)
         x: Tensor = self.local(x_BSD) + spectral.to(x_BSD.dtype)
         return (x if self.last else F.gelu(x)), routing
@@ -104,11 +109,13 @@ class MoEFNO(SpectralNetwork, AnnealedNetwork):
         super().__init__(config, (Layer(config, last=n == count - 1) for n in range(count)))
 
     @property
-    def schedule(self) -> TemperatureSchedule:
-        return self.config.router.temperature
+    def router(self) -> RouterConfig:
+        return self.config.router
 
-    def through_layers(self, x_BSD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
-        return self.routed_through(self.layers, x_BSD)
+    def through_layers(
+        self, x_BSD: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, tuple[Routing, ...]]:
+        return self.routed_through(self.layers, x_BSD, assigned_B)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
@@ -125,9 +132,12 @@ def work(config: MoEFNOConfig) -> Work:
     routed, waves = len(config.routed), config.wave_vectors
     mixing = (router.top_k * routed + config.shared * config.kept_modes) * of_mode
     octaves = num_octaves([hypot(*vector) for vector in waves])
-    by_octave = config.kept_modes * octaves * config.width
-    gate = gate_products(config.width * (1 + octaves), router.num_experts)
-    rows = 2 * router.top_k * routed + (1 + config.shared) * config.kept_modes
+    by_octave = gate = 0
+    rows = router.top_k * routed + config.shared * config.kept_modes
+    if router.by == "gate":  # it sees all modes, and its gradient asks for those that it routed
+        by_octave = config.kept_modes * octaves * config.width
+        gate = gate_products(config.width * (1 + octaves), router.num_experts)
+        rows += router.top_k * routed + config.kept_modes
     whole = work_with(config, mixing + gate + by_octave, kept=2 * config.width * rows, shared=0)
     # Of the sums over octaves one factor is fixed.
     return replace(whole, fixed_products=whole.fixed_products + 2 * config.layers * by_octave)

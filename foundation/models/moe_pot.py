@@ -28,7 +28,7 @@ from foundation.models.work import Work
 from foundation.moe.experts import ExpertBank
 from foundation.moe.gate import gate_products
 from foundation.moe.mixture import MixtureOfExperts
-from foundation.moe.router import RouterConfig, Routing, TemperatureSchedule
+from foundation.moe.router import RouterConfig, Routing
 from foundation.nn.fourier import FourierLayer
 from foundation.nn.normalise import norm_last
 
@@ -41,11 +41,9 @@ class MoEPOTConfig(OperatorTransformerConfig):
     router: RouterConfig = RouterConfig()
 
     @model_validator(mode="after")
-    def _gate_routes(self) -> Self:
-        if self.router.by != "gate" or self.router.neighbourhood > 1:
-            raise ValueError(
-                "router.by and router.neighbourhood are of networks of boxes; leave them out"
-            )
+    def _tokens_are_routed_alone(self) -> Self:
+        if self.router.neighbourhood > 1:
+            raise ValueError("router.neighbourhood is of networks of boxes; leave it out")
         return self
 
     @property
@@ -75,11 +73,13 @@ class Block(nn.Module):
             width, width * config.mlp_ratio, config.num_shared, config.router
         )
 
-    def forward(self, x_BhwD: Tensor, temperature: Tensor) -> tuple[Tensor, Routing]:
+    def forward(
+        self, x_BhwD: Tensor, temperature: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, Routing]:
         """(B, h, w, D) -> (B, h, w, D) and the block's routing."""
         x = self.fourier(norm_last(self.norm_space, x_BhwD))
         x = norm_last(self.norm_moe, x)
-        mixed, routing = self.moe(x.flatten(1, 2), temperature)
+        mixed, routing = self.moe(x.flatten(1, 2), temperature, assigned_B)
         return x_BhwD + mixed.view_as(x_BhwD), routing
 
 
@@ -92,16 +92,18 @@ class MoEPOT(OperatorTransformer, AnnealedNetwork):
         super().__init__(config, (Block(config) for _ in range(config.blocks)))
 
     @property
-    def schedule(self) -> TemperatureSchedule:
-        return self.config.router.temperature
+    def router(self) -> RouterConfig:
+        return self.config.router
 
     def reset(self, generator: torch.Generator) -> None:
         """As the shared parts; step 0."""
         super().reset(generator)
         AnnealedNetwork.reset(self, generator)
 
-    def through_blocks(self, x_BhwD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
-        return self.routed_through(self.blocks, x_BhwD)
+    def through_blocks(
+        self, x_BhwD: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, tuple[Routing, ...]]:
+        return self.routed_through(self.blocks, x_BhwD, assigned_B)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
@@ -126,6 +128,8 @@ def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
     gate = gate_products(features, config.router.num_experts)
     kept = 2 * features + computed * width
     work = tokens * features * width * (1 + computed)
+    if config.router.by != "gate":
+        return work, tokens * kept
     if config.router.unit == "sample":
         return work + gate, tokens * kept
     # Every token passes the gate, whose maps and norms keep what goes in.

@@ -169,7 +169,9 @@ class PGMoE(FieldNetwork):
                 _check_chain(self.config, origin)
         return super().forward(batch)
 
-    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+    def answer(
+        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+    ) -> Answer:
         given_BS = inputs[:, 0, 0].flatten(1)
         routing: tuple[PooledRouting, ...] = ()
         if self.config.amplitudes == "experts":

@@ -74,16 +74,20 @@ class SpectralNetwork(FieldNetwork):
         self.hidden = nn.Linear(config.width, config.projection)
         self.project = nn.Linear(config.projection, config.num_mapped)
 
-    def through_layers(self, x_BSD: Tensor) -> tuple[Tensor, tuple[Routing, ...]]:
+    def through_layers(
+        self, x_BSD: Tensor, assigned_B: Tensor | None
+    ) -> tuple[Tensor, tuple[Routing, ...]]:
         """(B, *S, D) -> (B, *S, D), and the routing by layer, empty if dense."""
         raise NotImplementedError
 
-    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+    def answer(
+        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+    ) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
         x_BSD: Tensor = self.lift(stack.movedim(1, -1))
         if statistics_B2C is not None:
             x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
-        x_BSD, routing = self.through_layers(x_BSD)
+        x_BSD, routing = self.through_layers(x_BSD, assigned_B)
         fields: Tensor = self.project(F.gelu(self.hidden(x_BSD)))
         return Answer(fields.movedim(-1, 1), routing)
 

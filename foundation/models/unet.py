@@ -92,7 +92,9 @@ class UNet(FieldNetwork):
         self.norm = nn.GroupNorm(config.norm_groups, finest)
         self.project = _convolution(finest, config.num_mapped, config.padding)
 
-    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+    def answer(
+        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+    ) -> Answer:
         x_BDHW: Tensor = self.stem(stacked_with_places(inputs))
         if statistics_B2C is not None:
             x_BHWD = x_BDHW.permute(0, 2, 3, 1)

@@ -41,8 +41,6 @@ class MixtureOfExperts(nn.Module):
         self.num_experts = config.num_experts
         self.extract = nn.Linear(width, features)
         self.router = Router(features, config)
-        if config.by != "gate":  # nothing would teach it
-            self.router.requires_grad_(False)
         self.shared = Experts(num_shared, features, width) if num_shared else None
         self.routed: nn.Module = ExpertBank(Experts(config.num_experts, features, width))
 

@@ -22,6 +22,7 @@ from data_shards.config import Config, later
 from data_shards.hashing import keyed
 from data_shards.stream.batch import Batch
 from foundation.moe.gate import Gate, GateNorm, PrototypeGate
+from foundation.nn.outside_graphs import outside_graphs
 
 _CERTAIN = 20.0  # logit of an expert that is given, beside zeros
 
@@ -158,8 +159,15 @@ def assigned(config: RouterConfig, batch: Batch) -> Tensor | None:
         return None
     if config.by == "corpus":
         return batch.corpus_id % config.num_experts
-    trajectories = [key.partition("@")[0] for key in batch.keys]
-    return batch.corpus_id.new_tensor([keyed(key, 0) % config.num_experts for key in trajectories])
+    return _by_trajectory(batch, config.num_experts)
+
+
+# A graph would hold for the names of the batch that it was made of.
+@outside_graphs
+def _by_trajectory(batch: Batch, num_experts: int) -> Tensor:
+    # In training a corpus stands before a trajectory's name, in validation it does not.
+    trajectories = [key.rpartition("/")[2].partition("@")[0] for key in batch.keys]
+    return batch.corpus_id.new_tensor([keyed(key, 0) % num_experts for key in trajectories])
 
 
 def as_assigned(expert_B: Tensor, num_experts: int) -> Routing:
@@ -179,6 +187,8 @@ class Router(nn.Module):
             if config.gate == "mlp"
             else PrototypeGate(features, config.num_experts, config.sharpness)
         )
+        if config.by != "gate":  # nothing would teach it
+            self.requires_grad_(False)
 
     def forward(self, features_BF: Tensor, temperature: float | Tensor) -> Routing:
         """Route each sample by its mean features (B, F)."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from foundation.moe.experts import ExpertBank, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes
-from foundation.moe.router import Router, RouterConfig, Routing
+from foundation.moe.router import Router, RouterConfig, Routing, as_assigned
 from foundation.nn.device import in_launches
 from foundation.nn.outside_graphs import outside_graphs
 
@@ -76,6 +76,7 @@ class SpectralMixture(nn.Module):
         """
         super().__init__()
         self.wave_numbers, self.places = tuple(wave_numbers), tuple(routed)
+        self.num_experts = config.num_experts
         self.register_buffer("octave_KO", octaves(wave_numbers), persistent=False)
         self.register_buffer("routed_K", torch.tensor(self.places), persistent=False)
         self.router = Router(width * (1 + num_octaves(wave_numbers)), config)
@@ -88,11 +89,25 @@ class SpectralMixture(nn.Module):
         self.routed_K.copy_(torch.tensor(self.places))
 
     def forward(
-        self, modes_BKD: Tensor, points: int, temperature: float | Tensor
+        self,
+        modes_BKD: Tensor,
+        points: int,
+        temperature: float | Tensor,
+        assigned_B: Tensor | None = None,
     ) -> tuple[Tensor, Routing]:
-        """Complex (B, K, D) of maps of so many points -> (B, K, D) and the samples' routing."""
+        """Complex (B, K, D) -> (B, K, D) and the routing of the samples.
+
+        Args:
+            modes_BKD: of maps.
+            points: that a map has.
+            temperature: of the router.
+            assigned_B: expert of every sample, where the router is not asked.
+        """
         parts_BK2D = torch.view_as_real(modes_BKD).transpose(2, 3)
-        routing = self.router(self._seen(parts_BK2D / points), temperature)
+        if assigned_B is None:
+            routing = self.router(self._seen(parts_BK2D / points), temperature)
+        else:
+            routing = as_assigned(assigned_B, self.num_experts)
         rows_BKF = parts_BK2D.flatten(2)
         chosen_BKF = self.routed(rows_BKF.index_select(1, self.routed_K), routing, None)
         base_BKF = torch.zeros_like(rows_BKF)

@@ -32,7 +32,9 @@ class PublishedForm(FieldNetwork):
         super().__init__(model.config)
         self.model = model
 
-    def answer(self, inputs: Tensor, statistics_B2C: Tensor | None) -> Answer:
+    def answer(
+        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+    ) -> Answer:
         model = self.model
         x_BDhw = _aggregated(model.temporal, _embedded(model, inputs))
         if statistics_B2C is not None:
@@ -52,6 +54,7 @@ class PublishedForm(FieldNetwork):
             return _pointwise(block.narrow, F.gelu(_pointwise(block.widen, x)))
         assert isinstance(block, moe_pot.Block)
         assert isinstance(self.model, moe_pot.MoEPOT)
+        assert self.model.router.by == "gate", "as published"
         x = block.norm_moe(_fourier(block.fourier, block.norm_space(x_BDhw)))
         mixed, routed = all_experts(block.moe, x, self.model.softmax_temperature())
         routing.append(routed)

@@ -49,6 +49,7 @@ class Case(NamedTuple):
     compile: bool = False
     objective: str = "relative_l2"
     network: str = "moe_pot"
+    by: str = "gate"
 
 
 def global_batch() -> Batch:
@@ -74,6 +75,8 @@ def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
     found = {}
     stacks = {path: m for path, m in engine.module.named_modules() if isinstance(m, Stacked)}
     for name, parameter in engine.module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         full = safe_get_full_grad(parameter) if engine.zero_optimization() else parameter.grad
         path, _, last = name.rpartition(".")
         if path not in stacks:
@@ -88,7 +91,9 @@ def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
 def train(case: Case) -> dict[str, Any]:
     """A few optimiser steps on one rank of a layout."""
     ranks = join_ranks()
-    router = {"gate_norm": case.gate, "unit": case.unit}
+    router = {"gate_norm": case.gate, "unit": case.unit, "by": case.by}
+    if case.by != "gate":
+        router["top_k"] = 1
     config = read_model_config({**NETWORKS[case.network], "router": router}, "test")
     model = build_model(config, seed=0)
     model.recompute_blocks = case.recompute
@@ -136,7 +141,7 @@ def serial() -> Any:
     known: dict[Any, Any] = {}
 
     def run(case: Case) -> dict[str, Any]:
-        kept = ("gate", "accumulation", "unit", "objective", "network")
+        kept = ("gate", "accumulation", "unit", "objective", "network", "by")
         alone = Case(1, 1, **{name: getattr(case, name) for name in kept})
         if alone not in known:
             known[alone] = on_ranks(1, train, alone)[0]
@@ -162,6 +167,7 @@ OTHERS = [
     Case(2, 1, zero=0, gate="batch"),
     Case(2, 2, accumulation=2),
     Case(2, 2, unit="token"),
+    Case(2, 2, network="moe_fno", by="corpus"),
     Case(2, 2, offload=True),
     Case(2, 1, compile=True),
     Case(2, 2, compile=True),

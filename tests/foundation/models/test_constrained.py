@@ -194,7 +194,8 @@ def test_frames_of_a_plane_can_be_an_axis_of_the_network():
     counted = []
     for samples in (1, 2):  # what all samples share is no sample's work
         with FlopCounterMode(display=False) as counter:
-            answer = network.answer(torch.randn(samples, 1, 1, *config.mapped_grid), None)
+            inputs = torch.randn(samples, 1, 1, *config.mapped_grid)
+            answer = network.answer(inputs, None, None)
         counted.append(counter.get_total_flops())
     assert answer.fields.shape == (2, 5, 5, SIDE, SIDE)
     assert counted[1] - counted[0] == work_of(config).products

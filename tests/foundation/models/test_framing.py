@@ -101,7 +101,12 @@ class Pointwise(FieldNetwork):
             self.scale_features, self.shift_features = statistics_maps(config, 6)
         self.project = nn.Linear(6, config.out_frames * config.num_asked)
 
-    def answer(self, inputs: torch.Tensor, statistics_B2C: torch.Tensor | None) -> Answer:
+    def answer(
+        self,
+        inputs: torch.Tensor,
+        statistics_B2C: torch.Tensor | None,
+        assigned_B: torch.Tensor | None,
+    ) -> Answer:
         x = self.lift(inputs.flatten(1, 2).movedim(1, -1))
         if statistics_B2C is not None:
             x = modulated(x, statistics_B2C, self.scale_features, self.shift_features)

@@ -71,6 +71,13 @@ def test_more_choices_than_experts_is_refused():
         RouterConfig.read({"topk": 2}, "router")
 
 
-def test_a_mixture_of_planes_asks_its_gate():
-    with pytest.raises(UserError, match="are of networks of boxes"):
-        config_of("moe_pot", router={"by": "corpus", "top_k": 1})
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("moe_pot", {"unit": "token", "neighbourhood": 3}, "of networks of boxes; leave it out"),
+        ("moe_fno", {"unit": "token"}, "set router.unit=sample"),
+    ],
+)
+def test_what_a_mixture_of_planes_cannot_route_it_refuses(name, options, message):
+    with pytest.raises(UserError, match=message):
+        config_of(name, router=options)
