@@ -35,11 +35,6 @@ def coverage() -> Iterator[Row | Phrase]:
     low, high = record("bands/exchanged.json")["bar"]
     within = sum(low <= one <= high for one in ours)
     yield Phrase("# of the 6 lie between # and # %", [within, 100 * low, 100 * high])
-    above = [
-        _mean([_above(found[m, c]["coverage"], most) for c in CORPORA.values()]) for m in MODELS
-    ]
-    yield Phrase("lies # standard errors above # over its #", [above[0], most, len(CORPORA)])
-    yield Phrase("that of persistence #", above[1:])
 
 
 @on(README)
@@ -52,10 +47,18 @@ def divisions() -> Iterator[Row | Phrase]:
         yield Row("divided anew", f"{labels[one['corpus']]}, {one['model']}", values)
     means = [one["mean"] for one in rows]
     yield Phrase("means of # to # %", [100 * min(means), 100 * max(means)])
-    chances = prod(one["share_within_bar"] for one in rows)
-    yield Phrase("all # at once in # %", [len(rows), 100 * chances])
-    far = _mean([(one["as_it_is"] - one["mean"]) / one["deviation"] for one in rows])
-    yield Phrase("lies # standard deviations above its mean", [far])
+    of = {model: [one for one in rows if one["model"] == model] for model in MODELS}
+    assert all(len(found) == len(CORPORA) for found in of.values())
+    chances = [100 * prod(one["share_within_bar"] for one in found) for found in of.values()]
+    words = "all # at once in # % of cases for the checkpoint and in # % for persistence"
+    yield Phrase(words, [len(CORPORA), *chances])
+    far = [
+        _mean([(one["as_it_is"] - one["mean"]) / one["deviation"] for one in found])
+        for found in of.values()
+    ]
+    yield Phrase("lies # and # standard deviations above its mean over the corpora", far)
+    exchanged = [100 * one["roles_exchanged"] for one in of[MODELS[0]]]
+    yield Phrase("the checkpoint covers # to # %", [min(exchanged), max(exchanged)])
 
 
 @on(README)
@@ -88,11 +91,6 @@ def _scores(name: str) -> dict[tuple[str, str], Any]:
 def _mean(errors: list[float]) -> float:
     """Of independent errors, in its own deviation; theirs is one."""
     return sum(errors) / sqrt(len(errors))
-
-
-def _above(score: Any, most: float) -> float:
-    """In standard errors; the calibration's trajectories have as much luck as the test's."""
-    return float((score["value"] - most) / (sqrt(2) * score["standard_error"]))
 
 
 def _percents(score: Any) -> list[float]:
