@@ -17,7 +17,7 @@ from evaluation.studies.facts import (
 )
 
 README = f"{STUDIES}/sparse/README.md"
-STUDY, EQUAL = "sparse/study.json", "sparse/equal-time.json"
+STUDY = "sparse/study.json"
 CORPORA = {
     "NS 1e-5": "fno_ns_1e-5", "NS 1e-3": "fno_ns_1e-3", "CNS": "pdebench_cns_m0.1",
     "shallow water": "pdebench_swe", "diffusion-reaction": "pdebench_dr", "CFDBench": "cfdbench",
@@ -30,12 +30,6 @@ _TRIALS = {
     "all routed, last hidden map 32 wide for 128": "projection of 32",
 }  # fmt: skip
 
-_BESIDE = {
-    "FNO": "# % below the FNO's, and it is better on # of the six, clearly on #;",
-    "U-Net": "# % below the U-Net's (#, #)",
-    "DPOT": "# % below DPOT's (#, #)",
-    "MoE-POT": "# % below MoE-POT's (#, #)",
-}
 _CHOSEN = setup(
     README,
     "choose 4 of 16 sets",
@@ -43,12 +37,6 @@ _CHOSEN = setup(
     "at 1.2e-2 for 6e-3 its",
     "were trained at 6e-3",
     "end at wave number 5 and the spectrum at 9",
-    "free runs of 400 frames",
-    "equal steps of the board's 1,250",
-    "A step of 16 in training (`costs.json`: 50 steps less 10,",
-    "20 % below the FNO's were hoped for",
-    "(of the U-Net, all 500)",
-    "not tried again at 2.4e-2 (below)",
     "400 steps of 16, seed 0, validation L2RE of 5 frames",
     "At the board's rate of 6e-3",
     "At 2.4e-2",
@@ -118,80 +106,6 @@ def price() -> Iterator[Phrase]:
         [*lowest, *whole],
     )
     yield Phrase("Adam included, # times", [found["steps"]["nano_moe_fno"]["of_dense"]])
-
-
-@on(README)
-def at_equal_time() -> Iterator[Row | Phrase]:
-    found = {model: one for (model, _), one in standings_of(EQUAL).items()}
-    for model, one in found.items():
-        errors = [one["errors"][f"zero_shot_{corpus}"]["mean"] for corpus in CORPORA.values()]
-        yield Row("at equal time", model, [one["steps"], one["geometric_mean"]["mean"], *errors])
-    trained = [trained_step(f"nano_{name}") for name in ("fno", "moe_fno", "unet", "dpot")]
-    yield Phrase("takes the FNO # s, MoE-FNO #, the U-Net # and DPOT #", trained)
-    steps = record("sparse/layers.json")["steps"]
-    alone = [steps[f"nano{name}"]["of_dense"] for name in ("_moe_fno", "_unet", "_dpot", "")]
-    yield Phrase("MoE-FNO takes # times the FNO's, the U-Net #, DPOT # and MoE-POT #", alone)
-    yield Phrase("repeating the last frame has #", [floor_at_equal_time()])
-    ranks = {model: one["mean_rank"]["mean"] for model, one in found.items()}
-    assert min(ranks, key=lambda model: ranks[model]) == "MoE-FNO"
-    yield Phrase("first in mean rank, # to the FNO's #", [ranks["MoE-FNO"], ranks["FNO"]])
-    flops = {model: one["flops_per_frame"] for model, one in found.items()}
-    as_many = [
-        1250 * flops["FNO"] / flops[model] for model in ("MoE-FNO", "MoE-POT", "DPOT", "U-Net")
-    ]
-    yield Phrase("MoE-FNO would have # steps, MoE-POT #, DPOT # and the U-Net #", as_many)
-    board = standings_of("baselines/study.json")["U-Net", "mixture_6"]
-    values = [_mean(board), board["steps"], _mean(both()[0])]
-    yield Phrase("had # after # steps, MoE-FNO #.", values)
-    for other, words in _BESIDE.items():
-        won = wins_of(EQUAL, "MoE-FNO", other)
-        less = 100 * (1 - _mean(found["MoE-FNO"]) / _mean(found[other]))
-        yield Phrase(words, [less, won["better"], won["clearly_better"]])
-
-
-@on(README)
-def rates_at_equal_time() -> Iterator[Row]:
-    found = record("sparse/rates.json")["runs"]
-    for model in ("MoE-FNO", "FNO", "U-Net", "DPOT", "MoE-POT"):
-        runs = [found.get(f"{model}, {rate}") for rate in ("3e-3", "6e-3", "1.2e-2", "2.4e-2")]
-        errors = [run["l2re"].values() for run in runs if run]
-        yield Row("rate", model, [geometric_mean(one) for one in errors])
-
-
-@on(README)
-def what_routing_buys() -> Iterator[Phrase]:
-    runs = record("sparse/controls.json")["runs"]
-    names = ("frozen", "one expert", "four experts, all chosen", "learnt")
-    errors = [runs[name]["l2re"].values() for name in names]
-    frozen, one, four, learnt = map(geometric_mean, errors)
-    plain = record("sparse/rates.json")["runs"]["FNO, 1.2e-2"]["l2re"]
-    slow = [one["fno_ns_1e-3"] for one in (plain, *(runs[n]["l2re"] for n in ("frozen", "learnt")))]
-    yield Phrase("on NS 1e-3 from the FNO's # to # with routers that stay and # with", slow)
-    gases = runs["four experts, all chosen"]["l2re"]["pdebench_cns_m0.1"]
-    yield Phrase("in shares of their own # (gases did not learn: #)", [four, gases])
-    yield Phrase(
-        "routers that stay as they start (`frozen_routers=true loss.balance_weight=0`) #", [frozen]
-    )
-    yield Phrase("one expert for all beside the shared set #", [one])
-    yield Phrase("routers that learn #, the FNO #.", [learnt, geometric_mean(plain.values())])
-
-
-def floor_at_equal_time() -> float:
-    """Geometric mean of persistence on the same trajectories."""
-    records = record("sparse/equal-time-runs.json")["records"]
-    return geometric_mean(
-        one["scores"]["l2re"]["value"] for one in records if one["model"]["name"] == "persistence"
-    )
-
-
-def trained_step(preset: str) -> float:
-    """Processor seconds of a step in training, what a run begins and ends with left out."""
-    run = record("sparse/costs.json")["runs"][preset]
-    return float(run["50"] - run["10"]) / 40
-
-
-def _mean(standing: Any) -> float:
-    return float(standing["geometric_mean"]["mean"])
 
 
 @on(README)
