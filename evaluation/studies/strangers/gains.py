@@ -2,11 +2,12 @@
 
     python evaluation/studies/strangers/gains.py CHECKPOINT --work gains0 --output gains0.json
 
-Of each of three equations that no corpus holds, runs from other random starts become files, files
-become shards by `foundation shards convert custom`, and `foundation transfer` learns from 2 and 16
-of them, the same steps from the checkpoint and from scratch. All are judged on 8 runs that nothing
-was learnt from, beside the checkpoint as it is and repeating the last frame. Every step is the
-console's own, on one core; stopped, the same command goes on. Another checkpoint, another folder.
+Of every equation of `simulations.py`, which no corpus holds, runs from other random starts become
+files, files become shards by `foundation shards convert custom`, and `foundation transfer` learns
+from 2 and 16 of them, the same steps from the checkpoint and from scratch. All are judged on 8 runs
+that nothing was learnt from, beside the checkpoint as it is and repeating the last frame. Each step
+is the console's own, on one core; stopped, the same command goes on. Another checkpoint, another
+folder.
 """
 
 import argparse
@@ -23,7 +24,6 @@ import numpy as np
 
 from evaluation.studies.strangers.simulations import SIMULATIONS
 
-STRANGERS = ("sine-Gordon", "stirred scalar", "Ginzburg-Landau")  # waves, transport, patterns
 CELLS, FRAMES, SIZES, TESTS = 64, 20, (2, 16), 8
 STEPS, BATCH, RATE = 150, 8, 3e-3
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for files and shards")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    rows = [learnt(options.checkpoint, name, options.work) for name in STRANGERS]
+    rows = [learnt(options.checkpoint, name, options.work) for name in SIMULATIONS]
     (fingerprint,) = {row.pop("fingerprint") for row in rows}
     result = {
         "checkpoint": Path(options.checkpoint).name, "fingerprint": fingerprint[:16],

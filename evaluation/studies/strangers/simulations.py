@@ -220,8 +220,10 @@ def _drift_waves(n: int, run: int = 0) -> Equation:
 def _zakharov_kuznetsov(n: int, run: int = 0) -> Equation:
     p = Plane(30.0, n, run)
     x, y = p.place[None, :], p.place[:, None]
-    humps = 2.4 * np.exp(-((x - 8) ** 2 + (y - 12) ** 2) / 8)
-    humps += 1.2 * np.exp(-((x - 18) ** 2 + (y - 18) ** 2) / 10)
+    random = np.random.default_rng(run)
+    (x0, y0), (x1, y1) = random.uniform(-4, 4, (2, 2)) if run else np.zeros((2, 2))
+    humps = 2.4 * np.exp(-((x - x0 - 8) ** 2 + (y - y0 - 12) ** 2) / 8)
+    humps += 1.2 * np.exp(-((x - x1 - 18) ** 2 + (y - y1 - 18) ** 2) / 10)
 
     def rest(v: Spectrum) -> Field:
         u = np.fft.ifft2(v).real
