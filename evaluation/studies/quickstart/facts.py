@@ -1,8 +1,13 @@
 """Figures of the recorded quickstart."""
 
 from collections.abc import Iterator
+from math import isfinite
+from statistics import fmean
 
-from evaluation.studies.facts import STUDIES, Phrase, on, record, setup
+from evaluation.breakeven.matched import breakeven
+from evaluation.breakeven.record import BreakEven
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
+from evaluation.studies.sparse.facts import CORPORA
 
 README = f"{STUDIES}/quickstart/README.md"
 _CHOSEN = setup(README, "list 15 corpora", "two shared cores, 24 GiB", "Seed 0 everywhere")
@@ -33,3 +38,23 @@ def seconds() -> Iterator[Phrase]:
     yield Phrase("(# s to simulate", [found["simulate"]])
     rest = [found[step] for step in ("train", "score", "board")]
     yield Phrase("# s to train, # s to score, # s for the board)", rest)
+
+
+@on(README)
+def when_it_pays() -> Iterator[Row | Phrase]:
+    found = BreakEven.model_validate(record("quickstart/breakeven.json"))
+    costs = {cost.corpus: cost for cost in found.costs}
+    training = found.training
+    yield Phrase("the # s of its steps on two ranks", [training.seconds])
+    yield Phrase("the # s of simulating", [training.data_seconds])
+    cheaper = []
+    for label, corpus in CORPORA.items():
+        cost, after = costs[corpus], costs[corpus].after(found.upfront)
+        values = [cost.model_error, cost.matched.cells, cost.matched.seconds, cost.forecast_seconds]
+        yield Row("", label, [*values, *([after] if isfinite(after) else [])])
+        if isfinite(after):
+            cheaper.append(cost.matched.seconds / cost.forecast_seconds)
+    yield Phrase("It is # to # times cheaper where", [min(cheaper), max(cheaper)])
+    solver = fmean(cost.matched.seconds for cost in found.costs)
+    forecast = fmean(cost.forecast_seconds for cost in found.costs)
+    yield Phrase("In equal parts # forecasts", [breakeven(found.upfront, solver, forecast)])

@@ -1,0 +1,44 @@
+"""Figures of a checkpoint on finer grids than its own."""
+
+from collections.abc import Iterator
+
+from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
+from evaluation.studies.sparse.facts import CORPORA
+
+README = f"{STUDIES}/grids/README.md"
+_OTHER_START = "diffusion-reaction"  # noise per cell
+_CHOSEN = setup(README, "4 test trajectories", "goal of 1.1")
+
+
+def errors(way: str) -> list[float]:
+    """L2RE by corpus: on the model's `own` grid, or at 128 cells `native` or by `regrid`."""
+    found = {
+        one["task"]["corpus"]: one["scores"]["l2re"]["value"]
+        for one in record(f"grids/{way}.json")["records"]
+    }
+    return [found[corpus] for corpus in CORPORA.values()]
+
+
+def over_own() -> list[float]:
+    """Native error over that of the own grid, by corpus."""
+    return [native / own for native, own in zip(errors("native"), errors("own"), strict=True)]
+
+
+def worst_of_alike() -> float:
+    """The largest of them where physics and start are the same."""
+    return max(r for name, r in zip(CORPORA, over_own(), strict=True) if name != _OTHER_START)
+
+
+def better_than_regridding() -> int:
+    """Corpora on which a native answer errs less."""
+    return sum(map(float.__lt__, errors("native"), errors("regrid")))
+
+
+@on(README)
+def finer() -> Iterator[Row | Phrase]:
+    for label, way in (("own grid", "own"), ("native at 128", "native"),
+                       ("regridded", "regrid")):  # fmt: skip
+        yield Row("L2RE", label, errors(way))
+    yield Row("L2RE", "native / own", over_own())
+    yield Phrase("errs at most # times as much as on the own grid", [worst_of_alike()])
+    yield Phrase("less than regridding on # of six", [better_than_regridding()])
