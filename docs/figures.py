@@ -6,7 +6,7 @@ Fails where a page does not say what its records do, and where it has a number t
 computes. Of numbers that state no result `page_numbers.py` knows those that show it by their look;
 the others are declared by `setup`. Facts of a study lie beside its records (`facts.py` of its
 folder), those of README and of the documentation beside this command (`*_facts.py`). A new figure
-gets its function there first. `LOG.md` of the studies is a diary, and not held to anything.
+gets its function there first.
 """
 
 import sys
@@ -25,7 +25,11 @@ from evaluation.studies.facts import STUDIES, Fact, PageFacts  # noqa: E402
 def pages() -> list[str]:
     """Pages whose numbers are held to records, from the repository's root."""
     found = [*(ROOT / STUDIES).glob("*/README.md"), *(ROOT / "docs" / "pages").rglob("*.md")]
-    return ["README.md", *sorted(str(path.relative_to(ROOT)) for path in found)]
+    return [
+        "README.md",
+        f"{STUDIES}/LOG.md",
+        *sorted(str(path.relative_to(ROOT)) for path in found),
+    ]
 
 
 def all_facts() -> list[PageFacts]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from evaluation.studies.facts import ROOT, Phrase, numbers_in, on, record, setup
+from evaluation.studies.grids.facts import better_than_regridding, worst_of_alike
 from evaluation.studies.hard_constraints.facts import middle
 from evaluation.studies.scaling.facts import times_too_fast
 from evaluation.studies.strangers.facts import verdicts_of
@@ -21,7 +22,13 @@ ATTACKS = f"{PAGES}/reference/attacks.md"
 
 # Defaults, thresholds, ranges of parameters and terms of others: none of them is a result.
 _SETUPS = (
-    setup(BOXES, "for rms speed 1 in a box of side 1", "its 27 neighbours"),
+    setup(
+        BOXES,
+        "for rms speed 1 in a box of side 1",
+        "its 27 neighbours",
+        "walls half a cell away",
+        "chooses one of two experts",
+    ),
     setup(
         CONSTRAINTS,
         "Chalapathi et al., 2024)",
@@ -31,6 +38,7 @@ _SETUPS = (
     setup(
         f"{PAGES}/how-to/evaluate.md",
         "below 1 it has learnt nothing",
+        "judges nothing twice",
         "that hold 90 % of the truth",
         "that held 90 % of the",
         "probability .9 to .9 + 1/(n + 1) of",
@@ -57,6 +65,8 @@ _SETUPS = (
         "frames 1 to 20 and 21 to 60, 6 to 12 and 13 to 30)",
         "1 to 10 and 11 to 30)",
     ),
+    setup(f"{PAGES}/how-to/few-shot.md", "is learnt twice with"),
+    setup(f"{PAGES}/how-to/finetune.md", "to half of its peak"),
     setup(
         f"{PAGES}/how-to/ground-states.md",
         "fields up to 0.5, N of 4, 8, 10, 12 and 14;",
@@ -70,6 +80,8 @@ _SETUPS = (
         "`schedule.final_lr` (0) after `schedule.warmup_steps` (0)",
         "the loss is 10 times its lowest level",
         "a relative error above 100:",
+        "a quarter of a block's experts get less than a hundredth of an equal share",
+        "| half the bytes",
     ),
     setup(
         f"{PAGES}/how-to/resume.md",
@@ -81,6 +93,9 @@ _SETUPS = (
         "from `--pause` (10 s)",
         "error (code 2)",
         "`max_skipped` (100)",
+        "takes half a minute more to kill",
+        "the pause before them doubles",
+        "at half the rate",
     ),
     setup(
         SCALE,
@@ -98,6 +113,8 @@ _SETUPS = (
         "on 80 GB",
         "ZeRO 1 cuts",
         "64 to 1024:",
+        "Doubling GPUs halves the micro-batch",
+        "falls under a half.",
     ),
     setup(
         f"{PAGES}/how-to/steady.md",
@@ -157,6 +174,12 @@ def verdicts() -> Iterator[Phrase]:
     yield Phrase("right of # %, as often as a plain no", [100 * before])
     values = [100 * bundled["right"], bundled["asked"], 100 * bundled["no"]]
     yield Phrase("`moe-fno-nano`, # % of # were right, a plain no of # %", values)
+
+
+@on(f"{PAGES}/how-to/evaluate.md")
+def finer_grids() -> Iterator[Phrase]:
+    yield Phrase("At 128 cells for 64 it erred at most # times", [worst_of_alike()])
+    yield Phrase("less than regridding on # of six", [better_than_regridding()])
 
 
 @on(FOREIGN)
@@ -247,7 +270,22 @@ def work_of_a_gpu() -> Iterator[Phrase]:
         for one in (_plan("tiny", 32, 128), _plan("tiny", 64, 64))
     ]
     assert shares[0] < 0.5 < shares[1]
-    assert _plan("medium", 1024, 16).bound == "gradients"
+    reduced = _plan("medium", 1024, 16)
+    assert reduced.bound == "gradients"
+    links = {
+        name: getattr(_H100, name).model_copy(update={"alpha_s": 0.0})
+        for name in ("inside", "between")
+    }
+    at_once = _H100.model_copy(update=links)
+    carried = forecast(_run("medium").model, reduced.spread, at_once, Arrangement())
+    latency = 1 - carried.time.gradients / reduced.time.gradients
+    yield Phrase("Of it # % are latency", [100 * latency])
+
+
+@on(SCALE)
+def between_nodes() -> Iterator[Phrase]:
+    slower = _H100.between.beta_s_per_byte / _H100.inside.beta_s_per_byte
+    yield Phrase("is # times slower than the one inside", [slower])
 
 
 @on(SCALE)

@@ -2,8 +2,9 @@
 
 No result are what stands in code, the heads and first cells of tables (they name what the others
 hold), identifiers, dates, shapes, and whole numbers that count what an experiment is set up with,
-such as `1,250 steps` or `16, 32 and 64 trajectories`. Results in such units and numbers in words
-are not seen here; they may have facts all the same.
+such as `1,250 steps` or `16, 32 and 64 trajectories`. Results in such units are not seen here, nor
+are counts in words (`three seeds`); they may have facts all the same. Ratios in words (`a fifth`,
+`ten times`, `two of three`) are.
 """
 
 import re
@@ -37,7 +38,13 @@ _NO_RESULT = re.compile(
     ),
     re.MULTILINE | re.DOTALL,
 )
-_RESULT = re.compile(rf"(?<![\w.]){NUMBER}")
+_PARTS = "third|quarter|fifth|sixth|seventh|eighth|ninth|tenth|hundredth"
+_FEW = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|fifty|hundred"
+_RATIO = (
+    rf"(?:half|halves|halved|twice|thrice|doubl\w+|tripl\w+|\w+fold|(?<!the )(?:{_PARTS})s?"
+    rf"|(?:{_FEW})\s(?:times|of\s(?:the\s)?(?:{_FEW})))\b"
+)
+_RESULT = re.compile(rf"(?<![\w.]){NUMBER}|\b{_RATIO}", re.IGNORECASE)
 
 
 def numbers_of(page: str) -> list[Span]:

@@ -27,20 +27,30 @@ def test_a_page_says_what_its_records_do_and_has_no_number_besides(page, facts):
 
 
 @pytest.mark.parametrize("page", figures.pages())
-def test_any_digit_that_is_altered_on_a_page_is_noticed(page, facts):
+def test_any_digit_or_ratio_that_is_altered_on_a_page_is_noticed(page, facts):
     text = (ROOT / page).read_text()
     numbers = numbers_of(text)
     for start, end in numbers[:: max(1, len(numbers) // 8)]:
-        digit = max(place for place in range(start, end) if text[place].isdigit())
-        other = str((int(text[digit]) + 5) % 10)  # no tie of a rounding
-        assert figures.faults_of(text[:digit] + other + text[digit + 1 :], facts[page])
+        number = text[start:end]
+        altered = text[:start] + _altered(number) + text[end:]
+        assert figures.faults_of(altered, facts[page]), number
+
+
+def _altered(number: str) -> str:
+    """Its last digit by 5, no tie of a rounding; of a ratio in words another one."""
+    digits = [place for place, character in enumerate(number) if character.isdigit()]
+    if not digits:
+        return "sevenfold"
+    last = digits[-1]
+    return number[:last] + str((int(number[last]) + 5) % 10) + number[last + 1 :]
 
 
 @pytest.mark.parametrize("page", figures.pages())
 def test_a_number_that_joins_a_page_is_noticed(page, facts):
-    text = (ROOT / page).read_text() + "\nIt errs by .1357 then.\n"
-    (fault,) = figures.faults_of(text, facts[page])
-    assert "[.1357]" in fault
+    text = (ROOT / page).read_text() + "\nIt errs by .1357 then, half as much.\n"
+    number, ratio = figures.faults_of(text, facts[page])
+    assert "[.1357]" in number
+    assert "[half]" in ratio
 
 
 FACTS = [Phrase("geometric mean # after #,", [0.1806, 1.3e-5]), Row("net", "ours", [0.1806, 1250])]
@@ -86,6 +96,7 @@ def test_a_fact_is_not_the_beginning_of_a_longer_number():
         "| .5 | .6 |\n|---|---|\n| 4 boxes, .5 | words |\n",
         "arXiv 2510.25803, of 2026-11-30, seeds 0 and 1, 3-D",
         "[a link](a-0.5.md) <!-- .5 -->",
+        "three seeds; the fifth corpus; both halfway",
     ],
 )
 def test_what_states_no_result_needs_no_fact(text):
@@ -94,7 +105,20 @@ def test_what_states_no_result_needs_no_fact(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["an error of .5 of", "12 frames", "3.2x", "12 %", "| a |\n|---|\n| b | 7 |\n", "4 of 6"],
+    [
+        "an error of .5 of",
+        "12 frames",
+        "3.2x",
+        "12 %",
+        "| a |\n|---|\n| b | 7 |\n",
+        "4 of 6",
+        "a fifth less",
+        "Twice as fast",
+        "ten\ntimes",
+        "two thirds",
+        "two of the six",
+        "doubled",
+    ],
 )
 def test_what_may_state_one_does(text):
     assert numbers_of(text)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from evaluation.studies.facts import STUDIES, Phrase, on, record, setup
 
 README = f"{STUDIES}/scaling/README.md"
-_CHOSEN = setup(README, "Tiny (30 M,")
+_CHOSEN = setup(README, "Tiny (30 M,", "those of runs, twice each")
 
 
 def steps(preset: str) -> list[dict[str, float]]:

@@ -10,7 +10,7 @@ from evaluation.studies.sparse.facts import CORPORA
 README = f"{STUDIES}/speed/README.md"
 _ALL, _LAST = slice(None), slice(-5, None)  # of 20 logged steps
 
-_PRECISION = setup(README, "500 steps of 16")
+_CHOSEN = setup(README, "500 steps of 16", "a way is called twice", "in the last quarter")
 
 
 @on(README)

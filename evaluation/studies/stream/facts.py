@@ -12,6 +12,7 @@ _FRAMES = {
 }  # fmt: skip
 _CHOSEN = setup(
     README,
+    "A window is half of",
     "samples (10 + 1 frames of 4 channels",
     "a trajectory of 20 frames",
     *(f"| {corpus} | {stored} |" for corpus, stored in _FRAMES.items()),
