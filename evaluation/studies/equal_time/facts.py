@@ -1,8 +1,10 @@
 """Figures of networks at equal processor time, ours and those of others."""
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
+from evaluation.breakeven.record import BreakEven
 from evaluation.studies.baselines.facts import inference
 from evaluation.studies.facts import (
     STUDIES,
@@ -35,6 +37,7 @@ _CHOSEN = setup(
     "(of the U-Net, all 500)",
     "reaches the .98 that",
     "At 2.4e-2 gases",
+    "Bands of 90 % hold",
 )
 
 
@@ -93,6 +96,26 @@ def routers() -> Iterator[Phrase]:
     trained, fresh = inference("equal_time/routing.json")
     values = [*(one["value"] for one in trained), fresh["value"]]
     yield Phrase("by seed #, # and #, fresh weights #", values)
+
+
+@on(README)
+def one_board() -> Iterator[Phrase]:
+    covered: dict[str, list[float]] = {}
+    for one in record("equal_time/bands.json")["records"]:
+        share = 100 * one["scores"]["coverage"]["value"]
+        covered.setdefault(one["model"]["name"], []).append(share)
+    least_and_most = [
+        value
+        for name in ("MoE-FNO, seed 0", "FNO, seed 0")
+        for value in (min(covered[name]), max(covered[name]))
+    ]
+    words = "hold # to # % of MoE-FNO's test trajectories and # to # % of the FNO's"
+    yield Phrase(words, least_and_most)
+    found = BreakEven.model_validate(record("equal_time/breakeven.json"))
+    after = {cost.corpus: cost.after(found.upfront) for cost in found.costs}
+    paying = [after[CORPORA[name]] for name in ("CFDBench", "NS 1e-3", "NS 1e-5")]
+    assert sum(map(isfinite, after.values())) == len(paying)
+    yield Phrase("after # forecasts of CFDBench, # of NS 1e-3, # of NS 1e-5", paying)
 
 
 def floor_at_equal_time() -> float:
