@@ -120,7 +120,7 @@ def quickstart() -> Iterator[str | Phrase]:
 
 @on("docs/pages/quickstart.md")
 def how_long() -> Iterator[Phrase]:
-    yield Phrase("About # minutes;", [took()["all"] / 60])
+    yield Phrase("About # minutes after the install;", [took()["all"] / 60])
 
 
 @on(README)
@@ -142,6 +142,13 @@ def beside_other_networks() -> Iterator[Phrase]:
     )
     yield Phrase("FNO (#) and a U-Net (#) are ahead", [mean["FNO"], mean["U-Net"]])
     yield Phrase("to a # to # times smaller error", _few_shot())
+
+
+@on(CHOOSE)
+def routers_of_spectra() -> Iterator[Phrase]:
+    trained, fresh = inference("equal_time/routing.json")
+    told = [one["value"] for one in trained]
+    yield Phrase("tell # to # by seed, fresh ones #", [min(told), max(told), fresh["value"]])
 
 
 @on(FIRST, CHOOSE)
@@ -231,7 +238,8 @@ def strangers() -> Iterator[Phrase]:
     yield Phrase("# % of the verdicts right, of a plain no # %", percent)
     words = "in the median left with # of the error of repeating the last frame (# to #)"
     yield Phrase(words, _middle_first("of_floor"))
-    yield Phrase("# times less than from scratch (# to #)", _middle_first("from_16"))
+    words = "# times less than from scratch in the median (#, which is more, to #;"
+    yield Phrase(words, _middle_first("from_16"))
 
 
 def _middle_first(gain: str) -> list[float]:

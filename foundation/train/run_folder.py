@@ -309,14 +309,15 @@ def validation_error(folder: Path, step: int) -> float | None:
 
 def seconds_of_steps(folder: Path, clock: str = "seconds_per_step") -> tuple[int, float | None]:
     """Steps of a run, and seconds of them all by one of the clocks that its log has, of one rank;
-    None where it has not, or no row yet. Each row stands for the steps since the one before.
+    None where it has not, or there is no row. Each stands for the steps since the one before.
 
     Raises:
-        UserError: there is no log.
+        UserError: the log is damaged.
     """
     path = folder / "metrics.jsonl"
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = path.read_text().splitlines() if path.is_file() else []
+        rows = [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable ({error}); give a training folder") from None
     rows = [row for row in rows if row.get("kind") == "train"]

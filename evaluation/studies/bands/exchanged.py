@@ -4,8 +4,8 @@
         --output exchanged.json
 
 All trajectories of validation and test together are divided anew, at random: as many as before
-calibrate, the others are judged. Nothing is forecast anew. Beside the divisions drawn stand the
-split as it is and the one with its roles exchanged. Stopped, the same command goes on.
+calibrate, the others are judged. Every trajectory is forecast once. Beside the divisions drawn
+stand the split as it is and the one with its roles exchanged. Stopped, the same command goes on.
 
 Axes: N trajectories of both splits, P points of each, K frames and channels, D divisions, X bins.
 """
@@ -102,8 +102,11 @@ def _shares_below(scores_NPK: Array) -> Iterator[Array]:
     """Of every frame and channel, the share of each trajectory's points up to a bin (X, N)."""
     for scores_NP in np.moveaxis(scores_NPK, 2, 0):
         there = ~np.isnan(scores_NP)
-        owner = np.nonzero(there)[0][scores_NP[there].argsort()]
-        num, bins = len(scores_NP), np.arange(len(owner)) // SCORES_OF_A_BIN
+        order = scores_NP[there].argsort()
+        values, owner = scores_NP[there][order], np.nonzero(there)[0][order]
+        # Equal scores are of one bin: a factor covers all of them, such as those of still water.
+        last_alike = np.searchsorted(values, values, side="right") - 1
+        num, bins = len(scores_NP), last_alike // SCORES_OF_A_BIN
         counts = np.bincount(bins * num + owner, minlength=(bins[-1] + 1) * num)
         yield counts.reshape(-1, num).cumsum(0) / there.sum(1)
 

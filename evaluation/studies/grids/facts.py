@@ -30,8 +30,9 @@ def worst_of_alike() -> float:
 
 
 def better_than_regridding() -> int:
-    """Corpora on which a native answer errs less."""
-    return sum(map(float.__lt__, errors("native"), errors("regrid")))
+    """Corpora on which a native answer errs less, by more than the digits that are shown."""
+    pairs = zip(errors("native"), errors("regrid"), strict=True)
+    return sum(native < 0.999 * regridded for native, regridded in pairs)
 
 
 @on(README)

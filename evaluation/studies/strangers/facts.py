@@ -131,6 +131,8 @@ def few_runs() -> Iterator[Row | Phrase]:
     yield Phrase("and # to # times with 16, #", spread_of("from_16"))
     better = [sum(one[size] > 1 for one in gains()) for size in ("from_2", "from_16")]
     yield Phrase("It helps on # and # of the 16", better)
+    behind = sum(one["from_16"] < 0.995 for one in gains())
+    yield Phrase("With 16 runs scratch is ahead on #,", [behind])
 
 
 @on(README)

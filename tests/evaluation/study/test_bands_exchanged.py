@@ -20,6 +20,13 @@ def test_coverage_of_every_division_is_that_of_the_factor_found_one_by_one() -> 
         assert -1e-9 < found - wanted <= SCORES_OF_A_BIN / (10 * 150)
 
 
+def test_equal_scores_are_covered_together() -> None:
+    scores = np.where(np.random.default_rng(2).random((30, 200, 1)) < 0.05, 1.0, 0.0)
+    parts = divisions(20, 10)[:40]
+    for found, known in zip(coverages(scores, parts, 0.8), parts, strict=True):
+        assert abs(found - (scores[~known] == 0).mean()) <= SCORES_OF_A_BIN / (10 * 200)
+
+
 def test_the_mean_over_divisions_is_what_is_promised() -> None:
     rng = np.random.default_rng(1)
     for spread in (0.0, 0.3, 2.0):  # of errors over trajectories, from all alike to each its own

@@ -238,6 +238,8 @@ def test_the_validation_error_is_the_mean_over_corpora_of_the_step_asked_for(tmp
 
 
 def test_a_logged_row_stands_for_the_steps_since_the_one_before(tmp_path):
+    assert seconds_of_steps(tmp_path) == (0, None)
+    (tmp_path / "metrics.jsonl").write_text('{"kind": ')
     with pytest.raises(UserError, match="not readable"):
         seconds_of_steps(tmp_path)
     first = '{"kind": "train", "step": 10, "seconds_per_step": 0.5}\n'
