@@ -105,6 +105,22 @@ def along_ladders() -> Iterator[Row | Phrase]:
     yield Phrase("keeps # % and more", [min(floor.values())])
 
 
+@on(README)
+def members() -> Iterator[Row]:
+    labels = {corpus: label for label, corpus in CORPORA.items()}
+    scores = {}
+    for one in record("bands/members.json")["records"]:
+        name, corpus, found = one["model"]["name"], one["task"]["corpus"], one["scores"]
+        keys = ("interval_score", "crps", "spread_skill", "l2re")
+        values = {key: found[key]["value"] for key in keys if key in found}
+        covered = 100 * found["coverage"]["value"]
+        yield Row("members", f"{labels[corpus]}, {name}", [covered, *values.values()])
+        scores[corpus, name] = values
+    for corpus in {corpus for corpus, _ in scores}:  # said in words
+        one, three = scores[corpus, "one forecast"], scores[corpus, "three seeds"]
+        assert all(three[key] < one[key] for key in one)
+
+
 def _scores(name: str) -> dict[tuple[str, str], Any]:
     """By model and corpus."""
     return {
