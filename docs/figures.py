@@ -80,9 +80,7 @@ def facts_by_page() -> dict[str, list[Fact]]:
                 facts[page] += one.facts()
             except (OSError, ValueError, LookupError, StopIteration) as error:
                 told = f"{type(error).__name__}: {error}"
-                raise SystemExit(
-                    f"{page}: no such page, or its facts cannot be made: {told}"
-                ) from None
+                raise SystemExit(f"facts of {page} cannot be made: {told}") from None
     return facts
 
 

@@ -130,7 +130,7 @@ def _comparable(records: list[Record]) -> tuple[list[Record], list[SetAside]]:
             aside.append(SetAside(newest[identity], "a newer record of the same model exists"))
         newest[identity] = record
     aside += [
-        SetAside(record, _difference(record, chosen))
+        SetAside(record, _difference(record, sets[chosen][0]))
         for key, others in sets.items()
         if key != chosen
         for record in others
@@ -138,11 +138,13 @@ def _comparable(records: list[Record]) -> tuple[list[Record], list[SetAside]]:
     return list(newest.values()), aside
 
 
-def _difference(record: Record, chosen: tuple[str, str, int]) -> str:
-    task_hash, shards, samples = chosen
+def _difference(record: Record, kept: Record) -> str:
+    task_hash, shards, samples = _key(kept)
     reasons = []
     if record.task_hash != task_hash:
-        reasons.append(f"task hash {record.task_hash[:10]}, the column has {task_hash[:10]}")
+        own, other = (f"{each.task_hash[:10]} (version {each.task.version})"
+                      for each in (record, kept))  # fmt: skip
+        reasons.append(f"task hash {own}, the column has {other}")
     if record.data != shards:
         came = record.data[:10]
         reasons.append(f"shards {came}, the column has {shards[:10]}")

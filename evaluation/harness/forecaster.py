@@ -170,7 +170,7 @@ def check_has_expert(model: str, routes_by_corpus: bool, learnt: Sequence[str], 
     if routes_by_corpus and name not in learnt:
         raise UserError(
             f"{model}: router.by=corpus has no expert of {name}, it learnt "
-            f"{', '.join(learnt) or 'no corpora that it names'}; choose tasks of those"
+            f"{', '.join(learnt) or 'no corpora that it names'}; choose among those"
         )
 
 

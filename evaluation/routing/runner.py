@@ -113,8 +113,8 @@ def plan_windows(
     """Windows that a run will look at; refuses what cannot be looked at, before any work.
 
     Raises:
-        UserError: trajectories too short, or a corpus that the model cannot take or, though the
-            task says that it was seen in training, has no expert of.
+        UserError: trajectories too short, or a corpus that the model cannot take or has no expert
+            of.
     """
     config = routed.model.config
     layout, learnt = config.layout, routed.model.about.get("corpora", ())
@@ -122,8 +122,7 @@ def plan_windows(
     for place, count in splits_of(task).items():
         corpus = corpora[place]
         check_fits(corpus.card, layout)
-        if corpus.name in task.corpora:
-            check_has_expert(routed.facts.name, config.routes_by_corpus, learnt, corpus.name)
+        check_has_expert(routed.facts.name, config.routes_by_corpus, learnt, corpus.name)
         check_long_enough(corpus, config.context_frames, f"model {routed.facts.name}")
         planned[place] = choose_windows(
             "/".join(place),

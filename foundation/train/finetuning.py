@@ -87,8 +87,14 @@ def load_finetuning(
             not say of its own is taken from it, of both sources.
 
     Raises:
-        UserError: an unknown recipe or key, a bad value, or routers that cannot be frozen.
+        UserError: an unknown recipe or key, a bad value, routers that cannot be frozen, or a
+            network whose experts are those of the corpora of its own training.
     """
+    if model.routes_by_corpus:
+        raise UserError(
+            "the checkpoint has an expert for each corpus of its own training (router.by=corpus), "
+            "a control to compare with; fine-tune one whose gate chooses"
+        )
     router = _router(router, model, from_scratch)
     values = read_recipe(recipe)
     if learnt_by:

@@ -334,7 +334,9 @@ class Trainer:
         reporter.training(row, drawn)
         if self.run.loss.objective == "relative_l2":
             self._tell(reporter, self._health.of_corpora(row["corpus_loss"]))
-        if self.run.loss.balance_weight:  # else the balance of experts is nobody's wish
+        mixture = self.run.model.mixture
+        if mixture and mixture.router.by == "gate" and self.run.loss.balance_weight:
+            # Else the balance of experts is nobody's wish.
             seen = self.run.log_every * self.run.global_batch
             self._tell(reporter, self._health.of_experts(row["expert_load"], seen))
 

@@ -168,7 +168,7 @@ def test_models_trained_for_another_time_than_most_say_so() -> None:
     [
         (make_record("odd", 0.01, shards="6" * 64), "shards 6666666666, the column has 5555555555"),
         (make_record("odd", 0.01, samples=4), "4 samples, the column has 8"),
-        (make_record("odd", 0.01, version=2), "task hash"),
+        (make_record("odd", 0.01, version=2), "(version 2), the column has"),
     ],
 )
 def test_records_of_other_terms_are_set_aside_with_the_reason(odd: Record, reason: str) -> None:

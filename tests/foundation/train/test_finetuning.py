@@ -175,3 +175,11 @@ def test_routers_that_are_not_there_are_not_frozen(entry, name, scratch):
         load_finetuning(
             "finetune", config_of(name), entry, [], router="frozen", from_scratch=scratch
         )
+
+
+def test_a_network_of_experts_of_its_own_corpora_is_refused(entry):
+    oracle = MIXTURE.model_copy(
+        update={"router": MIXTURE.router.model_copy(update={"by": "corpus", "top_k": 1})}
+    )
+    with pytest.raises(UserError, match="fine-tune one whose gate chooses"):
+        load_finetuning("finetune", oracle, entry, [])
