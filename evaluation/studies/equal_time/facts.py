@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Any
 
 from evaluation.breakeven.record import BreakEven
-from evaluation.studies.baselines.facts import inference
+from evaluation.studies.baselines.facts import few_shot_gains, inference
 from evaluation.studies.facts import (
     STUDIES,
     Phrase,
@@ -107,6 +107,19 @@ def at_other_budgets() -> Iterator[Row | Phrase]:
         if (one["model"], one["seed"]) == ("MoE-FNO", 0)
     )
     yield Phrase("(# with the same seed at 1,110)", [same_seed])
+
+
+@on(README)
+def few_shots() -> Iterator[Phrase]:
+    curves = record("equal_time/transfer-fno_ns_1e-4/transfer.json")["curves"]
+    tuned, scratch = (
+        [point["error"] for point in curves[kind]] for kind in ("pretrained", "scratch")
+    )
+    yield Phrase("is learnt to #, # and #, from scratch to #, # and #:", [*tuned, *scratch])
+    gains = [other / own for own, other in zip(tuned, scratch, strict=True)]
+    yield Phrase("# to # times less error, one seed", [min(gains), max(gains)])
+    of_moe_pot = few_shot_gains()[: len(gains)]  # of the same corpus, its first
+    yield Phrase("MoE-POT has # to # here", [min(of_moe_pot), max(of_moe_pot)])
 
 
 @on(README)
