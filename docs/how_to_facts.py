@@ -65,7 +65,7 @@ _SETUPS = (
         "frames 1 to 20 and 21 to 60, 6 to 12 and 13 to 30)",
         "1 to 10 and 11 to 30)",
     ),
-    setup(f"{PAGES}/how-to/evaluate.md", "model at 128 cells for 64"),
+    setup(f"{PAGES}/how-to/evaluate.md", "model at 128 cells for 64", "at 256 cells regridding"),
     setup(f"{PAGES}/how-to/few-shot.md", "is learnt twice with"),
     setup(f"{PAGES}/how-to/finetune.md", "to half of its peak"),
     setup(

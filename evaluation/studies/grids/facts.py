@@ -1,22 +1,22 @@
 """Figures of a checkpoint on finer grids than its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 from evaluation.studies.sparse.facts import CORPORA
 
 README = f"{STUDIES}/grids/README.md"
 _OTHER_START = "diffusion-reaction"  # noise per cell
-_CHOSEN = setup(README, "4 test trajectories", "goal of 1.1")
+_CHOSEN = setup(README, "4 test trajectories", "goal of 1.1", "for twice the cells a side")
 
 
-def errors(way: str) -> list[float]:
-    """L2RE by corpus: on the model's `own` grid, or at 128 cells `native` or by `regrid`."""
+def errors(way: str, corpora: Iterable[str] = CORPORA) -> list[float]:
+    """L2RE by corpus: on the model's `own` grid, or on finer cells `native` or by `regrid`."""
     found = {
         one["task"]["corpus"]: one["scores"]["l2re"]["value"]
         for one in record(f"grids/{way}.json")["records"]
     }
-    return [found[corpus] for corpus in CORPORA.values()]
+    return [found[CORPORA[corpus]] for corpus in corpora]
 
 
 def over_own() -> list[float]:
@@ -43,3 +43,9 @@ def finer() -> Iterator[Row | Phrase]:
     yield Row("L2RE", "native / own", over_own())
     yield Phrase("errs at most # times as much as on the own grid", [worst_of_alike()])
     yield Phrase("less than regridding on # of six", [better_than_regridding()])
+
+
+@on(README)
+def four_times_finer() -> Iterator[Row]:
+    for label, way in (("own grid", "own"), ("native at 256", "native"), ("regridded", "regrid")):
+        yield Row("L2RE, 2 trajectories", label, errors(f"{way}-256", ("NS 1e-3", "shallow water")))
