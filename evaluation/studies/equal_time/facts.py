@@ -85,6 +85,15 @@ def what_routing_buys() -> Iterator[Row | Phrase]:
     for name, run in runs.items():
         errors = [run["l2re"][corpus] for corpus in CORPORA.values()]
         yield Row("routing, 400 steps", name, [means[name], *errors])
+    oracle, preset = means["1 of 16, by corpus (oracle)"], means["4 of 16, learnt (the preset)"]
+    learnt, chance, plain = (
+        means[name] for name in ("1 of 16, learnt", "1 of 16, by chance", "no experts: the FNO")
+    )
+    less = [100 * (1 - oracle / plain), 100 * (1 - oracle / preset)]
+    yield Phrase("given by its corpus, is # % below the FNO, and # % below the preset", less)
+    more = [100 * (learnt / plain - 1), 100 * (chance / plain - 1)]
+    yield Phrase("one expert a sample is # % above the FNO, drawn by chance # %", more)
+    assert preset < min(means["8 of 16, learnt"], means["4 of 32, learnt"])
 
 
 @on(README)
