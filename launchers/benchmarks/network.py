@@ -284,7 +284,7 @@ def _block_pass(as_published: bool, samples: int, device: torch.device) -> Way:
         return _with_gradients(model, lambda: (form.through(block, x_BDhw, []) + x_BDhw).sum())
     x.requires_grad_()
     temperature = model.softmax_temperature()
-    return _with_gradients(model, lambda: block(x, temperature)[0].sum())
+    return _with_gradients(model, lambda: block(x, temperature, None)[0].sum())
 
 
 def _adam_step(model: nn.Module, loss: Callable[[], Tensor]) -> Way:
