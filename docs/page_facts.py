@@ -180,7 +180,7 @@ def which_model_in_short() -> Iterator[Phrase]:
         [ours, floor_at_equal_time(), fno, moe_pot, dpot, unet],
     )
     (unet,) = standings_of("equal_time/unet.json").values()
-    yield Phrase("with 1,250 it has #)", [unet["geometric_mean"]["mean"]])
+    yield Phrase("with 1,250 it has #, one seed)", [unet["geometric_mean"]["mean"]])
 
 
 def _at_equal_time() -> list[float]:
