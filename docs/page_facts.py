@@ -123,8 +123,16 @@ def how_long() -> Iterator[Phrase]:
     yield Phrase("About # minutes after the install;", [took()["all"] / 60])
 
 
+@on(FIRST, "docs/pages/index.md")
+def minutes_of_training() -> Iterator[str]:
+    if not 120 < took()["train"] < 1200:
+        raise ValueError("the quickstart does not train for minutes")
+    yield "minutes of training"
+
+
 @on(README)
 def quickstart_gains() -> Iterator[Phrase]:
+    yield Phrase("The quickstart takes some # minutes", [took()["all"] / 60])
     ours, floor = errors()
     times = [floor[corpus] / ours[corpus] for corpus in ours]
     extremes = [min(times), max(times)]

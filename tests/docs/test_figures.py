@@ -96,7 +96,7 @@ def test_a_fact_is_not_the_beginning_of_a_longer_number():
         "| .5 | .6 |\n|---|---|\n| 4 boxes, .5 | words |\n",
         "arXiv 2510.25803, of 2026-11-30, seeds 0 and 1, 3-D",
         "[a link](a-0.5.md) <!-- .5 -->",
-        "three seeds; the fifth corpus; both halfway",
+        "three seeds; the fifth corpus; both halfway; seconds by the clock, a second run",
     ],
 )
 def test_what_states_no_result_needs_no_fact(text):
@@ -118,6 +118,10 @@ def test_what_states_no_result_needs_no_fact(text):
         "two thirds",
         "two of the six",
         "doubled",
+        "a minute or less",
+        "twelve seconds",
+        "takes hours",
+        "thousands of states",
     ],
 )
 def test_what_may_state_one_does(text):
