@@ -47,6 +47,10 @@ class FieldConfig(Config):
     context_frames: PositiveInt = 10
     out_frames: PositiveInt = 1
     instance_norm: bool = False
+    # Whether a network is told the inverse hyperbolic sine of what was normalised away, such as a
+    # pressure in the tens, rather than the number itself, beside which features of other corpora
+    # are small.
+    log_statistics: bool = later(False)
     scales: Scales | None = later(None)  # by which each sample's own source is normalised
     target: Literal["frame", "increment"] = "frame"
     constraint: ConstraintConfig | None = later(None)  # an equation that the answer solves
@@ -76,6 +80,12 @@ class FieldConfig(Config):
                 "target=increment continues what is given: leave asked_channels and scales out, "
                 "or set target=frame"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _statistics_are_normalised_away(self) -> Self:
+        if self.log_statistics and not self.instance_norm:
+            raise ValueError("log_statistics: nothing is normalised away; set instance_norm=true")
         return self
 
     @model_validator(mode="after")

@@ -33,18 +33,20 @@ class FNOConfig(SpectralConfig):
 class Layer(nn.Module):
     """Spectral convolution beside a 1 x 1 map, then GELU but for the last layer."""
 
-    def __init__(self, width: int, modes: int, axes: int, last: bool) -> None:
+    def __init__(self, config: FNOConfig, last: bool) -> None:
         super().__init__()
-        self.spectral = SpectralConvolution(width, modes, axes)
+        axes, width = len(config.mapped_grid), config.width
+        self.spectral = SpectralConvolution(width, config.modes, axes)
         self.local = nn.Linear(width, width)
-        self.last = last
+        self.residual, self.last = config.residual, last
 
     def forward(self, x_BSD: Tensor) -> Tensor:
         """(B, *S, D) -> (B, *S, D)."""
         # The local map first: a sum takes its first term's memory layout, and a transform's is
         # strided, which the next map would have to copy.
         x: Tensor = self.local(x_BSD) + self.spectral(x_BSD)
-        return x if self.last else F.gelu(x)
+        x = x if self.last else F.gelu(x)
+        return x_BSD + x if self.residual else x
 
 
 class FNO(SpectralNetwork):
@@ -53,11 +55,8 @@ class FNO(SpectralNetwork):
     config: FNOConfig
 
     def __init__(self, config: FNOConfig) -> None:
-        axes, count = len(config.mapped_grid), config.layers
-        super().__init__(
-            config,
-            (Layer(config.width, config.modes, axes, last=n == count - 1) for n in range(count)),
-        )
+        count = config.layers
+        super().__init__(config, (Layer(config, last=n == count - 1) for n in range(count)))
 
     def through_layers(
         self, x_BSD: Tensor, assigned_B: Tensor | None

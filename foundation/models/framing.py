@@ -31,7 +31,8 @@ class Framed:
     Attributes:
         inputs: (B, T, C, *S), dimensionless if normalised.
         shift, scale: of the prediction, broadcastable to (B, T_out, C_out, *S).
-        statistics_B2C: mean and deviation of the context, physical units; None if not configured.
+        statistics_B2C: mean and deviation of the context, physical units, or their inverse
+            hyperbolic sine; None if not configured.
     """
 
     inputs: Tensor
@@ -47,6 +48,8 @@ def framed(given: Tensor, config: FieldConfig) -> Framed:
         return Framed(_by_source(given, config.slots, config.scales), zero, one, None)
     shift, scale = _statistics(given) if config.instance_norm else (zero, one)
     statistics = torch.cat([shift, scale], dim=1).flatten(1) if config.instance_norm else None
+    if statistics is not None and config.log_statistics:
+        statistics = statistics.asinh()
     inputs = (given - shift) / scale
     if config.target == "increment":
         change = given[:, 1:] - given[:, :-1]

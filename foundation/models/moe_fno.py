@@ -77,7 +77,7 @@ class Layer(nn.Module):
 
     def __init__(self, config: MoEFNOConfig, last: bool) -> None:
         super().__init__()
-        self.modes, self.last = config.modes, last
+        self.modes, self.residual, self.last = config.modes, config.residual, last
         self.spectral = SpectralMixture(
             config.width,
             [hypot(*vector) for vector in config.wave_vectors],
@@ -96,7 +96,8 @@ class Layer(nn.Module):
         modes_BKD, routing = self.spectral(lowest, prod(grid), temperature, assigned_B)
         spectral = from_lowest_modes(modes_BKD, grid, self.modes)
         x: Tensor = self.local(x_BSD) + spectral.to(x_BSD.dtype)
-        return (x if self.last else F.gelu(x)), routing
+        x = x if self.last else F.gelu(x)
+        return (x_BSD + x if self.residual else x), routing
 
 
 class MoEFNO(SpectralNetwork, AnnealedNetwork):

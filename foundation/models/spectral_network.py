@@ -3,7 +3,9 @@
 Axes: B samples, T frames, C channels, S the grid, D width.
 Frames are stacked as channels beside a coordinate per axis, lifted to the width, and pass layers
 that keep the lowest modes of a spectrum; two 1 x 1 maps project.
-Source: FNO (ICLR 2021).
+Source: FNO (ICLR 2021). Of no paper here, and off by default: `patch`, cells that are lifted and
+projected together, so that layers work on a coarser grid; `residual` layers; and `skip`, a map of
+what is given beside the last hidden one.
 """
 
 from collections.abc import Iterable
@@ -19,7 +21,7 @@ from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
 from foundation.moe.router import Routing
-from foundation.nn.patch import stacked_with_places
+from foundation.nn.patch import from_patches, in_patches, stacked_with_places
 
 
 class SpectralConfig(FieldConfig):
@@ -31,11 +33,18 @@ class SpectralConfig(FieldConfig):
     modes: PositiveInt = 12  # per axis and sign
     projection: PositiveInt = 128  # width of the last hidden map
     places: bool = later(True)  # whether the network sees where a point lies
+    patch: PositiveInt = later(1)  # cells along a side that are lifted and projected together
+    residual: bool = later(False)  # whether a layer adds what it was given
+    skip: bool = later(False)  # whether the last hidden map sees what is given, too
     over_time: bool = later(False)  # under a constraint, frames of a plane are an axis, no channels
 
     @model_validator(mode="after")
-    def _grid_has_the_modes(self) -> Self:
-        if 2 * self.modes > (side := min(self.mapped_grid)):
+    def _grid_has_the_patches_and_modes(self) -> Self:
+        if any(count % self.patch for count in self.mapped_grid):
+            raise ValueError(
+                f"patch={self.patch} does not divide a grid of {self.mapped_grid}; set another one"
+            )
+        if 2 * self.modes > (side := min(self.layers_grid)):
             raise ValueError(
                 f"modes={self.modes}: a grid of {side} points has {side // 2}; lower modes"
             )
@@ -48,6 +57,26 @@ class SpectralConfig(FieldConfig):
         if self.over_time and super().is_space_time:
             raise ValueError("over_time: frames of a line are an axis anyway; leave it out")
         return self
+
+    @property
+    def layers_grid(self) -> tuple[int, ...]:
+        """Points of a layer along each axis."""
+        return tuple(count // self.patch for count in self.mapped_grid)
+
+    @property
+    def _cells(self) -> int:
+        """Of a patch."""
+        return prod(self.patch for _ in self.mapped_grid)
+
+    @property
+    def patch_inputs(self) -> int:
+        """Numbers that are given of a patch."""
+        return stacked(self, self.places) * self._cells
+
+    @property
+    def patch_outputs(self) -> int:
+        """Numbers that are asked of it."""
+        return self.num_mapped * self._cells
 
     @property
     def kept_modes(self) -> int:
@@ -67,12 +96,13 @@ class SpectralNetwork(FieldNetwork):
 
     def __init__(self, config: SpectralConfig, layers: Iterable[nn.Module]) -> None:
         super().__init__(config)
-        self.lift = nn.Linear(stacked(config, config.places), config.width)
+        self.lift = nn.Linear(config.patch_inputs, config.width)
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, config.width)
         self.layers = nn.ModuleList(layers)
         self.hidden = nn.Linear(config.width, config.projection)
-        self.project = nn.Linear(config.projection, config.num_mapped)
+        self.beside = nn.Linear(config.patch_inputs, config.projection) if config.skip else None
+        self.project = nn.Linear(config.projection, config.patch_outputs)
 
     def through_layers(
         self, x_BSD: Tensor, assigned_B: Tensor | None
@@ -84,12 +114,15 @@ class SpectralNetwork(FieldNetwork):
         self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
     ) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
-        x_BSD: Tensor = self.lift(stack.movedim(1, -1))
+        patches_BSF = in_patches(stack, self.config.patch)
+        x_BSD: Tensor = self.lift(patches_BSF)
         if statistics_B2C is not None:
             x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
         x_BSD, routing = self.through_layers(x_BSD, assigned_B)
-        fields: Tensor = self.project(F.gelu(self.hidden(x_BSD)))
-        return Answer(fields.movedim(-1, 1), routing)
+        hidden = self.hidden(x_BSD)
+        if self.beside is not None:
+            hidden = hidden + self.beside(patches_BSF)
+        return Answer(from_patches(self.project(F.gelu(hidden)), self.config.patch), routing)
 
 
 def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Work:
@@ -101,24 +134,25 @@ def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Wo
         kept: numbers that they keep for the backward pass, besides the modes.
         shared: numbers that a layer keeps however many samples there are.
     """
-    grid, width, modes = config.mapped_grid, config.width, config.modes
-    pixels, channels_in = prod(grid), stacked(config, config.places)
+    grid, width, modes = config.layers_grid, config.width, config.modes
+    pixels, numbers_in = prod(grid), config.patch_inputs
     layer = pixels * width * width + mixing
-    ends = channels_in * width + config.projection * (width + config.num_mapped)
+    lifted = width + config.projection * config.skip
+    ends = numbers_in * lifted + config.projection * (width + config.patch_outputs)
     # Along the last axis all lines are transformed, along the others those of kept modes only.
     one_way, lines = pixels / grid[-1] * _real_transform(grid[-1]), modes
     for axis in reversed(range(len(grid) - 1)):
         one_way += prod(grid[:axis]) * lines * 2 * _real_transform(grid[axis])
         lines *= 2 * modes
     between = (2 * config.layers + 1) * width
-    ends_kept = pixels * (channels_in + 2 * config.projection)
+    ends_kept = pixels * (numbers_in + 2 * config.projection)
     spectral = config.kept_modes * 2 * width + kept
     return Work(
         products=2 * (pixels * ends + config.layers * layer + modulation(config, width)),
         transforms=round(config.layers * width * 2 * one_way),
         kept=ends_kept + pixels * between + config.layers * spectral,
         shared=config.layers * shared,
-        fixed_products=2 * pixels * channels_in * width,
+        fixed_products=2 * pixels * numbers_in * lifted,
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width,
         largest_block=2 * pixels * width + spectral,

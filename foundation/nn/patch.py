@@ -104,6 +104,26 @@ def stacked_with_places(frames_BTCS: Tensor) -> Tensor:
     return torch.cat([frames_BTCS.flatten(1, 2), places], dim=1)
 
 
+def in_patches(fields_BCS: Tensor, size: int) -> Tensor:
+    """What P cells along each of A axes hold, in one place: (B, *s, C * P^A)."""
+    axes, x = fields_BCS.ndim - 2, fields_BCS
+    for axis in reversed(range(2, 2 + axes)):
+        x = torch.unflatten(x, axis, (-1, size))
+    order = (0, *range(2, 2 + 2 * axes, 2), 1, *range(3, 3 + 2 * axes, 2))
+    return x.permute(order).flatten(1 + axes)
+
+
+def from_patches(x_BsF: Tensor, size: int) -> Tensor:
+    """The same backwards: (B, *s, C * P^A) -> (B, C, *S)."""
+    axes = x_BsF.ndim - 2
+    x = torch.unflatten(x_BsF, -1, (-1, *[size] * axes))
+    pairs = ((1 + axis, 2 + axes + axis) for axis in range(axes))
+    x = x.permute(0, 1 + axes, *(axis for pair in pairs for axis in pair))
+    for axis in range(2, 2 + axes):
+        x = x.flatten(axis, axis + 1)
+    return x
+
+
 def coordinates_like(frames_BTCHW: Tensor) -> Tensor:
     """Grid coordinates of some frames, along H, along W and in time, each from 0 to 1.
 

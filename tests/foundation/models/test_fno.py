@@ -2,16 +2,20 @@
 
 import pytest
 import torch
-from architectures import batch_of, network_of
+from architectures import batch_of, network_of, random_batch
+from torch.nn import functional as F
+
+from foundation.nn.patch import in_patches, stacked_with_places
 
 CHANNELS = 10 * 4  # stacked context; two coordinates follow
 
 
-def blind(resolution: int = 16):
+def blind(resolution: int = 16, **options):
     """A network that does not see its coordinates."""
-    model = network_of("fno", resolution=resolution)
+    model = network_of("fno", resolution=resolution, **options)
+    cells = model.config.patch**2
     with torch.no_grad():
-        model.lift.weight[:, CHANNELS:] = 0
+        model.lift.weight[:, CHANNELS * cells :] = 0
     return model
 
 
@@ -22,6 +26,30 @@ def smooth(generator: torch.Generator, side: int) -> torch.Tensor:
     return size * torch.sin(y + 6 * phase) * torch.cos(x - 6 * phase)
 
 
+@pytest.mark.parametrize("name", ["fno", "moe_fno"])
+def test_residual_layers_without_weights_pass_on_what_they_get(name, generator):
+    model = network_of(name, residual=True)
+    with torch.no_grad():
+        for weight in model.layers.parameters():
+            weight.zero_()
+    batch = random_batch(generator)
+    lifted = model.lift(in_patches(stacked_with_places(batch.given), 1))
+    expected = model.project(F.gelu(model.hidden(lifted))).movedim(-1, 1)
+    torch.testing.assert_close(model(batch).fields[:, 0], expected)
+
+
+def test_a_skip_alone_sees_the_cells_of_a_patch_and_no_others(generator):
+    model = network_of("fno", patch=4, modes=2, skip=True)
+    with torch.no_grad():
+        model.hidden.weight.zero_()
+    batch = random_batch(generator, count=1)
+    batch.given.requires_grad_()
+    model(batch).fields[0, 0, :, 5, 9].sum().backward()
+    seen = batch.given.grad.abs().sum((0, 1, 2)) > 0
+    assert seen[4:8, 8:12].all()
+    assert seen.sum() == 16
+
+
 @pytest.mark.parametrize("shift", [(1, 0), (0, 5), (3, 2)])
 def test_without_coordinates_a_shifted_flow_has_a_shifted_future(generator, shift):
     fields = torch.randn(2, 10, 4, 16, 16, generator=generator)
@@ -29,6 +57,15 @@ def test_without_coordinates_a_shifted_flow_has_a_shifted_future(generator, shif
     moved = model(batch_of(fields.roll(shift, (3, 4)))).fields
     expected = model(batch_of(fields)).fields.roll(shift, (3, 4))
     torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_by_whole_patches_a_shifted_flow_has_a_shifted_future(generator):
+    fields = torch.randn(2, 10, 4, 16, 16, generator=generator)
+    model = blind(patch=2, residual=True)
+    expected = model(batch_of(fields)).fields
+    moved = model(batch_of(fields.roll((4, 2), (3, 4)))).fields
+    torch.testing.assert_close(moved, expected.roll((4, 2), (3, 4)), rtol=1e-4, atol=1e-5)
+    assert (model(batch_of(fields.roll(1, 4))).fields - expected.roll(1, 4)).abs().max() > 1e-3
 
 
 def test_coordinates_tell_places_apart(generator):

@@ -173,3 +173,20 @@ def test_keys_of_today_are_silent_in_the_hashes_of_yesterdays_configurations():
         *("instance_norm", "target"),
     }
     assert config(asked_channels=1).canonical()["asked_channels"] == 1
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 30.0, 1e5])
+def test_a_network_may_be_told_the_logarithm_of_what_is_large(size, generator):
+    given = size * (1 + torch.rand(2, 3, 4, 8, 8, generator=generator))
+    plain, told = (
+        framed(given, config(instance_norm=True, log_statistics=logarithm))
+        for logarithm in (False, True)
+    )
+    torch.testing.assert_close(told.statistics_B2C.sinh(), plain.statistics_B2C)
+    assert told.statistics_B2C.abs().max() < 14  # log(2 x 2e5) is 12.9
+    torch.testing.assert_close(told.inputs, plain.inputs)
+
+
+def test_statistics_of_nothing_are_refused():
+    with pytest.raises(UserError, match="set instance_norm=true"):
+        config(log_statistics=True)

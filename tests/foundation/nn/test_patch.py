@@ -1,9 +1,16 @@
 """Patches against torch's convolutions, and coordinates."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
-from foundation.nn.patch import PatchEmbedding, PatchHead, coordinates_like
+from foundation.nn.patch import (
+    PatchEmbedding,
+    PatchHead,
+    coordinates_like,
+    from_patches,
+    in_patches,
+)
 
 
 def test_embedding_is_a_strided_convolution_of_fields_and_coordinates(generator):
@@ -26,6 +33,24 @@ def test_head_starts_with_a_transposed_convolution(generator):
     y = F.conv_transpose2d(x.permute(0, 3, 1, 2), weight, head.unfold_bias, stride=4)
     expected = head.project(F.gelu(head.hidden(F.gelu(y).permute(0, 2, 3, 1))))
     torch.testing.assert_close(head(x), expected.permute(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_patches_of_planes_are_unshuffled_pixels_and_shuffled_back(size, generator):
+    fields = torch.randn(2, 3, 8, 12, generator=generator)
+    patches = in_patches(fields, size)
+    torch.testing.assert_close(patches, F.pixel_unshuffle(fields, size).movedim(1, -1))
+    torch.testing.assert_close(from_patches(patches, size), fields)
+
+
+@pytest.mark.parametrize("grid", [(8,), (4, 6, 8)])
+def test_patches_of_lines_and_boxes_lie_where_their_cells_do(grid, generator):
+    fields = torch.randn(2, 3, *grid, generator=generator)
+    patches = in_patches(fields, 2)
+    assert patches.shape == (2, *(count // 2 for count in grid), 3 * 2 ** len(grid))
+    first = fields[:, :, *(slice(2) for _ in grid)].flatten(1)
+    torch.testing.assert_close(patches[:, *(0 for _ in grid)], first)
+    torch.testing.assert_close(from_patches(patches, 2), fields)
 
 
 def test_coordinates_run_from_zero_to_one_along_their_axis():

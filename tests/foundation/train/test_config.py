@@ -118,7 +118,9 @@ def test_baselines_of_nano_have_the_parameters_that_a_sample_of_nano_passes(pres
     assert twin.activated == pytest.approx(nano.activated, rel=0.05)
 
 
-@pytest.mark.parametrize("preset", ["debug", "nano", "nano_moe_fno", *TWINS])
+@pytest.mark.parametrize(
+    "preset", ["debug", "nano", "nano_moe_fno", "nano_moe_fno_patched", *TWINS]
+)
 def test_small_presets_build_with_the_parameters_they_plan(preset):
     config = load_run_config(preset, []).model
     model = build_model(config, seed=0)
@@ -153,6 +155,8 @@ def test_overrides_reach_nested_keys():
         ("debug", ["model=3"], "model"),
         ("nano_fno", ["model.heads=2"], "unknown key 'heads'"),
         ("nano_fno", ["model.modes=33"], "modes=33: a grid of 64 points has 32"),
+        ("nano_fno", ["model.patch=2", "model.modes=17"], "modes=17: a grid of 32 points has 16"),
+        ("nano_fno", ["model.patch=3"], "patch=3 does not divide a grid of"),
         ("nano_unet", ["loss.class_weight=0.1"], "unet has no auxiliary head; set it to 0"),
         ("debug", ["global_batch=9", "accumulation=2"], "does not divide"),
         ("debug", ["loss.objective=squares"], "loss.objective: unknown objective 'squares'"),
