@@ -7,7 +7,14 @@ from evaluation.studies.sparse.facts import CORPORA
 
 README = f"{STUDIES}/grids/README.md"
 _OTHER_START = "diffusion-reaction"  # noise per cell
-_CHOSEN = setup(README, "4 test trajectories", "goal of 1.1", "for twice the cells a side")
+_CHOSEN = setup(
+    README,
+    "4 test trajectories",
+    "goal of 1.1",
+    "for twice the cells a side",
+    "of twice as many cells along one axis",
+    "40 of NS 1e-3 for 20 above",
+)
 
 
 def errors(way: str, corpora: Iterable[str] = CORPORA) -> list[float]:
@@ -43,6 +50,22 @@ def finer() -> Iterator[Row | Phrase]:
     yield Row("L2RE", "native / own", over_own())
     yield Phrase("errs at most # times as much as on the own grid", [worst_of_alike()])
     yield Phrase("less than regridding on # of six", [better_than_regridding()])
+
+
+@on(README)
+def twice_along_one_axis() -> Iterator[Row | Phrase]:
+    found = record("grids/rectangles.json")["l2re"]
+    worst, better = 0.0, 0
+    yield Row("planes", "64x64, own grid", [one["64x64"]["native"] for one in found.values()])
+    for plane in ("64x128", "128x64"):
+        for label, way in (("native", "native"), ("regridded", "regrid")):
+            yield Row("planes", f"{plane}, {label}", [one[plane][way] for one in found.values()])
+        worst = max(
+            worst, *(one[plane]["native"] / one["64x64"]["native"] for one in found.values())
+        )
+        better += sum(one[plane]["native"] < 0.999 * one[plane]["regrid"] for one in found.values())
+    yield Phrase("at most # times the own grid's error", [worst])
+    yield Phrase("less than regridding on # of the 8", [better])
 
 
 @on(README)
