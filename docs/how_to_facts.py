@@ -266,7 +266,7 @@ def work_of_a_gpu() -> Iterator[Phrase]:
     launches = [1e3 * found.time.launches for found in (tiny, medium)]
     yield Phrase("Launches cost # and # ms", launches)
     samples = [one / other for one, other in zip(launches, each, strict=True)]
-    yield Phrase("some # samples of tiny or # of medium per forward", samples)
+    yield Phrase("under # samples of tiny or # of medium per forward", samples)
     yield Phrase(
         "from the # and # of the presets", [_run(p).global_batch for p in ("tiny", "medium")]
     )

@@ -4,7 +4,8 @@ No result are what stands in code, the heads and first cells of tables (they nam
 hold), identifiers, dates, shapes, and whole numbers that count what an experiment is set up with,
 such as `1,250 steps` or `16, 32 and 64 trajectories`. Results in such units are not seen here, nor
 are counts in words (`three seeds`); they may have facts all the same. Ratios in words (`a fifth`,
-`ten times`, `two of three`) are, and so are times (`a minute`, `hours`) and amounts (`thousands`).
+`ten times`, `two of three`) are, and so are times (`a minute`, `hours`; `seconds` may be the unit
+alone) and amounts (`thousands`).
 """
 
 import re
@@ -39,13 +40,15 @@ _NO_RESULT = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _PARTS = "third|quarter|fifth|sixth|seventh|eighth|ninth|tenth|hundredth"
-_FEW = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|fifty|hundred"
+_FEW = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|fifty|hundred"
 _RATIO = (
     rf"(?:half|halves|halved|twice|thrice|doubl\w+|tripl\w+|\w+fold|(?<!the )(?:{_PARTS})s?"
     rf"|(?:{_FEW})\s(?:times|of\s(?:the\s)?(?:{_FEW})))\b"
 )
 _LONG = "minutes?|hours?|days?|weeks?|months?|years?"
-_TIME = rf"(?:(?:(?:{_FEW}|an?|some|several|few)\s)?(?:{_LONG})|(?:{_FEW}|some|few)\sseconds)\b"
+_SOME = rf"(?:{_FEW}|an?|some|several|few|tens\sof)\s"
+_SHORT = rf"{_SOME}(?:milli)?seconds|(?:within|takes?)\s(?:a\s)?seconds?"
+_TIME = rf"(?:(?:{_SOME})?(?:{_LONG})|{_SHORT})\b"
 _AMOUNT = r"(?:dozen|hundred|thousand|million|billion)s?\b"
 _RESULT = re.compile(rf"(?<![\w.]){NUMBER}|\b(?:{_RATIO}|{_TIME}|{_AMOUNT})", re.IGNORECASE)
 

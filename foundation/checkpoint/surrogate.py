@@ -125,7 +125,7 @@ class Surrogate(nn.Module):
             return push_checkpoint(folder, repo, **hub)
 
     def compiled(self) -> Self:
-        """Compile the network, in place: worth a minute or two before many forecasts.
+        """Compile the network, in place: worth its time before many forecasts.
 
         Call it last, after `.to` and `.bfloat16`. In bfloat16, and on a GPU in float32 too, the
         network becomes one graph, which a GPU (in bfloat16 of compute capability 9 or more)

@@ -7,7 +7,8 @@ Source: FNO (ICLR 2021), 2-D in space, autoregressive in time, or by `over_time`
 all frames of a plane at once, time an axis of the transform; transfer scaling
 (NeurIPS 2023) by `places: false` and a `projection` of twice the width, with
 the same first weights (uniform in (0, 1) / D^2 in the spectrum). Additions:
-normalisation and target as in every network here (framing.py).
+normalisation and target as in every network here (framing.py), and the
+options that spectral_network.py names.
 The package `neuraloperator` (2.0) has this network too, but its wheel asks for
 wandb, zencfg, configmypy, ruamel-yaml, tensorly and tensorly-torch: too much
 for a hundred lines. Its layer and the study's network agree with these (tests/golden).
@@ -31,7 +32,7 @@ class FNOConfig(SpectralConfig):
 
 
 class Layer(nn.Module):
-    """Spectral convolution beside a 1 x 1 map, then GELU but for the last layer."""
+    """Spectral convolution beside a 1 x 1 map, then GELU but for the last layer; maybe residual."""
 
     def __init__(self, config: FNOConfig, last: bool) -> None:
         super().__init__()

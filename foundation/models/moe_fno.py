@@ -73,7 +73,7 @@ class MoEFNOConfig(SpectralConfig):
 
 
 class Layer(nn.Module):
-    """Mixture of spectral convolutions beside a 1 x 1 map, then GELU but for the last layer."""
+    """As the dense layer, but for a mixture of spectral convolutions."""
 
     def __init__(self, config: MoEFNOConfig, last: bool) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ from foundation.nn.flow_autoencoder import (
     encoding_products,
     flow_of,
 )
+from foundation.nn.patch import from_patches, in_patches
 
 _TINY = 1e-12
 SEMANTIC = RouterConfig(
@@ -182,14 +183,16 @@ class ShodhMoE(FlowNetwork):
         """Latents (B, L, d, h, w) after those of a context (B, T, L, d, h, w)."""
         config = self.config
         openness = coarsened(flow.open.to(past.dtype), past.shape[3:])
-        tokens = _patches(torch.cat([past.flatten(1, 2), openness], dim=1), config.patch)
+        given = torch.cat([past.flatten(1, 2), openness], dim=1)
+        tokens = in_patches(given, config.patch).flatten(1, 3)
         x_BND: Tensor = self.embed(tokens) + self.position
         assigned_B = assigned(config.router, batch)
         routing: list[Routing] = []
         for block in self.blocks:
             x_BND, routed = self.run_block(block, x_BND, assigned_B)
             routing.append(routed)
-        change = _unpatched(self.project(self.norm(x_BND)), config.patch, config.side)
+        patches = self.project(self.norm(x_BND)).unflatten(1, (config.side,) * 3)
+        change = from_patches(patches, config.patch)
         return past[:, -1] + change, tuple(routing)
 
     def parameter_counts(self) -> ParameterCounts:
@@ -205,21 +208,6 @@ def _relative_square(pred: Tensor, true: Tensor) -> Tensor:
     """Squared error per sample (B,), relative to the truth's own square."""
     error = (pred - true).float().square().flatten(1).mean(1)
     return error / (true.float().square().flatten(1).mean(1) + _TINY)
-
-
-def _patches(x: Tensor, size: int) -> Tensor:
-    """(B, C, d, h, w) -> (B, N, C * size^3)."""
-    batch, channels, *grid = x.shape
-    sides = [part for cells in grid for part in (cells // size, size)]
-    split = x.reshape(batch, channels, *sides)
-    return split.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(batch, -1, channels * size**3)
-
-
-def _unpatched(tokens: Tensor, size: int, side: int) -> Tensor:
-    """(B, N, C * size^3) -> (B, C, d, h, w) of a cube."""
-    batch = len(tokens)
-    split = tokens.reshape(batch, side, side, side, -1, size, size, size)
-    return split.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(batch, -1, *(side * size,) * 3)
 
 
 def work(config: ShodhMoEConfig) -> Work:

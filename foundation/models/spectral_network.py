@@ -33,7 +33,8 @@ class SpectralConfig(FieldConfig):
     modes: PositiveInt = 12  # per axis and sign
     projection: PositiveInt = 128  # width of the last hidden map
     places: bool = later(True)  # whether the network sees where a point lies
-    patch: PositiveInt = later(1)  # cells along a side that are lifted and projected together
+    # Cells, and frames where they are an axis, along a side that are lifted and projected together.
+    patch: PositiveInt = later(1)
     residual: bool = later(False)  # whether a layer adds what it was given
     skip: bool = later(False)  # whether the last hidden map sees what is given, too
     over_time: bool = later(False)  # under a constraint, frames of a plane are an axis, no channels
@@ -65,7 +66,7 @@ class SpectralConfig(FieldConfig):
 
     @property
     def _cells(self) -> int:
-        """Of a patch."""
+        """Cells of a patch."""
         return prod(self.patch for _ in self.mapped_grid)
 
     @property
@@ -75,7 +76,7 @@ class SpectralConfig(FieldConfig):
 
     @property
     def patch_outputs(self) -> int:
-        """Numbers that are asked of it."""
+        """Numbers that are asked of a patch."""
         return self.num_mapped * self._cells
 
     @property
@@ -114,7 +115,7 @@ class SpectralNetwork(FieldNetwork):
         self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
     ) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
-        patches_BSF = in_patches(stack, self.config.patch)
+        patches_BSF = in_patches(stack, self.config.patch).contiguous()  # once, for both maps
         x_BSD: Tensor = self.lift(patches_BSF)
         if statistics_B2C is not None:
             x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
@@ -156,7 +157,7 @@ def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Wo
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width,
         largest_block=2 * pixels * width + spectral,
-        passing=2 * pixels * max(width, config.projection),
+        passing=2 * pixels * max(width, config.projection, config.patch_outputs),
         depth=config.layers,
     )
 

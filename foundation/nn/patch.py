@@ -1,7 +1,7 @@
 """Patches: frames in, one feature vector per patch out; and back to frames.
 
 Axes: B samples, T frames, C channels, H rows, W columns; h, w patches; D width;
-P patch size.
+P patch size; S any grid of A axes, s its patches, F the numbers of a patch.
 Source: MoE-POT, network items 2 and 5.
 """
 
@@ -36,10 +36,9 @@ class PatchEmbedding(nn.Module):
 
 def _patches(frames_BTCHW: Tensor, size: int) -> Tensor:
     """(B, T, C, H, W) -> (B, h, w, T, C * P * P)."""
-    batch, time, channels, rows, columns = frames_BTCHW.shape
-    x = frames_BTCHW.reshape(batch, time, channels, rows // size, size, columns // size, size)
     # A stride equal to the kernel makes the convolution a matrix product over patches.
-    return x.permute(0, 3, 5, 1, 2, 4, 6).flatten(4)
+    of_all_BhwF = in_patches(frames_BTCHW.flatten(1, 2), size)
+    return torch.unflatten(of_all_BhwF, -1, (frames_BTCHW.shape[1], -1))
 
 
 class PatchHead(nn.Module):

@@ -212,6 +212,7 @@ def cost_of_a_prediction() -> Iterator[Row | Phrase]:
     for one in costs:
         yield Row("spins", str(one["spins"]), [one[key] for key in keys])
     larger = [one for one in costs if one["eigensolver"] > one["PG-MoE one state"]]
+    assert larger == costs[-len(larger) :]
     alone, batched = (
         [one["eigensolver"] / one[f"PG-MoE one {which}"] for one in larger]
         for which in ("state", "of 64")

@@ -75,7 +75,8 @@ def main() -> None:
     """Measure, and print the record."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    layers = {"dense": of_layer(fno.Layer(20, 9, 2, last=False))}
+    dense = fno.FNOConfig(resolution=64, width=20, modes=9)
+    layers = {"dense": of_layer(fno.Layer(dense, last=False))}
     for name, (experts, modes) in ROUTED.items():
         config = moe_fno.MoEFNOConfig(
             resolution=64, width=20, modes=9, routed_modes=modes, router={"num_experts": experts}

@@ -183,7 +183,6 @@ def test_a_network_may_be_told_the_logarithm_of_what_is_large(size, generator):
         for logarithm in (False, True)
     )
     torch.testing.assert_close(told.statistics_B2C.sinh(), plain.statistics_B2C)
-    assert told.statistics_B2C.abs().max() < 14  # log(2 x 2e5) is 12.9
     torch.testing.assert_close(told.inputs, plain.inputs)
 
 

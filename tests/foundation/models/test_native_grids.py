@@ -116,6 +116,18 @@ def test_planes_of_two_to_one_are_forecast_without_a_square(model_type: str) -> 
         model.forecast(context[..., :18], 2, lengths=(16.0, 18.0))
 
 
+def test_patches_of_an_fno_are_whole_ones_on_finer_planes() -> None:
+    sizes = {"model_type": "fno", "resolution": 16, "width": 4, "modes": 2, "patch": 4}
+    config = read_model_config({**sizes, "residual": True, "skip": True}, "test")
+    model = Surrogate(build_model(config, seed=0), config, {}).eval()
+    context = torch.randn(2, 10, 3, 16, 32, generator=torch.Generator().manual_seed(1))
+    finer = model.forecast(context, 2, origins=(PERIODIC,) * 2)
+    assert finer.shape == (2, 2, 3, 16, 32)
+    assert torch.isfinite(finer).all()
+    with pytest.raises(UserError, match="whole patches of 4"):
+        model.forecast(context[..., :18], 2, lengths=(16.0, 18.0))
+
+
 def test_positions_lie_between_their_own_and_a_ramp_stays_one() -> None:
     network = build_model(read_model_config(SIZES, "test"), seed=0)
     ramp = torch.linspace(0.5, 3.5, 4).view(1, 1, 4, 1).expand(1, 4, 4, 16)

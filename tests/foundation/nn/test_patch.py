@@ -48,8 +48,9 @@ def test_patches_of_lines_and_boxes_lie_where_their_cells_do(grid, generator):
     fields = torch.randn(2, 3, *grid, generator=generator)
     patches = in_patches(fields, 2)
     assert patches.shape == (2, *(count // 2 for count in grid), 3 * 2 ** len(grid))
-    first = fields[:, :, *(slice(2) for _ in grid)].flatten(1)
-    torch.testing.assert_close(patches[:, *(0 for _ in grid)], first)
+    for place, cells in ((0, slice(2)), (-1, slice(-2, None))):  # the first patch, and the last
+        expected = fields[:, :, *(cells for _ in grid)].flatten(1)
+        torch.testing.assert_close(patches[:, *(place for _ in grid)], expected)
     torch.testing.assert_close(from_patches(patches, 2), fields)
 
 

@@ -32,6 +32,7 @@ CASES = [
     ("dpot", {"mlp_ratio": 3, "time_aggregation": "mlp"}),
     ("fno", {"layers": 1, "modes": 8}),
     ("fno", {"places": False}),
+    ("fno", {"skip": True}),
     ("fno", {"patch": 2, "residual": True}),
     ("moe_fno", {"patch": 2, "skip": True, "residual": True}),
     ("unet", {"levels": 1}),
