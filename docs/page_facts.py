@@ -21,6 +21,8 @@ from evaluation.studies.facts import (
     standings_of,
     wins_of,
 )
+from evaluation.studies.patched.facts import OURS as ON_PATCHES
+from evaluation.studies.patched.facts import mean_errors
 from evaluation.studies.quickstart.facts import MODEL, SCORES, errors, took
 from evaluation.studies.strangers.facts import spread_of, verdicts_of
 
@@ -188,6 +190,7 @@ def which_model_in_short() -> Iterator[Phrase]:
     )
     (unet,) = standings_of("equal_time/unet.json").values()
     yield Phrase("with 1,250 it has #, one seed)", [unet["geometric_mean"]["mean"]])
+    yield Phrase("On patches it has # (`nano_moe_fno_patched`)", [mean_errors()[ON_PATCHES]])
 
 
 def _at_equal_time() -> list[float]:
@@ -222,6 +225,7 @@ def routed_fno() -> Iterator[Phrase]:
         "last frame #",
         [*_at_equal_time(), floor_at_equal_time()],
     )
+    yield Phrase("preset `nano_moe_fno_patched`, have #", [mean_errors()[ON_PATCHES]])
     path = ROOT / "foundation" / "bundled" / "moe-fno-nano" / "records" / "zero_shot.json"
     model = json.loads(path.read_text())["records"][0]["model"]
     yield Phrase(
