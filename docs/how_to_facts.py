@@ -89,6 +89,7 @@ _SETUPS = (
     setup(
         f"{PAGES}/how-to/resume.md",
         "end with code 0;",
+        "notice within a second:",
         "code 143:",
         "code is not 0",
         "minutes (10) the job ends, code 1,",
