@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
+from evaluation.studies.baselines.facts import inference
 from evaluation.studies.facts import (
     STUDIES,
     Phrase,
@@ -26,6 +27,7 @@ _CHOSEN = setup(
     "on a grid half as fine",
     "at a quarter of the routed work",
     "20 % were hoped for",
+    "Aimed at were .98,",
     "tried at width 40 alone",
 )
 
@@ -59,6 +61,15 @@ def at_equal_time() -> Iterator[Row | Phrase]:
 def _l2re(name: str) -> dict[str, Any]:
     runs = record(f"patched/{name}.json")["runs"]
     return {run: one["l2re"] for run, one in runs.items()}
+
+
+@on(README)
+def routers() -> Iterator[Phrase]:
+    trained, fresh = inference("patched/routing.json")
+    told = [one["value"] for one in trained]
+    words = "by seed #, # and #, fresh weights # (`routing.json`)"
+    yield Phrase(words, [*told, fresh["value"]])
+    yield Phrase("which their mean of # has", [fmean(told)])
 
 
 def first_seeds() -> list[float]:
