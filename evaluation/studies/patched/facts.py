@@ -72,6 +72,15 @@ def routers() -> Iterator[Phrase]:
     yield Phrase("which their mean of # has", [fmean(told)])
 
 
+@on(README)
+def few_shots() -> Iterator[Phrase]:
+    curves = record("patched/transfer-fno_ns_1e-4/transfer.json")["curves"]
+    tuned, scratch = ([one["error"] for one in curves[kind]] for kind in ("pretrained", "scratch"))
+    yield Phrase("is learnt to #, # and #, from scratch to #, # and #:", [*tuned, *scratch])
+    gains = [other / own for own, other in zip(tuned, scratch, strict=True)]
+    yield Phrase("# to # times less error", [min(gains), max(gains)])
+
+
 def first_seeds() -> list[float]:
     """Geometric means of seed 0: ours, the FNO's."""
     points = record(STUDY)["points"]
