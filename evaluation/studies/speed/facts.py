@@ -10,7 +10,13 @@ from evaluation.studies.sparse.facts import CORPORA
 README = f"{STUDIES}/speed/README.md"
 _ALL, _LAST = slice(None), slice(-5, None)  # of 20 logged steps
 
-_CHOSEN = setup(README, "500 steps of 16", "a way is called twice", "in the last quarter")
+_CHOSEN = setup(
+    README,
+    "steps 26 to 75 of two runs",
+    "500 steps of 16",
+    "a way is called twice",
+    "in the last quarter",
+)
 
 
 @on(README)
@@ -61,3 +67,13 @@ def yardstick() -> Iterator[Phrase]:
     ):
         yield Phrase(words, missed.pop(name))
     assert not missed
+
+
+@on(README)
+def determinism() -> Iterator[Phrase]:
+    found = record("speed/determinism.json")
+    plain, repeated = (
+        fmean(seconds for run in runs for seconds in run[1:]) for runs in found["runs"].values()
+    )
+    yield Phrase("costs # % of a step of nano on one core", [100 * (repeated / plain - 1)])
+    assert len(set(found["last_loss"].values())) == 1
