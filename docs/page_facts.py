@@ -190,7 +190,7 @@ def which_model_in_short() -> Iterator[Phrase]:
     )
     (unet,) = standings_of("equal_time/unet.json").values()
     yield Phrase("with 1,250 it has #, one seed)", [unet["geometric_mean"]["mean"]])
-    yield Phrase("On patches it has # (`nano_moe_fno_patched`)", [mean_errors()[ON_PATCHES]])
+    yield Phrase("On patches MoE-FNO has # (`nano_moe_fno_patched`)", [mean_errors()[ON_PATCHES]])
 
 
 def _at_equal_time() -> list[float]:

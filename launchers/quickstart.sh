@@ -4,8 +4,8 @@
 #
 #   bash launchers/quickstart.sh [FOLDER [PRESET]]    # run again to go on after a stop
 #
-# FOLDER is `quickstart` by default, PRESET, of a mixture, nano_moe_fno, the best we know at this size;
-# `nano` is MoE-POT, the paper's network.
+# FOLDER is `quickstart` by default, PRESET, of a mixture, nano_moe_fno; `nano` is MoE-POT,
+# the paper's network.
 set -euo pipefail
 launchers=$(dirname "$0")
 out=${1:-quickstart}

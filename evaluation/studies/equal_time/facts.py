@@ -17,7 +17,7 @@ from evaluation.studies.facts import (
     standings_of,
     wins_of,
 )
-from evaluation.studies.sparse.facts import CORPORA
+from evaluation.studies.sparse.facts import CORPORA, zero_shot_errors
 
 README = f"{STUDIES}/equal_time/README.md"
 EQUAL = "equal_time/study.json"
@@ -47,8 +47,8 @@ _CHOSEN = setup(
 def at_equal_time() -> Iterator[Row | Phrase]:
     found = {model: one for (model, _), one in standings_of(EQUAL).items()}
     for model, one in found.items():
-        errors = [one["errors"][f"zero_shot_{corpus}"]["mean"] for corpus in CORPORA.values()]
-        yield Row("at equal time", model, [one["steps"], one["geometric_mean"]["mean"], *errors])
+        values = [one["steps"], one["geometric_mean"]["mean"], *zero_shot_errors(one)]
+        yield Row("at equal time", model, values)
     trained = [trained_step(f"nano_{name}") for name in ("fno", "moe_fno", "unet", "dpot")]
     yield Phrase("takes the FNO # s, MoE-FNO #, the U-Net # and DPOT #", trained)
     steps = record("sparse/layers.json")["steps"]
@@ -105,8 +105,7 @@ def at_other_budgets() -> Iterator[Row | Phrase]:
     name = "equal_time/longer.json"
     found = {model: one for (model, _), one in standings_of(name).items()}
     for model, one in found.items():
-        errors = [one["errors"][f"zero_shot_{corpus}"]["mean"] for corpus in CORPORA.values()]
-        yield Row("2,500 steps", model, [_mean(one), *errors])
+        yield Row("2,500 steps", model, [_mean(one), *zero_shot_errors(one)])
     less = 100 * (1 - _mean(found["MoE-FNO"]) / _mean(found["FNO"]))
     better = wins_of(name, "MoE-FNO", "FNO")["better"]
     yield Phrase("MoE-FNO is # % below the FNO, better on # of the six:", [less, better])
@@ -120,15 +119,20 @@ def at_other_budgets() -> Iterator[Row | Phrase]:
 
 @on(README)
 def few_shots() -> Iterator[Phrase]:
-    curves = record("equal_time/transfer-fno_ns_1e-4/transfer.json")["curves"]
+    yield from few_shots_of("equal_time/transfer-fno_ns_1e-4/transfer.json")
+    of_moe_pot = few_shot_gains()[:3]  # of the same corpus, its first
+    yield Phrase("MoE-POT has # to # here", [min(of_moe_pot), max(of_moe_pot)])
+
+
+def few_shots_of(name: str) -> Iterator[Phrase]:
+    """Errors from a checkpoint and from scratch by three numbers of trajectories, and the gain."""
+    curves = record(name)["curves"]
     tuned, scratch = (
         [point["error"] for point in curves[kind]] for kind in ("pretrained", "scratch")
     )
     yield Phrase("is learnt to #, # and #, from scratch to #, # and #:", [*tuned, *scratch])
     gains = [other / own for own, other in zip(tuned, scratch, strict=True)]
-    yield Phrase("# to # times less error, one seed", [min(gains), max(gains)])
-    of_moe_pot = few_shot_gains()[: len(gains)]  # of the same corpus, its first
-    yield Phrase("MoE-POT has # to # here", [min(of_moe_pot), max(of_moe_pot)])
+    yield Phrase("# to # times less error", [min(gains), max(gains)])
 
 
 @on(README)

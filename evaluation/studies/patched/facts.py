@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from evaluation.studies.baselines.facts import inference
+from evaluation.studies.equal_time.facts import few_shots_of
 from evaluation.studies.facts import (
     STUDIES,
     Phrase,
@@ -16,7 +17,7 @@ from evaluation.studies.facts import (
     standings_of,
     wins_of,
 )
-from evaluation.studies.sparse.facts import CORPORA
+from evaluation.studies.sparse.facts import CORPORA, zero_shot_errors
 
 README = f"{STUDIES}/patched/README.md"
 STUDY, OURS = "patched/study.json", "MoE-FNO on patches"
@@ -28,7 +29,6 @@ _CHOSEN = setup(
     "at a quarter of the routed work",
     "20 % were hoped for",
     "Aimed at were .98,",
-    "tried at width 40 alone",
 )
 
 
@@ -41,8 +41,7 @@ def mean_errors() -> dict[str, float]:
 def at_equal_time() -> Iterator[Row | Phrase]:
     found = {model: one for (model, _), one in standings_of(STUDY).items()}
     for model, one in found.items():
-        errors = [one["errors"][f"zero_shot_{corpus}"]["mean"] for corpus in CORPORA.values()]
-        values = [one["steps"], one["geometric_mean"]["mean"], *errors]
+        values = [one["steps"], one["geometric_mean"]["mean"], *zero_shot_errors(one)]
         yield Row("at equal time", model, values)
     costs = record("patched/costs.json")["runs"]
     each = [fmean(costs[name][1:]) for name in ("nano_fno", "nano_moe_fno_patched")]
@@ -74,11 +73,7 @@ def routers() -> Iterator[Phrase]:
 
 @on(README)
 def few_shots() -> Iterator[Phrase]:
-    curves = record("patched/transfer-fno_ns_1e-4/transfer.json")["curves"]
-    tuned, scratch = ([one["error"] for one in curves[kind]] for kind in ("pretrained", "scratch"))
-    yield Phrase("is learnt to #, # and #, from scratch to #, # and #:", [*tuned, *scratch])
-    gains = [other / own for own, other in zip(tuned, scratch, strict=True)]
-    yield Phrase("# to # times less error", [min(gains), max(gains)])
+    yield from few_shots_of("patched/transfer-fno_ns_1e-4/transfer.json")
 
 
 def first_seeds() -> list[float]:

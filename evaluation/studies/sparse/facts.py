@@ -43,6 +43,11 @@ _CHOSEN = setup(
 )
 
 
+def zero_shot_errors(standing: Any) -> list[float]:
+    """Errors of a model of a study by corpus, means over seeds."""
+    return [standing["errors"][f"zero_shot_{corpus}"]["mean"] for corpus in CORPORA.values()]
+
+
 def both() -> tuple[Any, Any]:
     """The mixture and the plain FNO."""
     found = standings_of(STUDY)
