@@ -1,21 +1,26 @@
 """Networks whose routers' temperature follows the training step."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from data_shards.stream.batch import Batch
 from foundation.models.config import FieldConfig
+from foundation.models.context import described, describing_products, num_described
 from foundation.models.network import FieldNetwork
-from foundation.moe.router import RouterConfig, Routing, assigned
+from foundation.models.work import Work
+from foundation.moe.gate import gate_products
+from foundation.moe.router import Router, RouterConfig, Routing, assigned
 
 
 class AnnealedNetwork(FieldNetwork):
     """Base of networks whose routers anneal; a concrete one says what they are.
 
     `training_step` is a persistent buffer that `at_step` sets; the routers' temperature is a
-    function of it, so that it travels with the weights.
+    function of it, so that it travels with the weights. Where routers see the context, there is
+    one for all blocks.
     """
 
     training_step: Tensor
@@ -23,14 +28,20 @@ class AnnealedNetwork(FieldNetwork):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__(config)
         self.register_buffer("training_step", torch.zeros((), dtype=torch.int64))
+        if self.router.sees == "context":
+            self.context_router = Router(num_described(config.channels), self.router)
 
     @property
     def router(self) -> RouterConfig:
         """What all routers are made of."""
         raise NotImplementedError
 
-    def assigned(self, batch: Batch) -> Tensor | None:
-        return assigned(self.router, batch)
+    def decided(self, batch: Batch) -> Routing | None:
+        if self.router.sees == "features":
+            return assigned(self.router, batch)
+        seen_BF = described(batch.given).to(next(self.context_router.parameters()).dtype)
+        routing: Routing = self.context_router(seen_BF, self.softmax_temperature())
+        return routing
 
     def reset(self, _generator: torch.Generator) -> None:
         """Step 0."""
@@ -53,12 +64,21 @@ class AnnealedNetwork(FieldNetwork):
         return (schedule.start * schedule.decay**step).clamp(min=schedule.floor)
 
     def routed_through(
-        self, blocks: Iterable[nn.Module], x: Tensor, assigned_B: Tensor | None
+        self, blocks: Iterable[nn.Module], x: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
-        """Features through blocks that take temperature and assigned experts; their routing."""
+        """Features through blocks that take temperature and a decided routing; how they routed."""
         temperature = self.softmax_temperature()
         routing: list[Routing] = []
         for block in blocks:
-            x, routed = self.run_block(block, x, temperature, assigned_B)
+            x, routed = self.run_block(block, x, temperature, decided)
             routing.append(routed)
         return x, tuple(routing)
+
+
+def with_context(whole: Work, config: FieldConfig, router: RouterConfig) -> Work:
+    """Work of a forward pass on one sample with that of the gate that sees the context, if any."""
+    if router.sees == "features":
+        return whole
+    once = gate_products(num_described(config.channels), router.num_experts)
+    once += describing_products(config.channels, config.grid)
+    return replace(whole, products=whole.products + 2 * once)

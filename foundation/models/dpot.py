@@ -57,7 +57,7 @@ class DPOT(OperatorTransformer):
         super().__init__(config, (Block(config) for _ in range(config.blocks)))
 
     def through_blocks(
-        self, x_BhwD: Tensor, assigned_B: Tensor | None
+        self, x_BhwD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
         for block in self.blocks:
             x_BhwD = self.run_block(block, x_BhwD)

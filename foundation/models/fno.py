@@ -60,7 +60,7 @@ class FNO(SpectralNetwork):
         super().__init__(config, (Layer(config, last=n == count - 1) for n in range(count)))
 
     def through_layers(
-        self, x_BSD: Tensor, assigned_B: Tensor | None
+        self, x_BSD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
         for layer in self.layers:
             x_BSD = self.run_block(layer, x_BSD)

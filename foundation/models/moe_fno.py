@@ -2,7 +2,8 @@
 
 Axes: B samples, S the grid, K kept modes, D width.
 A layer is an FNO's but for its spectral weights: a shared set that every sample passes, and the
-weighted sum of the sets that the sample's router chose. Everything else is the dense network's.
+weighted sum of the sets that the sample's router chose. Everything else is the dense network's, but
+that by `routed_ends` the maps before and after the layers are mixtures, too.
 Of no paper: MoE-POT's router (NeurIPS 2025) and FNO's layers (ICLR 2021).
 """
 
@@ -14,12 +15,14 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foundation.models.annealed import AnnealedNetwork
+from data_shards.config import later
+from foundation.models.annealed import AnnealedNetwork, with_context
 from foundation.models.mixture import Mixture
 from foundation.models.spectral_network import SpectralConfig, SpectralNetwork, work_with
 from foundation.models.types import ParameterCounts
 from foundation.models.work import Work
 from foundation.moe.gate import gate_products
+from foundation.moe.merged import MergedMaps
 from foundation.moe.router import RouterConfig, Routing
 from foundation.moe.spectral import SpectralMixture, num_octaves
 from foundation.nn.spectral import from_lowest_modes, lowest_modes, wave_vectors
@@ -32,6 +35,7 @@ class MoEFNOConfig(SpectralConfig):
     # Of the kept modes, the lowest on which experts act; the others have the shared one alone.
     routed_modes: PositiveInt | None = None  # per axis and sign; None: all
     shared: bool = True  # whether there is an expert that every sample passes
+    routed_ends: bool = later(False)  # whether lift and projections add chosen ones to shared ones
     router: RouterConfig = RouterConfig()
 
     @model_validator(mode="after")
@@ -42,6 +46,10 @@ class MoEFNOConfig(SpectralConfig):
             )
         if not self.shared and len(self.routed) < self.kept_modes:
             raise ValueError("shared=false leaves the modes above routed_modes to no expert")
+        if self.routed_ends and not self.router.decides_first:
+            raise ValueError(
+                "routed_ends: the lift comes before the layers' gates; set router.sees=context"
+            )
         if self.router.unit != "sample":
             raise ValueError(
                 f"router.unit={self.router.unit}: spectra of whole samples are mixed; set "
@@ -59,6 +67,16 @@ class MoEFNOConfig(SpectralConfig):
         """Places among the kept modes of those on which experts act."""
         kept = set(wave_vectors(self.routed_modes or self.modes, len(self.mapped_grid)))
         return [place for place, vector in enumerate(self.wave_vectors) if vector in kept]
+
+    @property
+    def ends(self) -> list[tuple[int, int]]:
+        """Features and width of the maps that are mixtures beside the layers."""
+        if not self.routed_ends:
+            return []
+        lifted = [(self.patch_inputs, self.width)]
+        beside = [(self.patch_inputs, self.projection)] if self.skip else []
+        after = [(self.width, self.projection), (self.projection, self.patch_outputs)]
+        return [*lifted, *beside, *after]
 
     @property
     def mixture(self) -> Mixture:
@@ -88,12 +106,12 @@ class Layer(nn.Module):
         self.local = nn.Linear(config.width, config.width)
 
     def forward(
-        self, x_BSD: Tensor, temperature: Tensor, assigned_B: Tensor | None
+        self, x_BSD: Tensor, temperature: Tensor, decided: Routing | None
     ) -> tuple[Tensor, Routing]:
         """(B, *S, D) -> (B, *S, D) and the layer's routing."""
         grid = x_BSD.shape[1:-1]
         lowest = lowest_modes(x_BSD, self.modes)
-        modes_BKD, routing = self.spectral(lowest, prod(grid), temperature, assigned_B)
+        modes_BKD, routing = self.spectral(lowest, prod(grid), temperature, decided)
         spectral = from_lowest_modes(modes_BKD, grid, self.modes)
         x: Tensor = self.local(x_BSD) + spectral.to(x_BSD.dtype)
         x = x if self.last else F.gelu(x)
@@ -113,18 +131,24 @@ class MoEFNO(SpectralNetwork, AnnealedNetwork):
     def router(self) -> RouterConfig:
         return self.config.router
 
+    def end(self, features: int, width: int) -> nn.Module:
+        if self.config.routed_ends:
+            return MergedMaps(features, width, self.router.num_experts)
+        return super().end(features, width)
+
     def through_layers(
-        self, x_BSD: Tensor, assigned_B: Tensor | None
+        self, x_BSD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
-        return self.routed_through(self.layers, x_BSD, assigned_B)
+        return self.routed_through(self.layers, x_BSD, decided)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
         total = sum(p.numel() for p in self.parameters())
         config = self.config
         idle = config.router.num_experts - config.router.top_k
-        expert = len(config.routed) * 2 * config.width**2
-        return ParameterCounts(total, total - config.layers * idle * expert)
+        expert = config.layers * len(config.routed) * 2 * config.width**2
+        expert += sum(end.of_expert for end in self.modules() if isinstance(end, MergedMaps))
+        return ParameterCounts(total, total - idle * expert)
 
 
 def work(config: MoEFNOConfig) -> Work:
@@ -135,10 +159,19 @@ def work(config: MoEFNOConfig) -> Work:
     octaves = num_octaves([hypot(*vector) for vector in waves])
     by_octave = gate = 0
     rows = router.top_k * routed + config.shared * config.kept_modes
-    if router.by == "gate":  # it sees all modes, and its gradient asks for those that it routed
+    if router.by == "gate":  # its gradient asks for the modes that it routed
+        rows += router.top_k * routed
+    if not router.decides_first:  # a layer's gate sees all modes
         by_octave = config.kept_modes * octaves * config.width
         gate = gate_products(config.width * (1 + octaves), router.num_experts)
-        rows += router.top_k * routed + config.kept_modes
-    whole = work_with(config, mixing + gate + by_octave, kept=2 * config.width * rows, shared=0)
+        rows += config.kept_modes
+    merged = sum((features + 1) * width for features, width in config.ends)
+    kept = 2 * config.width * rows
+    whole = work_with(config, mixing + gate + by_octave, kept, shared=0, merged=merged)
+    whole = with_context(whole, config, router)
     # Of the sums over octaves one factor is fixed.
-    return replace(whole, fixed_products=whole.fixed_products + 2 * config.layers * by_octave)
+    return replace(
+        whole,
+        products=whole.products + 2 * router.num_experts * merged,
+        fixed_products=whole.fixed_products + 2 * config.layers * by_octave,
+    )

@@ -15,7 +15,7 @@ import torch
 from pydantic import NonNegativeInt, model_validator
 from torch import Tensor, nn
 
-from foundation.models.annealed import AnnealedNetwork
+from foundation.models.annealed import AnnealedNetwork, with_context
 from foundation.models.mixture import Mixture
 from foundation.models.operator_transformer import (
     NUM_NORM_GROUPS,
@@ -74,12 +74,12 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x_BhwD: Tensor, temperature: Tensor, assigned_B: Tensor | None
+        self, x_BhwD: Tensor, temperature: Tensor, decided: Routing | None
     ) -> tuple[Tensor, Routing]:
         """(B, h, w, D) -> (B, h, w, D) and the block's routing."""
         x = self.fourier(norm_last(self.norm_space, x_BhwD))
         x = norm_last(self.norm_moe, x)
-        mixed, routing = self.moe(x.flatten(1, 2), temperature, assigned_B)
+        mixed, routing = self.moe(x.flatten(1, 2), temperature, decided)
         return x_BhwD + mixed.view_as(x_BhwD), routing
 
 
@@ -101,9 +101,9 @@ class MoEPOT(OperatorTransformer, AnnealedNetwork):
         AnnealedNetwork.reset(self, generator)
 
     def through_blocks(
-        self, x_BhwD: Tensor, assigned_B: Tensor | None
+        self, x_BhwD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
-        return self.routed_through(self.blocks, x_BhwD, assigned_B)
+        return self.routed_through(self.blocks, x_BhwD, decided)
 
     def parameter_counts(self) -> ParameterCounts:
         """All parameters, and those that one sample passes."""
@@ -117,7 +117,7 @@ class MoEPOT(OperatorTransformer, AnnealedNetwork):
 
 def work(config: MoEPOTConfig) -> Work:
     """Of a forward pass on one sample."""
-    return work_with(config, *_mixture(config))
+    return with_context(work_with(config, *_mixture(config)), config, config.router)
 
 
 def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
@@ -128,7 +128,7 @@ def _mixture(config: MoEPOTConfig) -> tuple[int, int]:
     gate = gate_products(features, config.router.num_experts)
     kept = 2 * features + computed * width
     work = tokens * features * width * (1 + computed)
-    if config.router.by != "gate":
+    if config.router.decides_first:
         return work, tokens * kept
     if config.router.unit == "sample":
         return work + gate, tokens * kept

@@ -79,19 +79,19 @@ class FieldNetwork(nn.Module):
         own square; None of a network that forecasts no latents."""
         return None
 
-    def assigned(self, batch: Batch) -> Tensor | None:
-        """Expert of every sample (B,) where it is given; None where a gate, or nobody, chooses."""
+    def decided(self, batch: Batch) -> Routing | None:
+        """The routing of all blocks where it is decided before them; else None."""
         return None
 
     def answer(
-        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+        self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         """The network's own part.
 
         Args:
             inputs: what is given, normalised (B, T, C, *S), in the weights' type.
             statistics_B2C: what was normalised away, float32; None if nothing was.
-            assigned_B: as `assigned` says.
+            decided: as the method says.
         """
         raise NotImplementedError
 
@@ -102,7 +102,7 @@ class FieldNetwork(nn.Module):
         dtype = next(self.parameters()).dtype
         if self.constraint is not None:
             return self._constrained(self.constraint, seen.inputs.to(dtype), batch)
-        answer = self.answer(seen.inputs.to(dtype), seen.statistics_B2C, self.assigned(batch))
+        answer = self.answer(seen.inputs.to(dtype), seen.statistics_B2C, self.decided(batch))
         grid = answer.fields.shape[2:]
         fields = answer.fields.reshape(len(batch), config.out_frames, config.num_asked, *grid)
         fields = fields.float() * seen.scale + seen.shift
@@ -118,7 +118,7 @@ class FieldNetwork(nn.Module):
             space = config.mapped_grid[1:]
             inputs = inputs.reshape(*inputs.shape[:3], 1, *space)
             inputs = inputs.expand(*inputs.shape[:3], *config.mapped_grid).contiguous()
-        answer = self.answer(inputs, None, self.assigned(batch))
+        answer = self.answer(inputs, None, self.decided(batch))
         basis_BNTS = answer.fields.reshape(len(batch), -1, *constraint.shape)
         first_BS = batch.given[:, -1, 0].reshape(len(batch), *constraint.shape[1:])
         found = constraint(basis_BNTS, first_BS, batch.origins)
@@ -135,7 +135,7 @@ class FieldNetwork(nn.Module):
         total = sum(p.numel() for p in self.parameters())
         return ParameterCounts(total, total)
 
-    def run_block(self, block: nn.Module, *inputs: Tensor | None) -> Any:
+    def run_block(self, block: nn.Module, *inputs: Tensor | Routing | None) -> Any:
         """A block's outputs; recomputed in the backward pass if so set."""
         if not (self.recompute_blocks and torch.is_grad_enabled()):
             return block(*inputs)

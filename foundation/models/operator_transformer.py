@@ -106,20 +106,20 @@ class OperatorTransformer(FieldNetwork):
         return wanted.permute(0, 2, 3, 1)
 
     def through_blocks(
-        self, x_BhwD: Tensor, assigned_B: Tensor | None
+        self, x_BhwD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
         """(B, h, w, D) -> (B, h, w, D), and the routing by block, empty if dense."""
         raise NotImplementedError
 
     def answer(
-        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+        self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         features = self.embed(inputs)
         position = self.position_on(features.shape[1], features.shape[2])
         x_BhwD: Tensor = self.temporal(features, self.embed.expand, position)
         if statistics_B2C is not None:
             x_BhwD = modulated(x_BhwD, statistics_B2C, self.scale_features, self.shift_features)
-        x_BhwD, routing = self.through_blocks(x_BhwD, assigned_B)
+        x_BhwD, routing = self.through_blocks(x_BhwD, decided)
         fields = (
             self.head(x_BhwD)
             if isinstance(self.head, PatchHead)

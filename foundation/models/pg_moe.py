@@ -32,7 +32,7 @@ from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork
 from foundation.models.types import Prediction
 from foundation.models.work import Work
-from foundation.moe.router import PooledRouting
+from foundation.moe.router import PooledRouting, Routing
 from foundation.physics import particle
 from foundation.physics.ground_states import POTENTIAL, energy_and_residual
 from foundation.physics.partition import Partition, partition_of_box, partition_of_chain
@@ -170,7 +170,7 @@ class PGMoE(FieldNetwork):
         return super().forward(batch)
 
     def answer(
-        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+        self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         given_BS = inputs[:, 0, 0].flatten(1)
         routing: tuple[PooledRouting, ...] = ()

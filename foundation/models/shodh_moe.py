@@ -66,6 +66,8 @@ class ShodhMoEConfig(FlowConfig):
         ):
             if whole % part:
                 raise ValueError(f"{name}: {whole} is not divisible by {part}; change one of them")
+        if self.router.sees == "context":
+            raise ValueError("router.sees=context: shodh_moe routes by features; leave it out")
         if self.router.neighbourhood > self.side:
             raise ValueError(
                 f"router.neighbourhood={self.router.neighbourhood} exceeds the {self.side} tokens "
@@ -115,13 +117,13 @@ class Block(nn.Module):
             width, width * config.mlp_ratio, config.num_shared, config.router, (config.side,) * 3
         )
 
-    def forward(self, x_BND: Tensor, assigned_B: Tensor | None) -> tuple[Tensor, Routing]:
+    def forward(self, x_BND: Tensor, decided: Routing | None) -> tuple[Tensor, Routing]:
         """(B, N, D) -> (B, N, D) and the block's routing."""
         parts = self.queries_keys_values(self.norm_attention(x_BND))
         q, k, v = parts.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x_BND = x_BND + self.joined(attended)
-        mixed, routing = self.moe(self.norm_moe(x_BND), self.temperature, assigned_B)
+        mixed, routing = self.moe(self.norm_moe(x_BND), self.temperature, decided)
         return x_BND + mixed, routing
 
 
@@ -186,10 +188,10 @@ class ShodhMoE(FlowNetwork):
         given = torch.cat([past.flatten(1, 2), openness], dim=1)
         tokens = in_patches(given, config.patch).flatten(1, 3)
         x_BND: Tensor = self.embed(tokens) + self.position
-        assigned_B = assigned(config.router, batch)
+        decided = assigned(config.router, batch)
         routing: list[Routing] = []
         for block in self.blocks:
-            x_BND, routed = self.run_block(block, x_BND, assigned_B)
+            x_BND, routed = self.run_block(block, x_BND, decided)
             routing.append(routed)
         patches = self.project(self.norm(x_BND)).unflatten(1, (config.side,) * 3)
         change = from_patches(patches, config.patch)

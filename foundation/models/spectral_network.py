@@ -20,8 +20,9 @@ from data_shards.config import later
 from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
+from foundation.moe.merged import MergedMaps
 from foundation.moe.router import Routing
-from foundation.nn.patch import from_patches, in_patches, stacked_with_places
+from foundation.nn.patch import from_patches, in_patches, mapped, stacked_with_places
 
 
 class SpectralConfig(FieldConfig):
@@ -97,36 +98,49 @@ class SpectralNetwork(FieldNetwork):
 
     def __init__(self, config: SpectralConfig, layers: Iterable[nn.Module]) -> None:
         super().__init__(config)
-        self.lift = nn.Linear(config.patch_inputs, config.width)
+        self.lift = self.end(config.patch_inputs, config.width)
         if config.instance_norm:
             self.scale_features, self.shift_features = statistics_maps(config, config.width)
         self.layers = nn.ModuleList(layers)
-        self.hidden = nn.Linear(config.width, config.projection)
-        self.beside = nn.Linear(config.patch_inputs, config.projection) if config.skip else None
-        self.project = nn.Linear(config.projection, config.patch_outputs)
+        self.hidden = self.end(config.width, config.projection)
+        self.beside = self.end(config.patch_inputs, config.projection) if config.skip else None
+        self.project = self.end(config.projection, config.patch_outputs)
+
+    def end(self, features: int, width: int) -> nn.Module:
+        """A linear map before or after the layers."""
+        return nn.Linear(features, width)
 
     def through_layers(
-        self, x_BSD: Tensor, assigned_B: Tensor | None
+        self, x_BSD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
         """(B, *S, D) -> (B, *S, D), and the routing by layer, empty if dense."""
         raise NotImplementedError
 
     def answer(
-        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+        self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
-        patches_BSF = in_patches(stack, self.config.patch).contiguous()  # once, for both maps
-        x_BSD: Tensor = self.lift(patches_BSF)
+        patches_BSF = in_patches(stack, self.config.patch)
+        x_BSD = _through(self.lift, patches_BSF, decided)
         if statistics_B2C is not None:
             x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
-        x_BSD, routing = self.through_layers(x_BSD, assigned_B)
-        hidden = self.hidden(x_BSD)
+        x_BSD, routing = self.through_layers(x_BSD, decided)
+        hidden = _through(self.hidden, x_BSD, decided)
         if self.beside is not None:
-            hidden = hidden + self.beside(patches_BSF)
-        return Answer(from_patches(self.project(F.gelu(hidden)), self.config.patch), routing)
+            hidden = hidden + _through(self.beside, patches_BSF, decided)
+        fields = _through(self.project, F.gelu(hidden), decided)
+        return Answer(from_patches(fields, self.config.patch), routing)
 
 
-def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Work:
+def _through(end: nn.Module, rows_BSF: Tensor, decided: Routing | None) -> Tensor:
+    if isinstance(end, MergedMaps):
+        assert decided is not None, "the network is routed before its first map"
+        return end(rows_BSF, decided.weights_BE)  # type: ignore[no-any-return]
+    assert isinstance(end, nn.Linear)
+    return mapped(rows_BSF, end)
+
+
+def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int, merged: int = 0) -> Work:
     """Of a forward pass on one sample.
 
     Args:
@@ -134,6 +148,7 @@ def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Wo
         mixing: multiply-adds of a layer in the spectrum.
         kept: numbers that they keep for the backward pass, besides the modes.
         shared: numbers that a layer keeps however many samples there are.
+        merged: numbers of maps that are a sample's own.
     """
     grid, width, modes = config.layers_grid, config.width, config.modes
     pixels, numbers_in = prod(grid), config.patch_inputs
@@ -151,11 +166,11 @@ def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int) -> Wo
     return Work(
         products=2 * (pixels * ends + config.layers * layer + modulation(config, width)),
         transforms=round(config.layers * width * 2 * one_way),
-        kept=ends_kept + pixels * between + config.layers * spectral,
+        kept=ends_kept + pixels * between + config.layers * spectral + merged,
         shared=config.layers * shared,
         fixed_products=2 * pixels * numbers_in * lifted,
         block_products=2 * config.layers * layer,
-        between=ends_kept + pixels * (config.layers + 1) * width,
+        between=ends_kept + pixels * (config.layers + 1) * width + merged,
         largest_block=2 * pixels * width + spectral,
         passing=2 * pixels * max(width, config.projection, config.patch_outputs),
         depth=config.layers,

@@ -20,6 +20,7 @@ from data_shards.config import later
 from foundation.models.config import MOST_CELLS, FieldConfig, check_square
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
+from foundation.moe.router import Routing
 from foundation.nn.patch import stacked_with_places
 
 Padding = Literal["zeros", "circular"]
@@ -93,7 +94,7 @@ class UNet(FieldNetwork):
         self.project = _convolution(finest, config.num_mapped, config.padding)
 
     def answer(
-        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+        self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         x_BDHW: Tensor = self.stem(stacked_with_places(inputs))
         if statistics_B2C is not None:

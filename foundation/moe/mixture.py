@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foundation.moe.experts import ExpertBank, Experts
-from foundation.moe.router import Router, RouterConfig, Routing, as_assigned, pooled
+from foundation.moe.router import RouterConfig, Routing, block_router, pooled
 
 
 class MixtureOfExperts(nn.Module):
@@ -38,26 +38,25 @@ class MixtureOfExperts(nn.Module):
         """
         super().__init__()
         self.unit, self.neighbourhood, self.grid = config.unit, config.neighbourhood, tuple(grid)
-        self.num_experts = config.num_experts
         self.extract = nn.Linear(width, features)
-        self.router = Router(features, config)
+        self.router = block_router(features, config)
         self.shared = Experts(num_shared, features, width) if num_shared else None
         self.routed: nn.Module = ExpertBank(Experts(config.num_experts, features, width))
 
     def forward(
-        self, x_BND: Tensor, temperature: float | Tensor, assigned_B: Tensor | None = None
+        self, x_BND: Tensor, temperature: float | Tensor, decided: Routing | None = None
     ) -> tuple[Tensor, Routing]:
         """(B, N, D) -> (B, N, D) and the routing of the samples.
 
         Args:
             x_BND: features.
             temperature: of the router.
-            assigned_B: expert of every sample, where the router is not asked.
+            decided: the routing, where the router is not asked.
         """
         features_BNF = F.gelu(self.extract(x_BND))
-        if assigned_B is not None:
-            routing = as_assigned(assigned_B, self.num_experts)
-            return self.routed(features_BNF, routing, self.shared), routing
+        if decided is not None:
+            return self.routed(features_BNF, decided, self.shared), decided
+        assert self.router is not None, "it is told how it routes, or has a router"
         if self.unit == "sample":
             routing = self.router(features_BNF.mean(dim=1), temperature)
             return self.routed(features_BNF, routing, self.shared), routing

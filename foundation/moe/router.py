@@ -7,6 +7,7 @@ function of the training step. `gate: prototypes` with `weights: probability` an
 chosen is the soft-semantic router of Shodh-MoE, of which the abstract was read, with the weights of
 Switch transformers (Fedus et al. 2021). `by: corpus` and `by: random` route without a gate, to
 compare with: by what a sample is of, and by an even choice that its trajectory keeps.
+Of no paper is `sees: context`: one gate for all blocks, by what is given.
 """
 
 from collections.abc import Sequence
@@ -46,6 +47,9 @@ class RouterConfig(Config):
     top_k: PositiveInt = 4
     # What is routed; a sample's whole map as published.
     unit: Literal["sample", "token"] = later("sample")
+    # What a gate sees: the features before its block's experts, as published; or the frames that
+    # are given (foundation/models/context.py), one gate for all blocks.
+    sees: Literal["features", "context"] = later("features")
     gate: Literal["mlp", "prototypes"] = later("mlp")
     gate_norm: GateNorm = "layer"
     sharpness: PositiveFloat = later(10.0)  # logits of prototypes per cosine
@@ -74,6 +78,20 @@ class RouterConfig(Config):
         if self.by != "gate" and self.top_k != 1:
             raise ValueError(f"router.by={self.by} assigns one expert; set router.top_k=1")
         return self
+
+    @model_validator(mode="after")
+    def _context_is_of_samples(self) -> Self:
+        if self.sees == "context" and (self.unit, self.by) != ("sample", "gate"):
+            raise ValueError(
+                "router.sees=context: a gate routes whole samples by it; leave router.unit and "
+                "router.by out"
+            )
+        return self
+
+    @property
+    def decides_first(self) -> bool:
+        """Whether all blocks route alike, as is decided before them."""
+        return self.sees == "context" or self.by != "gate"
 
 
 @dataclass(frozen=True)
@@ -153,13 +171,15 @@ def pooled(by_token: Routing, samples: int) -> PooledRouting:
     )
 
 
-def assigned(config: RouterConfig, batch: Batch) -> Tensor | None:
-    """The expert of every sample (B,) where no gate chooses."""
+def assigned(config: RouterConfig, batch: Batch) -> Routing | None:
+    """Where no gate chooses, the routing of the samples; else None."""
     if config.by == "gate":
         return None
-    if config.by == "corpus":
-        return batch.corpus_id % config.num_experts
-    return _by_trajectory(batch, config.num_experts)
+    by_corpus = config.by == "corpus"
+    number = config.num_experts
+    expert_B = batch.corpus_id % number if by_corpus else _by_trajectory(batch, number)
+    logits_BE = _CERTAIN * F.one_hot(expert_B, number).float()
+    return Routing(logits_BE, expert_B[:, None], torch.ones_like(logits_BE[:, :1]))
 
 
 # A graph would hold for the names of the batch that it was made of.
@@ -170,10 +190,9 @@ def _by_trajectory(batch: Batch, num_experts: int) -> Tensor:
     return batch.corpus_id.new_tensor([keyed(key, 0) % num_experts for key in trajectories])
 
 
-def as_assigned(expert_B: Tensor, num_experts: int) -> Routing:
-    """Routing of samples whose expert is given."""
-    logits_BE = _CERTAIN * F.one_hot(expert_B, num_experts).float()
-    return Routing(logits_BE, expert_B[:, None], torch.ones_like(logits_BE[:, :1]))
+def block_router(features: int, config: RouterConfig) -> "Router | None":
+    """The router of one block; None where one for all blocks sees the context."""
+    return Router(features, config) if config.sees == "features" else None
 
 
 class Router(nn.Module):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from foundation.moe.experts import ExpertBank, RoutedExperts
 from foundation.moe.mixing import ExpertRoutes
-from foundation.moe.router import Router, RouterConfig, Routing, as_assigned
+from foundation.moe.router import RouterConfig, Routing, block_router
 from foundation.nn.device import in_launches
 from foundation.nn.outside_graphs import outside_graphs
 
@@ -76,10 +76,9 @@ class SpectralMixture(nn.Module):
         """
         super().__init__()
         self.wave_numbers, self.places = tuple(wave_numbers), tuple(routed)
-        self.num_experts = config.num_experts
         self.register_buffer("octave_KO", octaves(wave_numbers), persistent=False)
         self.register_buffer("routed_K", torch.tensor(self.places), persistent=False)
-        self.router = Router(width * (1 + num_octaves(wave_numbers)), config)
+        self.router = block_router(width * (1 + num_octaves(wave_numbers)), config)
         self.shared = SpectralExperts(1, len(wave_numbers), width) if is_shared else None
         self.routed: nn.Module = ExpertBank(SpectralExperts(config.num_experts, len(routed), width))
 
@@ -93,7 +92,7 @@ class SpectralMixture(nn.Module):
         modes_BKD: Tensor,
         points: int,
         temperature: float | Tensor,
-        assigned_B: Tensor | None = None,
+        decided: Routing | None = None,
     ) -> tuple[Tensor, Routing]:
         """Complex (B, K, D) -> (B, K, D) and the routing of the samples.
 
@@ -101,13 +100,14 @@ class SpectralMixture(nn.Module):
             modes_BKD: of maps.
             points: that a map has.
             temperature: of the router.
-            assigned_B: expert of every sample, where the router is not asked.
+            decided: the routing, where the router is not asked.
         """
         parts_BK2D = torch.view_as_real(modes_BKD).transpose(2, 3)
-        if assigned_B is None:
-            routing = self.router(self._seen(parts_BK2D / points), temperature)
-        else:
-            routing = as_assigned(assigned_B, self.num_experts)
+        routing = decided
+        if routing is None:
+            assert self.router is not None, "it is told how it routes, or has a router"
+            seen_BF = self._seen(parts_BK2D / points).to(next(self.router.parameters()).dtype)
+            routing = self.router(seen_BF, temperature)
         rows_BKF = parts_BK2D.flatten(2)
         chosen_BKF = self.routed(rows_BKF.index_select(1, self.routed_K), routing, None)
         base_BKF = torch.zeros_like(rows_BKF)
@@ -123,8 +123,7 @@ class SpectralMixture(nn.Module):
         member_KO = self.octave_KO.to(parts_BK2D.dtype)
         squares_BOD = torch.einsum("bkd,ko->bod", parts_BK2D.square().sum(2), member_KO)
         sizes_BOD = 0.5 * (squares_BOD + _SMALLEST).log()
-        seen_BF = torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
-        return seen_BF.to(next(self.router.parameters()).dtype)
+        return torch.cat([means_BD[:, None], sizes_BOD], dim=1).flatten(1)
 
 
 def num_octaves(wave_numbers: Sequence[float]) -> int:

@@ -106,6 +106,8 @@ def stacked_with_places(frames_BTCS: Tensor) -> Tensor:
 def in_patches(fields_BCS: Tensor, size: int) -> Tensor:
     """What P cells along each of A axes hold, in one place: (B, *s, C * P^A)."""
     axes, x = fields_BCS.ndim - 2, fields_BCS
+    if axes == 2:  # torch has these in one pass over memory
+        return F.pixel_unshuffle(x, size).movedim(1, -1)
     for axis in reversed(range(2, 2 + axes)):
         x = torch.unflatten(x, axis, (-1, size))
     order = (0, *range(2, 2 + 2 * axes, 2), 1, *range(3, 3 + 2 * axes, 2))
@@ -115,12 +117,23 @@ def in_patches(fields_BCS: Tensor, size: int) -> Tensor:
 def from_patches(x_BsF: Tensor, size: int) -> Tensor:
     """The same backwards: (B, *s, C * P^A) -> (B, C, *S)."""
     axes = x_BsF.ndim - 2
+    if axes == 2:
+        return F.pixel_shuffle(x_BsF.movedim(-1, 1), size)
     x = torch.unflatten(x_BsF, -1, (-1, *[size] * axes))
     pairs = ((1 + axis, 2 + axes + axis) for axis in range(axes))
     x = x.permute(0, 1 + axes, *(axis for pair in pairs for axis in pair))
     for axis in range(2, 2 + axes):
         x = x.flatten(axis, axis + 1)
     return x
+
+
+def mapped(fields_BsF: Tensor, linear: nn.Linear) -> Tensor:
+    """A linear map (B, *s, F) -> (B, *s, D) that copies no features that lie apart in memory."""
+    if fields_BsF.is_contiguous():
+        return linear(fields_BsF)  # type: ignore[no-any-return]
+    rows_BNF = fields_BsF.flatten(1, -2)
+    weights_BFD = linear.weight.t().expand(len(rows_BNF), -1, -1)
+    return torch.baddbmm(linear.bias, rows_BNF, weights_BFD).view(*fields_BsF.shape[:-1], -1)
 
 
 def coordinates_like(frames_BTCHW: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from data_shards.errors import UserError
+from foundation.models.annealed import AnnealedNetwork
 from foundation.models.registry import ModelConfig
 from foundation.moe.mixture import MixtureOfExperts
 from foundation.moe.router import TemperatureSchedule
@@ -25,9 +26,11 @@ def router_parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Name and module of every feature extractor and router."""
     for path, module in model.named_modules():
         names: tuple[str, ...] = ()
-        if isinstance(module, MixtureOfExperts):
+        if isinstance(module, AnnealedNetwork) and module.router.sees == "context":
+            names = ("context_router",)
+        elif isinstance(module, MixtureOfExperts) and module.router is not None:
             names = ("extract", "router")
-        elif isinstance(module, SpectralMixture):
+        elif isinstance(module, SpectralMixture) and module.router is not None:
             names = ("router",)
         for name in names:
             yield f"{path}.{name}" if path else name, getattr(module, name)

@@ -33,7 +33,7 @@ class PublishedForm(FieldNetwork):
         self.model = model
 
     def answer(
-        self, inputs: Tensor, statistics_B2C: Tensor | None, assigned_B: Tensor | None
+        self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         model = self.model
         x_BDhw = _aggregated(model.temporal, _embedded(model, inputs))
@@ -66,6 +66,7 @@ def all_experts(
 ) -> tuple[Tensor, Routing]:
     """A mixture whose experts are all computed on all samples, (B, D, h, w) -> the same."""
     assert moe.unit == "sample", "as published"
+    assert moe.router is not None, "as published"
     features = F.gelu(_pointwise(moe.extract, x_BDhw))
     routing = moe.router(features.mean((2, 3)), temperature)
     assert isinstance(moe.routed, ExpertBank)

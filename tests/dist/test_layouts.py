@@ -33,6 +33,14 @@ _FNO = {"resolution": RESOLUTION, "width": 8, "layers": 2, "modes": 4, "routed_m
 NETWORKS: dict[str, Any] = {
     "moe_pot": {"model_type": "moe_pot", **_POT},
     "moe_fno": {"model_type": "moe_fno", "projection": 16, **_FNO},
+    "by_context": {
+        "model_type": "moe_fno",
+        "projection": 16,
+        **_FNO,
+        "patch": 2,
+        "skip": True,
+        "routed_ends": True,
+    },
 }
 
 
@@ -50,6 +58,7 @@ class Case(NamedTuple):
     objective: str = "relative_l2"
     network: str = "moe_pot"
     by: str = "gate"
+    sees: str = "features"
 
 
 def global_batch() -> Batch:
@@ -91,7 +100,7 @@ def gradients(engine: Any, ep_size: int) -> dict[str, torch.Tensor]:
 def train(case: Case) -> dict[str, Any]:
     """A few optimiser steps on one rank of a layout."""
     ranks = join_ranks()
-    router = {"gate_norm": case.gate, "unit": case.unit, "by": case.by}
+    router = {"gate_norm": case.gate, "unit": case.unit, "by": case.by, "sees": case.sees}
     if case.by != "gate":
         router["top_k"] = 1
     config = read_model_config({**NETWORKS[case.network], "router": router}, "test")
@@ -141,7 +150,7 @@ def serial() -> Any:
     known: dict[Any, Any] = {}
 
     def run(case: Case) -> dict[str, Any]:
-        kept = ("gate", "accumulation", "unit", "objective", "network", "by")
+        kept = ("gate", "accumulation", "unit", "objective", "network", "by", "sees")
         alone = Case(1, 1, **{name: getattr(case, name) for name in kept})
         if alone not in known:
             known[alone] = on_ranks(1, train, alone)[0]
@@ -168,6 +177,8 @@ OTHERS = [
     Case(2, 2, accumulation=2),
     Case(2, 2, unit="token"),
     Case(2, 2, network="moe_fno", by="corpus"),
+    Case(2, 2, network="by_context", sees="context"),
+    Case(4, 2, zero=2, recompute=True, network="by_context", sees="context"),
     Case(2, 2, offload=True),
     Case(2, 1, compile=True),
     Case(2, 2, compile=True),

@@ -10,6 +10,7 @@ from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from foundation.models.network import FieldNetwork
 from foundation.models.registry import build_model
+from foundation.moe.merged import MergedMaps
 from foundation.moe.router import RouterConfig, assigned
 from foundation.moe.spectral import SpectralExperts
 
@@ -41,8 +42,9 @@ def with_expert(network: FieldNetwork, expert: int) -> FieldNetwork:
 
 
 def dense_fno(network: FieldNetwork, expert: int) -> FieldNetwork:
-    """An FNO with the shared spectral weights and those of one expert added to them."""
-    values = network.config.model_dump(exclude={"router", "routed_modes", "shared", "model_type"})
+    """An FNO with the shared weights and those of one expert added to them."""
+    own_alone = {"router", "routed_modes", "shared", "routed_ends", "model_type"}
+    values = network.config.model_dump(exclude=own_alone)
     dense = network_of("fno", **values).double()
     own = network.state_dict()
     merged = {}
@@ -51,14 +53,23 @@ def dense_fno(network: FieldNetwork, expert: int) -> FieldNetwork:
         weight_KDF = layer.spectral.shared.weight[0].clone()
         weight_KDF[network.config.routed] += layer.spectral.routed.experts.weight[expert]
         merged[f"layers.{number}.spectral.weight"] = torch.stack(weight_KDF.chunk(2, dim=2))
+    for path, end in network.named_children():
+        if isinstance(end, MergedMaps):
+            merged[f"{path}.weight"] = end.shared.weight + end.weight[expert]
+            merged[f"{path}.bias"] = end.shared.bias + end.bias[expert]
     dense.load_state_dict({**{path: own.get(path) for path in dense.state_dict()}, **merged})
     return dense
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("ends", [{}, {"routed_ends": True, "patch": 2, "skip": True}])
 @pytest.mark.parametrize("recompute", [False, True])
-def test_an_oracles_sample_is_forecast_by_the_fno_of_merged_weights(recompute, generator):
-    network = routed("moe_fno", instance_norm=True).double()
+def test_an_oracles_sample_is_forecast_by_the_fno_of_merged_weights(recompute, ends, generator):
+    network = routed("moe_fno", instance_norm=True, **ends).double()
+    for end in network.modules():
+        if isinstance(end, MergedMaps):  # they start as the shared one
+            end.weight.normal_(0, 0.1, generator=generator)
+            end.bias.normal_(0, 0.1, generator=generator)
     network.recompute_blocks = recompute
     batch = batch_from(CORPORA, generator)
     batch = replace(batch, given=batch.given.double())
@@ -87,6 +98,13 @@ def test_a_sample_is_forecast_as_by_a_network_with_its_expert_alone(name, by, ge
         torch.testing.assert_close(prediction.fields[rows], alone[rows], rtol=1e-4, atol=1e-5)
 
 
+def _expert_of(config: RouterConfig, batch: Batch) -> torch.Tensor:
+    routing = assigned(config, batch)
+    assert routing is not None
+    assert (routing.weights_BK == 1).all()
+    return routing.experts_BK[:, 0]
+
+
 def test_chance_keeps_a_trajectorys_expert_and_is_even_over_trajectories(generator):
     config = RouterConfig(num_experts=4, top_k=1, by="random")
     count = 4000
@@ -97,7 +115,7 @@ def test_chance_keeps_a_trajectorys_expert_and_is_even_over_trajectories(generat
         [f"fno_ns_1e-5/{name}@{n % 7}" for n, name in enumerate(names)],
         [f"{name}@3" for name in names],  # as a judge calls it
     )
-    first, *others = (assigned(config, replace(blank, keys=tuple(keys))) for keys in windows)
+    first, *others = (_expert_of(config, replace(blank, keys=tuple(keys))) for keys in windows)
     assert all(torch.equal(first, other) for other in others)
     counts = torch.bincount(first, minlength=4).double()
     expected, sigma = count / 4, (count * 3 / 16) ** 0.5

@@ -9,6 +9,7 @@ from data_shards.errors import UserError
 from foundation.models.config import FieldConfig
 from foundation.models.framing import framed, measured_scales
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
+from foundation.moe.router import Routing
 
 SLOTS = ("source", "k11", "k22", "k12")
 USUAL = {"source": 0.25, "k11": 2.0, "k22": 3.0, "k12": 0.0}
@@ -105,7 +106,7 @@ class Pointwise(FieldNetwork):
         self,
         inputs: torch.Tensor,
         statistics_B2C: torch.Tensor | None,
-        assigned_B: torch.Tensor | None,
+        decided: Routing | None,
     ) -> Answer:
         x = self.lift(inputs.flatten(1, 2).movedim(1, -1))
         if statistics_B2C is not None:

@@ -35,6 +35,8 @@ CASES = [
     ("fno", {"skip": True}),
     ("fno", {"patch": 2, "residual": True}),
     ("moe_fno", {"patch": 2, "skip": True, "residual": True}),
+    ("moe_fno", {"routed_ends": True, "router": {"sees": "context", "num_experts": 5, "top_k": 2}}),
+    ("moe_pot", {"router": {"sees": "context", "num_experts": 6, "top_k": 3}}),
     ("unet", {"levels": 1}),
     ("unet", {"levels": 2, "padding": "circular"}),
 ]

@@ -1,0 +1,122 @@
+"""What a context is like: closed forms, and the routers that see it."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from architectures import network_of, random_batch
+from torch import Tensor
+
+from data_shards.errors import UserError
+from foundation.models.annealed import AnnealedNetwork
+from foundation.models.context import described, num_described
+from foundation.moe.experts import ExpertBank
+from foundation.moe.gate import Gate
+from foundation.moe.router import RouterConfig
+from foundation.train.freeze import freeze_routers, router_parts
+
+CONTEXT = {"num_experts": 4, "top_k": 2, "sees": "context"}
+SPARSE = ("moe_pot", "moe_fno")
+OCTAVES = 5
+
+
+def parts(fields: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean, deviation and change (B, C) as the numbers say them, and shares of octaves."""
+    numbers, channels = described(fields), fields.shape[2]
+    assert numbers.shape == (len(fields), num_described(channels))
+    mean, deviation, change, octaves = numbers.split([channels] * 3 + [channels * OCTAVES], 1)
+    shares = octaves.exp().unflatten(1, (channels, OCTAVES))
+    return mean.sinh(), deviation.exp(), change.exp(), shares
+
+
+def wave(count: int, axis: int, grid: tuple[int, ...]) -> Tensor:
+    along = torch.arange(grid[axis]) / grid[axis]
+    shape = [-1 if n == axis else 1 for n in range(len(grid))]
+    return torch.cos(2 * math.pi * count * along).view(shape).expand(grid)
+
+
+@pytest.mark.parametrize("grid", [(64,), (64, 64), (32, 64), (16, 32, 64)])
+def test_a_wave_is_of_its_own_octave_along_every_axis(grid):
+    for axis, points in enumerate(grid):
+        for count in (1, 2, 3, 7, points // 2 - 1):
+            frame = 5.0 + 3.0 * wave(count, axis, grid)
+            mean, deviation, change, shares = parts(
+                torch.stack([frame - 0.3, frame])[None, :, None]
+            )
+            octave = int(math.log2(count))
+            wanted = torch.zeros(OCTAVES)
+            wanted[octave] = 1.0
+            torch.testing.assert_close(shares[0, 0], wanted, atol=1e-4, rtol=0)
+            assert mean.item() == pytest.approx(5.0, rel=1e-4)
+            assert deviation.item() == pytest.approx(3.0 / math.sqrt(2), rel=1e-4)
+            assert change.item() == pytest.approx(0.3 / (3.0 / math.sqrt(2)), rel=1e-4)
+
+
+def test_octaves_share_all_variance_below_32_waves(generator):
+    spectrum = torch.fft.rfft2(torch.randn(2, 1, 3, 64, 64, generator=generator))
+    rows = torch.fft.fftfreq(64, 1 / 64)[:, None]
+    columns = torch.fft.rfftfreq(64, 1 / 64)
+    low = torch.hypot(rows, columns) < 31.5
+    fields = torch.fft.irfft2(spectrum * low)
+    shares = parts(fields)[3]
+    torch.testing.assert_close(shares.sum(-1), torch.ones(2, 3), atol=1e-4, rtol=0)
+    turned = parts(fields.transpose(3, 4))[3]
+    torch.testing.assert_close(turned, shares, atol=1e-4, rtol=0)
+
+
+def test_units_move_mean_and_deviation_alone(generator):
+    fields = torch.randn(2, 3, 2, 16, 16, generator=generator)
+    mean, deviation, change, shares = parts(fields)
+    moved = parts(4.0 * fields + 2.0)
+    torch.testing.assert_close(moved[0], 4.0 * mean + 2.0, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(moved[1], 4.0 * deviation, rtol=1e-3, atol=0)
+    torch.testing.assert_close(moved[2], change, rtol=1e-3, atol=0)
+    torch.testing.assert_close(moved[3], shares, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1e6])
+def test_padding_and_a_single_frame_are_finite(value):
+    assert described(torch.full((1, 1, 4, 8, 8), value)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_one_gate_routes_all_blocks_by_what_is_given(name, generator):
+    network = network_of(name, router=CONTEXT)
+    batch = random_batch(generator, 6)
+    sizes = 10.0 ** torch.arange(6).view(-1, 1, 1, 1, 1)
+    batch = replace(batch, given=batch.given * sizes)
+    assert isinstance(network, AnnealedNetwork)
+    gate = network.context_router.gate
+    assert isinstance(gate, Gate)
+    with torch.no_grad():  # a fresh gate hardly tells noise from noise
+        gate.score.weight.mul_(50.0)
+    first, *others = network(batch).routing
+    assert all(torch.equal(first.experts_BK, other.experts_BK) for other in others)
+    assert len(first.experts_BK.sort(1).values.unique(dim=0)) > 1
+    assert [path for path, _ in router_parts(network)] == ["context_router"]
+    network(batch).fields.square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in gate.score.parameters())
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_frozen_it_learns_nothing_and_blocks_do(name, generator):
+    network = network_of(name, router=CONTEXT)
+    freeze_routers(network)
+    network(random_batch(generator, 3)).fields.square().mean().backward()
+    assert isinstance(network, AnnealedNetwork)
+    assert all(p.grad is None for p in network.context_router.parameters())
+    banks = [m for m in network.modules() if isinstance(m, ExpertBank)]
+    assert banks
+    assert all(p.grad is not None for bank in banks for p in bank.parameters())
+
+
+@pytest.mark.parametrize("wrong", [{"unit": "token"}, {"by": "corpus", "top_k": 1}])
+def test_a_context_is_of_whole_samples_and_of_a_gate(wrong):
+    with pytest.raises(UserError, match=r"router\.sees=context"):
+        RouterConfig.read({"sees": "context", **wrong}, "test")
+
+
+def test_ends_are_routed_before_the_layers_alone():
+    with pytest.raises(UserError, match=r"routed_ends.*set router\.sees=context"):
+        network_of("moe_fno", routed_ends=True)
