@@ -106,6 +106,8 @@ def stacked_with_places(frames_BTCS: Tensor) -> Tensor:
 def in_patches(fields_BCS: Tensor, size: int) -> Tensor:
     """What P cells along each of A axes hold, in one place: (B, *s, C * P^A)."""
     axes, x = fields_BCS.ndim - 2, fields_BCS
+    if size == 1:
+        return x.movedim(1, -1)
     if axes == 2:  # torch has these in one pass over memory
         return F.pixel_unshuffle(x, size).movedim(1, -1)
     for axis in reversed(range(2, 2 + axes)):
@@ -117,6 +119,8 @@ def in_patches(fields_BCS: Tensor, size: int) -> Tensor:
 def from_patches(x_BsF: Tensor, size: int) -> Tensor:
     """The same backwards: (B, *s, C * P^A) -> (B, C, *S)."""
     axes = x_BsF.ndim - 2
+    if size == 1:
+        return x_BsF.movedim(-1, 1)
     if axes == 2:
         return F.pixel_shuffle(x_BsF.movedim(-1, 1), size)
     x = torch.unflatten(x_BsF, -1, (-1, *[size] * axes))
