@@ -1,7 +1,8 @@
-"""Networks whose routers' temperature follows the training step."""
+"""Networks whose routers' temperature follows the training step; maybe one gate for all blocks."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import log2, prod
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from foundation.models.config import FieldConfig
 from foundation.models.context import described, describing_products, num_described
 from foundation.models.network import FieldNetwork
 from foundation.models.work import Work
-from foundation.moe.gate import gate_products
+from foundation.moe.gate import first_products, gate_products
 from foundation.moe.router import Router, RouterConfig, Routing, assigned
 
 
@@ -39,7 +40,7 @@ class AnnealedNetwork(FieldNetwork):
     def decided(self, batch: Batch) -> Routing | None:
         if self.router.sees == "features":
             return assigned(self.router, batch)
-        seen_BF = described(batch.given).to(next(self.context_router.parameters()).dtype)
+        seen_BF = described(batch.given.detach()).to(next(self.context_router.parameters()).dtype)
         routing: Routing = self.context_router(seen_BF, self.softmax_temperature())
         return routing
 
@@ -79,6 +80,13 @@ def with_context(whole: Work, config: FieldConfig, router: RouterConfig) -> Work
     """Work of a forward pass on one sample with that of the gate that sees the context, if any."""
     if router.sees == "features":
         return whole
-    once = gate_products(num_described(config.channels), router.num_experts)
-    once += describing_products(config.channels, config.grid)
-    return replace(whole, products=whole.products + 2 * once)
+    seen = num_described(config.channels)
+    describing = 2 * describing_products(config.channels, config.grid)
+    points = prod(config.grid)
+    return replace(
+        whole,
+        products=whole.products + describing + 2 * gate_products(seen, router.num_experts),
+        transforms=whole.transforms + round(config.channels * 2.5 * points * log2(points)),
+        frozen_products=whole.frozen_products + describing,
+        fixed_products=whole.fixed_products + 2 * first_products(seen),
+    )

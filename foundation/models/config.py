@@ -108,6 +108,11 @@ class FieldConfig(Config):
             )
         if self.instance_norm:
             raise ValueError("scales and instance_norm both normalise; set instance_norm=false")
+        if self.mixture is not None and self.mixture.router.sees == "context":
+            raise ValueError(
+                "router.sees=context goes by physical units, which scales are to take away; leave "
+                "it out"
+            )
         return self
 
     @property

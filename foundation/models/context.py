@@ -2,7 +2,8 @@
 
 Axes: B samples, T frames, C channels, S the grid of one to three axes, K waves, O octaves of them.
 The numbers tell equations, regimes and boundaries apart before a network has learnt anything, and
-stay what they are while it learns. Of no paper.
+stay what they are while it learns. Noise, and what a forecast adds of its own, move the logarithms
+of octaves that hold next to nothing. Of no paper.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from math import prod
 
 import torch
 from torch import Tensor
+
+from foundation.nn.constants import constant, kept
 
 _OCTAVES = 5  # of wave numbers, up to 32 waves per side
 _SMALLEST = 1e-6  # of a deviation, a change or a share: less is nothing
@@ -52,17 +55,22 @@ def _root_mean_square(fields_BCS: Tensor, axes: tuple[int, ...]) -> Tensor:
     return fields_BCS.square().mean(axes, keepdim=True).sqrt()
 
 
+@constant
 def _in_octaves(fields_BCS: Tensor) -> Tensor:
+    grid = tuple(fields_BCS.shape[2:])
+    return kept(_octaves, fields_BCS.device, fields_BCS.dtype, grid)
+
+
+def _octaves(grid: tuple[int, ...]) -> Tensor:
     """How often each wave of a real transform counts in each octave (K, O); the mean in none."""
-    *others, last = fields_BCS.shape[2:]
-    along = [torch.fft.fftfreq(n, 1 / n, device=fields_BCS.device) for n in others]
-    along.append(torch.fft.rfftfreq(last, 1 / last, device=fields_BCS.device))
-    squares = torch.stack(torch.meshgrid(*along, indexing="ij")).square().sum(0).flatten()
-    number_K = (0.5 * squares.clamp(min=0.25).log2()).floor()  # -1 of the mean
-    numbers_O = torch.arange(_OCTAVES, device=squares.device)
-    member_KO = (number_K[:, None] == numbers_O).to(fields_BCS.dtype)
+    *others, last = grid
+    along = [torch.fft.fftfreq(n, 1 / n) for n in others]
+    along.append(torch.fft.rfftfreq(last, 1 / last))
+    squares_K = torch.stack(torch.meshgrid(*along, indexing="ij")).square().sum(0).flatten()
+    least_O = 4.0 ** torch.arange(_OCTAVES)
+    member_KO = (squares_K[:, None] >= least_O) & (squares_K[:, None] < 4 * least_O)
     # Of the last axis, waves that run the other way are left out: those that run along count twice.
     twice = (along[-1] > 0) & (2 * along[-1] < last)
-    times_K = 1 + twice.repeat(len(number_K) // len(twice)).to(fields_BCS.dtype)
+    times_K = 1 + twice.repeat(prod(others)).to(torch.float32)
     counted: Tensor = member_KO * times_K[:, None]
     return counted

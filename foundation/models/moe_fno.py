@@ -48,7 +48,8 @@ class MoEFNOConfig(SpectralConfig):
             raise ValueError("shared=false leaves the modes above routed_modes to no expert")
         if self.routed_ends and not self.router.decides_first:
             raise ValueError(
-                "routed_ends: the lift comes before the layers' gates; set router.sees=context"
+                "routed_ends: the lift comes before the layers' gates; set router.sees=context, "
+                "or router.by"
             )
         if self.router.unit != "sample":
             raise ValueError(
@@ -67,16 +68,6 @@ class MoEFNOConfig(SpectralConfig):
         """Places among the kept modes of those on which experts act."""
         kept = set(wave_vectors(self.routed_modes or self.modes, len(self.mapped_grid)))
         return [place for place, vector in enumerate(self.wave_vectors) if vector in kept]
-
-    @property
-    def ends(self) -> list[tuple[int, int]]:
-        """Features and width of the maps that are mixtures beside the layers."""
-        if not self.routed_ends:
-            return []
-        lifted = [(self.patch_inputs, self.width)]
-        beside = [(self.patch_inputs, self.projection)] if self.skip else []
-        after = [(self.width, self.projection), (self.projection, self.patch_outputs)]
-        return [*lifted, *beside, *after]
 
     @property
     def mixture(self) -> Mixture:
@@ -136,6 +127,13 @@ class MoEFNO(SpectralNetwork, AnnealedNetwork):
             return MergedMaps(features, width, self.router.num_experts)
         return super().end(features, width)
 
+    def through_end(self, end: nn.Module, rows_BSF: Tensor, decided: Routing | None) -> Tensor:
+        if not isinstance(end, MergedMaps):
+            return super().through_end(end, rows_BSF, decided)
+        assert decided is not None, "ends are routed where that is decided before the layers"
+        mapped: Tensor = end(rows_BSF, decided.weights_BE)
+        return mapped
+
     def through_layers(
         self, x_BSD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
@@ -165,13 +163,9 @@ def work(config: MoEFNOConfig) -> Work:
         by_octave = config.kept_modes * octaves * config.width
         gate = gate_products(config.width * (1 + octaves), router.num_experts)
         rows += config.kept_modes
-    merged = sum((features + 1) * width for features, width in config.ends)
+    experts = router.num_experts if config.routed_ends else 0
     kept = 2 * config.width * rows
-    whole = work_with(config, mixing + gate + by_octave, kept, shared=0, merged=merged)
+    whole = work_with(config, mixing + gate + by_octave, kept, shared=0, experts=experts)
     whole = with_context(whole, config, router)
     # Of the sums over octaves one factor is fixed.
-    return replace(
-        whole,
-        products=whole.products + 2 * router.num_experts * merged,
-        fixed_products=whole.fixed_products + 2 * config.layers * by_octave,
-    )
+    return replace(whole, fixed_products=whole.fixed_products + 2 * config.layers * by_octave)

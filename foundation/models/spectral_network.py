@@ -20,9 +20,8 @@ from data_shards.config import later
 from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
-from foundation.moe.merged import MergedMaps
 from foundation.moe.router import Routing
-from foundation.nn.patch import from_patches, in_patches, mapped, stacked_with_places
+from foundation.nn.patch import from_patches, mapped, patches_apart, stacked_with_places
 
 
 class SpectralConfig(FieldConfig):
@@ -110,6 +109,11 @@ class SpectralNetwork(FieldNetwork):
         """A linear map before or after the layers."""
         return nn.Linear(features, width)
 
+    def through_end(self, end: nn.Module, rows_BSF: Tensor, decided: Routing | None) -> Tensor:
+        """Features through such a map."""
+        assert isinstance(end, nn.Linear)
+        return mapped(rows_BSF, end)
+
     def through_layers(
         self, x_BSD: Tensor, decided: Routing | None
     ) -> tuple[Tensor, tuple[Routing, ...]]:
@@ -120,27 +124,21 @@ class SpectralNetwork(FieldNetwork):
         self, inputs: Tensor, statistics_B2C: Tensor | None, decided: Routing | None
     ) -> Answer:
         stack = stacked_with_places(inputs) if self.config.places else inputs.flatten(1, 2)
-        patches_BSF = in_patches(stack, self.config.patch)
-        x_BSD = _through(self.lift, patches_BSF, decided)
+        patches_BSF = patches_apart(stack, self.config.patch)
+        x_BSD = self.through_end(self.lift, patches_BSF, decided)
         if statistics_B2C is not None:
             x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
         x_BSD, routing = self.through_layers(x_BSD, decided)
-        hidden = _through(self.hidden, x_BSD, decided)
+        hidden = self.through_end(self.hidden, x_BSD, decided)
         if self.beside is not None:
-            hidden = hidden + _through(self.beside, patches_BSF, decided)
-        fields = _through(self.project, F.gelu(hidden), decided)
+            hidden = hidden + self.through_end(self.beside, patches_BSF, decided)
+        fields = self.through_end(self.project, F.gelu(hidden), decided)
         return Answer(from_patches(fields, self.config.patch), routing)
 
 
-def _through(end: nn.Module, rows_BSF: Tensor, decided: Routing | None) -> Tensor:
-    if isinstance(end, MergedMaps):
-        assert decided is not None, "the network is routed before its first map"
-        return end(rows_BSF, decided.weights_BE)  # type: ignore[no-any-return]
-    assert isinstance(end, nn.Linear)
-    return mapped(rows_BSF, end)
-
-
-def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int, merged: int = 0) -> Work:
+def work_with(
+    config: SpectralConfig, mixing: int, kept: int, shared: int, experts: int = 0
+) -> Work:
     """Of a forward pass on one sample.
 
     Args:
@@ -148,13 +146,15 @@ def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int, merge
         mixing: multiply-adds of a layer in the spectrum.
         kept: numbers that they keep for the backward pass, besides the modes.
         shared: numbers that a layer keeps however many samples there are.
-        merged: numbers of maps that are a sample's own.
+        experts: that are merged for the maps before and after the layers, if they are mixtures.
     """
     grid, width, modes = config.layers_grid, config.width, config.modes
     pixels, numbers_in = prod(grid), config.patch_inputs
     layer = pixels * width * width + mixing
     lifted = width + config.projection * config.skip
     ends = numbers_in * lifted + config.projection * (width + config.patch_outputs)
+    biases = lifted + config.projection + config.patch_outputs
+    merged = ends + biases if experts else 0
     # Along the last axis all lines are transformed, along the others those of kept modes only.
     one_way, lines = pixels / grid[-1] * _real_transform(grid[-1]), modes
     for axis in reversed(range(len(grid) - 1)):
@@ -164,7 +164,8 @@ def work_with(config: SpectralConfig, mixing: int, kept: int, shared: int, merge
     ends_kept = pixels * (numbers_in + 2 * config.projection)
     spectral = config.kept_modes * 2 * width + kept
     return Work(
-        products=2 * (pixels * ends + config.layers * layer + modulation(config, width)),
+        products=2 * (pixels * ends + config.layers * layer + modulation(config, width))
+        + 2 * experts * merged,
         transforms=round(config.layers * width * 2 * one_way),
         kept=ends_kept + pixels * between + config.layers * spectral + merged,
         shared=config.layers * shared,

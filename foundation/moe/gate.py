@@ -51,6 +51,11 @@ def gate_products(features: int, num_experts: int) -> int:
     return features * (4 * features + num_experts) + 4 * features * _squeezed(features)
 
 
+def first_products(features: int) -> int:
+    """Of them, those of its first map."""
+    return 2 * features * features
+
+
 def _squeezed(features: int) -> int:
     """Width of the channel attention."""
     return max(2 * features // _ATTENTION_REDUCTION, 1)

@@ -106,14 +106,19 @@ def stacked_with_places(frames_BTCS: Tensor) -> Tensor:
 def in_patches(fields_BCS: Tensor, size: int) -> Tensor:
     """What P cells along each of A axes hold, in one place: (B, *s, C * P^A)."""
     axes, x = fields_BCS.ndim - 2, fields_BCS
-    if size == 1:
-        return x.movedim(1, -1)
-    if axes == 2:  # torch has these in one pass over memory
-        return F.pixel_unshuffle(x, size).movedim(1, -1)
     for axis in reversed(range(2, 2 + axes)):
         x = torch.unflatten(x, axis, (-1, size))
     order = (0, *range(2, 2 + 2 * axes, 2), 1, *range(3, 3 + 2 * axes, 2))
     return x.permute(order).flatten(1 + axes)
+
+
+def patches_apart(fields_BCS: Tensor, size: int) -> Tensor:
+    """As `in_patches`, in fewer passes over memory, but features lie apart: for `mapped`."""
+    if size == 1:
+        return fields_BCS.movedim(1, -1)
+    if fields_BCS.ndim == 4:
+        return F.pixel_unshuffle(fields_BCS, size).movedim(1, -1)
+    return in_patches(fields_BCS, size)
 
 
 def from_patches(x_BsF: Tensor, size: int) -> Tensor:
@@ -132,7 +137,10 @@ def from_patches(x_BsF: Tensor, size: int) -> Tensor:
 
 
 def mapped(fields_BsF: Tensor, linear: nn.Linear) -> Tensor:
-    """A linear map (B, *s, F) -> (B, *s, D) that copies no features that lie apart in memory."""
+    """A linear map (B, *s, F) -> (B, *s, D) that copies no features that lie apart in memory.
+
+    The gradient of its weight is summed over samples last, so that B of them are held for a moment.
+    """
     if fields_BsF.is_contiguous():
         return linear(fields_BsF)  # type: ignore[no-any-return]
     rows_BNF = fields_BsF.flatten(1, -2)

@@ -136,6 +136,11 @@ def check_publishable(config: ModelConfig, where: str) -> PublishedConfig:
     if isinstance(config, MoEPOTConfig):
         router = config.router
         faults += [
+            ("router.by", router.by, "gate"),
+            ("router.sees", router.sees, "features"),
+            ("router.unit", router.unit, "sample"),
+            ("router.gate", router.gate, "mlp"),
+            ("router.weights", router.weights, "chosen"),
             ("router.gate_norm", router.gate_norm, "batch"),
             ("router.top_k", router.top_k, PUBLISHED_TOP_K),
             ("router.temperature.floor", router.temperature.floor, 0.5),

@@ -4,7 +4,8 @@ What is constant afterwards is each router as a function of its block's input:
 parameters of feature extractor and gate (no gradient, and no place in the
 optimiser: no weight decay, no momentum), their batch statistics (`train` cannot
 wake them), the temperature (its floor). The input still moves with the layers
-before it, so a field may change its route; gradients pass through the frozen parts.
+before it, so a field may change its route, but not that of a gate that sees the context;
+gradients pass through the frozen parts.
 Source: MoE-POT, fine-tuning. The published freeze is undone by the next `train`
 as far as batch statistics go.
 """

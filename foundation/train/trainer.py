@@ -338,7 +338,9 @@ class Trainer:
         if mixture and mixture.router.by == "gate" and self.run.loss.balance_weight:
             # Else the balance of experts is nobody's wish.
             seen = self.run.log_every * self.run.global_batch
-            self._tell(reporter, self._health.of_experts(row["expert_load"], seen))
+            loads = row["expert_load"]  # of one gate for all blocks, once
+            told = loads[:1] if mixture.router.decides_first else loads
+            self._tell(reporter, self._health.of_experts(told, seen))
 
     def _watch_loss(self, reporter: Reporter | None, loss: float) -> None:
         """Report a loss that leaps, or stop all ranks before it is saved; then collective."""

@@ -49,7 +49,7 @@ def spread_routes(model: OperatorTransformer, batch: Batch) -> int:
         return 0
     for number, block in enumerate(model.blocks):
         assert isinstance(block, Block)
-        assert block.moe.router is not None
+        assert block.moe.router is not None, "as published"
         assert isinstance(block.moe.router.gate, Gate)
         bias = block.moe.router.gate.score.bias
         bias.sub_(model(batch).routing[number].logits_BE.mean(0))

@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from architectures import network_of, random_batch
+from architectures import SIZES, network_of, random_batch
 from torch import Tensor
 
 from data_shards.errors import UserError
 from foundation.models.annealed import AnnealedNetwork
 from foundation.models.context import described, num_described
+from foundation.models.registry import read_model_config
 from foundation.moe.experts import ExpertBank
 from foundation.moe.gate import Gate
 from foundation.moe.router import RouterConfig
+from foundation.train.config import load_run_config
 from foundation.train.freeze import freeze_routers, router_parts
 
 CONTEXT = {"num_experts": 4, "top_k": 2, "sees": "context"}
@@ -117,6 +119,38 @@ def test_a_context_is_of_whole_samples_and_of_a_gate(wrong):
         RouterConfig.read({"sees": "context", **wrong}, "test")
 
 
-def test_ends_are_routed_before_the_layers_alone():
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("moe_fno", {"scales": {"source": 1.0}, "slots": ["source"], "channels": 1}, "scales"),
+        ("shodh_moe", {}, "shodh_moe routes by features"),
+    ],
+)
+def test_networks_that_go_by_no_units_refuse_a_gate_that_does(name, options, message):
+    values = {"model_type": name, "resolution": 16, "router": CONTEXT}
+    sizes = SIZES["moe_fno"] if name == "moe_fno" else load_run_config("shodh_small", []).model
+    sizes = sizes if isinstance(sizes, dict) else sizes.model_dump()
+    with pytest.raises(UserError, match=message):
+        read_model_config({**sizes, **values, **options}, "test")
+
+
+def test_activated_parameters_are_those_of_chosen_experts():
+    router = {**CONTEXT, "top_k": 3}
+    fewer, more = (
+        network_of("moe_fno", routed_ends=True, router={**router, "top_k": k}).parameter_counts()
+        for k in (2, 3)
+    )
+    assert fewer.total == more.total
+    network = network_of("moe_fno", routed_ends=True, router=router)
+    whole = sum(p.numel() for p in network.parameters())
+    without = network_of("moe_fno", routed_ends=True, router={**router, "num_experts": 3})
+    of_gates = [
+        sum(p.numel() for p in one.context_router.parameters()) for one in (network, without)
+    ]
+    one_expert = whole - sum(p.numel() for p in without.parameters()) - (of_gates[0] - of_gates[1])
+    assert more.activated - fewer.activated == one_expert
+
+
+def test_ends_ask_for_a_routing_that_is_decided_first():
     with pytest.raises(UserError, match=r"routed_ends.*set router\.sees=context"):
         network_of("moe_fno", routed_ends=True)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from foundation.nn.patch import (
@@ -10,6 +11,8 @@ from foundation.nn.patch import (
     coordinates_like,
     from_patches,
     in_patches,
+    mapped,
+    patches_apart,
 )
 
 
@@ -52,6 +55,22 @@ def test_patches_of_lines_and_boxes_lie_where_their_cells_do(grid, generator):
         expected = fields[:, :, *(cells for _ in grid)].flatten(1)
         torch.testing.assert_close(patches[:, *(place for _ in grid)], expected)
     torch.testing.assert_close(from_patches(patches, 2), fields)
+
+
+@pytest.mark.parametrize("grid", [(8,), (8, 12), (4, 6, 8)])
+@pytest.mark.parametrize("size", [1, 2])
+def test_patches_that_lie_apart_are_mapped_as_others(grid, size, generator):
+    fields = torch.randn(2, 3, *grid, generator=generator)
+    patches = in_patches(fields, size)
+    apart = patches_apart(fields, size)
+    torch.testing.assert_close(apart, patches, rtol=0, atol=0)
+    linear = nn.Linear(patches.shape[-1], 5)
+    out, expected = mapped(apart, linear), linear(patches)
+    torch.testing.assert_close(out, expected)
+    weights = torch.randn(out.shape, generator=generator)
+    own = torch.autograd.grad((out * weights).sum(), linear.parameters())
+    theirs = torch.autograd.grad((expected * weights).sum(), linear.parameters())
+    torch.testing.assert_close(own, theirs)
 
 
 def test_coordinates_run_from_zero_to_one_along_their_axis():

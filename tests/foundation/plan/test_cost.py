@@ -153,9 +153,16 @@ def test_the_bucket_is_that_of_the_shipped_configurations():
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("name", SIZES)
-def test_a_steps_products_are_those_that_torch_counts_backward_too(name, recompute):
-    config = config_of(name, resolution=32)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {}) for name in SIZES),
+        ("moe_fno", {"routed_ends": True, "router": {"sees": "context", "num_experts": 4}}),
+        ("moe_pot", {"router": {"sees": "context", "num_experts": 6, "top_k": 3}}),
+    ],
+)
+def test_a_steps_products_are_those_that_torch_counts_backward_too(name, options, recompute):
+    config = config_of(name, resolution=32, **options)
     work, cost = work_of(config), cost_of(config, 1, 1, 1, False, 1, 1, recompute)
     transforms = (3 if recompute else 2) * work.transforms
     expected = per_sample(lambda samples: step_products(config, samples, recompute))

@@ -199,3 +199,15 @@ def test_many_numbered_names_do_not_make_many_blocks():
 def test_what_the_published_layout_cannot_hold_is_refused_by_name(name, options, setting):
     with pytest.raises(UserError, match=setting):
         check_publishable(config_of(name, **options), "runs/model")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("sees", "context"), ("unit", "token"), ("gate", "prototypes"), ("weights", "probability")],
+)
+def test_a_router_that_the_published_layout_cannot_hold_is_refused_by_name(setting, value):
+    config = published("moe_pot")
+    router = config.router.model_copy(update={setting: value})
+    changed = config.model_copy(update={"router": router})
+    with pytest.raises(UserError, match=rf"router\.{setting}={value}, which the published"):
+        check_publishable(changed, "here")
