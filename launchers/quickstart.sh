@@ -4,12 +4,12 @@
 #
 #   bash launchers/quickstart.sh [FOLDER [PRESET]]    # run again to go on after a stop
 #
-# FOLDER is `quickstart` by default, PRESET, of a mixture, nano_moe_fno; `nano` is MoE-POT,
-# the paper's network.
+# FOLDER is `quickstart` by default, PRESET, of a mixture, nano_moe_fno_patched; `nano` is
+# MoE-POT, the paper's network.
 set -euo pipefail
 launchers=$(dirname "$0")
 out=${1:-quickstart}
-preset=${2:-nano_moe_fno}
+preset=${2:-nano_moe_fno_patched}
 shards=$out/shards
 if [ -e "$out" ]; then fresh=; else fresh=yes; fi
 run=$out/run
