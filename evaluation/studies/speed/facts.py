@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import sqrt
-from statistics import fmean
+from statistics import fmean, median
 
 from evaluation.studies.facts import STUDIES, Phrase, Row, on, record, setup
 from evaluation.studies.sparse.facts import CORPORA
@@ -77,3 +77,35 @@ def determinism() -> Iterator[Phrase]:
     )
     yield Phrase("costs # % of a step of nano on one core", [100 * (repeated / plain - 1)])
     assert len(set(found["last_loss"].values())) == 1
+
+
+@on(README)
+def versions() -> Iterator[Row]:
+    for label, one in zip(
+        ("before", "after"), record("speed/versions.json")["versions"], strict=True
+    ):
+        yield Row(
+            "seconds a step", label, [median(one["seconds"][way]) for way in ("fp32", "bf16")]
+        )
+    step, mixture = "tiny, batch 8, whole step: ", "mixture, batch 20, width 512: "
+    turns = record("speed/turns.json")["turns"]
+    for label, name in (
+        ("mixture: all experts over ours", f"{mixture}all experts / ours, fp32"),
+        ("mixture: ours over one product", f"{mixture}ours / one product, fp32"),
+        ("step of tiny: float32 over bf16", f"{step}fp32 / bf16"),
+        ("step of tiny: yardstick over float32", f"{step}published fp32 / ours fp32"),
+        ("step of tiny: yardstick over bf16", f"{step}published fp32 / ours bf16"),
+        ("step of tiny in bf16 over its FLOPs at peak", f"{step}bf16 / its FLOPs at peak"),
+        (
+            "block of medium: yardstick over ours",
+            "medium, batch 8, a block: published fp32 / ours fp32",
+        ),
+        (
+            "forecast of tiny: yardstick over ours",
+            "tiny, batch 1, inference: published fp32 / ours fp32",
+        ),
+    ):
+        of_commit: dict[str, list[float]] = {}  # in the order of time
+        for turn in turns:
+            of_commit.setdefault(turn["commit"], []).extend(turn["rounds"][name])
+        yield Row("ratio", label, [median(rounds) for rounds in of_commit.values()])
