@@ -10,7 +10,7 @@ from evaluation.studies.sparse.facts import CORPORA
 
 README = f"{STUDIES}/quickstart/README.md"
 _CHOSEN = setup(README, "list 15 corpora", "two shared cores, 24 GiB", "Seed 0 everywhere")
-MODEL = "nano_moe_fno"
+MODEL = "nano_moe_fno_patched"
 SCORES = f"quickstart/{MODEL}.json"
 
 
@@ -57,4 +57,3 @@ def when_it_pays() -> Iterator[Row | Phrase]:
     solver = fmean(cost.matched.seconds for cost in found.costs)
     forecast = fmean(cost.forecast_seconds for cost in found.costs)
     yield Phrase("forecasts are # % cheaper in the mean", [100 * (1 - forecast / solver)])
-    assert costs[CORPORA["CNS"]].matched.place == "coarsest"  # or fewer
