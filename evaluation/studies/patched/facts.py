@@ -110,10 +110,7 @@ def longer() -> Iterator[Row | Phrase]:
 
 @on(README)
 def running_free() -> Iterator[Row]:
-    stable: dict[str, dict[str, float]] = {}
-    for one in record("patched/free.json")["records"]:
-        frames = one["scores"]["stable_frames"]["value"]
-        stable.setdefault(one["model"]["name"], {})[one["task"]["corpus"]] = frames
+    stable: dict[str, dict[str, float]] = record("patched/free.json")["stable_frames"]
     for model, frames in stable.items():
         yield Row("stable frames", model, [frames[corpus] for corpus in CORPORA.values()])
     to_the_end = [c for c in CORPORA.values() if len({one[c] for one in stable.values()}) == 1]
