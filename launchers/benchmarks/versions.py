@@ -1,7 +1,7 @@
 """Seconds of a training step by two versions of this project, in turns.
 
     git worktree add ../before 6b2159a
-    python evaluation/studies/speed/versions.py ../before . --output versions.json
+    python launchers/benchmarks/versions.py ../before . --output versions.json
 
 Each version stands in a process of its own that takes a step whenever it is asked to: tiny, 8
 samples at 128x128, in DeepSpeed's engine, as `launchers/bench.py` makes it. A step is taken twice,
@@ -46,7 +46,8 @@ def main() -> None:
 def started(checkout: Path) -> "subprocess.Popen[str]":
     """A version that waits to be asked."""
     environment = {**os.environ, "PYTHONPATH": str(checkout), "DS_ACCELERATOR": "cpu"}
-    command = [sys.executable, str(Path(__file__).resolve()), "--steps"]
+    # Not what lies beside this file, but the version's own.
+    command = [sys.executable, "-P", str(Path(__file__).resolve()), "--steps"]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=checkout, env=environment, stdin=pipe, stdout=pipe, text=True
