@@ -40,7 +40,8 @@ class AnnealedNetwork(FieldNetwork):
     def decided(self, batch: Batch) -> Routing | None:
         if self.router.sees == "features":
             return assigned(self.router, batch)
-        seen_BF = described(batch.given.detach()).to(next(self.context_router.parameters()).dtype)
+        seen = batch.given if batch.routed_by is None else batch.routed_by
+        seen_BF = described(seen.detach()).to(next(self.context_router.parameters()).dtype)
         routing: Routing = self.context_router(seen_BF, self.softmax_temperature())
         return routing
 

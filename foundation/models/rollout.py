@@ -4,7 +4,9 @@ Axes: B samples, T frames, C channels, S the grid of one to three axes. The one
 function that training, evaluation and `forecast` share.
 Departure: the published code feeds everything it predicts back. Here, channels
 that are not predicted (padding, an obstacle mask) and solid cells are carried
-over from the context, as they never change.
+over from the context, as they never change. Of no paper: a gate that sees the context decides
+anew while there is a given frame in it, and keeps to that later, when a forecast's own errors
+would look to it like another flow.
 """
 
 from collections.abc import Callable
@@ -41,13 +43,18 @@ def rollout(model: Model, batch: Batch, steps: int) -> Tensor:
     last = batch.given[:, -1:]
     grid = (None,) * len(space(batch.given))
     predicted_B1CS = batch.asked_mask[:, None, :, *grid] * batch.valid_mask[:, None] > 0
-    context = batch.given
+    context, routed_by = batch.given, None
+    num_given = context.shape[1]
     frames: list[Tensor] = []
-    while sum(frame.shape[1] for frame in frames) < steps:
-        fields = model(replace(batch, given=context)).fields
+    made = 0
+    while made < steps:
+        fields = model(replace(batch, given=context, routed_by=routed_by)).fields
         fields = torch.where(predicted_B1CS, fields, last)
         frames.append(fields)
-        context = torch.cat([context, fields], dim=1)[:, -batch.given.shape[1] :]
+        made += fields.shape[1]
+        if routed_by is None and made >= num_given:
+            routed_by = context
+        context = torch.cat([context, fields], dim=1)[:, -num_given:]
     return torch.cat(frames, dim=1)[:, :steps]
 
 

@@ -101,6 +101,18 @@ def test_one_gate_routes_all_blocks_by_what_is_given(name, generator):
     assert all(p.grad is not None and p.grad.any() for p in gate.score.parameters())
 
 
+def test_late_in_a_rollout_it_sees_earlier_frames(generator):
+    network = network_of(SPARSE[0], router=CONTEXT)
+    batch, earlier = random_batch(generator, 3), random_batch(generator, 3)
+    late = network(replace(batch, routed_by=1e3 * earlier.given))
+    torch.testing.assert_close(
+        late.routing[0].logits_BE,
+        network(replace(earlier, given=1e3 * earlier.given)).routing[0].logits_BE,
+    )
+    assert not torch.equal(late.routing[0].logits_BE, network(batch).routing[0].logits_BE)
+    assert not torch.equal(late.fields, network(earlier).fields)
+
+
 @pytest.mark.parametrize("name", SPARSE)
 def test_frozen_it_learns_nothing_and_blocks_do(name, generator):
     network = network_of(name, router=CONTEXT)

@@ -57,6 +57,19 @@ def test_what_never_was_finite_in_a_solid_cell_does_no_harm():
     assert torch.isfinite(rollout(model, dirty, 3)).all()
 
 
+def test_a_gate_decides_anew_while_its_context_holds_a_given_frame():
+    """By which last frame it decides, of contexts of three frames that end at 1, 2, 4, 8, ..."""
+    decided_by = []
+
+    def model(b: Batch) -> Prediction:
+        seen = b.given if b.routed_by is None else b.routed_by
+        decided_by.append(float(seen[1, -1, 0, 0, 0]))
+        return doubling(1)(b)
+
+    rollout(model, batch(), 6)
+    assert decided_by == [1, 2, 4, 4, 4, 4]
+
+
 def test_the_batch_itself_is_left_alone():
     before = batch()
     rollout(doubling(1), before, 3)
