@@ -3,10 +3,10 @@
 Axes: B samples, T frames, C channels, H rows and W columns of the batch; R of the network's grid.
 A network has learnt fields as its own cells show them. Where cells are finer by a whole number
 along an axis, every second (third, ...) cell makes a field such as it knows, on the whole domain;
-each of these interleaved fields is predicted, and together they are the answer on all cells.
-Nothing is lost by averaging, and what is predicted several times over is averaged: waves that
-the network's grid does not resolve are no prediction of its, so they are taken out again, where
-fields know no solids, and those of the last frame may be kept in their place.
+each of these interleaved fields is predicted, and together they are the answer on all cells:
+what is predicted several times over is averaged. Waves that the network's grid does not resolve
+would look to it like others, so that they are taken out before, where fields know no solids, and
+those of the last frame fade as they did before it (a layer at a wall stays).
 Where the domain is longer along an axis and cells are the network's, there are more tokens and the
 network itself goes on (`OperatorTransformer`). On the network's own grid it is called as it is.
 """
@@ -81,28 +81,54 @@ def on_cells(model: Model, finer: Finer, periodic: tuple[bool, bool] = (False, F
     if finer.parts == 1:
         return model
 
+    def in_parts(batch: Batch) -> Tensor:
+        return joined([model(part).fields for part in interleaved(batch, finer)], finer)
+
     def predict(batch: Batch) -> Prediction:
-        found = [model(part).fields for part in interleaved(batch, finer)]
-        fields = joined(found, finer)
         if bool((batch.valid_mask > 0).all()):
-            fields = resolved(fields, finer, periodic)
+            known = _known(batch, finer, periodic)
+            fields = resolved(in_parts(known), finer, periodic)
+            if fields.shape[2] == known.given.shape[2]:  # else other channels are asked
+                fields = fields + _fading(batch.given - known.given)
+        else:
+            fields = in_parts(batch)
         return Prediction(fields, (), fields.new_empty(len(batch), 0))
 
     return predict
 
 
+def _fading(short_BTCHW: Tensor) -> Tensor:
+    """The next frame (B, 1, C, H, W) of short waves that fade as they did by the last frame."""
+    last, before = short_BTCHW[:, -1:], short_BTCHW[:, -2:-1]
+    if before.shape[1] == 0:
+        return last
+    alike = (last * before).sum((-2, -1), keepdim=True)
+    size = before.square().sum((-2, -1), keepdim=True)
+    return last * (alike / size.clamp(min=torch.finfo(size.dtype).tiny)).clamp(0, 1)
+
+
+def _known(batch: Batch, finer: Finer, periodic: tuple[bool, bool]) -> Batch:
+    """A batch without waves that the network's grid does not resolve."""
+    given, routed_by = batch.given, batch.routed_by
+    if routed_by is not None:
+        routed_by = resolved(routed_by, finer, periodic)
+    return replace(batch, given=resolved(given, finer, periodic), routed_by=routed_by)
+
+
 def interleaved(batch: Batch, finer: Finer) -> list[Batch]:
     """Batches of every so many cells, on the network's grid; what is asked is left behind."""
-    return [
-        replace(
+
+    def part(row: int, column: int) -> Batch:
+        cells = (..., slice(row, None, finer.rows), slice(column, None, finer.columns))
+        return replace(
             batch,
-            given=batch.given[..., row :: finer.rows, column :: finer.columns],
-            valid_mask=batch.valid_mask[..., row :: finer.rows, column :: finer.columns],
+            given=batch.given[cells],
+            valid_mask=batch.valid_mask[cells],
             asked=batch.asked[:, :0],
+            routed_by=None if batch.routed_by is None else batch.routed_by[cells],
         )
-        for row in range(finer.rows)
-        for column in range(finer.columns)
-    ]
+
+    return [part(row, column) for row in range(finer.rows) for column in range(finer.columns)]
 
 
 def joined(parts: list[Tensor], finer: Finer) -> Tensor:
@@ -118,11 +144,12 @@ def joined(parts: list[Tensor], finer: Finer) -> Tensor:
 def resolved(fields: Tensor, finer: Finer, periodic: tuple[bool, bool]) -> Tensor:
     """Fields (..., H, W) without waves that the network's grid does not resolve."""
     rows, columns = fields.shape[-2:]
+    left = fields.double()  # or what is constant, as padding is, would have noise afterwards
     if finer.rows > 1:
-        fields = _kept(rows, finer.rows, periodic[0]).to(fields) @ fields
+        left = _kept(rows, finer.rows, periodic[0]).to(left) @ left
     if finer.columns > 1:
-        fields = fields @ _kept(columns, finer.columns, periodic[1]).to(fields).t()
-    return fields
+        left = left @ _kept(columns, finer.columns, periodic[1]).to(left).t()
+    return left.to(fields)
 
 
 def _kept(cells: int, factor: int, periodic: bool) -> Tensor:

@@ -59,9 +59,34 @@ def test_waves_of_the_own_grid_are_predicted_on_all_cells(grid: tuple[int, int])
         torch.testing.assert_close(found[:, frame], wanted, atol=1e-9, rtol=0)
 
 
-def test_waves_that_the_own_grid_cannot_hold_are_no_prediction_of_it() -> None:
-    found = on_cells(_doubling, Finer(2, 2), (True, True))(_batch(_wave(32, 32, 11, 2))).fields
-    assert found.abs().max() < 1e-5
+def test_waves_that_the_own_grid_cannot_hold_are_never_shown_to_it() -> None:
+    """They fade as they did: by 1.1 / 1, so not at all, and by half."""
+    short, long = _wave(32, 32, 11, 2), _wave(32, 32, 3, 2)
+    seen: list[Tensor] = []
+
+    def doubling(batch: Batch) -> Prediction:
+        seen.append(batch.given)
+        return _doubling(batch)
+
+    model = on_cells(doubling, Finer(2, 2), (True, True))
+    for fading, size in ((short, 1.0), (torch.cat([2 * short[:, 1:], short[:, 1:]], 1), 0.5)):
+        found = model(_batch(fading + long)).fields
+        wanted = size * short[:, -1:] + 2 * long[:, -1:]
+        torch.testing.assert_close(found, wanted, atol=1e-9, rtol=0)
+    parts = [part.given for part in interleaved(_batch(long), Finer(2, 2))]
+    torch.testing.assert_close(torch.stack(seen[:4]), torch.stack(parts), atol=1e-9, rtol=0)
+
+
+def test_padding_stays_constant_on_finer_cells() -> None:
+    fields = torch.ones(1, 2, 2, 96, 96)
+    fields[:, :, 0] = torch.randn(1, 2, 96, 96, generator=torch.Generator().manual_seed(0))
+
+    def model(batch: Batch) -> Prediction:
+        assert (batch.given[:, :, 1] == 1).all()
+        return Prediction(batch.given[:, -1:], (), batch.given.new_empty(len(batch), 0))
+
+    found = on_cells(model, Finer(6, 6))(_batch(fields)).fields
+    assert (found[:, :, 1] == 1).all()
 
 
 def test_around_solids_cells_stay_apart() -> None:
