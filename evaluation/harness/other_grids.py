@@ -77,10 +77,11 @@ def _resampled(
             *lead, *grid
         )
     over_rows, over_columns = (
-        torch.tensor(wave_matrix(source, wanted, around)).to(fields)
+        torch.tensor(wave_matrix(source, wanted, around), device=fields.device)
         for source, wanted, around in zip(fields.shape[-2:], grid, periodic, strict=True)
     )
-    return over_rows @ fields @ over_columns.t()
+    # In float64, so that what is constant stays so: rounding of padding is noise to a network.
+    return (over_rows @ fields.double() @ over_columns.t()).to(fields)
 
 
 def _grid(batch: Batch) -> tuple[int, int]:
