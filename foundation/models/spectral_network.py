@@ -4,8 +4,9 @@ Axes: B samples, T frames, C channels, S the grid, D width.
 Frames are stacked as channels beside a coordinate per axis, lifted to the width, and pass layers
 that keep the lowest modes of a spectrum; two 1 x 1 maps project.
 Source: FNO (ICLR 2021). Of no paper here, and off by default: `patch`, cells that are lifted and
-projected together, so that layers work on a coarser grid; `residual` layers; and `skip`, a map of
-what is given beside the last hidden one.
+projected together, so that layers work on a coarser grid; `head: smooth`, which interpolates what
+layers give to the cells before the last maps; `residual` layers; and `skip`, a map of what is given
+beside the last hidden one.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,13 @@ from foundation.models.config import FieldConfig
 from foundation.models.network import Answer, FieldNetwork, modulated, statistics_maps
 from foundation.models.work import Work, modulation, stacked
 from foundation.moe.router import Routing
-from foundation.nn.patch import from_patches, mapped, patches_apart, stacked_with_places
+from foundation.nn.patch import (
+    from_patches,
+    mapped,
+    on_cells,
+    patches_apart,
+    stacked_with_places,
+)
 
 
 class SpectralConfig(FieldConfig):
@@ -35,6 +42,8 @@ class SpectralConfig(FieldConfig):
     places: bool = later(True)  # whether the network sees where a point lies
     # Cells, and frames where they are an axis, along a side that are lifted and projected together.
     patch: PositiveInt = later(1)
+    # From patches to cells: by themselves, or interpolated, so that they do not show in forecasts.
+    head: Literal["patches", "smooth"] = later("patches")
     residual: bool = later(False)  # whether a layer adds what it was given
     skip: bool = later(False)  # whether the last hidden map sees what is given, too
     over_time: bool = later(False)  # under a constraint, frames of a plane are an axis, no channels
@@ -49,6 +58,12 @@ class SpectralConfig(FieldConfig):
             raise ValueError(
                 f"modes={self.modes}: a grid of {side} points has {side // 2}; lower modes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_smooth_head_has_patches(self) -> Self:
+        if self.head == "smooth" and self.patch == 1:
+            raise ValueError("head=smooth interpolates between patches; set patch, or leave it out")
         return self
 
     @model_validator(mode="after")
@@ -75,9 +90,19 @@ class SpectralConfig(FieldConfig):
         return stacked(self, self.places) * self._cells
 
     @property
-    def patch_outputs(self) -> int:
-        """Numbers that are asked of a patch."""
-        return self.num_mapped * self._cells
+    def ends_in_patches(self) -> bool:
+        """Whether the last maps take all cells of a patch together, or each cell by itself."""
+        return self.head == "patches"
+
+    @property
+    def end_inputs(self) -> int:
+        """Numbers that are given of what a last map takes."""
+        return stacked(self, self.places) * (self._cells if self.ends_in_patches else 1)
+
+    @property
+    def end_outputs(self) -> int:
+        """Numbers that are asked of it."""
+        return self.num_mapped * (self._cells if self.ends_in_patches else 1)
 
     @property
     def kept_modes(self) -> int:
@@ -102,8 +127,8 @@ class SpectralNetwork(FieldNetwork):
             self.scale_features, self.shift_features = statistics_maps(config, config.width)
         self.layers = nn.ModuleList(layers)
         self.hidden = self.end(config.width, config.projection)
-        self.beside = self.end(config.patch_inputs, config.projection) if config.skip else None
-        self.project = self.end(config.projection, config.patch_outputs)
+        self.beside = self.end(config.end_inputs, config.projection) if config.skip else None
+        self.project = self.end(config.projection, config.end_outputs)
 
     def end(self, features: int, width: int) -> nn.Module:
         """A linear map before or after the layers."""
@@ -129,11 +154,14 @@ class SpectralNetwork(FieldNetwork):
         if statistics_B2C is not None:
             x_BSD = modulated(x_BSD, statistics_B2C, self.scale_features, self.shift_features)
         x_BSD, routing = self.through_layers(x_BSD, decided)
+        given_BSF, size = patches_BSF, self.config.patch
+        if not self.config.ends_in_patches:
+            x_BSD, given_BSF, size = on_cells(x_BSD, size), stack.movedim(1, -1), 1
         hidden = self.through_end(self.hidden, x_BSD, decided)
         if self.beside is not None:
-            hidden = hidden + self.through_end(self.beside, patches_BSF, decided)
+            hidden = hidden + self.through_end(self.beside, given_BSF, decided)
         fields = self.through_end(self.project, F.gelu(hidden), decided)
-        return Answer(from_patches(fields, self.config.patch), routing)
+        return Answer(from_patches(fields, size), routing)
 
 
 def work_with(
@@ -149,31 +177,38 @@ def work_with(
         experts: that are merged for the maps before and after the layers, if they are mixtures.
     """
     grid, width, modes = config.layers_grid, config.width, config.modes
-    pixels, numbers_in = prod(grid), config.patch_inputs
+    pixels, projection = prod(grid), config.projection
     layer = pixels * width * width + mixing
-    lifted = width + config.projection * config.skip
-    ends = numbers_in * lifted + config.projection * (width + config.patch_outputs)
-    biases = lifted + config.projection + config.patch_outputs
-    merged = ends + biases if experts else 0
+    # Of the maps before and after the layers: weights, and points that they are used on.
+    points = pixels if config.ends_in_patches else prod(config.mapped_grid)
+    given, asked = config.end_inputs, config.end_outputs
+    lift, beside = config.patch_inputs * width, given * projection * config.skip
+    last = projection * (width + asked)
+    biases = width + projection * (1 + config.skip) + asked
+    merged = lift + beside + last + biases if experts else 0
+    from_given = pixels * lift + points * beside
+    ends = from_given + points * last
+    # Of each cell, where patches are interpolated: features, and what is given once more.
+    of_cells = 0 if config.ends_in_patches else points * (width + given * config.skip)
     # Along the last axis all lines are transformed, along the others those of kept modes only.
     one_way, lines = pixels / grid[-1] * _real_transform(grid[-1]), modes
     for axis in reversed(range(len(grid) - 1)):
         one_way += prod(grid[:axis]) * lines * 2 * _real_transform(grid[axis])
         lines *= 2 * modes
     between = (2 * config.layers + 1) * width
-    ends_kept = pixels * (numbers_in + 2 * config.projection)
+    ends_kept = pixels * config.patch_inputs + 2 * points * projection + of_cells
     spectral = config.kept_modes * 2 * width + kept
     return Work(
-        products=2 * (pixels * ends + config.layers * layer + modulation(config, width))
+        products=2 * (ends + config.layers * layer + modulation(config, width))
         + 2 * experts * merged,
         transforms=round(config.layers * width * 2 * one_way),
         kept=ends_kept + pixels * between + config.layers * spectral + merged,
         shared=config.layers * shared,
-        fixed_products=2 * pixels * numbers_in * lifted,
+        fixed_products=2 * from_given,
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width + merged,
         largest_block=2 * pixels * width + spectral,
-        passing=2 * pixels * max(width, config.projection, config.patch_outputs),
+        passing=2 * max(pixels * width, points * projection, points * asked),
         depth=config.layers,
     )
 

@@ -136,6 +136,12 @@ def from_patches(x_BsF: Tensor, size: int) -> Tensor:
     return x
 
 
+def on_cells(x_BsD: Tensor, size: int) -> Tensor:
+    """Features of patches interpolated linearly to cells: (B, *s, D) -> (B, *S, D)."""
+    mode = ("linear", "bilinear", "trilinear")[x_BsD.ndim - 3]
+    return F.interpolate(x_BsD.movedim(-1, 1), scale_factor=size, mode=mode).movedim(1, -1)
+
+
 def mapped(fields_BsF: Tensor, linear: nn.Linear) -> Tensor:
     """A linear map (B, *s, F) -> (B, *s, D) that copies no features that lie apart in memory.
 

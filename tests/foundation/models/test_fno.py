@@ -5,7 +5,8 @@ import torch
 from architectures import batch_of, network_of, random_batch
 from torch.nn import functional as F
 
-from foundation.nn.patch import in_patches, stacked_with_places
+from data_shards.errors import UserError
+from foundation.nn.patch import in_patches, on_cells, stacked_with_places
 
 CHANNELS = 10 * 4  # stacked context; two coordinates follow
 
@@ -48,6 +49,28 @@ def test_a_skip_alone_sees_the_cells_of_a_patch_and_no_others(generator):
     seen = batch.given.grad.abs().sum((0, 1, 2)) > 0
     assert seen[4:8, 8:12].all()
     assert seen.sum() == 16
+
+
+def test_a_smooth_head_sees_a_cell_of_what_is_given_and_a_line_between_patches(generator):
+    model = network_of("fno", patch=4, modes=2, skip=True, head="smooth")
+    batch = random_batch(generator, count=1)
+    with torch.no_grad():
+        model.hidden.weight.zero_()
+    batch.given.requires_grad_()
+    model(batch).fields[0, 0, :, 5, 9].sum().backward()
+    seen = batch.given.grad.abs().sum((0, 1, 2)) > 0
+    assert seen[5, 9]
+    assert seen.sum() == 1
+
+    ramp = torch.arange(8.0)[:, None] + 10 * torch.arange(8.0)
+    places = (torch.arange(32) - 1.5) / 4
+    inner = on_cells(ramp[None, ..., None], 4)[0, 2:-2, 2:-2, 0]
+    torch.testing.assert_close(inner, (places[:, None] + 10 * places)[2:-2, 2:-2])
+
+
+def test_a_smooth_head_needs_patches():
+    with pytest.raises(UserError, match=r"head=smooth.*set patch"):
+        network_of("fno", head="smooth")
 
 
 @pytest.mark.parametrize("shift", [(1, 0), (0, 5), (3, 2)])

@@ -18,6 +18,7 @@ from foundation.train.config import load_run_config
 ROOT = Path(__file__).parents[3]
 STUDIES = ROOT / "evaluation" / "studies"
 SPARSE = ("moe_pot", "moe_fno")
+ROUTED_ENDS = {"routed_ends": True, "router": {"sees": "context", "num_experts": 5, "top_k": 2}}
 CASES = [
     *((name, {}) for name in SIZES),
     *((name, {"instance_norm": True, "target": "increment", "out_frames": 3}) for name in SIZES),
@@ -35,7 +36,9 @@ CASES = [
     ("fno", {"skip": True}),
     ("fno", {"patch": 2, "residual": True}),
     ("moe_fno", {"patch": 2, "skip": True, "residual": True}),
-    ("moe_fno", {"routed_ends": True, "router": {"sees": "context", "num_experts": 5, "top_k": 2}}),
+    ("fno", {"patch": 2, "skip": True, "head": "smooth"}),
+    ("moe_fno", {"patch": 2, "head": "smooth", "skip": True, **ROUTED_ENDS}),
+    ("moe_fno", ROUTED_ENDS),
     ("moe_pot", {"router": {"sees": "context", "num_experts": 6, "top_k": 3}}),
     ("unet", {"levels": 1}),
     ("unet", {"levels": 2, "padding": "circular"}),
