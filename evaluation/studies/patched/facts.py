@@ -20,7 +20,8 @@ from evaluation.studies.facts import (
 from evaluation.studies.sparse.facts import CORPORA, zero_shot_errors
 
 README = f"{STUDIES}/patched/README.md"
-STUDY, OURS, TWIN, FLOPS = "patched/study.json", "MoE-FNO on patches", "dense twin", "as many FLOPs"
+STUDY, OURS, TWIN = "patched/study.json", "MoE-FNO on patches", "dense twin"
+STEPS, FLOPS = "as many steps", "as many FLOPs"
 _OTHERS = ("FNO", "MoE-POT", "DPOT", "U-Net")  # as in the study at equal time
 _CHOSEN = setup(
     README,
@@ -64,15 +65,15 @@ def budgets() -> Iterator[Row | Phrase]:
     flops = [found[m]["flops_per_frame"] for m in (OURS, "FNO")]
     ratio = flops[0] / flops[1]
     share = 100 * (ratio * found[FLOPS]["steps"] / found["FNO"]["steps"] - 1)
-    yield Phrase("for the FLOPs of those, within # %", [abs(share)])
-    few = 100 * (1 - mean_errors()[FLOPS] / mean_errors()["FNO"])
-    clear = wins_of(STUDY, FLOPS, "FNO")["better"]
-    words = (
-        "A frame takes # times the FNO's FLOPs; after as many FLOPs it is # % below, better on #"
-    )
-    yield Phrase(words, [ratio, few, clear])
+    yield Phrase("FLOPs within # %", [abs(share)])
+    yield Phrase("A frame takes # times the FNO's FLOPs", [ratio])
+    for model, after in ((STEPS, "After"), (FLOPS, "after")):
+        below = 100 * (1 - mean_errors()[model] / mean_errors()["FNO"])
+        better = wins_of(STUDY, model, "FNO")["better"]
+        yield Phrase(f"{after} {model} it is # % below, better on #", [below, better])
     for model, words in (
         (OURS, "Among the four others of equal time it is first in mean rank, # to the FNO's #"),
+        (STEPS, "after as many steps, # to #"),
         (FLOPS, "after as many FLOPs, # to #"),
     ):
         ranks = _mean_ranks(model)
@@ -82,6 +83,15 @@ def budgets() -> Iterator[Row | Phrase]:
     won = wins_of(STUDY, OURS, TWIN)
     words = "the mixture is # % below its dense twin, better on #, clearly on #"
     yield Phrase(words, [routed, won["better"], won["clearly_better"]])
+
+
+@on(README)
+def asked_before_every_call() -> Iterator[Phrase]:
+    before = {c: fmean(seeds) for c, seeds in record("patched/decided-anew.json")["l2re"].items()}
+    by_seed = zip(*record("patched/decided-anew.json")["l2re"].values(), strict=True)
+    mean = fmean(geometric_mean(errors) for errors in by_seed)
+    values = [mean, before["fno_ns_1e-3"], before["pdebench_swe"]]
+    yield Phrase("a geometric mean of #, # on NS 1e-3 and # on SWE", values)
 
 
 def _mean_ranks(model: str) -> dict[str, float]:
@@ -109,13 +119,18 @@ def longer() -> Iterator[Row | Phrase]:
 
 
 @on(README)
-def running_free() -> Iterator[Row]:
+def running_free() -> Iterator[Row | Phrase]:
     stable: dict[str, dict[str, float]] = record("patched/free.json")["stable_frames"]
     for model, frames in stable.items():
         yield Row("stable frames", model, [frames[corpus] for corpus in CORPORA.values()])
-    to_the_end = [c for c in CORPORA.values() if len({one[c] for one in stable.values()}) == 1]
-    assert len(to_the_end) == 3
-    assert all(stable[OURS][c] < stable["FNO"][c] for c in CORPORA.values() if c not in to_the_end)
+    ends = stable["FNO"] | {"fno_ns_1e-3": 420, "pdebench_cns_m0.1": 411}
+    del ends["fno_ns_1e-5"]
+    whole = {m: sum(one[c] == ends[c] for c in ends) for m, one in stable.items()}
+    assert whole == {OURS: 4, "FNO": 3}
+    moved = record("patched/free.json")["moved"]["stable_frames"]
+    periodic = list(moved)
+    lasted = [one[c] for one in (moved, stable[OURS]) for c in periodic]
+    yield Phrase("of the three periodic corpora), gave #, # and # frames for #, # and #", lasted)
 
 
 def _l2re(name: str) -> dict[str, Any]:
@@ -139,6 +154,15 @@ def few_shots() -> Iterator[Phrase]:
     waves = record("patched/transfer-wave_layer/transfer.json")["curves"]
     errors = [one["error"] for kind in ("pretrained", "scratch") for one in waves[kind]]
     yield Phrase("Wave-Layer has #, # and #, from scratch #, # and #", errors)
+    free = {
+        run: list(one["pretrained"].values())
+        for run, one in record("patched/transfer-free.json")["runs"].items()
+    }
+    words = (
+        "of it come to # and #, 64 at twice and four times the rate to # and #; "
+        "those of NS 1e-4 to # and #"
+    )
+    yield Phrase(words, [error for errors in free.values() for error in errors])
 
 
 @on(README)

@@ -1,13 +1,12 @@
-"""Planes of twice as many cells along one axis, made from trajectories at twice the own grid.
+"""The same flow on planes of more cells along one axis or both, made from trajectories at N x N.
 
-    python evaluation/studies/grids/rectangles.py quickstart/run/model --fine fine --work planes \\
-        --output rectangles.json
+    python evaluation/studies/grids/planes.py quickstart/run/model --fine fine --work planes \\
+        --output planes.json
 
-Of fields at 128x128 rows, or columns, or both are halved, so that the same flow is on planes of
-64x128, 128x64 and 64x64 cells: vorticity, which stands on points, has every second one left out,
-gases and shallow water the means of two cells. The planes become files, these shards by
-`foundation shards convert custom`, which `foundation evaluate` judges. Corpora with solids, or with
-noise per cell, are left out.
+Of fields at N x N rows, or columns, or both come down to the own grid's 64: of vorticity, which
+stands on points, every (N / 64)th is left; all others are the means of N / 64 cells. The planes
+become files, these shards by `foundation shards convert custom`, which `foundation evaluate`
+judges. The corpus with solids is left out.
 """
 
 import argparse
@@ -18,27 +17,30 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.studies.strangers.gains import foundation
 
-CORPORA = ("fno_ns_1e-5", "fno_ns_1e-3", "pdebench_cns_m0.1", "pdebench_swe")
-EVEN = np.arange(0, 128, 2)
+CORPORA = ("fno_ns_1e-5", "fno_ns_1e-3", "pdebench_cns_m0.1", "pdebench_swe", "pdebench_dr")
 ON_POINTS = CORPORA[:2]
-HALVED = {"64x64": (-2, -1), "64x128": (-2,), "128x64": (-1,)}  # rows are the last axis but one
+PERIODIC = CORPORA[:3]
+OWN = 64  # cells a side
+# Axes that come down to the own grid's cells; rows are the last but one.
+COARSER = {"own": (-2, -1), "wider": (-2,), "higher": (-1,), "finer": ()}
 
 
 def main() -> None:
     """Measure, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
-    parser.add_argument("--fine", type=Path, required=True, help="shards at 128x128, split test")
+    parser.add_argument("--fine", type=Path, required=True, help="shards at N x N, split test")
     parser.add_argument("--work", type=Path, required=True, help="folder for files and shards")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     errors: dict[str, dict[str, dict[str, float]]] = {}
     prints = set()
     for corpus in CORPORA:
-        for plane in HALVED:
+        for plane in COARSER:
             found, print_of_it = judged(options, corpus, plane)
             errors.setdefault(corpus, {})[plane] = found
             prints.add(print_of_it)
@@ -58,13 +60,12 @@ def judged(options: argparse.Namespace, corpus: str, plane: str) -> tuple[dict[s
                 stream = shard.extractfile(member)
                 assert stream is not None
                 fields = np.load(BytesIO(stream.read()), allow_pickle=False)
-                for axis in HALVED[plane]:
-                    first, second = fields.take(EVEN, axis), fields.take(EVEN + 1, axis)
-                    fields = first if corpus in ON_POINTS else (first + second) / 2
+                for axis in COARSER[plane]:
+                    fields = coarser(fields, axis, corpus in ON_POINTS)
                 arrays = {f"u{channel}": each for channel, each in enumerate(fields.swapaxes(0, 1))}
                 name = member.name.partition(".")[0]
                 np.savez(folder / "files" / f"{name}.npz", t=np.arange(len(fields)), **arrays)
-    boundary = "edge" if corpus == "pdebench_swe" else "periodic"
+    boundary = "periodic" if corpus in PERIODIC else "edge"
     foundation("shards", "convert", "custom", "--raw", folder / "files", "--split", "test",
                "--option", f"boundary={boundary}", "--out", folder / "shards")  # fmt: skip
     found = {}
@@ -75,6 +76,14 @@ def judged(options: argparse.Namespace, corpus: str, plane: str) -> tuple[dict[s
         (record,) = json.loads(output.read_text())["records"]
         found[way] = float(f"{record['scores']['l2re']['value']:.4g}")
     return found, record["model"]["fingerprint"]
+
+
+def coarser(fields: NDArray[np.floating], axis: int, on_points: bool) -> NDArray[np.floating]:
+    """Fields of the own grid's cells along an axis that is counted from the last."""
+    by_cell = np.moveaxis(fields, axis, -1)
+    by_cell = by_cell.reshape(*by_cell.shape[:-1], OWN, -1)
+    left = by_cell[..., 0] if on_points else by_cell.mean(-1)
+    return np.moveaxis(left, -1, axis)
 
 
 if __name__ == "__main__":
