@@ -21,9 +21,9 @@ from evaluation.studies.facts import (
     standings_of,
     wins_of,
 )
-from evaluation.studies.patched.facts import OURS as ON_PATCHES
-from evaluation.studies.patched.facts import mean_errors
+from evaluation.studies.patched.facts import STEPS as ON_PATCHES
 from evaluation.studies.quickstart.facts import MODEL, SCORES, errors, took
+from evaluation.studies.smooth.facts import mean_errors
 from evaluation.studies.strangers.facts import spread_of, verdicts_of
 
 CHOOSE, FAITHFUL = "docs/pages/choose.md", "docs/pages/faithful.md"

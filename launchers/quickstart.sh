@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job, end to end, on two CPU cores: solvers -> shards -> expert-parallel
-# pre-training on two ranks -> zero-shot scores -> leaderboard. About 7 minutes.
+# pre-training on two ranks -> zero-shot scores -> leaderboard. About 9 minutes.
 #
 #   bash launchers/quickstart.sh [FOLDER [PRESET]]    # run again to go on after a stop
 #

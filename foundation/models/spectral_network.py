@@ -25,9 +25,9 @@ from foundation.moe.router import Routing
 from foundation.nn.patch import (
     from_patches,
     mapped,
-    on_cells,
     patches_apart,
     stacked_with_places,
+    to_cells,
 )
 
 
@@ -156,7 +156,7 @@ class SpectralNetwork(FieldNetwork):
         x_BSD, routing = self.through_layers(x_BSD, decided)
         given_BSF, size = patches_BSF, self.config.patch
         if not self.config.ends_in_patches:
-            x_BSD, given_BSF, size = on_cells(x_BSD, size), stack.movedim(1, -1), 1
+            x_BSD, given_BSF, size = to_cells(x_BSD, size), stack.movedim(1, -1), 1
         hidden = self.through_end(self.hidden, x_BSD, decided)
         if self.beside is not None:
             hidden = hidden + self.through_end(self.beside, given_BSF, decided)

@@ -136,7 +136,7 @@ def from_patches(x_BsF: Tensor, size: int) -> Tensor:
     return x
 
 
-def on_cells(x_BsD: Tensor, size: int) -> Tensor:
+def to_cells(x_BsD: Tensor, size: int) -> Tensor:
     """Features of patches interpolated linearly to cells: (B, *s, D) -> (B, *S, D)."""
     mode = ("linear", "bilinear", "trilinear")[x_BsD.ndim - 3]
     return F.interpolate(x_BsD.movedim(-1, 1), scale_factor=size, mode=mode).movedim(1, -1)

@@ -15,6 +15,7 @@ _CHOSEN = setup(
     "are halved, or both for the own grid",
     "the means of two cells",
     "40 of NS 1e-3 for 20 above",
+    "`model.head=patches model.projection=128`",
 )
 _PLANES = {"64x64": "own", "64x128": "wider", "128x64": "higher", "128x128": "finer"}
 
@@ -68,3 +69,22 @@ def the_same_flow() -> Iterator[Row | Phrase]:
     assert all(native <= own for native, _, own in pairs)
     less = sum(native < regridded for native, regridded, _ in pairs)
     yield Phrase("less than regridding on # of the #", [less, len(pairs)])
+
+
+@on(README)
+def of_a_smooth_head() -> Iterator[Row | Phrase]:
+    found = record("grids/smooth-head.json")["l2re"]
+    rows = {"own grid": "own", "native at 128": "native", "regridded from 128": "regrid"}
+    rows |= {"native at 256": "native-256", "regridded from 256": "regrid-256"}
+    for label, way in rows.items():
+        yield Row("smooth head", label, [found[way][corpus] for corpus in CORPORA.values()])
+    own = found["own"]
+    water = [
+        found[way]["pdebench_swe"] / own["pdebench_swe"]
+        for way in ("native", "native-256", "regrid", "regrid-256")
+    ]
+    words = "native has # times the own grid's error at 128, # at 256, regridding # and #."
+    yield Phrase(words, water)
+    others = [c for c in own if c not in ("pdebench_swe", "pdebench_dr")]
+    worst = max(found[way][c] / own[c] for way in ("native", "native-256") for c in others)
+    yield Phrase("native has at most # times. So", [worst])

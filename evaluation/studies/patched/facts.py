@@ -76,7 +76,7 @@ def budgets() -> Iterator[Row | Phrase]:
         (STEPS, "after as many steps, # to #"),
         (FLOPS, "after as many FLOPs, # to #"),
     ):
-        ranks = _mean_ranks(model)
+        ranks = mean_ranks(STUDY, model)
         assert min(ranks, key=lambda name: ranks[name]) == model
         yield Phrase(words, [ranks[model], ranks["FNO"]])
     routed = 100 * (1 - mean_errors()[OURS] / mean_errors()[TWIN])
@@ -94,10 +94,10 @@ def asked_before_every_call() -> Iterator[Phrase]:
     yield Phrase("a geometric mean of #, # on NS 1e-3 and # on SWE", values)
 
 
-def _mean_ranks(model: str) -> dict[str, float]:
+def mean_ranks(study: str, model: str) -> dict[str, float]:
     """Over corpora and seeds, among the others at equal time."""
     points = [one for one in record(EQUAL)["points"] if one["model"] in _OTHERS]
-    points += [one for one in record(STUDY)["points"] if one["model"] == model]
+    points += [one for one in record(study)["points"] if one["model"] == model]
     ranks: dict[str, list[int]] = {}
     for seed in range(3):
         errors = {one["model"]: one["errors"] for one in points if one["seed"] == seed}

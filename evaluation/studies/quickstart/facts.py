@@ -56,4 +56,4 @@ def when_it_pays() -> Iterator[Row | Phrase]:
     yield Phrase("It is # to # times cheaper where", [min(cheaper), max(cheaper)])
     solver = fmean(cost.matched.seconds for cost in found.costs)
     forecast = fmean(cost.forecast_seconds for cost in found.costs)
-    yield Phrase("forecasts are # % cheaper in the mean", [100 * (1 - forecast / solver)])
+    yield Phrase("forecasts are # % dearer in the mean", [100 * (forecast / solver - 1)])

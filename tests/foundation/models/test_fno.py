@@ -6,7 +6,7 @@ from architectures import batch_of, network_of, random_batch
 from torch.nn import functional as F
 
 from data_shards.errors import UserError
-from foundation.nn.patch import in_patches, on_cells, stacked_with_places
+from foundation.nn.patch import in_patches, stacked_with_places, to_cells
 
 CHANNELS = 10 * 4  # stacked context; two coordinates follow
 
@@ -64,7 +64,7 @@ def test_a_smooth_head_sees_a_cell_of_what_is_given_and_a_line_between_patches(g
 
     ramp = torch.arange(8.0)[:, None] + 10 * torch.arange(8.0)
     places = (torch.arange(32) - 1.5) / 4
-    inner = on_cells(ramp[None, ..., None], 4)[0, 2:-2, 2:-2, 0]
+    inner = to_cells(ramp[None, ..., None], 4)[0, 2:-2, 2:-2, 0]
     torch.testing.assert_close(inner, (places[:, None] + 10 * places)[2:-2, 2:-2])
 
 
