@@ -8,16 +8,14 @@ as `foundation predict` does; around solids bilinear. What it cannot resolve is 
 from dataclasses import replace
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from data_shards.errors import UserError
 from data_shards.hashing import digest
-from data_shards.simulation_file.regrid import wave_matrix
 from data_shards.stream.batch import Batch
 from evaluation.harness.forecaster import Forecaster
-from foundation.models.native import finer_than, on_cells
+from foundation.models.native import by_waves, finer_than, on_cells
 from foundation.models.rollout import rollout
 
 Way = Literal["native", "regrid"]
@@ -76,12 +74,7 @@ def _resampled(
         return F.interpolate(planes, size=grid, mode="bilinear", antialias=True).reshape(
             *lead, *grid
         )
-    over_rows, over_columns = (
-        torch.tensor(wave_matrix(source, wanted, around), device=fields.device)
-        for source, wanted, around in zip(fields.shape[-2:], grid, periodic, strict=True)
-    )
-    # In float64, so that what is constant stays so: rounding of padding is noise to a network.
-    return (over_rows @ fields.double() @ over_columns.t()).to(fields)
+    return by_waves(fields, grid, periodic)
 
 
 def _grid(batch: Batch) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 Axes: B samples, T frames, C channels, H rows and W columns of the batch; R of the network's grid.
 A network has learnt fields as its own cells show them. Where cells are finer by a whole number
-along an axis, every second (third, ...) cell makes a field such as it knows, on the whole domain;
-each of these interleaved fields is predicted, and together they are the answer on all cells:
-what is predicted several times over is averaged. Waves that the network's grid does not resolve
-would look to it like others, so that they are taken out before, where fields know no solids, and
-those of the last frame fade as they did before it (a layer at a wall stays).
+along an axis that goes on across its ends, every second (third, ...) cell makes a field such as it
+knows, on the whole domain; each of these interleaved fields is predicted, and together they are
+the answer on all cells: what is predicted several times over is averaged. Between walls they would
+lie nearer to one wall than those that were learnt, so that fields go to the network's cells by
+their waves, and the answer back. Waves that the network's grid does not resolve would look to it
+like others: they are taken out before, and those of the last frame fade in the answer as they did
+before it (a layer at a wall stays). Around solids, where there are no waves, all is interleaved.
 Where the domain is longer along an axis and cells are the network's, there are more tokens and the
 network itself goes on (`OperatorTransformer`). On the network's own grid it is called as it is.
 """
@@ -81,38 +83,54 @@ def on_cells(model: Model, finer: Finer, periodic: tuple[bool, bool] = (False, F
     if finer.parts == 1:
         return model
 
-    def in_parts(batch: Batch) -> Tensor:
-        return joined([model(part).fields for part in interleaved(batch, finer)], finer)
-
     def predict(batch: Batch) -> Prediction:
         if bool((batch.valid_mask > 0).all()):
-            known = _known(batch, finer, periodic)
-            fields = resolved(in_parts(known), finer, periodic)
-            if fields.shape[2] == known.given.shape[2]:  # else other channels are asked
-                fields = fields + _fading(batch.given - known.given)
+            fields = _resolved(model, batch, finer, periodic)
         else:
-            fields = in_parts(batch)
+            fields = _in_parts(model, batch, finer)
         return Prediction(fields, (), fields.new_empty(len(batch), 0))
 
     return predict
 
 
-def _fading(short_BTCHW: Tensor) -> Tensor:
-    """The next frame (B, 1, C, H, W) of short waves that fade as they did by the last frame."""
+def _in_parts(model: Model, batch: Batch, finer: Finer) -> Tensor:
+    return joined([model(part).fields for part in interleaved(batch, finer)], finer)
+
+
+def _resolved(model: Model, batch: Batch, finer: Finer, periodic: tuple[bool, bool]) -> Tensor:
+    """An answer to what the network's grid resolves, and what it does not, fading."""
+    grid = (batch.given.shape[-2], batch.given.shape[-1])
+    own = (grid[0] // finer.rows, grid[1] // finer.columns)
+    # Cells that the network is shown: all where the domain goes on, its own between walls.
+    shown = (grid[0] if periodic[0] else own[0], grid[1] if periodic[1] else own[1])
+    apart = Finer(shown[0] // own[0], shown[1] // own[1])
+    kept = by_waves(batch.given, own, periodic)
+    routed_by = batch.routed_by
+    if routed_by is not None:
+        routed_by = by_waves(by_waves(routed_by, own, periodic), shown, periodic)
+    known = replace(
+        batch,
+        given=by_waves(kept, shown, periodic),
+        valid_mask=batch.valid_mask.new_ones(*batch.valid_mask.shape[:-2], *shown),
+        routed_by=routed_by,
+    )
+    answer = by_waves(_in_parts(model, known, apart), own, periodic)
+    fields = by_waves(answer, grid, periodic)
+    if fields.shape[2] == batch.given.shape[2]:  # else other channels are asked
+        fields = fields + _fading(batch.given - by_waves(kept, grid, periodic), fields.shape[1])
+    return fields
+
+
+def _fading(short_BTCHW: Tensor, frames: int) -> Tensor:
+    """The next frames (B, F, C, H, W) of short waves that fade as they did by the last frame."""
     last, before = short_BTCHW[:, -1:], short_BTCHW[:, -2:-1]
     if before.shape[1] == 0:
         return last
     alike = (last * before).sum((-2, -1), keepdim=True)
     size = before.square().sum((-2, -1), keepdim=True)
-    return last * (alike / size.clamp(min=torch.finfo(size.dtype).tiny)).clamp(0, 1)
-
-
-def _known(batch: Batch, finer: Finer, periodic: tuple[bool, bool]) -> Batch:
-    """A batch without waves that the network's grid does not resolve."""
-    given, routed_by = batch.given, batch.routed_by
-    if routed_by is not None:
-        routed_by = resolved(routed_by, finer, periodic)
-    return replace(batch, given=resolved(given, finer, periodic), routed_by=routed_by)
+    left = (alike / size.clamp(min=torch.finfo(size.dtype).tiny)).clamp(0, 1)
+    number = torch.arange(1, frames + 1, device=left.device).view(1, -1, 1, 1, 1)
+    return last * left**number
 
 
 def interleaved(batch: Batch, finer: Finer) -> list[Batch]:
@@ -141,18 +159,19 @@ def joined(parts: list[Tensor], finer: Finer) -> Tensor:
     return whole
 
 
-def resolved(fields: Tensor, finer: Finer, periodic: tuple[bool, bool]) -> Tensor:
-    """Fields (..., H, W) without waves that the network's grid does not resolve."""
+def by_waves(fields: Tensor, grid: tuple[int, int], periodic: tuple[bool, bool]) -> Tensor:
+    """Fields (..., H, W) on another grid of the same domain, by all waves that both resolve.
+
+    In float64, so that what is constant stays so: rounding of padding is noise to a network.
+    """
     rows, columns = fields.shape[-2:]
-    left = fields.double()  # or what is constant, as padding is, would have noise afterwards
-    if finer.rows > 1:
-        left = _kept(rows, finer.rows, periodic[0]).to(left) @ left
-    if finer.columns > 1:
-        left = left @ _kept(columns, finer.columns, periodic[1]).to(left).t()
-    return left.to(fields)
+    moved = fields.double()
+    if rows != grid[0]:
+        moved = _waves(rows, grid[0], periodic[0]).to(moved) @ moved
+    if columns != grid[1]:
+        moved = moved @ _waves(columns, grid[1], periodic[1]).to(moved).t()
+    return moved.to(fields)
 
 
-def _kept(cells: int, factor: int, periodic: bool) -> Tensor:
-    """There and back again (cells, cells)."""
-    down = wave_matrix(cells, cells // factor, periodic)
-    return torch.from_numpy(wave_matrix(cells // factor, cells, periodic) @ down)
+def _waves(source: int, result: int, periodic: bool) -> Tensor:
+    return torch.tensor(wave_matrix(source, result, periodic))

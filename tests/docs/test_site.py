@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from data_shards.catalogue import card_names
+from evaluation.records.table import number
 from launchers.verbs import SUMMARIES
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +88,7 @@ def test_scores_on_the_pages_are_those_of_the_records():
     assert len(scores) == 6
     for page in ("index.html", "results/quickstart.html"):
         shown = words(page)
-        missing = [score for score in scores if f"{score:.3g} ±" not in shown]
+        missing = [score for score in scores if f"{number(score)} ±" not in shown]
         assert not missing, f"{page} lacks {missing}"
 
 

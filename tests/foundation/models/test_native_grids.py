@@ -8,7 +8,7 @@ from data_shards.errors import UserError
 from data_shards.stream.batch import Batch
 from data_shards.stream.origin import Origin
 from foundation import Surrogate
-from foundation.models.native import Finer, finer_than, interleaved, joined, on_cells
+from foundation.models.native import Finer, Model, finer_than, interleaved, joined, on_cells
 from foundation.models.registry import build_model, read_model_config
 from foundation.models.rollout import rollout
 from foundation.models.types import Prediction
@@ -75,6 +75,49 @@ def test_waves_that_the_own_grid_cannot_hold_are_never_shown_to_it() -> None:
         torch.testing.assert_close(found, wanted, atol=1e-9, rtol=0)
     parts = [part.given for part in interleaved(_batch(long), Finer(2, 2))]
     torch.testing.assert_close(torch.stack(seen[:4]), torch.stack(parts), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("periodic", [(False, False), (False, True), (True, False)])
+def test_between_walls_the_own_cells_are_shown_and_waves_come_back(
+    periodic: tuple[bool, bool],
+) -> None:
+    """Cells that lie as those learnt to both walls; a layer that no wave of them holds stays."""
+
+    def halves(cells: int, along_y: int, along_x: int) -> Tensor:
+        """Of half waves so many: even numbers go on across the ends, too."""
+        places = (torch.arange(cells, dtype=torch.float64) + 0.5) / cells * torch.pi
+        return (along_y * places).cos()[:, None] * (along_x * places).cos()
+
+    wave, layer = halves(32, 6, 10), halves(32, 26, 26)
+    seen: list[Tensor] = []
+
+    def doubling(batch: Batch) -> Prediction:
+        seen.append(batch.given)
+        return _doubling(batch)
+
+    fields = (wave + 0.1 * layer).expand(1, 2, 1, 32, 32)
+    found = on_cells(doubling, Finer(2, 2), periodic)(_batch(fields)).fields
+    assert len(seen) == 2 ** sum(periodic)
+    torch.testing.assert_close(found[0, 0, 0], 2 * wave + 0.1 * layer, atol=1e-9, rtol=0)
+    if not any(periodic):
+        torch.testing.assert_close(seen[0][0, 0, 0], halves(16, 6, 10), atol=1e-9, rtol=0)
+
+
+def test_short_waves_fade_over_the_frames_of_one_answer_as_over_those_of_many() -> None:
+    short, long = _wave(32, 32, 11, 2), _wave(32, 32, 3, 2)
+
+    def keeping(frames: int) -> Model:
+        def predict(batch: Batch) -> Prediction:
+            fields = batch.given[:, -1:].repeat(1, frames, 1, 1, 1)
+            return Prediction(fields, (), fields.new_empty(len(batch), 0))
+
+        return on_cells(predict, Finer(2, 2), (True, True))
+
+    context = _batch(torch.cat([2 * short[:, :1], short[:, :1]], 1) + long[:, -1:])
+    wanted = torch.stack([0.5**k * short[:, 0] + long[:, -1] for k in range(1, 7)], 1)
+    for frames in (1, 3):
+        found = rollout(keeping(frames), context, 6)
+        torch.testing.assert_close(found, wanted, atol=1e-9, rtol=0)
 
 
 def test_padding_stays_constant_on_finer_cells() -> None:
