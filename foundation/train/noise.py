@@ -5,7 +5,9 @@ Source: MoE-POT: `x + scale * ||x||_2 * normal`, the norm per sample and channel
 over frames and space. Every sample draws from its own generator, keyed by its
 number in the stream, so that noise does not depend on the layout of ranks.
 It stands for the errors that a rollout feeds back; where other channels are asked than are given,
-as in a steady problem, nothing is fed back and nothing is added.
+as in a steady problem, nothing is fed back and nothing is added. A gate that sees the context sees
+it without the noise, which fills short waves that a smooth field leaves empty: so it chooses in
+training as it does for forecasts.
 """
 
 from dataclasses import replace
@@ -41,4 +43,4 @@ def with_noise(
     norm = fields.square().sum((1, *space(fields)), keepdim=True).sqrt()
     if on == "real":
         noise = noise * batch.asked_mask[:, None, :, *(None,) * len(space(fields))]
-    return replace(batch, given=fields + scale * norm * noise)
+    return replace(batch, given=fields + scale * norm * noise, routed_by=fields)

@@ -17,6 +17,7 @@ from foundation.moe.gate import Gate
 from foundation.moe.router import RouterConfig
 from foundation.train.config import load_run_config
 from foundation.train.freeze import freeze_routers, router_parts
+from foundation.train.noise import with_noise
 
 CONTEXT = {"num_experts": 4, "top_k": 2, "sees": "context"}
 SPARSE = ("moe_pot", "moe_fno")
@@ -111,6 +112,21 @@ def test_late_in_a_rollout_it_sees_earlier_frames(generator):
     )
     assert not torch.equal(late.routing[0].logits_BE, network(batch).routing[0].logits_BE)
     assert not torch.equal(late.fields, network(earlier).fields)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_noise_of_training_moves_the_answer_and_not_the_routes(name, generator):
+    """It fills octaves that smooth fields leave empty; no forecast begins with such frames."""
+    network = network_of(name, router=CONTEXT)
+    batch = random_batch(generator, 3)
+    smooth = 30 + batch.given[..., :1, :1].expand_as(batch.given)
+    clean = replace(batch, given=smooth)
+    noisy = with_noise(clean, 1e-3, seed=0, first_sample=0)
+    routes = [network(each).routing[0].logits_BE for each in (clean, noisy)]
+    torch.testing.assert_close(routes[0], routes[1], rtol=0, atol=0)
+    seen = network(replace(noisy, routed_by=None)).routing[0].logits_BE
+    assert (seen - routes[0]).abs().max() > 1e-2
+    assert not torch.equal(network(noisy).fields, network(clean).fields)
 
 
 @pytest.mark.parametrize("name", SPARSE)
