@@ -30,8 +30,8 @@ class Batch:
         corpus_id: (B,) int64, position in the run's list of corpora; metadata only.
         keys: "pdebench_swe/train-000017@23" (corpus, key, start frame), for reports.
         origins: where each sample comes from (B), or empty; MoE-POT never looks at them.
-        routed_by: (B, T_in, C_in, *S), frames by which a gate that sees the context routes: earlier
-            ones late in a rollout, those without noise in training; None: it sees what is given.
+        routed_by: (B, T_in, C_in, *S), frames by which a gate that sees the context routes: in a
+            rollout the first ones, in training those without noise; None: it sees what is given.
     """
 
     given: Tensor

@@ -3,7 +3,8 @@
 Axes: B samples, T frames, C channels, S the grid of one to three axes.
 A member's noise is one pattern for all samples and all frames, in units of each channel's own
 change from frame to frame: all that happened before keeps its course, the state it has led to is
-a little uncertain. The pattern is a function of seed and member alone, so that a member repeats
+a little uncertain. A gate that sees the context is shown it without the noise, as in training.
+The pattern is a function of seed and member alone, so that a member repeats
 whatever the batch, the number of members and the machine's ranks.
 """
 
@@ -36,7 +37,9 @@ def as_seen_by(batch: Batch, member: int, noise: float, seed: int = 0) -> Batch:
     if member == 0 or noise == 0.0 or batch.asked_mask.shape[1] != given.shape[2]:
         return batch
     real = batch.asked_mask[:, None, :, *(None,) * len(space(given))] * batch.valid_mask[:, None]
-    return replace(batch, given=given + real * noise_of(given, member, noise, seed))
+    shown = given if batch.routed_by is None else batch.routed_by
+    noisy = given + real * noise_of(given, member, noise, seed)
+    return replace(batch, given=noisy, routed_by=shown)
 
 
 def noise_of(given: Tensor, member: int, noise: float, seed: int = 0) -> Tensor:

@@ -4,9 +4,8 @@ Axes: B samples, T frames, C channels, S the grid of one to three axes. The one
 function that training, evaluation and `forecast` share.
 Departure: the published code feeds everything it predicts back. Here, channels
 that are not predicted (padding, an obstacle mask) and solid cells are carried
-over from the context, as they never change. Of no paper: a gate that sees the context decides
-anew while there is a given frame in it, and keeps to that later, when a forecast's own errors
-would look to it like another flow.
+over from the context, as they never change. Of no paper: a gate that sees the context keeps to
+what it decided by the given frames, as a forecast's own errors would look to it like another flow.
 """
 
 from collections.abc import Callable
@@ -43,8 +42,8 @@ def rollout(model: Model, batch: Batch, steps: int) -> Tensor:
     last = batch.given[:, -1:]
     grid = (None,) * len(space(batch.given))
     predicted_B1CS = batch.asked_mask[:, None, :, *grid] * batch.valid_mask[:, None] > 0
-    context, routed_by = batch.given, None
-    num_given = context.shape[1]
+    context, num_given = batch.given, batch.given.shape[1]
+    routed_by = batch.given if batch.routed_by is None else batch.routed_by
     frames: list[Tensor] = []
     made = 0
     while made < steps:
@@ -52,8 +51,6 @@ def rollout(model: Model, batch: Batch, steps: int) -> Tensor:
         fields = torch.where(predicted_B1CS, fields, last)
         frames.append(fields)
         made += fields.shape[1]
-        if routed_by is None and made >= num_given:
-            routed_by = context
         context = torch.cat([context, fields], dim=1)[:, -num_given:]
     return torch.cat(frames, dim=1)[:, :steps]
 

@@ -57,7 +57,7 @@ def test_what_never_was_finite_in_a_solid_cell_does_no_harm():
     assert torch.isfinite(rollout(model, dirty, 3)).all()
 
 
-def test_a_gate_decides_anew_while_its_context_holds_a_given_frame():
+def test_a_gate_keeps_to_what_it_decided_by_the_given_frames():
     """By which last frame it decides, of contexts of three frames that end at 1, 2, 4, 8, ..."""
     decided_by = []
 
@@ -66,8 +66,9 @@ def test_a_gate_decides_anew_while_its_context_holds_a_given_frame():
         decided_by.append(float(seen[1, -1, 0, 0, 0]))
         return doubling(1)(b)
 
-    rollout(model, batch(), 6)
-    assert decided_by == [1, 2, 4, 4, 4, 4]
+    rollout(model, batch(), 4)
+    rollout(model, replace(batch(), routed_by=batch().given + 6), 2)  # shown others from the start
+    assert decided_by == [1, 1, 1, 1, 7, 7]
 
 
 def test_the_batch_itself_is_left_alone():
