@@ -19,6 +19,7 @@ from foundation.models.native import by_waves, finer_than, on_cells
 from foundation.models.rollout import rollout
 
 Way = Literal["native", "regrid"]
+_VERSION = 2  # of what the ways answer: samples of another are not taken up again
 
 
 def on_data_grid(forecaster: Forecaster, way: Way) -> Forecaster:
@@ -57,7 +58,7 @@ def on_data_grid(forecaster: Forecaster, way: Way) -> Forecaster:
     facts = forecaster.facts.model_copy(
         update={
             "name": f"{forecaster.facts.name} ({way})",
-            "fingerprint": digest([forecaster.facts.fingerprint, way]),
+            "fingerprint": digest([forecaster.facts.fingerprint, way, _VERSION]),
         }
     )
     forecast = native if way == "native" else regridded

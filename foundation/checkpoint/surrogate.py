@@ -167,8 +167,9 @@ class Surrogate(nn.Module):
             origins: of every sample (B): time step, extent, parameters and boundaries. A model
                 under an equation asks for them; one of flow in boxes takes walls and the shape of
                 its cells from them; others pass them over. On finer cells than the model's, which
-                sides are periodic.
-            lengths: of a domain along y and x that is no square; by default it is what the model
+                sides are periodic: of samples that do not agree, or are not told, none.
+            lengths: of a domain along y and x that is no square, of a transformer (MoE-POT, DPOT);
+                others know theirs alone. By default it is what the model
                 learnt, however many cells there are.
 
         Returns:
@@ -217,11 +218,18 @@ class Surrogate(nn.Module):
         """The network on the cells of a plane.
 
         Raises:
-            UserError: they are no whole number of its own, or do not make whole patches.
+            UserError: they are no whole number of its own, do not make whole patches, or are those
+                of a longer domain, and the network does not go on.
         """
         finer = finer_than(grid, self.config.layout.grid, lengths)
+        own = (grid[0] // finer.rows, grid[1] // finer.columns)
+        if own != self.config.layout.grid and not self.config.goes_on:
+            raise UserError(
+                f"lengths={lengths}: a {self.config.model_type} knows the waves of its own domain, "
+                "not of a longer one; cut the plane, or take moe_pot or dpot"
+            )
         patch = getattr(self.config, "patch", 1)
-        if any((grid[0] // finer.rows % patch, grid[1] // finer.columns % patch)):
+        if any(count % patch for count in own):
             raise UserError(
                 f"a plane of {grid[0]} x {grid[1]} cells is not made of whole patches of {patch}; "
                 "regrid it"

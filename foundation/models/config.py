@@ -209,6 +209,11 @@ class FieldConfig(Config):
         """Whether there is an auxiliary head that tells corpora apart."""
         return False
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the network answers on a longer domain, of more of its own cells."""
+        return False
+
 
 def check_square(config: FieldConfig) -> None:
     """Refuse frames that do not make a square of a line, for networks that take nothing else.

@@ -8,13 +8,15 @@ the answer on all cells: what is predicted several times over is averaged. Betwe
 lie nearer to one wall than those that were learnt, so that fields go to the network's cells by
 their waves, and the answer back. Waves that the network's grid does not resolve would look to it
 like others: they are taken out before, and those of the last frame fade in the answer as they did
-before it (a layer at a wall stays). Around solids, where there are no waves, all is interleaved.
+before it (a layer at a wall stays). Around solids, where there are no waves, all is interleaved; a
+solid that is thinner than one of the network's cells is then in some of the fields only.
 Where the domain is longer along an axis and cells are the network's, there are more tokens and the
 network itself goes on (`OperatorTransformer`). On the network's own grid it is called as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -53,10 +55,15 @@ def finer_than(
             network learnt; None: the domain is the network's, whatever the number of cells.
 
     Raises:
-        UserError: not by whole numbers, or by cells that are coarser than the network's.
+        UserError: not by whole numbers, by cells that are coarser than the network's, or lengths
+            are none.
     """
     if len(grid) != 2 or len(own) != 2:
         raise UserError(f"fields on {grid}, a network of {own}: only planes are divided")
+    if lengths is not None and not (
+        len(lengths) == 2 and all(isfinite(length) and length > 0 for length in lengths)
+    ):
+        raise UserError(f"lengths={lengths}: wanted two positive numbers, along y and x")
     shares = [1.0, 1.0] if lengths is None else [min(lengths) / length for length in lengths]
     ratios = [count * share / side for count, share, side in zip(grid, shares, own, strict=True)]
     whole = [round(ratio) for ratio in ratios]
@@ -94,7 +101,7 @@ def on_cells(model: Model, finer: Finer, periodic: tuple[bool, bool] = (False, F
 
 
 def _in_parts(model: Model, batch: Batch, finer: Finer) -> Tensor:
-    return joined([model(part).fields for part in interleaved(batch, finer)], finer)
+    return joined((model(part).fields for part in interleaved(batch, finer)), finer)
 
 
 def _resolved(model: Model, batch: Batch, finer: Finer, periodic: tuple[bool, bool]) -> Tensor:
@@ -149,13 +156,19 @@ def interleaved(batch: Batch, finer: Finer) -> list[Batch]:
     return [part(row, column) for row in range(finer.rows) for column in range(finer.columns)]
 
 
-def joined(parts: list[Tensor], finer: Finer) -> Tensor:
-    """Interleaved fields (..., R, Q) each, as one (..., H, W)."""
-    *lead, rows, columns = parts[0].shape
-    whole = parts[0].new_empty(*lead, rows * finer.rows, columns * finer.columns)
+def joined(parts: Iterable[Tensor], finer: Finer) -> Tensor:
+    """Interleaved fields (..., R, Q) each, as one (..., H, W); each is read before the next.
+
+    A network whose calls are replayed gives all its answers in the same memory.
+    """
+    whole: Tensor | None = None
     for number, part in enumerate(parts):
+        if whole is None:
+            *lead, rows, columns = part.shape
+            whole = part.new_empty(*lead, rows * finer.rows, columns * finer.columns)
         row, column = divmod(number, finer.columns)
         whole[..., row :: finer.rows, column :: finer.columns] = part
+    assert whole is not None
     return whole
 
 

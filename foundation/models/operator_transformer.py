@@ -58,6 +58,10 @@ class OperatorTransformerConfig(FieldConfig):
     def has_classes(self) -> bool:
         return True
 
+    @property
+    def goes_on(self) -> bool:
+        return True  # positions lie between its own, and waves of the same lengths are kept
+
 
 class OperatorTransformer(FieldNetwork):
     """Patches in, blocks, patches out; a concrete network gives blocks and `through_blocks`."""

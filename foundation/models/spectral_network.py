@@ -208,7 +208,7 @@ def work_with(
         block_products=2 * config.layers * layer,
         between=ends_kept + pixels * (config.layers + 1) * width + merged,
         largest_block=2 * pixels * width + spectral,
-        passing=2 * max(pixels * width, points * projection, points * asked),
+        passing=2 * max(points * width, points * projection, points * asked),
         depth=config.layers,
     )
 

@@ -137,7 +137,10 @@ def from_patches(x_BsF: Tensor, size: int) -> Tensor:
 
 
 def to_cells(x_BsD: Tensor, size: int) -> Tensor:
-    """Features of patches interpolated linearly to cells: (B, *s, D) -> (B, *S, D)."""
+    """Features of patches interpolated linearly to cells: (B, *s, D) -> (B, *S, D).
+
+    At the ends of every axis half a patch repeats the last one, of a periodic axis, too.
+    """
     mode = ("linear", "bilinear", "trilinear")[x_BsD.ndim - 3]
     return F.interpolate(x_BsD.movedim(-1, 1), scale_factor=size, mode=mode).movedim(1, -1)
 

@@ -16,7 +16,7 @@ _CHOSEN = setup(
     "than any field on 64",
     "In means of 64x64 cells",
     "40 of NS 1e-3 for 20 above",
-    "A goal is 1.1",
+    "A goal of 1.1 is missed",
 )
 _LABELS = {"own grid": "own"} | {
     f"{told} {cells or 128}": f"{way}-{cells}".removesuffix("-")

@@ -11,6 +11,7 @@ from torch import Tensor
 from data_shards.errors import UserError
 from foundation.models.annealed import AnnealedNetwork
 from foundation.models.context import described, num_described
+from foundation.models.members import as_seen_by
 from foundation.models.registry import read_model_config
 from foundation.moe.experts import ExpertBank
 from foundation.moe.gate import Gate
@@ -115,18 +116,20 @@ def test_late_in_a_rollout_it_sees_earlier_frames(generator):
 
 
 @pytest.mark.parametrize("name", SPARSE)
-def test_noise_of_training_moves_the_answer_and_not_the_routes(name, generator):
+def test_noise_of_training_and_of_members_moves_the_answer_and_not_the_routes(name, generator):
     """It fills octaves that smooth fields leave empty; no forecast begins with such frames."""
     network = network_of(name, router=CONTEXT)
     batch = random_batch(generator, 3)
     smooth = 30 + batch.given[..., :1, :1].expand_as(batch.given)
     clean = replace(batch, given=smooth)
     noisy = with_noise(clean, 1e-3, seed=0, first_sample=0)
-    routes = [network(each).routing[0].logits_BE for each in (clean, noisy)]
-    torch.testing.assert_close(routes[0], routes[1], rtol=0, atol=0)
+    shown = (clean, noisy, as_seen_by(clean, member=1, noise=1.0))
+    routes = [network(each).routing[0].logits_BE for each in shown]
+    assert all(torch.equal(routes[0], other) for other in routes)
     seen = network(replace(noisy, routed_by=None)).routing[0].logits_BE
     assert (seen - routes[0]).abs().max() > 1e-2
-    assert not torch.equal(network(noisy).fields, network(clean).fields)
+    first, *others = (network(each).fields for each in shown)
+    assert not any(torch.equal(first, other) for other in others)
 
 
 @pytest.mark.parametrize("name", SPARSE)

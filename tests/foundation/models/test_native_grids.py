@@ -140,6 +140,21 @@ def test_around_solids_cells_stay_apart() -> None:
     torch.testing.assert_close(found, 2 * fields[:, -1:], rtol=0, atol=0)
 
 
+def test_answers_are_read_before_the_next_call_writes_over_them() -> None:
+    """As a network does whose calls are replayed on a GPU."""
+    fluid = torch.ones(1, 1, 32, 32)
+    fluid[..., 5, 5] = 0
+    fields = torch.randn(1, 2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    memory = torch.empty(1, 1, 1, 16, 16)
+
+    def model(batch: Batch) -> Prediction:
+        memory.copy_(batch.given[:, -1:])
+        return Prediction(memory, (), memory.new_empty(len(batch), 0))
+
+    found = on_cells(model, Finer(2, 2))(_batch(fields, fluid)).fields
+    torch.testing.assert_close(found, fields[:, -1:], rtol=0, atol=0)
+
+
 def test_parts_come_together_as_they_were() -> None:
     fields = torch.arange(2.0 * 3 * 8 * 12).view(1, 2, 3, 8, 12)
     finer = Finer(2, 3)
@@ -156,6 +171,9 @@ def test_what_is_longer_has_more_of_the_same_cells_and_what_is_finer_smaller_one
     for grid, lengths in (((48, 64), None), ((32, 32), None), ((64, 64), (1.0, 1.5))):
         with pytest.raises(UserError, match="regrid"):
             finer_than(grid, (64, 64), lengths)
+    for lengths in ((0.0, 1.0), (-1.0, 1.0), (float("nan"), 1.0), (1.0,), (1.0, 1.0, 1.0)):
+        with pytest.raises(UserError, match="two positive numbers"):
+            finer_than((64, 64), (64, 64), lengths)
 
 
 def test_on_its_own_grid_a_network_is_called_as_it_is() -> None:
@@ -192,8 +210,8 @@ def test_patches_of_an_fno_are_whole_ones_on_finer_planes() -> None:
     finer = model.forecast(context, 2, origins=(PERIODIC,) * 2)
     assert finer.shape == (2, 2, 3, 16, 32)
     assert torch.isfinite(finer).all()
-    with pytest.raises(UserError, match="whole patches of 4"):
-        model.forecast(context[..., :18], 2, lengths=(16.0, 18.0))
+    with pytest.raises(UserError, match="a fno knows the waves of its own domain"):
+        model.forecast(context, 2, lengths=(1.0, 2.0))
 
 
 def test_positions_lie_between_their_own_and_a_ramp_stays_one() -> None:
