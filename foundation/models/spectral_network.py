@@ -57,6 +57,7 @@ class SpectralConfig(FieldConfig):
         if 2 * self.modes > (side := min(self.layers_grid)):
             raise ValueError(
                 f"modes={self.modes}: a grid of {side} points has {side // 2}; lower modes"
+                + (f", or patch={self.patch}" if self.patch > 1 else "")
             )
         return self
 
